@@ -1,0 +1,289 @@
+"""The command line: `python -m aecore datasets | variants | train | runs | project`.
+
+With `--json` one JSON document goes to standard output; progress goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from aecore import configs, datasets, projections, store
+from aecore.errors import Faults
+from aecore.variants import VARIANTS
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Latent Loupe: train autoencoders and map what they learned.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given several times."),
+]
+REFUSED = 2
+
+
+def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None]:
+    """End a command with the faults of its request, each on a line, and exit status 2."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except Faults as error:
+            if options.get("as_json"):
+                print(json.dumps({"faults": error.faults}))
+            Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
+            raise typer.Exit(REFUSED) from None
+
+    return run
+
+
+class ConsoleReporter:
+    """Shows how far a task is, on standard error."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar, self.task = bar, bar.add_task("Starting", total=1)
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        self.bar.update(self.task, description=what, completed=done, total=total)
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, Any]) -> None:
+        terms = "  ".join(f"{name} {value:.4g}" for name, value in entry["test"].items())
+        self.bar.console.print(
+            f"epoch {entry['epoch']:>4}  test MSE {entry['test_mse']:.5f}  test {terms}  "
+            f"{entry['samples_per_second']:,.0f} samples/s",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def reporting():
+    """A reporter that draws on standard error while the block runs."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield ConsoleReporter(bar)
+
+
+def assignments(pairs: list[str] | None) -> dict[str, str | None]:
+    """Turn ["hidden=512,128"] into {"hidden": "512,128"}; what has no "=" gets None, a fault."""
+    named = (pair.partition("=") for pair in pairs or [])
+    return {name: value if equals else None for name, equals, value in named}
+
+
+def show(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
+    """Print rows as one JSON list, or the given columns of them as a table."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    Console().print(table)
+
+
+def show_one(row: dict[str, Any], as_json: bool, columns: tuple[str, ...]) -> None:
+    """Print a row as one JSON object, or the given columns of it as a table."""
+    if as_json:
+        print(json.dumps(row, indent=1))
+    else:
+        show([row], False, columns)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        return " x ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+@app.command("datasets")
+@sentences_not_tracebacks
+def list_datasets(as_json: AsJson = False) -> None:
+    """List the datasets, and whether each is on this machine."""
+    rows = []
+    for dataset in datasets.DATASETS.values():
+        files = datasets.IDX_FILES if dataset.name in datasets.DIGESTS else ()
+        here = all(datasets.locate(dataset.name, file) for file in files)
+        rows.append(
+            {
+                "name": dataset.name,
+                "title": dataset.title,
+                "kind": dataset.kind,
+                "shape": list(dataset.shape),
+                "train": dataset.n_train,
+                "test": dataset.n_test,
+                "value_range": dataset.value_range,
+                "labels": list(dataset.label_names) or "position on the curve",
+                "source": dataset.source,
+                "licence": dataset.licence,
+                "here": here,
+                "fingerprint": dataset.fingerprint if here else None,
+            }
+        )
+    show(rows, as_json, ("name", "title", "train", "test", "licence", "here"))
+
+
+@app.command("variants")
+@sentences_not_tracebacks
+def list_variants(as_json: AsJson = False) -> None:
+    """List the variants and the settings that each takes."""
+    rows = [
+        {
+            "name": variant.name,
+            "title": variant.title,
+            "summary": variant.summary(),
+            "source": variant.source,
+            "settings": {
+                setting.name: {
+                    "default": setting.default,
+                    "allowed": setting.allowed,
+                    "description": setting.description,
+                }
+                for setting in configs.settings(variant)
+            },
+        }
+        for variant in VARIANTS.values()
+    ]
+    if as_json:
+        show(rows, True, ())
+    else:
+        rows = [{**row, "settings": ", ".join(row["settings"])} for row in rows]
+        show(rows, False, ("name", "title", "summary", "settings"))
+
+
+@app.command()
+@sentences_not_tracebacks
+def train(
+    dataset: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Name of the variant.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Named settings to start from.")] = None,
+    set_: Assignments = None,
+    epochs: Annotated[str | None, typer.Option(help="Passes over the training split.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Samples in each step.")] = None,
+    learning_rate: Annotated[str | None, typer.Option(help="Peak of the one-cycle rate.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Fixes all random numbers.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with an unfinished run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model and store the run. Stop it with Ctrl-C and go on with --resume."""
+    start = configs.preset(preset) if preset else None
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "device": device,
+    }
+    request = {
+        "dataset": dataset or (start.dataset if start else None),
+        "variant": variant or (start.variant if start else None),
+        "model": {**(start.model if start else {}), **assignments(set_)},
+        "training": {
+            **(start.training if start else {}),
+            **{setting: value for setting, value in training.items() if value is not None},
+        },
+    }
+    if not resume:
+        config = configs.RunConfig.check(request)
+        name = store.free_name(config, name)
+
+    from aecore import tasks
+
+    try:
+        with reporting() as reporter:
+            run = tasks.resume(resume, reporter) if resume else tasks.train(config, name, reporter)
+    except KeyboardInterrupt:
+        hint = f"python -m aecore train --resume {resume or name}"
+        Console(stderr=True).print(f"Stopped. If an epoch was complete, go on with: {hint}")
+        raise typer.Exit(130) from None
+    show_one(run_row(run), as_json, RUN_COLUMNS)
+
+
+RUN_COLUMNS = ("run", "dataset", "variant", "test_mse", "pca_mse", "epochs", "seconds")
+
+
+def run_row(run: store.Run) -> dict[str, Any]:
+    """What the command line says of a run."""
+    return {
+        "run": run.name,
+        "dataset": run.config.dataset,
+        "variant": run.config.variant,
+        **run.manifest.metrics,
+        "seconds": run.manifest.seconds,
+        "epochs": run.config.training.epochs,
+        "created": run.manifest.created.isoformat(),
+        "config": run.config.model_dump(mode="json"),
+    }
+
+
+@app.command("runs")
+@sentences_not_tracebacks
+def list_runs(as_json: AsJson = False) -> None:
+    """List the stored runs, unfinished trainings and folders that cannot be read."""
+    complete, broken = store.runs()
+    unfinished = store.unfinished()
+    if as_json:
+        document = {
+            "runs": [run_row(run) for run in complete],
+            "unfinished": [{"run": run.name, "epochs_done": run.epochs_done} for run in unfinished],
+            "broken": [{"run": run.name, "reason": run.reason} for run in broken],
+        }
+        print(json.dumps(document, indent=1))
+        return
+    show([run_row(run) for run in complete], False, RUN_COLUMNS)
+    for run in unfinished:
+        print(f"unfinished: {run.name}, {run.epochs_done} of {run.config.training.epochs} epochs")
+    for run in broken:
+        print(f"broken: {run.name}: {run.reason}")
+
+
+@app.command()
+@sentences_not_tracebacks
+def project(
+    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    method: Annotated[str, typer.Option(help="pca, tsne or umap.")],
+    set_: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a map of a dataset's test split and keep it for the dashboard."""
+    entry, kind = datasets.get(dataset), projections.get(method)
+    asked = kind.defaults(entry.n_test) | assignments(set_)
+    projection = configs.check_settings(kind, asked)
+
+    from aecore import tasks
+
+    with reporting() as reporter:
+        result = tasks.project(dataset, projection, reporter)
+    path = projections.folder(dataset, entry.fingerprint) / f"{projection.key}.safetensors"
+    row = {
+        "dataset": dataset,
+        "projection": projection.name,
+        "settings": projection.model_dump(),
+        "samples": len(result.plane),
+        "split": "test",
+        **result.metrics,
+        "file": str(path),
+    }
+    columns = ("dataset", "projection", "samples", "trustworthiness", "knn_accuracy")
+    show_one(row, as_json, columns)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,287 @@
+"""What a run is asked to be: validated settings, and every fault of a request at once.
+
+The form on the page, the options of the command line, the stored JSON and the README's table all
+come from these classes and from those of `aecore.variants`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from aecore import datasets
+from aecore.datasets import DATASETS, Dataset
+from aecore.errors import Faults, unknown
+from aecore.variants import VARIANTS, Variant
+
+
+class TrainingConfig(BaseModel):
+    """How a model is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(5, ge=1, le=10_000, description="Passes over the training split.")
+    batch_size: int = Field(
+        256, ge=1, le=60_000, description="Samples in each step; smaller is slower and noisier."
+    )
+    learning_rate: float = Field(
+        2e-3,
+        gt=0,
+        le=10,
+        description="Peak of the one-cycle schedule (Smith 2018). Lower it if the loss jumps.",
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="Fixes the initial weights, the order and the noise."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where to compute; 'auto' takes a GPU where there is one."
+    )
+
+
+class RunConfig(BaseModel):
+    """All that is needed to train a run again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    variant: str
+    model: SerializeAsAny[Variant]
+    training: TrainingConfig
+
+    @staticmethod
+    def check(request: Mapping[str, Any]) -> RunConfig:
+        """Turn a request as typed into a `RunConfig`.
+
+        Arguments
+            request: `dataset` and `variant` by name; `model` and `training` map settings to
+                values, which may be text. What is left out takes its default.
+
+        Raises `Faults` with every fault of the request, not just the first.
+        """
+        faults: list[str] = []
+        name, variant_name = request.get("dataset"), request.get("variant")
+        dataset = DATASETS.get(name)
+        if dataset is None:
+            faults.append(unknown("dataset", name, DATASETS))
+        variant = VARIANTS.get(variant_name)
+        if variant is None:
+            faults.append(unknown("variant", variant_name, VARIANTS))
+
+        training, wrong = _read(TrainingConfig, request.get("training", {}), faults)
+        if dataset and "batch_size" not in wrong and training.batch_size > dataset.n_train:
+            faults.append(
+                f"batch_size = {training.batch_size} is larger than the data: {dataset.name} has "
+                f"{dataset.n_train} training samples, so give at most {dataset.n_train}."
+            )
+        if variant:
+            asked = dict(request.get("model", {}))
+            if dataset:
+                asked = variant.defaults(dataset) | asked
+            model, wrong = _read(variant, asked, faults)
+            if dataset:
+                impossible = model.faults(dataset)
+                faults += [text for setting, text in impossible.items() if setting not in wrong]
+        if faults:
+            raise Faults(faults)
+        return RunConfig(dataset=name, variant=variant_name, model=model, training=training)
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def _read(
+    kind: type[Settings], asked: Mapping[str, Any], faults: list[str]
+) -> tuple[Settings, set[str]]:
+    """The settings, with defaults in place of the wrong ones, and which those were."""
+    try:
+        return kind(**asked), set()
+    except ValidationError as error:
+        wrong = {str(fault["loc"][0]) for fault in error.errors()}
+    for name in sorted(wrong):
+        if name in kind.model_fields:
+            faults.append(f"{name} = {asked[name]!r} is not possible: give {allowed(kind, name)}.")
+        else:
+            faults.append(unknown("setting", name, kind.model_fields))
+    return kind(**{name: value for name, value in asked.items() if name not in wrong}), wrong
+
+
+def check_settings(kind: type[Settings], asked: Mapping[str, Any]) -> Settings:
+    """Settings of one class from values as typed; raises `Faults` with every fault."""
+    faults: list[str] = []
+    settings, _ = _read(kind, asked, faults)
+    if faults:
+        raise Faults(faults)
+    return settings
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting, as a form or a table needs to know it."""
+
+    name: str
+    kind: Literal["whole number", "number", "choice", "widths"]
+    default: Any
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name as a person reads it: learning_rate -> Learning rate."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        if self.kind == "widths":
+            return (
+                "whole numbers from 1 to 8192 separated by commas, such as 512,128, at most "
+                f"{self.maximum:g} of them"
+            )
+        low = "above 0" if self.minimum is None else f"from {self.minimum:.15g}"
+        return f"a {self.kind} {low} to {self.maximum:.15g}"
+
+
+def settings(kind: type[BaseModel]) -> Iterator[Setting]:
+    """The settings of a class, in order, read from its own schema."""
+    for name, schema in kind.model_json_schema()["properties"].items():
+        default, description = kind.model_fields[name].default, schema["description"]
+        if "enum" in schema:
+            yield Setting(name, "choice", default, description, choices=tuple(schema["enum"]))
+        elif schema["type"] == "array":
+            yield Setting(name, "widths", default, description, maximum=schema["maxItems"])
+        else:
+            yield Setting(
+                name,
+                "whole number" if schema["type"] == "integer" else "number",
+                default,
+                description,
+                schema.get("minimum"),
+                schema.get("maximum"),
+            )
+
+
+def allowed(kind: type[BaseModel], name: str) -> str:
+    """What may be given for one setting, in words.
+
+    >>> allowed(TrainingConfig, "epochs")
+    'a whole number from 1 to 10000'
+    """
+    return next(setting.allowed for setting in settings(kind) if setting.name == name)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named starting point for one dataset and variant."""
+
+    name: str
+    dataset: str
+    variant: str
+    model: Mapping[str, Any]
+    training: Mapping[str, Any]
+    description: str
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "digits-map",
+            "digits",
+            "ae",
+            {"hidden": (128, 64), "activation": "gelu"},
+            {"epochs": 40, "batch_size": 64, "learning_rate": 4e-3},
+            "A two-dimensional map of the 8 x 8 digits, in a few seconds.",
+        ),
+        Preset(
+            "digits-vae",
+            "digits",
+            "vae",
+            {"hidden": (128, 64), "activation": "gelu"},
+            {"epochs": 60, "batch_size": 64, "learning_rate": 4e-3},
+            "A variational map: rounder, with fewer holes between the classes.",
+        ),
+        Preset(
+            "mnist-map",
+            "mnist",
+            "ae",
+            {"hidden": (512, 256, 128), "activation": "gelu", "likelihood": "gaussian"},
+            {"epochs": 5, "batch_size": 256, "learning_rate": 4e-3},
+            "The best two-dimensional map of MNIST in five epochs.",
+        ),
+        Preset(
+            "mnist-published",
+            "mnist",
+            "ae",
+            {"hidden": (512, 128), "activation": "elu"},
+            {"epochs": 5, "batch_size": 128, "learning_rate": 4e-3},
+            "784-512-128-2 with ELU: the network whose test MSE of 0.0407 was published in 2018.",
+        ),
+        Preset(
+            "mnist-linear",
+            "mnist",
+            "linear",
+            {"hidden": (512, 128)},
+            {"epochs": 5, "batch_size": 128, "learning_rate": 1e-3},
+            "The same widths without activations: it can only find the plane of PCA.",
+        ),
+        Preset(
+            "mnist-vae",
+            "mnist",
+            "vae",
+            {"hidden": (512, 256), "activation": "gelu"},
+            {"epochs": 15, "batch_size": 256, "learning_rate": 2e-3},
+            "A variational map of MNIST.",
+        ),
+        Preset(
+            "fashion-map",
+            "fashion-mnist",
+            "ae",
+            {"hidden": (512, 256, 128), "activation": "gelu", "likelihood": "gaussian"},
+            {"epochs": 5, "batch_size": 256, "learning_rate": 4e-3},
+            "A two-dimensional map of clothes.",
+        ),
+        Preset(
+            "ring-is-pca",
+            "tilted-ring",
+            "linear",
+            {},
+            {"epochs": 250, "batch_size": 25, "learning_rate": 1e-2},
+            "3-2-3 without activations: the plane of PCA, found by gradient descent.",
+        ),
+        Preset(
+            "swiss-roll-flat",
+            "swiss-roll",
+            "ae",
+            {"hidden": (128, 64, 32), "activation": "silu"},
+            {"epochs": 100, "batch_size": 64, "learning_rate": 4e-3},
+            "Three dimensions to two: can a bent surface follow the roll?",
+        ),
+        Preset(
+            "wine-map",
+            "wine",
+            "ae",
+            {"hidden": (32, 16), "activation": "elu"},
+            {"epochs": 100, "batch_size": 16, "learning_rate": 4e-3},
+            "Thirteen measurements of wines on a plane.",
+        ),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`; raises `Faults` with the nearest name where there is none."""
+    if name not in PRESETS:
+        raise Faults(unknown("preset", name, PRESETS))
+    return PRESETS[name]
+
+
+def dataset_of(config: RunConfig) -> Dataset:
+    """The dataset that a run is trained on."""
+    return datasets.get(config.dataset)

@@ -1,0 +1,514 @@
+"""Datasets by name: arrays, split, shape, labels, source, licence and fingerprint.
+
+`DATASETS` is the registry. Its entries are cheap to list; the arrays are read when `train` or
+`test` is first asked for, and are read-only. Every scaler is fitted on the training split alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from aecore.errors import Faults, unknown
+
+Download = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes that have arrived and the bytes expected."""
+
+
+class Samples(NamedTuple):
+    """One split of a dataset."""
+
+    x: np.ndarray
+    """Features, (n, n_features) float32."""
+    labels: np.ndarray
+    """Class numbers, (n,) int64; or a position along a curve, (n,) float32."""
+
+
+Read = Callable[[str], Samples]
+"""Turns "train" or "test" into that split."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A named dataset: what is known of it at once, and its arrays on demand."""
+
+    name: str
+    title: str
+    kind: Literal["image", "points", "table"]
+    shape: tuple[int, ...]
+    """Shape of one sample: (height, width) of an image, else (n_features,)."""
+    n_train: int
+    n_test: int
+    value_range: tuple[float, float] | None
+    """Smallest and largest possible value; None where the features are standardised."""
+    label_names: tuple[str, ...]
+    """Names of the classes; empty where the labels are positions on a curve."""
+    source: str
+    licence: str
+    read: Read = field(repr=False)
+    feature_names: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    """Known SHA-256 of the decoded files; empty where the arrays themselves are hashed."""
+
+    @property
+    def n_features(self) -> int:
+        return math.prod(self.shape)
+
+    @cached_property
+    def train(self) -> Samples:
+        """The training split: features (n_train, n_features) float32, and labels."""
+        return _read_only(self.read("train"))
+
+    @cached_property
+    def test(self) -> Samples:
+        """The test split: features (n_test, n_features) float32, and labels."""
+        return _read_only(self.read("test"))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 that changes when any value, label or the split changes."""
+        total = hashlib.sha256(f"{self.name} {self.shape} {self.n_train} {self.n_test}".encode())
+        for digest in self.digests:
+            total.update(digest.encode())
+        if not self.digests:
+            for array in (*self.train, *self.test):
+                # Rounding hides the last bits, in which processors' sines and cosines differ.
+                total.update(np.round(array, 4).astype(np.float32).tobytes())
+        return total.hexdigest()
+
+
+def get(name: str) -> Dataset:
+    """The dataset called `name`; raises `Faults` with the nearest name where there is none."""
+    if name not in DATASETS:
+        raise Faults(unknown("dataset", name, DATASETS))
+    return DATASETS[name]
+
+
+def _read_only(samples: Samples) -> Samples:
+    for array in samples:
+        array.flags.writeable = False
+    return samples
+
+
+# --- MNIST and Fashion-MNIST: IDX files ---------------------------------------------------------
+
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+IDX_FILES += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+N_TRAIN, N_TEST, SIDE = 60_000, 10_000, 28
+
+DIGESTS = {
+    "mnist": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+    "fashion-mnist": (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+}
+MIRRORS = {
+    "mnist": (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    "fashion-mnist": (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+}
+DEBIAN = Path("/usr/share/datasets")
+
+
+def cache_folder() -> Path:
+    """Where downloaded datasets are kept: the user's cache, as the operating system names it."""
+    import pooch
+
+    return Path(pooch.os_cache("latent-loupe"))
+
+
+def places(name: str) -> list[Path]:
+    """The folders in which the IDX files of `name` are looked for, in order."""
+    own = os.environ.get("AECORE_DATA")
+    return ([Path(own) / name] if own else []) + [cache_folder() / name, DEBIAN / name]
+
+
+def locate(name: str, file: str) -> Path | None:
+    """The first place that holds the IDX file `file` of dataset `name`, gzipped or not."""
+    for folder in places(name):
+        for path in (folder / file, folder / f"{file}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def fetch(name: str, download: Download | None = None) -> None:
+    """See to it that the files of `name` are on this machine; download what is missing.
+
+    Raises `Faults` that name the folder where the files may be put by hand.
+    """
+    if name not in DIGESTS:
+        return
+    for file in IDX_FILES:
+        if locate(name, file) is None:
+            _download(name, file, download)
+
+
+def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
+    """The unsigned bytes of an IDX file, (n, 784) for images or (n,) for labels.
+
+    Raises `Faults` where the file is not exactly the published one. Reading stops one byte after
+    the expected size, so that a crafted gzip file cannot fill the memory.
+    """
+    count = N_TRAIN if file.startswith("train") else N_TEST
+    shape = (count, SIDE, SIDE) if "images" in file else (count,)
+    header = struct.pack(f">{1 + len(shape)}I", 0x0800 + len(shape), *shape)
+    expected = len(header) + math.prod(shape)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            content = stream.read(expected + 1)
+    except (OSError, EOFError) as error:
+        raise Faults(f"{path} cannot be read ({error}): delete it or replace it.") from error
+    if len(content) != expected or not content.startswith(header):
+        raise Faults(f"{path} is not the published {file}: delete it or replace it.")
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise Faults(f"{path} differs from the published {file}: delete it or replace it.")
+    values = np.frombuffer(content, np.uint8, offset=len(header))
+    return values.reshape(count, -1) if "images" in file else values
+
+
+class _Progress:
+    """What pooch asks of a progress bar, handed on to `Download`."""
+
+    def __init__(self, file: str, download: Download) -> None:
+        self.file, self.download, self.total, self.done = file, download, 0, 0
+
+    def update(self, arrived: int) -> None:
+        self.done += arrived
+        self.download(self.file, self.done, self.total)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        self.download(self.file, self.total, self.total)
+
+
+def _download(name: str, file: str, download: Download | None) -> None:
+    """Bring one file from the first mirror that serves it whole; keep nothing else."""
+    import pooch
+    import requests
+
+    # requests says nothing where a mirror never answers, so the waiting has a limit.
+    fetcher = pooch.HTTPDownloader(
+        progressbar=_Progress(f"{name} {file}", download) if download else False, timeout=20
+    )
+    folder = cache_folder() / name
+    digest = DIGESTS[name][IDX_FILES.index(file)]
+    failures = []
+    for mirror in MIRRORS[name]:
+        part = folder / f"{file}.{os.getpid()}.part.gz"
+        try:
+            pooch.retrieve(
+                f"{mirror}{file}.gz", None, fname=part.name, path=folder, downloader=fetcher
+            )
+            decode_idx(part, file, digest)
+            part.replace(folder / f"{file}.gz")
+            return
+        except (requests.RequestException, OSError) as error:
+            failures.append(f"{mirror} did not deliver it ({type(error).__name__})")
+        except Faults:
+            failures.append(f"{mirror} delivered a file that is not the published one")
+        finally:
+            part.unlink(missing_ok=True)
+    raise Faults(
+        f"The {name} file {file}.gz is not on this machine and could not be downloaded: "
+        f"{'; '.join(failures)}. Put the four {name} files into {places(name)[0]} and try again, "
+        "or choose the dataset 'digits', which needs no download."
+    )
+
+
+def _idx(name: str) -> Read:
+    def read(split: str) -> Samples:
+        fetch(name)
+        first = 0 if split == "train" else 2
+        images, labels = (
+            decode_idx(_found(name, file), file, digest)
+            for file, digest in list(zip(IDX_FILES, DIGESTS[name], strict=True))[first : first + 2]
+        )
+        return Samples(images.astype(np.float32) / np.float32(255), labels.astype(np.int64))
+
+    return read
+
+
+def _found(name: str, file: str) -> Path:
+    path = locate(name, file)
+    if path is None:
+        raise Faults(f"{file} of {name} was removed from {places(name)[0]} while it was in use.")
+    return path
+
+
+# --- Datasets that need no file -----------------------------------------------------------------
+
+
+def _stratified(loader: str, test_size: float, scale: float | None) -> Read:
+    """A labelled dataset of scikit-learn, split by class with seed 0.
+
+    Divided by `scale`, or standardised on the training split where that is None.
+    """
+
+    def read(split: str) -> Samples:
+        from sklearn import datasets
+        from sklearn.model_selection import train_test_split
+
+        x, labels = getattr(datasets, loader)(return_X_y=True)
+        train, test, train_labels, test_labels = train_test_split(
+            x, labels, test_size=test_size, stratify=labels, random_state=0
+        )
+        if scale is None:
+            train, test = _standardise(train, test)
+        else:
+            train, test = train / scale, test / scale
+        chosen = (train, train_labels) if split == "train" else (test, test_labels)
+        return Samples(chosen[0].astype(np.float32), chosen[1].astype(np.int64))
+
+    return read
+
+
+def _standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean, deviation = train.mean(0), train.std(0)
+    deviation[deviation == 0] = 1  # a constant feature stays at zero
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+def _curve(points: Callable[[], tuple[np.ndarray, np.ndarray]], n_train: int) -> Read:
+    """Points on a curve or surface, standardised on the first `n_train`, which train."""
+
+    def read(split: str) -> Samples:
+        x, position = points()
+        train, test = _standardise(x[:n_train], x[n_train:])
+        if split == "train":
+            return Samples(train.astype(np.float32), position[:n_train].astype(np.float32))
+        return Samples(test.astype(np.float32), position[n_train:].astype(np.float32))
+
+    return read
+
+
+def tilted_ring() -> tuple[np.ndarray, np.ndarray]:
+    """200 points of a noisy, tilted three-quarter ring in three dimensions, and their angles.
+
+    a ~ U[-0.5, 3 pi/2 - 0.5), x = cos a + sin a / 2 + 0.05 e, y = 0.7 sin a + 0.05 e,
+    z = 0.1 x + 0.3 y + 0.1 e, with e ~ N(0, 1) drawn anew each time; seed 0.
+    """
+    random = np.random.default_rng(0)
+    angle = random.uniform(-0.5, 1.5 * np.pi - 0.5, 200)
+    noise = random.standard_normal((3, 200))
+    x = np.cos(angle) + np.sin(angle) / 2 + 0.05 * noise[0]
+    y = 0.7 * np.sin(angle) + 0.05 * noise[1]
+    z = 0.1 * x + 0.3 * y + 0.1 * noise[2]
+    return np.stack([x, y, z], axis=1), angle
+
+
+def _swiss_roll() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import make_swiss_roll
+
+    return make_swiss_roll(3000, noise=0.05, random_state=0)
+
+
+def _s_curve() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import make_s_curve
+
+    return make_s_curve(3000, noise=0.05, random_state=0)
+
+
+# --- The registry -------------------------------------------------------------------------------
+
+_DIGIT_NAMES = tuple("0123456789")
+_XYZ = ("x", "y", "z")
+_UCI = "UCI Machine Learning Repository, through scikit-learn"
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="digits",
+            title="Handwritten digits, 8 x 8",
+            kind="image",
+            shape=(8, 8),
+            n_train=1437,
+            n_test=360,
+            value_range=(0, 1),
+            label_names=_DIGIT_NAMES,
+            source="Alpaydin & Kaynak (1998), Optical Recognition of Handwritten Digits, " + _UCI,
+            licence="CC BY 4.0",
+            read=_stratified("load_digits", test_size=0.2, scale=16),
+        ),
+        Dataset(
+            name="mnist",
+            title="MNIST, handwritten digits, 28 x 28",
+            kind="image",
+            shape=(SIDE, SIDE),
+            n_train=N_TRAIN,
+            n_test=N_TEST,
+            value_range=(0, 1),
+            label_names=_DIGIT_NAMES,
+            source="LeCun, Bottou, Bengio & Haffner (1998), Gradient-based learning applied to "
+            "document recognition",
+            licence="CC BY-SA 3.0",
+            read=_idx("mnist"),
+            digests=DIGESTS["mnist"],
+        ),
+        Dataset(
+            name="fashion-mnist",
+            title="Fashion-MNIST, clothes, 28 x 28",
+            kind="image",
+            shape=(SIDE, SIDE),
+            n_train=N_TRAIN,
+            n_test=N_TEST,
+            value_range=(0, 1),
+            label_names=(
+                "T-shirt",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+            source="Xiao, Rasul & Vollgraf (2017), Fashion-MNIST: a novel image dataset for "
+            "benchmarking machine learning algorithms",
+            licence="MIT",
+            read=_idx("fashion-mnist"),
+            digests=DIGESTS["fashion-mnist"],
+        ),
+        Dataset(
+            name="tilted-ring",
+            title="Tilted ring, 200 points in 3-D",
+            kind="points",
+            shape=(3,),
+            n_train=100,
+            n_test=100,
+            value_range=None,
+            label_names=(),
+            source="Generated: a noisy three-quarter ring near a tilted plane, seed 0",
+            licence="Apache-2.0",
+            read=_curve(tilted_ring, 100),
+            feature_names=_XYZ,
+        ),
+        Dataset(
+            name="swiss-roll",
+            title="Swiss roll, 3,000 points in 3-D",
+            kind="points",
+            shape=(3,),
+            n_train=2000,
+            n_test=1000,
+            value_range=None,
+            label_names=(),
+            source="Generated by scikit-learn after Marsland (2009), noise 0.05, seed 0",
+            licence="BSD-3-Clause",
+            read=_curve(_swiss_roll, 2000),
+            feature_names=_XYZ,
+        ),
+        Dataset(
+            name="s-curve",
+            title="S-curve, 3,000 points in 3-D",
+            kind="points",
+            shape=(3,),
+            n_train=2000,
+            n_test=1000,
+            value_range=None,
+            label_names=(),
+            source="Generated by scikit-learn, noise 0.05, seed 0",
+            licence="BSD-3-Clause",
+            read=_curve(_s_curve, 2000),
+            feature_names=_XYZ,
+        ),
+        Dataset(
+            name="iris",
+            title="Iris, 4 measurements of 150 flowers",
+            kind="table",
+            shape=(4,),
+            n_train=100,
+            n_test=50,
+            value_range=None,
+            label_names=("setosa", "versicolor", "virginica"),
+            source="Fisher (1936), The use of multiple measurements in taxonomic problems, " + _UCI,
+            licence="CC BY 4.0",
+            read=_stratified("load_iris", test_size=1 / 3, scale=None),
+            feature_names=("sepal length", "sepal width", "petal length", "petal width"),
+        ),
+        Dataset(
+            name="wine",
+            title="Wine, 13 measurements of 178 wines",
+            kind="table",
+            shape=(13,),
+            n_train=118,
+            n_test=60,
+            value_range=None,
+            label_names=("cultivar 1", "cultivar 2", "cultivar 3"),
+            source="Forina and others (1991), PARVUS, " + _UCI,
+            licence="CC BY 4.0",
+            read=_stratified("load_wine", test_size=1 / 3, scale=None),
+            feature_names=(
+                "alcohol",
+                "malic acid",
+                "ash",
+                "alcalinity of ash",
+                "magnesium",
+                "total phenols",
+                "flavanoids",
+                "nonflavanoid phenols",
+                "proanthocyanins",
+                "colour intensity",
+                "hue",
+                "OD280/OD315",
+                "proline",
+            ),
+        ),
+        Dataset(
+            name="breast-cancer",
+            title="Breast cancer, 30 measurements of 569 tumours",
+            kind="table",
+            shape=(30,),
+            n_train=379,
+            n_test=190,
+            value_range=None,
+            label_names=("malignant", "benign"),
+            source="Wolberg, Street & Mangasarian (1995), Wisconsin Diagnostic, " + _UCI,
+            licence="CC BY 4.0",
+            read=_stratified("load_breast_cancer", test_size=1 / 3, scale=None),
+            feature_names=tuple(
+                f"{statistic} {quantity}"
+                for statistic in ("mean", "error of", "worst")
+                for quantity in (
+                    "radius",
+                    "texture",
+                    "perimeter",
+                    "area",
+                    "smoothness",
+                    "compactness",
+                    "concavity",
+                    "concave points",
+                    "symmetry",
+                    "fractal dimension",
+                )
+            ),
+        ),
+    )
+}

@@ -1,0 +1,37 @@
+"""What is said to a person when a request cannot be carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class Faults(ValueError):
+    """Everything that is wrong with one request, one sentence a fault.
+
+    The command line and the pages show these sentences as they are, so each names the setting,
+    the value that it got, and what to do next.
+    """
+
+    def __init__(self, faults: str | Iterable[str]) -> None:
+        self.faults = [faults] if isinstance(faults, str) else list(faults)
+        super().__init__(self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(self.faults)
+
+
+class Cancelled(Exception):
+    """The person asked for the work to stop."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that `name` is no `kind`, with the nearest valid name and all the others.
+
+    >>> unknown("dataset", "minst", ["digits", "mnist"])
+    "Unknown dataset 'minst': did you mean 'mnist'? Known: digits, mnist."
+    """
+    known = list(known)
+    near = get_close_matches(str(name), known, n=1, cutoff=0.4)
+    hint = f": did you mean '{near[0]}'?" if near else "."
+    return f"Unknown {kind} '{name}'{hint} Known: {', '.join(known)}."

@@ -1,0 +1,36 @@
+"""One exact k-nearest-neighbour graph, shared by t-SNE, UMAP and the measures of a map."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Neighbors(NamedTuple):
+    """The nearest samples of each sample, without the sample itself, nearest first."""
+
+    indices: np.ndarray
+    """(n, k) integers."""
+    distances: np.ndarray
+    """(n, k) Euclidean."""
+
+
+def nearest(x: np.ndarray, k: int) -> Neighbors:
+    """The exact k nearest neighbours of every sample within `x`.
+
+    Arguments
+        x: (n, n_features).
+        k: neighbours; less than n.
+
+    Raises `ValueError` where k is not less than n.
+    """
+    if not 1 <= k < len(x):
+        raise ValueError(f"k = {k} neighbours must be from 1 to {len(x) - 1} for {len(x)} samples.")
+    from sklearn.neighbors import NearestNeighbors
+
+    # In two or three dimensions a tree is exact and much faster; in hundreds, brute force is.
+    search = "brute" if x.shape[1] > 15 else "kd_tree"
+    model = NearestNeighbors(n_neighbors=k, algorithm=search).fit(x)
+    distances, indices = model.kneighbors()
+    return Neighbors(indices, distances.astype(np.float32))

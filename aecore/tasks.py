@@ -1,0 +1,218 @@
+"""What a job does from beginning to end: train a run, or compute a map.
+
+The same functions serve the command line, in its own process, and the dashboard, in a worker. They
+say how far they are through a `Reporter`, which is also how they are stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import numpy as np
+
+from aecore import configs, datasets, projections, store
+from aecore.configs import RunConfig
+from aecore.datasets import Dataset
+from aecore.projections import Projection
+
+EPOCHS_KEPT = 60
+SAMPLES_KEPT = 1_000
+PREVIEWS = 10
+
+
+class Reporter(Protocol):
+    """Takes news of a task. Either method may raise `Cancelled`, which ends the task."""
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        """`done` of `total` is reached in `what`; called very often."""
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
+        """An epoch is over: its line of the history, and what can be drawn of it.
+
+        `view` holds `plane` (m, 2) and `labels` (m,) of the first test samples, and of the first
+        few of them `originals` and `reconstructions` (p, n_features).
+        """
+
+
+def train(
+    config: RunConfig, name: str, reporter: Reporter, checkpoint: Any | None = None
+) -> store.Run:
+    """Train a run from its beginning or from a checkpoint, measure it, and store it."""
+    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+    from aecore import training
+
+    dataset = configs.dataset_of(config)
+    _fetch(dataset, reporter)
+    history: list[dict[str, Any]] = []
+    kept: list[np.ndarray] = []
+    if checkpoint is not None:
+        history = checkpoint.progress["history"]
+        kept = list(checkpoint.tensors["history.codes"].numpy())
+    model = None
+    for record in training.fit(
+        config,
+        dataset,
+        resume=checkpoint,
+        on_batch=lambda done, total: reporter.progress("Training", done, total),
+    ):
+        model = record.model
+        history.append(_history_entry(record))
+        if record.epoch in _epochs_kept(config.training.epochs):
+            kept.append(record.test.codes[: _samples_kept(dataset, config)])
+        state = record.checkpoint()
+        store.write_checkpoint(
+            name,
+            config,
+            training.Checkpoint(
+                state.tensors | {"history.codes": _stack(kept, config)},
+                state.progress | {"history": history},
+            ),
+        )
+        reporter.epoch(history[-1], _view(record, dataset))
+    if model is None:  # stopped between the last epoch and the end
+        model = training.build(config, dataset.n_features)
+        model.load_state_dict(training.weights(checkpoint))
+    return _finish(name, config, dataset, model, history, kept, reporter)
+
+
+def resume(name: str, reporter: Reporter) -> store.Run:
+    """Go on with an unfinished run; the result is bit-equal to one that was never stopped."""
+    config, checkpoint = store.read_checkpoint(name)
+    return train(config, name, reporter, checkpoint)
+
+
+def project(dataset_name: str, projection: Projection, reporter: Reporter) -> projections.Map:
+    """Compute one map of a dataset's test split, or take it from disk."""
+    dataset = datasets.get(dataset_name)
+    _fetch(dataset, reporter)
+    return projections.compute(dataset, projection, reporter.progress)
+
+
+def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
+    """The two-dimensional picture of codes, (n, 2).
+
+    A code of two dimensions is drawn as it is. A wider one is projected onto the first two
+    principal components of `fitted_on`; a narrower one is drawn along x, at heights that mean
+    nothing (seed 0) and only keep points apart.
+    """
+    if codes.shape[1] == 2:
+        return codes
+    if codes.shape[1] == 1:
+        heights = np.random.default_rng(0).uniform(-1, 1, (len(codes), 1))
+        return np.hstack([codes, heights * codes.std() / 4]).astype(np.float32)
+    from sklearn.decomposition import PCA
+
+    return PCA(2, svd_solver="covariance_eigh").fit(fitted_on).transform(codes)
+
+
+def _fetch(dataset: Dataset, reporter: Reporter) -> None:
+    datasets.fetch(
+        dataset.name,
+        lambda file, done, total: reporter.progress(f"Downloading {file}", done, total),
+    )
+
+
+def _epochs_kept(epochs: int) -> set[int]:
+    """Which epochs' codes are kept: all of a short training, evenly spaced ones of a long one."""
+    stride = math.ceil(epochs / EPOCHS_KEPT)
+    return {*range(stride, epochs + 1, stride), epochs}
+
+
+def _samples_kept(dataset: Dataset, config: RunConfig) -> int:
+    # A wide code keeps fewer samples, so that a checkpoint stays small.
+    return min(dataset.n_test, SAMPLES_KEPT, 32 * SAMPLES_KEPT // config.model.latent_dim)
+
+
+def _stack(kept: list[np.ndarray], config: RunConfig) -> Any:
+    import torch
+
+    if not kept:
+        return torch.empty(0, 0, config.model.latent_dim)
+    return torch.from_numpy(np.stack(kept))
+
+
+def _history_entry(record: Any) -> dict[str, Any]:
+    return {
+        "epoch": record.epoch,
+        "train": record.train,
+        "test": record.test.terms,
+        "test_mse": float(record.test.mse.mean()),
+        "learning_rate": record.learning_rate,
+        "seconds": record.seconds,
+        "samples_per_second": record.samples_per_second,
+    }
+
+
+def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
+    import torch
+
+    codes = record.test.codes[:SAMPLES_KEPT]
+    originals = dataset.test.x[:PREVIEWS]
+    device = next(record.model.parameters()).device
+    with torch.inference_mode():
+        reconstructions = record.model.reconstruct(torch.tensor(originals, device=device))
+    return {
+        "plane": plane_of(codes, fitted_on=codes).astype(np.float32),
+        "labels": dataset.test.labels[:SAMPLES_KEPT],
+        "originals": originals,
+        "reconstructions": reconstructions.cpu().numpy(),
+    }
+
+
+def _finish(
+    name: str,
+    config: RunConfig,
+    dataset: Dataset,
+    model: Any,
+    history: list[dict[str, Any]],
+    kept: list[np.ndarray],
+    reporter: Reporter,
+) -> store.Run:
+    """Measure a trained model on the test split and store it as a run."""
+    import torch
+
+    from aecore import training
+
+    reporter.progress("Measuring the map", 0, 1)
+    device = next(model.parameters()).device
+    test = training.evaluate(model, torch.tensor(dataset.test.x, device=device))
+    if test.codes.shape[1] > 2:
+        codes_train = training.evaluate(model, torch.tensor(dataset.train.x, device=device)).codes
+    else:
+        codes_train = test.codes  # drawn as they are, nothing is fitted
+    codes = {
+        "codes": test.codes,
+        "plane": plane_of(test.codes, fitted_on=codes_train),
+        "labels": dataset.test.labels.astype(np.int16 if dataset.label_names else np.float32),
+        "error": test.mse,
+        "epochs": np.stack([plane_of(each, fitted_on=codes_train) for each in kept]),
+        "epochs_kept": np.array(sorted(_epochs_kept(config.training.epochs)), np.int32),
+    }
+    drawn = codes["plane"] if test.codes.shape[1] > 2 else test.codes
+    run = store.save(
+        name,
+        config,
+        {key: value.cpu() for key, value in model.state_dict().items()},
+        codes,
+        history,
+        fingerprint=dataset.fingerprint,
+        n_train=dataset.n_train,
+        n_test=dataset.n_test,
+        seconds=sum(entry["seconds"] for entry in history),
+        metrics={
+            "test_mse": float(test.mse.mean()),
+            "test_squared_error": float(test.mse.mean()) * dataset.n_features,
+            "test_loss": test.terms["total"],
+            "pca_mse": projections.pca_mse(dataset, config.model.latent_dim),
+            **projections.describe(dataset, drawn),
+        },
+        versions={
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("torch", "numpy", "scikit-learn")},
+        },
+    )
+    store.discard(name)
+    return run
