@@ -117,8 +117,7 @@ def list_datasets(as_json: AsJson = False) -> None:
     """List the datasets, and whether each is on this machine."""
     rows = []
     for dataset in datasets.DATASETS.values():
-        files = datasets.IDX_FILES if dataset.name in datasets.DIGESTS else ()
-        here = all(datasets.locate(dataset.name, file) for file in files)
+        here = datasets.here(dataset.name)
         rows.append(
             {
                 "name": dataset.name,

@@ -155,6 +155,11 @@ def locate(name: str, file: str) -> Path | None:
     return None
 
 
+def here(name: str) -> bool:
+    """Whether the dataset can be read without a download."""
+    return name not in DIGESTS or all(locate(name, file) for file in IDX_FILES)
+
+
 def fetch(name: str, download: Download | None = None) -> None:
     """See to it that the files of `name` are on this machine; download what is missing.
 

@@ -40,7 +40,7 @@ class Job:
     """One training or map: what was asked, how far it is, and what came of it."""
 
     id: str
-    kind: Literal["train", "project"]
+    kind: Literal["train", "project", "prepare"]
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -104,13 +104,23 @@ class Jobs:
 
     def project(self, dataset: str, projection: projections.Projection) -> Job:
         """Queue a map, or find the job that computes it already."""
+        title = f"{projection.title} of {dataset}"
+        return self._once("project", title, tasks.project, (dataset, projection))
+
+    def prepare(self, dataset: str) -> Job:
+        """Queue the download and the principal components of a dataset, or find that job."""
+        return self._once("prepare", f"preparing {dataset}", tasks.prepare, (dataset,))
+
+    def find(self, *arguments: Any) -> Job | None:
+        """The newest job with these arguments, whatever became of it."""
+        return next((job for job in self.all() if job.arguments == arguments), None)
+
+    def _once(self, kind, title, task, arguments) -> Job:
         with self._lock:
-            arguments = (dataset, projection)
             for job in self._jobs.values():
-                if job.active and job.arguments == arguments:
+                if job.active and (job.task, job.arguments) == (task, arguments):
                     return job
-            title = f"{projection.title} of {dataset}"
-            return self._queue("project", title, tasks.project, arguments, dataset)
+            return self._queue(kind, title, task, arguments, arguments[0])
 
     def cancel(self, job: Job) -> None:
         """Take a job out of the queue, or stop it before its next batch or iteration."""

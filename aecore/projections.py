@@ -294,9 +294,14 @@ def graph(dataset: Dataset, k: int) -> Neighbors:
     return Neighbors(stored.indices[:, :k].astype(np.int64), stored.distances[:, :k])
 
 
+def components_file(dataset: Dataset) -> Path:
+    """Where `components` keeps what it computed."""
+    return folder(dataset.name, dataset.fingerprint) / "components.safetensors"
+
+
 def components(dataset: Dataset) -> PCA:
     """All principal components of the training split."""
-    path = folder(dataset.name, dataset.fingerprint) / "components.safetensors"
+    path = components_file(dataset)
     if path.is_file():
         return PCA(**store.read_arrays(path)[0])
     from sklearn.decomposition import PCA as SklearnPCA

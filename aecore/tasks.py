@@ -91,6 +91,14 @@ def project(dataset_name: str, projection: Projection, reporter: Reporter) -> pr
     return projections.compute(dataset, projection, reporter.progress)
 
 
+def prepare(dataset_name: str, reporter: Reporter) -> None:
+    """Bring a dataset to this machine and compute its principal components, if need be."""
+    dataset = datasets.get(dataset_name)
+    _fetch(dataset, reporter)
+    reporter.progress(f"Principal components of {dataset.name}", 0, 1)
+    projections.components(dataset)
+
+
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     """The two-dimensional picture of codes, (n, 2).
 

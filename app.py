@@ -1,0 +1,47 @@
+"""Start: what this is, the four maps of one run, and the gallery of all runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.shared import cache, maps, parts
+
+with parts.page("Start"):
+    st.title("Latent Loupe")
+    st.markdown(
+        "Look inside what an autoencoder learned: its two-dimensional bottleneck beside PCA, "
+        "t-SNE and UMAP of the same samples, in the same colours."
+    )
+    runs, broken = cache.runs()
+    parts.tell_broken(broken)
+    if not runs:
+        st.info("There is no run yet. Train the first one; it takes a few seconds.")
+        st.page_link("pages/train.py", label="Train", icon=":material/model_training:")
+        st.stop()
+
+    shown = next((run for run in runs if run.name == parts.DEFAULT_RUN), runs[0])
+    st.subheader(shown.name)
+    st.caption(parts.run_facts(shown) + ".")
+    maps.panes(shown, maps.default_settings(shown), height=300)
+
+    st.subheader("All runs")
+    with st.container(horizontal=True, gap="medium"):
+        for run in runs:
+            with st.container(border=True, width=252):
+                created = run.manifest.created.isoformat()
+                st.image(
+                    cache.thumbnail(run.name, created),
+                    width=220,
+                    alt=f"Map of the test codes of the run {run.name}",
+                )
+                st.page_link(
+                    "pages/latent_map.py",
+                    label=f"**{run.name}**",
+                    icon=":material/scatter_plot:",
+                    query_params={"run": run.name},
+                )
+                st.caption(
+                    f"{run.config.variant} on {run.config.dataset}  \n"
+                    f"test MSE {run.manifest.metrics['test_mse']:.4f}, "
+                    f"PCA {run.manifest.metrics['pca_mse']:.4f}"
+                )

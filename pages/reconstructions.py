@@ -1,0 +1,25 @@
+"""Reconstructions: originals, the autoencoder's and PCA's answers, and where they are wrong."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from aecore import datasets
+from pages.shared import parts, rows
+
+with parts.page("Reconstructions"):
+    st.title("Reconstructions")
+    run = parts.pick_run()
+    if run is None:
+        st.stop()
+    st.caption(parts.run_facts(run) + ".")
+    found = rows.fetched(run)
+    if found is None:
+        st.stop()
+    chosen = rows.pick(run, found)
+    dataset = datasets.get(run.config.dataset)
+    if dataset.kind == "image":
+        rows.as_pictures(dataset, found, chosen)
+    else:
+        rows.as_tables(dataset, found, chosen)
+    rows.summary(run, found)

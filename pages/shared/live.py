@@ -1,0 +1,88 @@
+"""A training as it happens: progress, loss, map and reconstructions."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, figures, images
+from aecore.jobs import Job
+from pages.shared import cache, parts, state
+
+
+def watch() -> None:
+    """The training in the address, or the newest one; it refreshes itself while it runs."""
+    jobs = cache.jobs()
+    trainings = [job for job in jobs.all() if job.kind == "train"]
+    job = jobs.get(state.shown_job()) or next(iter(trainings), None)
+    if job is None:
+        st.info(
+            "Choose settings and press **Train**. The loss, the map and reconstructions of test "
+            "samples will appear here, epoch by epoch.",
+            icon=":material/info:",
+        )
+        return
+    st.fragment(run_every=0.8 if job.active else None)(_show)(job)
+
+
+def _show(job: Job) -> None:
+    with parts.guarded():
+        _head(job)
+        if job.history:
+            epochs = [entry["epoch"] for entry in job.history]
+            curves = figures.loss_curves(
+                epochs,
+                [entry["train"]["total"] for entry in job.history],
+                [entry["test"]["total"] for entry in job.history],
+                height=240,
+            )
+            last = job.history[-1]
+            st.plotly_chart(
+                curves,
+                key="live-loss",
+                config=figures.MODEBAR,
+                alt=f"Loss on the training and the test split over {len(epochs)} epochs; the last "
+                f"test loss is {last['test']['total']:.4g}",
+            )
+        if job.view is not None:
+            _view(job)
+
+
+def _head(job: Job) -> None:
+    if job.active:
+        parts.progress(job)
+    elif job.state == "done":
+        st.success(f"**{job.subject}** is trained and stored.", icon=":material/check_circle:")
+        with st.container(horizontal=True):
+            for path, label, icon in parts.MENU[2:]:
+                st.page_link(path, label=label, icon=icon, query_params={"run": job.subject})
+        metrics = cache.run(job.subject).manifest.metrics
+        st.caption(
+            f"test MSE **{metrics['test_mse']:.4f}**; PCA with as many components "
+            f"**{metrics['pca_mse']:.4f}**"
+        )
+    elif job.state == "cancelled":
+        st.info(f"{job.title} was cancelled.", icon=":material/stop_circle:")
+    else:
+        st.error(job.error, icon=":material/error:")
+
+
+def _view(job: Job) -> None:
+    view, dataset = job.view, datasets.get(job.dataset)
+    st.plotly_chart(
+        figures.scatter_map(view["plane"], view["labels"], dataset.label_names),
+        key="live-map",
+        height=320,
+        config=figures.MODEBAR,
+        alt=f"Map of the codes of {len(view['plane'])} test samples after the last epoch",
+    )
+    st.caption(f"The codes of the first {len(view['plane']):,} test samples.")
+    if dataset.kind == "image":
+        rows = [
+            images.Row(title, np.reshape(view[key], (-1, *dataset.shape)))
+            for title, key in (("test", "originals"), ("model", "reconstructions"))
+        ]
+        st.image(
+            images.compose(rows, st.context.theme.type or "light", cell=44),
+            alt="Test images above their reconstructions",
+        )

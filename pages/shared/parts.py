@@ -1,0 +1,196 @@
+"""What several pages show: the frame, the menu, the jobs, pickers, and forms made from settings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+from pydantic import BaseModel
+
+from aecore import configs, store
+from aecore.configs import Setting
+from aecore.errors import Faults
+from aecore.jobs import Job
+from pages.shared import cache
+
+MENU = (
+    ("app.py", "Start", ":material/home:"),
+    ("pages/train.py", "Train", ":material/model_training:"),
+    ("pages/latent_map.py", "Latent map", ":material/scatter_plot:"),
+    ("pages/reconstructions.py", "Reconstructions", ":material/compare:"),
+)
+DEFAULT_RUN = "digits-ae"
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def page(title: str) -> Iterator[None]:
+    """The frame of every page: title, menu, jobs; and sentences in place of tracebacks."""
+    st.set_page_config(f"{title} · Latent Loupe", ":material/search:", layout="wide")
+    with st.sidebar:
+        st.markdown("### :material/search: Latent Loupe")
+        for path, label, icon in MENU:
+            st.page_link(path, label=label, icon=icon)
+        job_list()
+    with guarded():
+        yield
+    cache.settle("the pages")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Show the faults of a request as they are, and any other error as one sentence."""
+    try:
+        yield
+    except Faults as error:
+        faults(error)
+    except Exception as error:
+        log.exception("a page failed")
+        st.error(
+            f"This could not be shown: {type(error).__name__}. The server's log says where. "
+            "Reload the page, or choose another run.",
+            icon=":material/error:",
+        )
+
+
+def faults(error: Faults) -> None:
+    """Say everything that is wrong with a request."""
+    st.error("\n".join(f"- {_escape(fault)}" for fault in error.faults), icon=":material/error:")
+
+
+def _escape(text: str) -> str:
+    """Keep a person's own input from being read as Markdown."""
+    return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+!|~$:" else sign for sign in text)
+
+
+# --- Jobs ---------------------------------------------------------------------------------------
+
+
+def job_list() -> None:
+    """The jobs that wait or run, at the foot of the menu; the page is run again when one ends."""
+    active = [job.id for job in cache.jobs().all() if job.active]
+
+    def body() -> None:
+        current = [job for job in cache.jobs().all() if job.active]
+        if [job.id for job in current] != active:
+            st.rerun()
+        if current:
+            st.caption("Jobs")
+        for job in reversed(current):
+            progress(job)
+            if st.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
+                cache.jobs().cancel(job)
+
+    st.fragment(run_every=0.8 if active else None)(body)()
+
+
+def progress(job: Job) -> None:
+    """A bar that says what a job does, how far it is and how long it will take."""
+    if job.state == "queued":
+        before = cache.jobs().place(job)
+        place = f"{before} before it" if before else "next"
+        st.progress(0.0, text=f"**{job.title}**: waiting, {place}")
+        return
+    text = f"**{job.title}**: {job.what}"
+    if job.kind == "train" and job.history:
+        text += f", epoch {job.history[-1]['epoch']} of {job.epochs} done"
+    if job.seconds_left is not None and job.total > 1:
+        text += f", {duration(job.seconds_left)} left"
+    st.progress(min(job.done / job.total, 1.0), text=text)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(200)
+    '3 min 20 s'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+# --- Pickers and forms --------------------------------------------------------------------------
+
+
+def pick_run() -> store.Run | None:
+    """The run that the page is about, kept in the address; None with a hint where there is none."""
+    found, broken = cache.runs()
+    tell_broken(broken)
+    names = sorted(run.name for run in found)
+    if not names:
+        st.info("There is no run yet.", icon=":material/info:")
+        st.page_link("pages/train.py", label="Train the first", icon=":material/model_training:")
+        return None
+    asked = st.query_params.get("run")
+    if asked is not None and asked not in names:
+        st.warning(f"There is no run called '{_escape(asked)}'; this is another one.")
+    chosen = st.selectbox(
+        "Run",
+        names,
+        index=names.index(DEFAULT_RUN) if DEFAULT_RUN in names else 0,
+        key="run",
+        bind="query-params",
+    )
+    return cache.run(chosen)
+
+
+def tell_broken(broken: list[store.Broken]) -> None:
+    """Name the folders of the store that are not readable runs."""
+    for run in broken:
+        st.warning(
+            f"The folder '{_escape(run.name)}' is not a complete run and is left out: "
+            f"{_escape(run.reason)} Restore it or delete it from {_escape(str(store.root()))}.",
+            icon=":material/folder_off:",
+        )
+
+
+def run_facts(run: store.Run) -> str:
+    """One line that says what a run is."""
+    config, manifest = run.config, run.manifest
+    return (
+        f"{config.variant} on {config.dataset}, code of {config.model.latent_dim}, "
+        f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
+        f"{manifest.n_train:,} samples, everything here is of the {manifest.n_test:,} test samples"
+    )
+
+
+def settings_form(
+    kind: type[BaseModel], defaults: Mapping[str, Any], prefix: str = "", **options: Any
+) -> dict[str, Any]:
+    """One widget for each setting of a class, filled with `defaults`, kept in the address.
+
+    Nothing is checked here, so that all faults can be told together and what was typed stays.
+    """
+    return {
+        setting.name: _widget(setting, defaults.get(setting.name, setting.default), prefix, options)
+        for setting in configs.settings(kind)
+    }
+
+
+def as_typed(setting: Setting, value: Any) -> Any:
+    """A setting's value in the form in which its widget holds it."""
+    return ", ".join(map(str, value)) if setting.kind == "widths" else value
+
+
+def _widget(setting: Setting, default: Any, prefix: str, options: Mapping[str, Any]) -> Any:
+    common = {
+        "key": prefix + setting.name,
+        "help": f"{setting.description} Give {setting.allowed}.",
+        "bind": "query-params",
+        **options,
+    }
+    default = as_typed(setting, default)
+    if setting.kind == "choice":
+        index = setting.choices.index(default)
+        return st.selectbox(setting.label, setting.choices, index=index, **common)
+    if setting.kind == "widths":
+        return st.text_input(setting.label, default, placeholder="none", **common)
+    if setting.kind == "whole number":
+        return st.number_input(setting.label, value=int(default), step=1, **common)
+    return st.number_input(
+        setting.label, value=float(default), step=float(default) / 10 or 0.1, format="%g", **common
+    )

@@ -1,0 +1,114 @@
+"""Train: choose a dataset, a variant and settings; watch it learn; stop it and go on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from aecore import datasets, store
+from aecore.configs import PRESETS, RunConfig, TrainingConfig, settings
+from aecore.errors import Faults
+from aecore.variants import VARIANTS
+from pages.shared import cache, live, parts, state
+
+DEFAULTS = "defaults"
+
+
+def presets_for(dataset: str, variant: str) -> list[str]:
+    """Names of the presets of a dataset and variant, and of the defaults."""
+    fitting = [p.name for p in PRESETS.values() if (p.dataset, p.variant) == (dataset, variant)]
+    return [*fitting, DEFAULTS]
+
+
+def starting_values(dataset: str, variant: str, preset: str) -> dict:
+    """What the form holds before anything is typed."""
+    kind = VARIANTS[variant]
+    values = {s.name: s.default for s in (*settings(kind), *settings(TrainingConfig))}
+    values |= kind.defaults(datasets.get(dataset))
+    if preset in PRESETS:
+        values |= {**PRESETS[preset].model, **PRESETS[preset].training}
+    return values
+
+
+def refill(preset_too: bool) -> None:
+    """Fill the form anew after another dataset, variant or preset was chosen."""
+    dataset, variant = state.value("dataset", "digits"), state.value("variant", "ae")
+    if preset_too:
+        state.put({"preset": presets_for(dataset, variant)[0]})
+    values = starting_values(dataset, variant, state.value("preset"))
+    kinds = (*settings(VARIANTS[variant]), *settings(TrainingConfig))
+    state.put({setting.name: parts.as_typed(setting, values[setting.name]) for setting in kinds})
+
+
+def ask() -> None:
+    """The form; a valid request is queued and shown."""
+    bound = {"bind": "query-params"}
+    again = {"on_change": refill, "args": (True,)}
+    dataset = st.selectbox("Dataset", list(datasets.DATASETS), key="dataset", **bound, **again)
+    entry = datasets.get(dataset)
+    where = "" if datasets.here(dataset) else " It is not on this machine: training downloads it."
+    st.caption(f"{entry.title}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}")
+    variants = list(VARIANTS)
+    variant = st.selectbox(
+        "Variant", variants, index=variants.index("ae"), key="variant", **bound, **again
+    )
+    st.caption(VARIANTS[variant].summary())
+    preset = st.selectbox(
+        "Preset",
+        presets_for(dataset, variant),
+        key="preset",
+        on_change=refill,
+        args=(False,),
+        help="Named settings to start from; every one of them can be changed below.",
+        **bound,
+    )
+    if preset in PRESETS:
+        st.caption(PRESETS[preset].description)
+    values = starting_values(dataset, variant, preset)
+    with st.form("settings", border=False):
+        model_tab, training_tab = st.columns(2)
+        with model_tab:
+            model = parts.settings_form(VARIANTS[variant], values)
+        with training_tab:
+            training = parts.settings_form(TrainingConfig, values)
+        name = st.text_input(
+            "Name of the run", key="name", placeholder="made for you", bind="query-params"
+        )
+        asked = st.form_submit_button("Train", type="primary", icon=":material/play_arrow:")
+    if asked:
+        request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
+        try:
+            job = cache.jobs().train(RunConfig.check(request), name or None)
+        except Faults as error:
+            parts.faults(error)
+            return
+        state.remember_job(job.id)
+        st.rerun()
+
+
+def offer_unfinished() -> None:
+    """Trainings that were stopped: go on with them, or let them go."""
+    busy = {job.subject for job in cache.jobs().all() if job.active}
+    for run in store.unfinished():
+        if run.name in busy:
+            continue
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(
+                f"**{run.name}** stopped after {run.epochs_done} of "
+                f"{run.config.training.epochs} epochs"
+            )
+            if st.button("Resume", key=f"resume-{run.name}", icon=":material/resume:"):
+                state.remember_job(cache.jobs().resume(run.name).id)
+                st.rerun()
+            if st.button("Discard", key=f"discard-{run.name}", icon=":material/delete:"):
+                store.discard(run.name)
+                st.rerun()
+
+
+with parts.page("Train"):
+    st.title("Train")
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        ask()
+    with right:
+        live.watch()
+        offer_unfinished()
