@@ -27,11 +27,11 @@ with parts.page("Start"):
     st.subheader("All runs")
     with st.container(horizontal=True, gap="medium"):
         for run in runs:
-            with st.container(border=True, width=252):
+            with st.container(border=True, width=236):
                 created = run.manifest.created.isoformat()
                 st.image(
                     cache.thumbnail(run.name, created),
-                    width=220,
+                    width=204,
                     alt=f"Map of the test codes of the run {run.name}",
                 )
                 st.page_link(

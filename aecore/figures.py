@@ -78,8 +78,9 @@ def scatter_map(
         dragmode="pan",
         uirevision="keep",  # zoom stays while the points move
     )
-    figure.update_xaxes(showticklabels=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, zeroline=False, scaleanchor="x")
+    bare = {"showticklabels": False, "zeroline": False, "showgrid": False, "title": None}
+    figure.update_xaxes(**bare)
+    figure.update_yaxes(**bare, scaleanchor="x")
     return figure
 
 

@@ -44,8 +44,9 @@ class Job:
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
-    subject: str
-    """The name of the run, or the dataset whose map it is."""
+    dataset: str
+    run: str = ""
+    """The name of the run that a training will make."""
     epochs: int = 0
     state: State = "queued"
     what: str = "Waiting"
@@ -87,18 +88,16 @@ class Jobs:
         """Queue a training; raises `Faults` where the name cannot be used."""
         name = store.free_name(config, name)
         title = f"{config.variant} on {config.dataset}"
-        epochs = config.training.epochs
-        return self._queue("train", title, tasks.train, (config, name), name, epochs)
+        return self._queue("train", title, tasks.train, (config, name), config, name)
 
     def resume(self, name: str) -> Job:
         """Queue the rest of an unfinished training; raises `Faults` where there is none."""
         with self._lock:
             config, checkpoint = store.read_checkpoint(name)
-            if any(job.active and job.subject == name for job in self._jobs.values()):
+            if any(job.active and job.run == name for job in self._jobs.values()):
                 raise Faults(f"'{name}' is being trained already.")
             title = f"{config.variant} on {config.dataset}, resumed"
-            epochs = config.training.epochs
-            job = self._queue("train", title, tasks.resume, (name,), name, epochs)
+            job = self._queue("train", title, tasks.resume, (name,), config, name)
             job.history = checkpoint.progress["history"]
             return job
 
@@ -117,10 +116,10 @@ class Jobs:
 
     def _once(self, kind, title, task, arguments) -> Job:
         with self._lock:
-            for job in self._jobs.values():
-                if job.active and (job.task, job.arguments) == (task, arguments):
-                    return job
-            return self._queue(kind, title, task, arguments, arguments[0])
+            job = self.find(*arguments)
+            if job is not None and job.active:
+                return job
+            return self._queue(kind, title, task, arguments)
 
     def cancel(self, job: Job) -> None:
         """Take a job out of the queue, or stop it before its next batch or iteration."""
@@ -148,10 +147,12 @@ class Jobs:
 
     # --- Carrying out ---
 
-    def _queue(self, kind, title, task, arguments, subject, epochs=0) -> Job:
+    def _queue(self, kind, title, task, arguments, config=None, run="") -> Job:
         with self._lock:
             number = f"{next(self._numbers)}-{os.urandom(2).hex()}"
-            job = Job(number, kind, title, task, arguments, subject, epochs)
+            job = Job(number, kind, title, task, arguments, arguments[0])
+            if config is not None:
+                job.dataset, job.run, job.epochs = config.dataset, run, config.training.epochs
             self._jobs[job.id] = job
             finished = [job.id for job in self._jobs.values() if not job.active]
             for old in finished[:-FINISHED_KEPT]:
@@ -339,7 +340,7 @@ def _serve() -> None:
             n_workers=1,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             worker_dashboard_address=None,
             silence_logs=logging.ERROR,
         ) as cluster,

@@ -21,7 +21,7 @@ with parts.page("Latent map"):
         with st.container(horizontal=True):
             for name, kind in PROJECTIONS.items():
                 defaults = kind.defaults(run.manifest.n_test)
-                asked = parts.settings_form(kind, defaults, f"{name}_", label=kind.title, width=170)
+                asked = parts.settings_form(kind, defaults, f"{name}_", kind.title, width=190)
                 chosen[name] = asked
     projections = {
         name: configs.check_settings(PROJECTIONS[name], asked) for name, asked in chosen.items()

@@ -39,8 +39,12 @@ def refill(preset_too: bool) -> None:
     state.put({setting.name: parts.as_typed(setting, values[setting.name]) for setting in kinds})
 
 
+@st.fragment
 def ask() -> None:
-    """The form; a valid request is queued and shown."""
+    """The form; a valid request is queued and shown.
+
+    A fragment, so that a change in it does not draw the running training anew.
+    """
     bound = {"bind": "query-params"}
     again = {"on_change": refill, "args": (True,)}
     dataset = st.selectbox("Dataset", list(datasets.DATASETS), key="dataset", **bound, **again)
@@ -87,7 +91,7 @@ def ask() -> None:
 
 def offer_unfinished() -> None:
     """Trainings that were stopped: go on with them, or let them go."""
-    busy = {job.subject for job in cache.jobs().all() if job.active}
+    busy = {job.run for job in cache.jobs().all() if job.active}
     for run in store.unfinished():
         if run.name in busy:
             continue

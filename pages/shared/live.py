@@ -52,11 +52,11 @@ def _head(job: Job) -> None:
     if job.active:
         parts.progress(job)
     elif job.state == "done":
-        st.success(f"**{job.subject}** is trained and stored.", icon=":material/check_circle:")
+        st.success(f"**{job.run}** is trained and stored.", icon=":material/check_circle:")
         with st.container(horizontal=True):
             for path, label, icon in parts.MENU[2:]:
-                st.page_link(path, label=label, icon=icon, query_params={"run": job.subject})
-        metrics = cache.run(job.subject).manifest.metrics
+                st.page_link(path, label=label, icon=icon, query_params={"run": job.run})
+        metrics = cache.run(job.run).manifest.metrics
         st.caption(
             f"test MSE **{metrics['test_mse']:.4f}**; PCA with as many components "
             f"**{metrics['pca_mse']:.4f}**"

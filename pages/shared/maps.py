@@ -29,23 +29,23 @@ def panes(run: store.Run, projections: dict[str, Projection], height: int = 380)
 
 def _bottleneck(run: store.Run, height: int) -> None:
     width = run.config.model.latent_dim
-    st.markdown("**Bottleneck**" + CODE_NOTE.get(width, CODE_NOTE[3]).format(width=width))
+    st.markdown("**Bottleneck**")
     figure = cache.bottleneck_figure(run.name, run.manifest.created.isoformat())
     _chart(run, figure, "the autoencoder's codes", "bottleneck", height)
-    measures(run.manifest.metrics)
+    measures(run.manifest.metrics, CODE_NOTES.get(width, CODE_NOTES[3]).format(width=width))
 
 
-CODE_NOTE = {
-    1: ": a code of one dimension, drawn along x; heights mean nothing",
-    2: ": the code itself",
-    3: ": the first two principal components of a code of {width} dimensions",
+CODE_NOTES = {
+    1: "A code of one dimension, drawn along x; heights mean nothing.",
+    2: "The code itself; the network was fitted on the training split.",
+    3: "The first two principal components of a code of {width} dimensions.",
 }
 
 
 def _projection(run: store.Run, settings: Projection, height: int) -> None:
-    facts = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in settings)
+    facts = [f"{name.replace('_', ' ')} {value:g}" for name, value in settings]
     fitted = "fitted on the training split" if settings.name == "pca" else "fitted on these samples"
-    st.markdown(f"**{settings.title}**: {', '.join(filter(None, (facts, fitted)))}")
+    st.markdown(f"**{settings.title}**")
     dataset, fingerprint = run.config.dataset, run.manifest.fingerprint
     found = cache.projection(dataset, fingerprint, settings)
     if found is None:
@@ -60,7 +60,7 @@ def _projection(run: store.Run, settings: Projection, height: int) -> None:
         run.manifest.created.isoformat(),
     )
     _chart(run, figure, f"{settings.title} of the same samples", settings.name, height)
-    measures(found.metrics)
+    measures(found.metrics, ", ".join([*facts, fitted]).capitalize() + ".")
 
 
 def _chart(run: store.Run, figure, what: str, name: str, height: int) -> None:
@@ -76,16 +76,16 @@ def _chart(run: store.Run, figure, what: str, name: str, height: int) -> None:
     )
 
 
-def measures(metrics: dict[str, float | None]) -> None:
-    """What can be trusted of a map, in one line with explanations."""
+def measures(metrics: dict[str, float | None], note: str) -> None:
+    """What can be trusted of a map, with explanations, and how it was made."""
     accuracy = metrics["knn_accuracy"]
-    parts_of_line = [
+    figures = [
         f"trustworthiness **{metrics['trustworthiness']:.3f}**",
         "10-NN accuracy " + (f"**{accuracy:.1%}**" if accuracy is not None else "n/a"),
     ]
     if metrics.get("test_mse") is not None:
-        parts_of_line.append(f"test MSE **{metrics['test_mse']:.4f}**")
-    st.caption(" · ".join(parts_of_line), help=MEASURES_HELP)
+        figures.append(f"test MSE **{metrics['test_mse']:.4f}**")
+    st.caption(" · ".join(figures) + f"  \n{note}", help=MEASURES_HELP)
 
 
 MEASURES_HELP = (

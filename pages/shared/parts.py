@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 @contextmanager
 def page(title: str) -> Iterator[None]:
     """The frame of every page: title, menu, jobs; and sentences in place of tracebacks."""
-    st.set_page_config(f"{title} · Latent Loupe", ":material/search:", layout="wide")
+    # An icon of our own: Streamlit would fetch a named one from another server.
+    icon = str(Path(__file__).with_name("icon.png"))
+    st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide")
     with st.sidebar:
         st.markdown("### :material/search: Latent Loupe")
         for path, label, icon in MENU:
@@ -159,14 +162,26 @@ def run_facts(run: store.Run) -> str:
 
 
 def settings_form(
-    kind: type[BaseModel], defaults: Mapping[str, Any], prefix: str = "", **options: Any
+    kind: type[BaseModel],
+    defaults: Mapping[str, Any],
+    prefix: str = "",
+    title: str = "",
+    **options: Any,
 ) -> dict[str, Any]:
     """One widget for each setting of a class, filled with `defaults`, kept in the address.
 
     Nothing is checked here, so that all faults can be told together and what was typed stays.
     """
     return {
-        setting.name: _widget(setting, defaults.get(setting.name, setting.default), prefix, options)
+        setting.name: _widget(
+            setting,
+            defaults.get(setting.name, setting.default),
+            label=f"{title}: {setting.label.lower()}" if title else setting.label,
+            key=prefix + setting.name,
+            help=f"{setting.description} Give {setting.allowed}.",
+            bind="query-params",
+            **options,
+        )
         for setting in configs.settings(kind)
     }
 
@@ -176,21 +191,14 @@ def as_typed(setting: Setting, value: Any) -> Any:
     return ", ".join(map(str, value)) if setting.kind == "widths" else value
 
 
-def _widget(setting: Setting, default: Any, prefix: str, options: Mapping[str, Any]) -> Any:
-    common = {
-        "key": prefix + setting.name,
-        "help": f"{setting.description} Give {setting.allowed}.",
-        "bind": "query-params",
-        **options,
-    }
+def _widget(setting: Setting, default: Any, **common: Any) -> Any:
     default = as_typed(setting, default)
     if setting.kind == "choice":
         index = setting.choices.index(default)
-        return st.selectbox(setting.label, setting.choices, index=index, **common)
+        return st.selectbox(options=setting.choices, index=index, **common)
     if setting.kind == "widths":
-        return st.text_input(setting.label, default, placeholder="none", **common)
+        return st.text_input(value=default, placeholder="none", **common)
     if setting.kind == "whole number":
-        return st.number_input(setting.label, value=int(default), step=1, **common)
-    return st.number_input(
-        setting.label, value=float(default), step=float(default) / 10 or 0.1, format="%g", **common
-    )
+        return st.number_input(value=int(default), step=1, **common)
+    step = float(default) / 10 or 0.1
+    return st.number_input(value=float(default), step=step, format="%g", **common)

@@ -46,21 +46,21 @@ def pick(run: store.Run, found: dict[str, np.ndarray]) -> np.ndarray:
     """Which test samples to show: their numbers, in order."""
     names = datasets.get(run.config.dataset).label_names
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = st.selectbox("Order", list(ORDERS), key="order", bind="query-params", width=180)
+        order = st.selectbox("Order", list(ORDERS), key="order", bind="query-params", width=160)
         label = "all"
         if names:
             label = st.selectbox(
-                "Class", ["all", *names], key="class", bind="query-params", width=180
+                "Class", ["all", *names], key="class", bind="query-params", width=160
             )
         count = st.slider("Samples", 4, 16, 10, key="samples", bind="query-params", width=220)
-    numbers = ORDERS[order](found["autoencoder_mse"])
-    if label != "all":
-        numbers = numbers[run.codes["labels"][numbers] == names.index(label)]
-    pages = -(-len(numbers) // count)
-    first = st.number_input(
-        f"Screen, of {pages}", 1, pages, 1, key="screen", bind="query-params", width=180
-    )
-    return numbers[(first - 1) * count : first * count]
+        numbers = ORDERS[order](found["autoencoder_mse"])
+        if label != "all":
+            numbers = numbers[run.codes["labels"][numbers] == names.index(label)]
+        screens = max(-(-len(numbers) // count), 1)
+        screen = st.number_input(
+            f"Screen, of {screens}", 1, screens, key="screen", bind="query-params", width=150
+        )
+    return numbers[(screen - 1) * count : screen * count]
 
 
 def as_pictures(dataset: Dataset, found: dict[str, np.ndarray], chosen: np.ndarray) -> None:

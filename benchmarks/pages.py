@@ -1,0 +1,251 @@
+"""How fast the pages are, against a bare Streamlit page on the same machine, in real Chromium.
+
+    python -m benchmarks.pages            every measurement, as one JSON document
+    python -m benchmarks.pages paint      only one of: paint, slider, training
+
+`paint`     from the start of the server to the first paint: `make run` and its four digits maps,
+            against an empty app. Runs alternate.
+`slider`    from a key pressed on a slider to the new picture: the page Reconstructions with torch
+            loaded, against a bare page with the same slider and pictures of the same size.
+`training`  from a widget's change to its answer, while MNIST (or digits) trains and while idle.
+
+Needs `make test` to have run once. Timings are noisy: what counts are the ratios of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+import chromium  # noqa: E402
+
+EMPTY = "import streamlit as st\nst.title('Empty')\n"
+BARE_SLIDER = """
+import io
+import numpy as np, streamlit as st
+from PIL import Image
+
+count = st.slider("Samples", 4, 16, 10)
+pixels = np.random.default_rng(count).integers(0, 255, ({height}, {width}, 4), np.uint8)
+pixels = pixels // 128 * 128
+buffer = io.BytesIO()
+Image.fromarray(pixels[:: 8, :: 8].repeat(8, 0).repeat(8, 1)).save(buffer, "PNG", compress_level=1)
+st.image(buffer.getvalue())
+"""
+FOUR_MAPS = (
+    "[...document.querySelectorAll('.js-plotly-plot')].filter("
+    "plot => plot.querySelector('.scatterlayer .point, canvas')).length >= 4"
+)
+FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@contextmanager
+def server(command: list[str], port: int, **env: str) -> Iterator[str]:
+    """A dashboard or a bare app, until the block ends; yields its address as soon as it answers."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PORT": str(port), **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.02)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def app(script: str, port: int) -> list[str]:
+    """The command that serves one script with the project's own server settings."""
+    path = Path(tempfile.mkdtemp()) / "bare.py"
+    path.write_text(script)
+    return [sys.executable, "-m", "streamlit", "run", str(path), f"--server.port={port}"]
+
+
+def paint(browser: Browser, repeats: int = 7) -> dict:
+    """Seconds from the start of the server to the first paint."""
+
+    def once(command: list[str], port: int, painted: str) -> float:
+        started = time.perf_counter()
+        with server(command, port) as address, browser.new_context() as context:
+            page = context.new_page()
+            page.goto(address)
+            page.wait_for_function(painted, polling="raf", timeout=60_000)
+            return time.perf_counter() - started
+
+    empty, maps = [], []
+    for _ in range(repeats):
+        port = free_port()
+        empty.append(once(app(EMPTY, port), port, "document.querySelector('h1')"))
+        maps.append(once(["make", "-s", "run"], free_port_for_make(), FOUR_MAPS))
+    return compared("empty_app", empty, "four_maps", maps)
+
+
+def free_port_for_make() -> int:
+    port = free_port()
+    os.environ["PORT"] = str(port)
+    return port
+
+
+def slider(browser: Browser, repeats: int = 24) -> dict:
+    """Seconds from a key on a slider to the new picture."""
+    with dashboard() as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{address}/reconstructions")
+        page.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+        width, height = page.evaluate(
+            "(i => [i.naturalWidth, i.naturalHeight])(document.querySelector('[data-testid=stImage] img'))"
+        )
+        port = free_port()
+        with server(app(BARE_SLIDER.format(width=width, height=height), port), port) as bare:
+            other = context.new_page()
+            other.goto(bare)
+            other.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+            times: tuple[list[float], list[float]] = ([], [])
+            for turn in range(repeats):
+                for tab, found in zip((other, page), times, strict=True):
+                    tab.bring_to_front()
+                    found.append(move_slider(tab, "ArrowRight" if turn % 8 < 4 else "ArrowLeft"))
+    return compared("bare_page", times[0][4:], "reconstructions", times[1][4:])
+
+
+def move_slider(page: Page, key: str) -> float:
+    """Press a key on the slider; seconds until another picture is there, whole."""
+    image = "document.querySelector('[data-testid=stImage] img')"
+    before = page.evaluate(f"{image}.src")
+    page.get_by_role("slider").focus()
+    started = time.perf_counter()
+    page.keyboard.press(key)
+    page.wait_for_function(
+        f"old => {image} && {image}.src !== old && {image}.complete", arg=before, polling="raf"
+    )
+    elapsed = time.perf_counter() - started
+    page.wait_for_timeout(400)
+    return elapsed
+
+
+def training(browser: Browser, repeats: int = 8) -> dict:
+    """Seconds from a widget's change to its answer, idle and while a job trains."""
+    from aecore import datasets
+
+    data = "mnist" if datasets.here("mnist") else "digits"
+    with dashboard() as address, browser.new_context() as context:
+        tabs = {name: context.new_page() for name in ("reconstructions", "latent_map", "train")}
+        for name, tab in tabs.items():
+            tab.goto(f"{address}/{name}")
+        tabs["reconstructions"].wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+        tabs["latent_map"].wait_for_function(FOUR_MAPS, timeout=60_000)
+        answers: dict[str, Callable[[int], float]] = {
+            "slider": lambda turn: move_slider(
+                tabs["reconstructions"], "ArrowRight" if turn % 8 < 4 else "ArrowLeft"
+            ),
+            "run": lambda turn: choose(
+                tabs["latent_map"],
+                "Run",
+                *(("digits-vae", "0.0400"), ("digits-ae", "0.0358"))[turn % 2],
+            ),
+            "dataset": lambda turn: choose(
+                tabs["train"], "Dataset", *(("iris", "150 flowers"), ("digits", "8 x 8"))[turn % 2]
+            ),
+        }
+
+        def measure() -> dict[str, list[float]]:
+            found: dict[str, list[float]] = {}
+            for name, answer in answers.items():
+                tab = {"slider": "reconstructions", "run": "latent_map", "dataset": "train"}[name]
+                tabs[tab].bring_to_front()
+                found[name] = [answer(turn) for turn in range(repeats)][2:]
+            return found
+
+        idle = measure()
+        worker = context.new_page()
+        worker.goto(f"{address}/train?dataset={data}&epochs=2000")
+        worker.get_by_role("button", name="Train", exact=True).click()
+        worker.get_by_text("epoch 1 of").first.wait_for(timeout=120_000)
+        busy = measure()
+        worker.bring_to_front()
+        worker.get_by_role("button", name="Cancel").first.click()
+        worker.get_by_text("was cancelled").wait_for(timeout=30_000)
+    return {name: compared("idle", idle[name], "training", busy[name]) for name in answers}
+
+
+def choose(page: Page, label: str, option: str, answer: str) -> float:
+    """Choose an option of a select box; seconds until the answer stands on the page."""
+    page.get_by_role("combobox", name=label).click()
+    target = page.get_by_role("option", name=option, exact=True)
+    target.wait_for()
+    started = time.perf_counter()
+    target.click()
+    page.wait_for_function(
+        "text => document.body.innerText.includes(text)", arg=answer, polling="raf"
+    )
+    elapsed = time.perf_counter() - started
+    page.wait_for_timeout(400)
+    return elapsed
+
+
+@contextmanager
+def dashboard() -> Iterator[str]:
+    with server(["make", "-s", "run"], free_port_for_make()) as address:
+        yield address
+
+
+def compared(base_name: str, base: list[float], name: str, values: list[float]) -> dict:
+    """Medians, ranges and their ratio."""
+
+    def facts(times: list[float]) -> dict:
+        return {
+            "median_s": round(statistics.median(times), 4),
+            "from_s": round(min(times), 4),
+            "to_s": round(max(times), 4),
+            "n": len(times),
+        }
+
+    ratio = statistics.median(values) / statistics.median(base)
+    return {base_name: facts(base), name: facts(values), "ratio": round(ratio, 3)}
+
+
+def main() -> None:
+    kinds = {"paint": paint, "slider": slider, "training": training}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kinds", nargs="*", choices=[*kinds, []], default=[])
+    asked = parser.parse_args().kinds or list(kinds)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
+        print(json.dumps({kind: kinds[kind](browser) for kind in asked}, indent=1))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
