@@ -152,9 +152,10 @@ def feature_rows(
             col=column,
         )
     figure.update_layout(
-        height=120 + 26 * len(samples) + 6 * max(map(len, feature_names)),
+        height=110 + 26 * len(samples) + 6 * max(map(len, feature_names)),
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
         coloraxis={"colorscale": "RdBu_r", "cmin": -limit, "cmax": limit},
     )
-    figure.update_yaxes(autorange="reversed")
+    # Without a type Plotly would read "#38" as a number.
+    figure.update_yaxes(autorange="reversed", type="category")
     return figure

@@ -223,4 +223,6 @@ def _finish(
         },
     )
     store.discard(name)
+    # The first baseline to look at, and quick where its components are known.
+    projections.compute(dataset, projections.PCAProjection(), reporter.progress)
     return run

@@ -24,6 +24,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -81,7 +82,7 @@ def kill_all(
                 "writing": while_writing(job, chance),
                 "saving": while_saving(job, chance),
             }[kind]
-            at, torn = kill(queue, job, moment), leftovers(job.subject)
+            at, torn = kill(queue, job, moment), leftovers(job.run)
             broken = store.runs()[1]
             ended, how = bring_to_an_end(queue, job, config)
             equal = outcome(ended) == expected
@@ -118,22 +119,26 @@ def at_random(job: jobs.Job, chance: random.Random, epoch_seconds: float) -> Mom
 def while_writing(job: jobs.Job, chance: random.Random) -> Moment:
     """When the file that becomes the checkpoint of a random epoch is there."""
     epoch = chance.randrange(job.epochs)
-    folder = store.root() / "_unfinished" / job.subject
+    folder = store.root() / "_unfinished" / job.run
     return lambda: len(job.history) >= epoch and any(folder.glob(".checkpoint*"))
 
 
 def while_saving(job: jobs.Job, chance: random.Random) -> Moment:
-    """When a random number of the files of the finished run have been begun."""
-    files = chance.randrange(5)
-    return lambda: any(
-        sum(1 for _ in folder.iterdir()) >= files
-        for folder in store.root().glob(f"_writing-{job.subject}-*")
-    )
+    """When a random number of the five files of the finished run have been begun."""
+    files = chance.randint(1, 5)
+
+    def due() -> bool:
+        for folder in store.root().glob(f"_writing-{job.run}-*"):
+            with suppress(FileNotFoundError):  # renamed into place meanwhile
+                return sum(1 for _ in folder.iterdir()) >= files
+        return False
+
+    return due
 
 
 def kill(queue: jobs.Jobs, job: jobs.Job, due: Moment) -> str:
     """Send SIGKILL to the job's worker at the moment; says how far the job was."""
-    while job.state == "queued" or job.history == [] and job.what in ("Waiting", "Starting"):
+    while job.what in ("Waiting", "Starting"):
         time.sleep(0.01)
     (worker,) = queue._client.run(os.getpid).values()
     while job.active and not due():
@@ -152,16 +157,16 @@ def leftovers(name: str) -> list[str]:
 
 def bring_to_an_end(queue: jobs.Jobs, job: jobs.Job, config: RunConfig) -> tuple[jobs.Job, str]:
     """The job that completed the run, and what there was to do."""
-    if (store.root() / job.subject).exists():
+    if (store.root() / job.run).exists():
         return job, "after_the_end"
-    if job.subject in {run.name for run in store.unfinished()}:
-        return finished(queue.resume(job.subject)), "resumed"
+    if job.run in {run.name for run in store.unfinished()}:
+        return finished(queue.resume(job.run)), "resumed"
     return finished(queue.train(config, next(names))), "before_first_checkpoint"
 
 
 def outcome(job: jobs.Job) -> Any:
     """All that must be equal of two trainings of the same config."""
-    run = store.load(job.subject)
+    run = store.load(job.run)
     history = [{k: v for k, v in entry.items() if k not in TIMES} for entry in run.history]
     tensors = [run.manifest.files[f"{file}.safetensors"] for file in ("weights", "codes")]
     return tensors, history, run.manifest.metrics

@@ -105,7 +105,7 @@ def worker_against_process(options: argparse.Namespace) -> dict[str, Any]:
         job = finished(queue.train(config))
         if job.state != "done":
             raise SystemExit(f"The job {job.state}: {job.error}")
-        return [entry["seconds"] for entry in store.load(job.subject).history]
+        return [entry["seconds"] for entry in store.load(job.run).history]
 
     def process() -> list[float]:
         line = ["train", "--preset", "mnist-published", "--epochs", "5", "--json"]

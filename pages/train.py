@@ -92,14 +92,12 @@ def ask() -> None:
 def offer_unfinished() -> None:
     """Trainings that were stopped: go on with them, or let them go."""
     busy = {job.run for job in cache.jobs().all() if job.active}
-    for run in store.unfinished():
-        if run.name in busy:
-            continue
+    unfinished = [run for run in store.unfinished() if run.name not in busy]
+    if unfinished:
+        st.caption("Stopped before the end")
+    for run in unfinished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(
-                f"**{run.name}** stopped after {run.epochs_done} of "
-                f"{run.config.training.epochs} epochs"
-            )
+            st.markdown(f"**{run.name}**: {run.epochs_done} of {run.config.training.epochs} epochs")
             if st.button("Resume", key=f"resume-{run.name}", icon=":material/resume:"):
                 state.remember_job(cache.jobs().resume(run.name).id)
                 st.rerun()

@@ -64,7 +64,7 @@ def _head(job: Job) -> None:
     elif job.state == "cancelled":
         st.info(f"{job.title} was cancelled.", icon=":material/stop_circle:")
     else:
-        st.error(job.error, icon=":material/error:")
+        st.error(parts.plain(job.error), icon=":material/error:")
 
 
 def _view(job: Job) -> None:

@@ -109,7 +109,7 @@ def _missing(run: store.Run, settings: Projection, height: int) -> None:
             st.fragment(run_every=0.8)(parts.progress)(job)
             return
         if job is not None and job.error:
-            st.error(job.error, icon=":material/error:")
+            st.error(parts.plain(job.error), icon=":material/error:")
         st.markdown(
             f"Not computed yet for the {run.manifest.n_test:,} test samples of {dataset.name}."
         )

@@ -15,7 +15,7 @@ from aecore import configs, store
 from aecore.configs import Setting
 from aecore.errors import Faults
 from aecore.jobs import Job
-from pages.shared import cache
+from pages.shared import cache, state
 
 MENU = (
     ("app.py", "Start", ":material/home:"),
@@ -37,7 +37,7 @@ def page(title: str) -> Iterator[None]:
     with st.sidebar:
         st.markdown("### :material/search: Latent Loupe")
         for path, label, icon in MENU:
-            st.page_link(path, label=label, icon=icon)
+            st.page_link(path, label=label, icon=icon, query_params=state.run_in_address())
         job_list()
     with guarded():
         yield
@@ -62,10 +62,10 @@ def guarded() -> Iterator[None]:
 
 def faults(error: Faults) -> None:
     """Say everything that is wrong with a request."""
-    st.error("\n".join(f"- {_escape(fault)}" for fault in error.faults), icon=":material/error:")
+    st.error("\n".join(f"- {plain(fault)}" for fault in error.faults), icon=":material/error:")
 
 
-def _escape(text: str) -> str:
+def plain(text: str) -> str:
     """Keep a person's own input from being read as Markdown."""
     return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+!|~$:" else sign for sign in text)
 
@@ -130,7 +130,7 @@ def pick_run() -> store.Run | None:
         return None
     asked = st.query_params.get("run")
     if asked is not None and asked not in names:
-        st.warning(f"There is no run called '{_escape(asked)}'; this is another one.")
+        st.warning(f"There is no run called '{plain(asked)}'; this is another one.")
     chosen = st.selectbox(
         "Run",
         names,
@@ -145,8 +145,8 @@ def tell_broken(broken: list[store.Broken]) -> None:
     """Name the folders of the store that are not readable runs."""
     for run in broken:
         st.warning(
-            f"The folder '{_escape(run.name)}' is not a complete run and is left out: "
-            f"{_escape(run.reason)} Restore it or delete it from {_escape(str(store.root()))}.",
+            f"The folder '{plain(run.name)}' is not a complete run and is left out: "
+            f"{plain(run.reason)} Restore it or delete it from {plain(str(store.root()))}.",
             icon=":material/folder_off:",
         )
 

@@ -30,7 +30,7 @@ def fetched(run: store.Run) -> dict[str, np.ndarray] | None:
         st.fragment(run_every=0.8)(parts.progress)(job)
         return None
     if job is not None and job.error:
-        st.error(job.error, icon=":material/error:")
+        st.error(parts.plain(job.error), icon=":material/error:")
     st.info(
         f"{dataset.name} is not on this machine, so there is nothing to reconstruct. The maps of "
         "this run can be seen all the same.",

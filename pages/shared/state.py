@@ -31,3 +31,9 @@ def remember_job(job_id: str) -> None:
 def shown_job() -> str | None:
     """The id of the job in the address."""
     return st.query_params.get("job")
+
+
+def run_in_address() -> dict[str, str]:
+    """The run in the address, for links to other pages, so that the back button finds it again."""
+    run = st.query_params.get("run")
+    return {"run": run} if run else {}

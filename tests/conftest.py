@@ -1,0 +1,76 @@
+"""What the tests share: a store of their own, real MNIST where it is, and small requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aecore import datasets
+from aecore.configs import RunConfig
+
+
+@pytest.fixture(autouse=True)
+def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of the test's own, so that no test writes into models_store."""
+    folder = tmp_path / "store"
+    monkeypatch.setenv("AECORE_STORE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def mnist() -> datasets.Dataset:
+    """Real MNIST; skips the test where its files are not on this machine."""
+    if not datasets.here("mnist"):
+        pytest.skip("MNIST is not on this machine: set AECORE_DATA to a folder that holds mnist/.")
+    return datasets.get("mnist")
+
+
+class Listener:
+    """A reporter that keeps what it hears, and may raise when a condition is met."""
+
+    def __init__(self, stop: Callable[[Listener], Exception | None] = lambda heard: None) -> None:
+        self.stop = stop
+        self.heard: list[tuple[str, float, float]] = []
+        self.entries: list[dict[str, Any]] = []
+        self.views: list[dict[str, np.ndarray]] = []
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        self.heard.append((what, done, total))
+        if error := self.stop(self):
+            raise error
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
+        self.entries.append(entry)
+        self.views.append(view)
+        if error := self.stop(self):
+            raise error
+
+
+def run_config(
+    dataset: str = "iris",
+    variant: str = "ae",
+    model: dict[str, Any] | None = None,
+    **training: Any,
+) -> RunConfig:
+    """A request that trains in a moment: on the CPU, two epochs of iris unless told otherwise."""
+    return RunConfig.check(
+        {
+            "dataset": dataset,
+            "variant": variant,
+            "model": {"hidden": (8,)} | (model or {}),
+            "training": {"epochs": 2, "batch_size": 32, "device": "cpu"} | training,
+        }
+    )
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    """Return as soon as `condition` holds; fail where it still does not after a long time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"nothing came of it in {seconds:g} seconds"
+        time.sleep(0.02)

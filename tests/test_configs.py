@@ -1,0 +1,256 @@
+"""Requests: every fault at once, values as typed, and what a form needs to know."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import run_config
+from pydantic import BaseModel
+
+from aecore import configs
+from aecore.configs import PRESETS, RunConfig, TrainingConfig, check_settings, settings
+from aecore.errors import Faults
+from aecore.projections import PROJECTIONS
+from aecore.variants import VARIANTS
+
+SETTINGS_CLASSES = [*VARIANTS.values(), *PROJECTIONS.values(), TrainingConfig]
+EVERY_SETTING = [
+    pytest.param(kind, setting, id=f"{kind.__name__}-{setting.name}")
+    for kind in SETTINGS_CLASSES
+    for setting in settings(kind)
+]
+
+
+def faults_of(request: dict[str, Any]) -> list[str]:
+    with pytest.raises(Faults) as error:
+        RunConfig.check(request)
+    return error.value.faults
+
+
+def test_what_is_left_out_takes_its_default() -> None:
+    config = RunConfig.check({"dataset": "digits", "variant": "ae"})
+    assert config.training == TrainingConfig()
+    assert config.model.hidden == (128, 64)
+    assert config.model.likelihood == "squashed-gaussian"
+    assert run_config("wine").model.likelihood == "gaussian"
+
+
+def test_values_may_be_text() -> None:
+    config = RunConfig.check(
+        {
+            "dataset": "mnist",
+            "variant": "vae",
+            "model": {"hidden": " 512, 128 ", "latent_dim": "3"},
+            "training": {"epochs": "7", "learning_rate": "1e-3", "batch_size": "64"},
+        }
+    )
+    assert config.model.hidden == (512, 128)
+    assert config.model.latent_dim == 3
+    assert config.training.model_dump() == TrainingConfig().model_dump() | {
+        "epochs": 7,
+        "learning_rate": 1e-3,
+        "batch_size": 64,
+    }
+
+
+@pytest.mark.parametrize("text", ["", " ", ","])
+def test_no_text_is_no_hidden_layer(text: str) -> None:
+    assert run_config(model={"hidden": text}).model.hidden == ()
+
+
+def test_every_fault_of_a_request_is_in_one_message() -> None:
+    faults = faults_of(
+        {
+            "dataset": "iris",
+            "variant": "ae",
+            "model": {"hidden": "64,x", "latent_dim": 5, "activaton": "elu", "likelihood": "gauss"},
+            "training": {
+                "epochs": 0,
+                "batch_size": 101,
+                "learning_rate": "fast",
+                "device": "tpu",
+                "sead": 1,
+            },
+        }
+    )
+    assert sorted(fault.split("=")[0].strip() for fault in faults) == [
+        "Unknown setting 'activaton': did you mean 'activation'? Known: latent_dim, hidden, "
+        "activation, likelihood.",
+        "Unknown setting 'sead': did you mean 'seed'? Known: epochs, batch_size, learning_rate, "
+        "seed, device.",
+        "batch_size",
+        "device",
+        "epochs",
+        "hidden",
+        "latent_dim",
+        "learning_rate",
+        "likelihood",
+    ]
+
+
+def test_unknown_names_are_faults_beside_the_others() -> None:
+    faults = faults_of({"dataset": "irys", "variant": "vea", "training": {"epochs": -1}})
+    assert faults[0].startswith("Unknown dataset 'irys': did you mean 'iris'?")
+    assert faults[1].startswith("Unknown variant 'vea': did you mean 'vae'?")
+    assert faults[2] == "epochs = -1 is not possible: give a whole number from 1 to 10000."
+    assert len(faults) == 3
+
+
+def test_a_name_that_was_not_given_is_asked_for() -> None:
+    faults = faults_of({})
+    assert len(faults) == 2
+    assert not any("None" in fault for fault in faults)
+    assert "iris" in faults[0] and "vae" in faults[1]
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("model", {"hidden": "8;4"}, "hidden = '8;4' is not possible: give whole numbers"),
+        ("model", {"hidden": "0"}, "hidden = '0' is not possible"),
+        ("model", {"hidden": "8193"}, "whole numbers from 1 to 8192"),
+        ("model", {"hidden": "1," * 13}, "at most 12 of them"),
+        ("model", {"hidden": 8}, "hidden = 8 is not possible"),
+        ("model", {"hidden": None}, "hidden = None is not possible"),
+        ("model", {"latent_dim": 0}, "give a whole number from 1 to 512"),
+        ("model", {"latent_dim": 2.5}, "latent_dim = 2.5 is not possible"),
+        ("model", {"latent_dim": 5}, "latent_dim = 5 is wider than the data: iris has 4 features"),
+        ("model", {"activation": "relu6"}, "give one of elu, relu"),
+        ("training", {"epochs": 0}, "epochs = 0 is not possible"),
+        ("training", {"epochs": 10_001}, "from 1 to 10000"),
+        ("training", {"batch_size": 101}, "iris has 100 training samples, so give at most 100"),
+        (
+            "training",
+            {"learning_rate": 0},
+            "learning_rate = 0 is not possible: give a number above",
+        ),
+        ("training", {"learning_rate": "nan"}, "learning_rate = 'nan' is not possible"),
+        ("training", {"learning_rate": 11}, "above 0 to 10"),
+        ("training", {"seed": 2**31}, "from 0 to 2147483647"),
+        ("training", {"device": "gpu"}, "give one of auto, cpu, cuda, mps"),
+    ],
+)
+def test_a_fault_names_the_setting_its_value_and_what_may_be_given(
+    where: str, value: dict[str, Any], said: str
+) -> None:
+    request = {"dataset": "iris", "variant": "ae", "training": {"batch_size": 32}}
+    request[where] = request.get(where, {}) | value
+    faults = faults_of(request)
+    assert len(faults) == 1
+    assert said in faults[0]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        [],
+        "iris",
+        {"dataset": [], "variant": {}},
+        {"dataset": "digits", "variant": "ae", "model": 3},
+        {"dataset": "digits", "variant": "ae", "model": "hidden"},
+        {"dataset": "digits", "variant": "ae", "training": None},
+        {"dataset": "digits", "variant": "ae", "modle": {"latent_dim": 3}},
+    ],
+)
+def test_a_request_of_another_form_is_refused(request_: Any) -> None:
+    assert faults_of(request_)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_config_comes_back_from_json(variant: str) -> None:
+    config = run_config("digits", variant, {"latent_dim": 5, "hidden": (32, 16)}, seed=9)
+    text = json.dumps(config.model_dump(mode="json"))
+    assert RunConfig.check(json.loads(text)) == config
+
+
+def test_configs_cannot_be_changed() -> None:
+    config = run_config()
+    for part in (config, config.model, config.training):
+        with pytest.raises(ValueError, match="frozen"):
+            setattr(part, next(iter(type(part).model_fields)), 1)
+
+
+def test_check_settings_gives_every_fault() -> None:
+    with pytest.raises(Faults) as error:
+        check_settings(PROJECTIONS["umap"], {"n_neighbors": "1", "min_dist": 1, "sed": 0})
+    assert error.value.faults == [
+        "min_dist = 1 is not possible: give a number from 0 to 0.99.",
+        "n_neighbors = '1' is not possible: give a whole number from 2 to 200.",
+        "Unknown setting 'sed': did you mean 'seed'? Known: n_neighbors, min_dist, seed.",
+    ]
+    assert check_settings(PROJECTIONS["umap"], {"n_neighbors": "20"}).n_neighbors == 20
+
+
+# --- Presets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_valid_request(name: str) -> None:
+    preset = configs.preset(name)
+    config = RunConfig.check(
+        {
+            "dataset": preset.dataset,
+            "variant": preset.variant,
+            "model": preset.model,
+            "training": preset.training,
+        }
+    )
+    assert configs.dataset_of(config).name == preset.dataset
+    assert preset.description.endswith((".", "?"))
+    for setting, value in preset.model.items():
+        assert getattr(config.model, setting) == value
+    for setting, value in preset.training.items():
+        assert getattr(config.training, setting) == value
+
+
+def test_an_unknown_preset_gets_the_nearest_one() -> None:
+    with pytest.raises(Faults, match="did you mean 'mnist-map'"):
+        configs.preset("mnist-mpa")
+
+
+# --- What a form needs to know ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", SETTINGS_CLASSES)
+def test_settings_are_all_the_fields_in_order(kind: type[BaseModel]) -> None:
+    assert [setting.name for setting in settings(kind)] == list(kind.model_fields)
+
+
+@pytest.mark.parametrize(("kind", "setting"), EVERY_SETTING)
+def test_every_setting_is_described_and_bounded(
+    kind: type[BaseModel], setting: configs.Setting
+) -> None:
+    assert setting.description.endswith(".")
+    assert setting.label[0].isupper() and "_" not in setting.label
+    assert setting.allowed == configs.allowed(kind, setting.name)
+    assert setting.default == kind.model_fields[setting.name].default
+    if setting.kind == "choice":
+        assert setting.default in setting.choices
+    else:
+        assert setting.maximum is not None
+
+
+@pytest.mark.parametrize(("kind", "setting"), EVERY_SETTING)
+def test_bounds_are_allowed_and_what_lies_beyond_is_not(
+    kind: type[BaseModel], setting: configs.Setting
+) -> None:
+    beyond: list[Any]
+    if setting.kind == "choice":
+        inside, beyond = list(setting.choices), ["nothing"]
+    elif setting.kind == "widths":
+        inside = [(), (1, 8192), (1,) * int(setting.maximum)]
+        beyond = [(0,), (8193,), (1,) * (int(setting.maximum) + 1)]
+    else:
+        step = 1 if setting.kind == "whole number" else 1e-6
+        inside, beyond = [setting.maximum], [setting.maximum + step, float("nan")]
+        if setting.minimum is None:
+            inside, beyond = [*inside, 1e-12], [*beyond, 0]
+        else:
+            inside, beyond = [*inside, setting.minimum], [*beyond, setting.minimum - step]
+    for value in inside:
+        assert getattr(check_settings(kind, {setting.name: value}), setting.name) == value
+    for value in beyond:
+        with pytest.raises(Faults):
+            check_settings(kind, {setting.name: value})

@@ -1,0 +1,80 @@
+"""Measures of a map against scikit-learn's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import manifold
+from sklearn.metrics import mean_squared_error
+from sklearn.neighbors import KNeighborsClassifier
+
+from aecore import metrics
+
+RANDOM = np.random.default_rng(0)
+
+
+def points(n: int, d: int) -> np.ndarray:
+    return np.random.default_rng(n + d).normal(size=(n, d))
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(30, 2, 1), (60, 5, 12), (200, 20, 5), (200, 3, 99), (700, 10, 12)]
+)
+def test_trustworthiness_is_scikit_learns(n: int, d: int, k: int) -> None:
+    x = points(n, d)
+    for embedding in (x[:, :2] ** 3, points(n, 2), x @ points(d, 2), x[:, :1]):
+        expected = manifold.trustworthiness(x, embedding, n_neighbors=k)
+        assert metrics.trustworthiness(x, embedding, k) == pytest.approx(expected, abs=1e-6)
+
+
+def test_trustworthiness_of_single_precision_is_the_same() -> None:
+    x, embedding = points(300, 10).astype(np.float32), points(300, 2)
+    expected = metrics.trustworthiness(x.astype(np.float64), embedding)
+    assert metrics.trustworthiness(x, embedding) == pytest.approx(expected, abs=1e-5)
+    beside = (x + 10).astype(np.float32)
+    assert metrics.trustworthiness(beside, embedding) == pytest.approx(expected, abs=1e-4)
+
+
+def test_trustworthiness_of_the_data_themselves_is_one() -> None:
+    x = points(100, 4)
+    assert metrics.trustworthiness(x, x) == 1
+    assert metrics.trustworthiness(x, 5 - 3 * x) == 1
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, embedding = points(101, 4), points(101, 2)
+    whole = metrics.trustworthiness(x, embedding)
+    monkeypatch.setattr(metrics, "CHUNK", 7)
+    assert metrics.trustworthiness(x, embedding) == whole
+
+
+@pytest.mark.parametrize("k", [0, 10, 11])
+def test_too_many_neighbours_are_refused(k: int) -> None:
+    with pytest.raises(ValueError, match=f"k = {k} must be at least 1 and less than half"):
+        metrics.trustworthiness(points(20, 3), points(20, 2), k)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(40, 2, 1), (150, 2, 10), (150, 20, 4)])
+def test_knn_accuracy_is_scikit_learns_leaving_one_out(n: int, d: int, k: int) -> None:
+    embedding = points(n, d)
+    labels = (embedding[:, 0] * 2 + RANDOM.normal(size=n)).round().astype(int)
+    labels -= labels.min()
+    # Asked for no sample in particular, it predicts each from the others.
+    predicted = KNeighborsClassifier(k).fit(embedding, labels).predict(None)
+    expected = (predicted == labels).mean()
+    assert 0.1 < expected < 0.9
+    assert metrics.knn_accuracy(embedding, labels, k) == pytest.approx(expected)
+
+
+def test_a_tie_goes_to_the_smallest_label() -> None:
+    embedding = np.array([[0.0], [1.0], [-1.1], [10.0], [10.5]])
+    # The first point has one neighbour of class 2 and one of class 1.
+    labels = np.array([1, 2, 1, 0, 0])
+    assert metrics.knn_accuracy(embedding[:3], labels[:3], k=2) == pytest.approx(2 / 3)
+    assert metrics.knn_accuracy(embedding, labels, k=1) == pytest.approx(3 / 5)
+
+
+def test_mean_squared_error_is_one_value_a_sample() -> None:
+    x, other = points(8, 5), points(8, 5) + 1
+    expected = mean_squared_error(x.T, other.T, multioutput="raw_values")
+    np.testing.assert_allclose(metrics.mean_squared_error(x, other), expected)

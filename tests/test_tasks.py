@@ -1,0 +1,201 @@
+"""Tasks from beginning to end, with a reporter that listens."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import Listener, run_config
+from sklearn.decomposition import PCA
+
+from aecore import datasets, projections, store, tasks
+from aecore.errors import Cancelled, Faults
+from aecore.projections import PCAProjection
+
+
+def test_a_training_is_measured_and_stored() -> None:
+    heard = Listener()
+    config = run_config("digits", "vae", epochs=2, batch_size=128)
+    run = tasks.train(config, "first", heard)
+    digits = datasets.get("digits")
+
+    assert run == store.load("first")
+    assert run.config == config
+    assert run.manifest.fingerprint == digits.fingerprint
+    assert (run.manifest.n_train, run.manifest.n_test) == (1437, 360)
+    assert store.unfinished() == []
+
+    measured = run.manifest.metrics
+    x = digits.test.x
+    model = run.model()
+    import torch
+
+    with torch.inference_mode():
+        rebuilt = model.reconstruct(torch.tensor(x)).numpy()
+    error = np.square(rebuilt - x).mean(1)
+    np.testing.assert_allclose(run.codes["error"], error, rtol=1e-4)
+    assert measured["test_mse"] == pytest.approx(error.mean(), rel=1e-5)
+    assert measured["test_squared_error"] == pytest.approx(error.mean() * 64, rel=1e-5)
+    assert measured["pca_mse"] == pytest.approx(projections.pca_mse(digits, 2))
+    assert measured["test_loss"] == pytest.approx(run.history[-1]["test"]["total"], rel=1e-5)
+    for name, value in projections.describe(digits, run.codes["codes"]).items():
+        assert measured[name] == value
+    assert run.manifest.seconds == pytest.approx(sum(e["seconds"] for e in run.history))
+
+    codes = run.codes
+    assert codes["codes"].shape == codes["plane"].shape == (360, 2)
+    np.testing.assert_array_equal(codes["labels"], digits.test.labels)
+    assert codes["epochs"].shape == (2, 360, 2)
+    assert codes["epochs_kept"].tolist() == [1, 2]
+    np.testing.assert_allclose(codes["epochs"][-1], codes["codes"], atol=1e-5)
+
+
+def test_a_reporter_hears_every_batch_and_every_epoch() -> None:
+    heard = Listener()
+    run = tasks.train(run_config("digits", epochs=2, batch_size=128), "heard", heard)
+    batches = [(done, total) for what, done, total in heard.heard if what == "Training"]
+    assert batches == [(done, 24) for done in range(1, 25)]
+    assert heard.entries == run.history
+    digits = datasets.get("digits")
+    for view in heard.views:
+        assert view["plane"].shape == (360, 2)
+        np.testing.assert_array_equal(view["labels"], digits.test.labels)
+        np.testing.assert_array_equal(view["originals"], digits.test.x[:10])
+        assert view["reconstructions"].shape == (10, 64)
+    entry = heard.entries[0]
+    assert entry["epoch"] == 1
+    assert entry["test_mse"] * 64 == pytest.approx(entry["test"]["reconstruction"], rel=1e-4)
+    json.dumps(heard.entries, allow_nan=False)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3])
+def test_a_code_of_any_width_has_a_picture(latent_dim: int) -> None:
+    run = tasks.train(run_config(model={"latent_dim": latent_dim}), "wide", Listener())
+    assert run.codes["codes"].shape == (50, latent_dim)
+    assert run.codes["plane"].shape == (50, 2)
+    assert run.codes["epochs"].shape == (2, 50, 2)
+    np.testing.assert_allclose(run.codes["epochs"][-1], run.codes["plane"], atol=1e-4)
+
+
+def test_positions_on_a_curve_stay_numbers() -> None:
+    run = tasks.train(run_config("tilted-ring"), "ring", Listener())
+    np.testing.assert_allclose(run.codes["labels"], datasets.get("tilted-ring").test.labels)
+    assert run.manifest.metrics["knn_accuracy"] is None
+
+
+def test_of_a_long_training_some_epochs_are_kept_evenly() -> None:
+    run = tasks.train(run_config(epochs=130, batch_size=100), "long", Listener())
+    kept = run.codes["epochs_kept"].tolist()
+    assert len(kept) <= tasks.EPOCHS_KEPT
+    assert kept[-1] == 130
+    assert len(set(np.diff(kept[:-1]))) == 1
+    assert len(run.codes["epochs"]) == len(kept)
+
+
+# --- Stopping and going on ----------------------------------------------------------------------
+
+
+def stop_at(epoch: int) -> Listener:
+    """A reporter that cancels in the first batch after an epoch."""
+    return Listener(
+        lambda heard: (
+            Cancelled() if len(heard.entries) == epoch and heard.heard[-1][1] % 4 else None
+        )
+    )
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_cancelled_training_can_be_resumed_bit_equal(epoch: int) -> None:
+    config = run_config(variant="vae", epochs=3)
+    through = tasks.train(config, "through", Listener())
+    with pytest.raises(Cancelled):
+        tasks.train(config, "stopped", stop_at(epoch))
+    (left,) = store.unfinished()
+    assert (left.name, left.epochs_done, left.config) == ("stopped", epoch, config)
+    assert store.runs()[0] == [through]
+
+    run = tasks.resume("stopped", Listener())
+    assert store.unfinished() == []
+    for file in ("weights.safetensors", "codes.safetensors"):
+        assert (run.folder / file).read_bytes() == (through.folder / file).read_bytes()
+    assert [timeless(entry) for entry in run.history] == [timeless(e) for e in through.history]
+
+
+def timeless(entry: dict[str, object]) -> dict[str, object]:
+    return {key: entry[key] for key in entry if key not in ("seconds", "samples_per_second")}
+
+
+def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -> None:
+    config = run_config()
+    through = tasks.train(config, "through", Listener())
+    with pytest.raises(Cancelled):
+        measuring = Listener(
+            lambda heard: Cancelled() if "Measuring" in heard.heard[-1][0] else None
+        )
+        tasks.train(config, "stopped", measuring)
+    heard = Listener()
+    run = tasks.resume("stopped", heard)
+    assert heard.entries == []
+    assert run.history == store.load("stopped").history and len(run.history) == 2
+    weights = "weights.safetensors"
+    assert (run.folder / weights).read_bytes() == (through.folder / weights).read_bytes()
+
+
+def test_what_was_never_begun_cannot_be_resumed() -> None:
+    with pytest.raises(Faults, match="Unknown unfinished run 'nothing'"):
+        tasks.resume("nothing", Listener())
+
+
+def test_a_training_that_failed_leaves_no_run() -> None:
+    with pytest.raises(Faults, match="learning_rate"):
+        tasks.train(run_config(variant="vae", epochs=50, learning_rate=10), "wild", Listener())
+    assert store.runs() == ([], [])
+
+
+# --- Maps and pictures --------------------------------------------------------------------------
+
+
+def test_project_gives_the_map_that_compute_gives() -> None:
+    heard = Listener()
+    found = tasks.project("iris", PCAProjection(), heard)
+    kept = projections.compute(datasets.get("iris"), PCAProjection())
+    np.testing.assert_array_equal(found.plane, kept.plane)
+    assert heard.heard
+
+
+def test_prepare_leaves_the_components() -> None:
+    iris = datasets.get("iris")
+    assert not projections.components_file(iris).exists()
+    tasks.prepare("iris", Listener())
+    assert projections.components_file(iris).is_file()
+
+
+@pytest.mark.parametrize(
+    "task", [tasks.prepare, lambda *a: tasks.project(a[0], PCAProjection(), a[1])]
+)
+def test_an_unknown_dataset_is_a_fault(task: object) -> None:
+    with pytest.raises(Faults, match="did you mean 'iris'"):
+        task("irsi", Listener())
+
+
+def codes(width: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(40, width)).astype(np.float32)
+
+
+def test_a_code_of_two_dimensions_is_drawn_as_it_is() -> None:
+    np.testing.assert_array_equal(tasks.plane_of(codes(2), codes(2)), codes(2))
+
+
+def test_a_code_of_one_dimension_is_drawn_along_x() -> None:
+    plane = tasks.plane_of(codes(1), codes(1))
+    np.testing.assert_array_equal(plane[:, :1], codes(1))
+    assert 0 < plane[:, 1].std() < plane[:, 0].std()
+    np.testing.assert_array_equal(plane, tasks.plane_of(codes(1), codes(1)))
+
+
+def test_a_wider_code_is_drawn_on_the_components_of_what_was_fitted_on() -> None:
+    fitted_on = codes(5) * [1, 5, 1, 3, 1]
+    plane = tasks.plane_of(codes(5), fitted_on)
+    expected = PCA(2, svd_solver="full").fit(fitted_on).transform(codes(5))
+    np.testing.assert_allclose(np.abs(plane), np.abs(expected), atol=1e-4)
