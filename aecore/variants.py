@@ -129,8 +129,8 @@ class Linear(Variant):
 
     hidden: Widths = Field(
         (),
-        description="Widths of further linear layers, separated by commas. They change how it "
-        "trains, not what it can represent.",
+        description="Widths of further linear layers, separated by commas. As long as none is "
+        "narrower than the code, they change how it trains, not what it can represent.",
     )
 
     def build(self, n_features: int) -> Autoencoder:

@@ -125,7 +125,8 @@ def slider(browser: Browser, repeats: int = 24) -> dict:
         page.goto(f"{address}/reconstructions")
         page.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
         width, height = page.evaluate(
-            "(i => [i.naturalWidth, i.naturalHeight])(document.querySelector('[data-testid=stImage] img'))"
+            "(image => [image.naturalWidth, image.naturalHeight])"
+            "(document.querySelector('[data-testid=stImage] img'))"
         )
         port = free_port()
         with server(app(BARE_SLIDER.format(width=width, height=height), port), port) as bare:

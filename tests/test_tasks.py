@@ -147,10 +147,14 @@ def test_what_was_never_begun_cannot_be_resumed() -> None:
         tasks.resume("nothing", Listener())
 
 
-def test_a_training_that_failed_leaves_no_run() -> None:
-    with pytest.raises(Faults, match="learning_rate"):
-        tasks.train(run_config(variant="vae", epochs=50, learning_rate=10), "wild", Listener())
+def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
+    wild = run_config(variant="vae", epochs=50, learning_rate=10)
+    with pytest.raises(Faults, match="Lower learning_rate"):
+        tasks.train(wild, "mine", Listener())
     assert store.runs() == ([], [])
+    # Resumed, it would only fail in the same epoch again.
+    assert store.unfinished() == []
+    assert store.free_name(run_config(), "mine") == "mine"
 
 
 # --- Maps and pictures --------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def page(title: str) -> Iterator[None]:
     with st.sidebar:
         st.markdown("### :material/search: Latent Loupe")
         for path, label, icon in MENU:
-            st.page_link(path, label=label, icon=icon, query_params=state.run_in_address())
+            st.page_link(path, label=label, icon=icon, query_params=state.run_for_links())
         job_list()
     with guarded():
         yield
@@ -128,17 +128,10 @@ def pick_run() -> store.Run | None:
         st.info("There is no run yet.", icon=":material/info:")
         st.page_link("pages/train.py", label="Train the first", icon=":material/model_training:")
         return None
-    asked = st.query_params.get("run")
-    if asked is not None and asked not in names:
-        st.warning(f"There is no run called '{plain(asked)}'; this is another one.")
-    chosen = st.selectbox(
-        "Run",
-        names,
-        index=names.index(DEFAULT_RUN) if DEFAULT_RUN in names else 0,
-        key="run",
-        bind="query-params",
-    )
-    return cache.run(chosen)
+    default = DEFAULT_RUN if DEFAULT_RUN in names else names[0]
+    if stranger := state.follow_address(names, default):
+        st.warning(f"There is no run called '{plain(stranger)}'; this is another one.")
+    return cache.run(st.selectbox("Run", names, key=state.RUN, on_change=state.keep_run))
 
 
 def tell_broken(broken: list[store.Broken]) -> None:

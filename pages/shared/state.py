@@ -6,10 +6,12 @@ outside of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+
+RUN, LAST_RUN = "run", "last_run"
 
 
 def put(values: Mapping[str, Any]) -> None:
@@ -33,7 +35,27 @@ def shown_job() -> str | None:
     return st.query_params.get("job")
 
 
-def run_in_address() -> dict[str, str]:
-    """The run in the address, for links to other pages, so that the back button finds it again."""
-    run = st.query_params.get("run")
-    return {"run": run} if run else {}
+def follow_address(names: Sequence[str], default: str) -> str | None:
+    """Give the run picker the run in the address; returns a name there that is no run.
+
+    The address is the one truth: the picker's callback writes it, the links of the menu carry it,
+    and so the back button and a shared link find the same run. A bound widget would lose it on
+    some page changes.
+    """
+    asked = st.query_params.get(RUN)
+    st.session_state[RUN] = asked if asked in names else st.session_state.get(LAST_RUN, default)
+    if st.session_state[RUN] not in names:
+        st.session_state[RUN] = default
+    keep_run()
+    return asked if asked is not None and asked not in names else None
+
+
+def keep_run() -> None:
+    """Write the picked run into the address; the picker's callback."""
+    st.query_params[RUN] = st.session_state[LAST_RUN] = st.session_state[RUN]
+
+
+def run_for_links() -> dict[str, str]:
+    """The query that takes the run along to another page."""
+    run = st.query_params.get(RUN) or st.session_state.get(LAST_RUN)
+    return {RUN: run} if run else {}

@@ -1,0 +1,81 @@
+"""The README's tables against the registries, and what it says against the tree."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from aecore.__main__ import app
+from aecore.configs import TrainingConfig, settings
+from aecore.datasets import DATASETS
+from aecore.variants import VARIANTS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def variant_row(name: str) -> str:
+    variant = VARIANTS[name]
+    return f"| `{name}` | {variant.summary()} | {variant.source} |"
+
+
+def dataset_row(name: str) -> str:
+    data = DATASETS[name]
+    return f"| `{name}` | {data.title} | {data.n_train:,} + {data.n_test:,} | {data.licence} |"
+
+
+def setting_rows() -> list[str]:
+    """One row for each setting of the training and of any variant, with who takes it."""
+    rows = [_row(setting, "training") for setting in settings(TrainingConfig)]
+    takers: dict[str, list[str]] = {}
+    for name, variant in VARIANTS.items():
+        for setting in settings(variant):
+            takers.setdefault(_row(setting, ""), []).append(name)
+    return [row[:-2] + f"{', '.join(names)} |" for row, names in takers.items()] + rows
+
+
+def _row(setting, taker: str) -> str:
+    default = ",".join(map(str, setting.default)) if setting.kind == "widths" else setting.default
+    return f"| `{setting.name}` | {setting.description} | {default} | {taker} |"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_readme_has_the_row_of_every_variant(name: str) -> None:
+    assert variant_row(name) in README
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_readme_has_the_row_of_every_dataset(name: str) -> None:
+    assert dataset_row(name) in README
+
+
+@pytest.mark.parametrize("row", setting_rows())
+def test_the_readme_has_the_row_of_every_setting(row: str) -> None:
+    assert row in README
+
+
+def test_the_readme_tree_names_every_module_and_nothing_else() -> None:
+    named = set(re.findall(r"^(aecore/\w+\.py)", README, re.M))
+    assert named == {f"aecore/{path.name}" for path in (ROOT / "aecore").glob("[!_]*.py")} | (
+        {"aecore/__main__.py"}
+    )
+    for name in ("app.py", "pages", "models_store", "benchmarks", "tests"):
+        assert (ROOT / name).exists()
+
+
+def test_every_link_and_picture_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_quick_commands_of_the_readme_run() -> None:
+    lines = re.findall(r"^python -m aecore (.+)$", README, re.M)
+    quick = [line for line in lines if "mnist" not in line and "tsne" not in line]
+    assert len(quick) >= 4
+    for line in quick:
+        outcome = CliRunner().invoke(app, shlex.split(line))
+        assert outcome.exit_code == 0, (line, outcome.output)

@@ -1,0 +1,348 @@
+"""Jobs on a real cluster: how they run, wait, stop, fail and go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run_config, wait_until
+
+from aecore import datasets, projections, store
+from aecore.configs import RunConfig
+from aecore.errors import Faults
+from aecore.jobs import Job, Jobs
+from aecore.projections import PCAProjection, TSNEProjection
+
+# --- The queue, without a cluster ---------------------------------------------------------------
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """A queue whose cluster never takes a job."""
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    return Jobs()
+
+
+def test_jobs_wait_in_the_order_in_which_they_were_asked_for(queue: Jobs) -> None:
+    first = queue.train(run_config(), "first")
+    second = queue.project("iris", PCAProjection())
+    third = queue.prepare("wine")
+    assert [queue.place(job) for job in (first, second, third)] == [0, 1, 2]
+    assert queue.all() == [third, second, first]
+    assert all(job.state == "queued" and job.active for job in queue.all())
+    queue.cancel(first)
+    assert [queue.place(job) for job in (second, third)] == [0, 1]
+
+
+def test_a_job_says_what_it_is(queue: Jobs) -> None:
+    job = queue.train(run_config("wine", "vae", epochs=7), "some-name")
+    assert (job.kind, job.dataset, job.run, job.epochs) == ("train", "wine", "some-name", 7)
+    assert queue.get(job.id) is job
+    other = queue.project("iris", PCAProjection())
+    assert (other.kind, other.dataset, other.run) == ("project", "iris", "")
+    assert queue.get("no such id") is None and queue.get(None) is None
+
+
+def test_a_queued_job_is_cancelled_at_once(queue: Jobs) -> None:
+    job = queue.train(run_config())
+    queue.cancel(job)
+    assert job.state == "cancelled" and not job.active
+    queue.cancel(job)
+    assert job.state == "cancelled"
+
+
+def test_the_same_map_is_not_queued_twice(queue: Jobs) -> None:
+    first = queue.project("digits", TSNEProjection())
+    assert queue.project("digits", TSNEProjection()) is first
+    assert queue.project("digits", TSNEProjection(seed=1)) is not first
+    assert queue.project("iris", TSNEProjection()) is not first
+    queue.cancel(first)
+    assert queue.project("digits", TSNEProjection()) is not first
+
+
+def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
+    queue: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aecore.training import Checkpoint
+
+    progress = {"epochs_done": 1, "history": [{"epoch": 1}]}
+    store.write_checkpoint("digits", run_config("digits"), Checkpoint({}, progress))
+    training = queue.resume("digits")
+    assert training.history == [{"epoch": 1}]
+    assert queue.prepare("digits") is not training
+
+
+def test_a_name_is_taken_while_its_training_waits(queue: Jobs) -> None:
+    queue.train(run_config(), "mine")
+    with pytest.raises(Faults, match="'mine'"):
+        queue.train(run_config(), "mine")
+
+
+def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
+    from aecore.training import Checkpoint
+
+    progress = {"epochs_done": 1, "history": []}
+    store.write_checkpoint("half", run_config(), Checkpoint({}, progress))
+    queue.resume("half")
+    with pytest.raises(Faults, match="'half' is being trained already"):
+        queue.resume("half")
+    with pytest.raises(Faults, match="Unknown unfinished run 'hlaf': did you mean 'half'"):
+        queue.resume("hlaf")
+
+
+def test_names_that_cannot_be_used_are_refused_before_anything_is_queued(queue: Jobs) -> None:
+    with pytest.raises(Faults, match="is not possible"):
+        queue.train(run_config(), "../x")
+    assert queue.all() == []
+
+
+def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
+    waiting = queue.train(run_config(), "waiting")
+    over = [queue.train(run_config()) for _ in range(60)]
+    for job in over:
+        job.state = "done"
+    queue.train(run_config())
+    assert len(queue.all()) == 52
+    assert queue.get(waiting.id) is waiting
+    assert queue.get(over[0].id) is None
+
+
+def test_the_time_left_follows_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job("1", "train", "", print, (), "iris")
+    assert job.seconds_left is None
+    monkeypatch.setattr("time.monotonic", lambda: 110.0)
+    job.started, job.done, job.total = 100.0, 25, 100
+    assert job.seconds_left == pytest.approx(30)
+    for done, total in ((0, 100), (5, 0), (101, 100)):
+        job.done, job.total = done, total
+        assert job.seconds_left is None
+
+
+def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AECORE_SCHEDULER", "tcp://127.0.0.1:1")
+    import distributed
+
+    client = distributed.Client
+    monkeypatch.setattr(
+        distributed, "Client", lambda *a, **options: client(*a, **options | {"timeout": 0.2})
+    )
+    jobs = Jobs()
+    job = jobs.prepare("iris")
+    wait_until(lambda: not job.active)
+    assert job.state == "failed"
+    assert job.error.startswith("The cluster cannot be reached: ")
+
+
+# --- A real cluster -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    """Jobs with a cluster of their own, and the store that its worker writes to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AECORE_STORE", str(tmp_path_factory.mktemp("jobs")))
+        jobs = Jobs()
+        folder = store.root()
+        jobs.folder = folder
+        yield jobs
+        for job in jobs.all():
+            jobs.cancel(job)
+        jobs._client.close(timeout=2)
+        jobs._cluster.stdin.close()
+        assert jobs._cluster.wait(timeout=30) is not None
+
+
+@pytest.fixture
+def jobs(cluster: Jobs, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """The cluster, with this test looking into its store."""
+    monkeypatch.setenv("AECORE_STORE", str(cluster.folder))
+    return cluster
+
+
+def endless(variant: str = "ae") -> RunConfig:
+    return run_config("digits", variant, epochs=10_000, batch_size=64)
+
+
+def unfinished() -> dict[str, int]:
+    """The trainings that can be resumed, and how many epochs each has behind it."""
+    return {left.name: left.epochs_done for left in store.unfinished()}
+
+
+def worker_of(jobs: Jobs) -> int:
+    """The process number of the worker."""
+    wait_until(lambda: jobs._client.nthreads())
+    (pid,) = jobs._client.run(os.getpid).values()
+    return pid
+
+
+def test_a_training_runs_to_its_end_and_says_how_far_it_is(jobs: Jobs) -> None:
+    stages, places = set(), set()
+    job = jobs.train(run_config("digits", "vae", epochs=8, batch_size=16), "first")
+
+    def over() -> bool:
+        stages.add(job.what)
+        places.add(job.done / job.total)
+        return not job.active
+
+    wait_until(over)
+    assert (job.state, job.error) == ("done", "")
+    assert "Training" in stages
+    assert len(places) > 2 and max(places) <= 1
+    run = store.load("first")
+    wait_until(lambda: len(job.history) == 8)
+    assert job.history == run.history
+    assert job.view["plane"].shape == (360, 2)
+    np.testing.assert_array_equal(job.view["labels"], datasets.get("digits").test.labels)
+    assert job.view["reconstructions"].shape == (10, 64)
+    np.testing.assert_allclose(job.view["plane"], run.codes["codes"], atol=1e-4)
+
+
+def test_a_map_is_computed_in_the_worker(jobs: Jobs) -> None:
+    job = jobs.project("iris", PCAProjection())
+    wait_until(lambda: not job.active)
+    assert (job.state, job.error) == ("done", "")
+    assert projections.cached("iris", datasets.get("iris").fingerprint, PCAProjection())
+
+
+def test_a_preparation_leaves_the_components(jobs: Jobs) -> None:
+    job = jobs.prepare("wine")
+    wait_until(lambda: not job.active)
+    assert (job.state, job.error) == ("done", "")
+    assert projections.components_file(datasets.get("wine")).is_file()
+
+
+def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:
+    first = jobs.train(endless(), "endless")
+    second = jobs.train(run_config(), "second")
+    third = jobs.prepare("s-curve")
+    wait_until(lambda: first.history)
+    assert [job.state for job in (first, second, third)] == ["running", "queued", "queued"]
+    assert [jobs.place(job) for job in (first, second, third)] == [0, 1, 2]
+    assert first.seconds_left > 0
+    jobs.cancel(second)
+    assert second.state == "cancelled"
+    jobs.cancel(first)
+    wait_until(lambda: not first.active)
+    assert (first.state, first.error) == ("cancelled", "")
+    wait_until(lambda: not third.active)
+    assert third.state == "done"
+    # What was cancelled while it ran can be gone on with; what never ran left nothing.
+    assert "endless" in unfinished() and "second" not in unfinished()
+
+
+def test_a_fault_arrives_as_a_sentence(jobs: Jobs) -> None:
+    job = jobs.train(run_config("digits", "vae", epochs=50, learning_rate=10), "wild")
+    after = jobs.project("wine", TSNEProjection(perplexity=100))
+    wait_until(lambda: not after.active)
+    assert (job.state, after.state) == ("failed", "failed")
+    assert job.error.startswith("Training stopped in epoch ")
+    assert "learning_rate (it is 10; try 1)" in job.error
+    assert after.error == "perplexity = 100 needs more samples: give at most 19."
+
+
+def test_what_nobody_expected_is_said_without_a_traceback(jobs: Jobs) -> None:
+    damaged = projections.components_file(datasets.get("breast-cancer"))
+    damaged.parent.mkdir(parents=True)
+    damaged.mkdir()  # where a file should be written
+    job = jobs.prepare("breast-cancer")
+    wait_until(lambda: not job.active)
+    assert job.state == "failed"
+    assert "Error" in job.error and "Traceback" not in job.error
+
+
+def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resumed(
+    jobs: Jobs,
+) -> None:
+    job = jobs.train(run_config("digits", epochs=60, batch_size=8), "killed")
+    waiting = jobs.prepare("swiss-roll")
+    wait_until(lambda: len(job.history) >= 2)
+    os.kill(worker_of(jobs), signal.SIGKILL)
+    wait_until(lambda: not job.active)
+    assert job.state == "failed"
+    done = job.history[-1]["epoch"]
+    assert job.error == (
+        "The worker process ended unexpectedly (killed, or out of memory): the checkpoint of "
+        f"epoch {done} is kept, resume it."
+    )
+    wait_until(lambda: not waiting.active)
+    assert waiting.state == "done"
+
+    kept = unfinished()["killed"]
+    assert kept >= done
+    resumed = jobs.resume("killed")
+    assert resumed.history[-1]["epoch"] == kept
+    wait_until(lambda: not resumed.active)
+    assert (resumed.state, resumed.error) == ("done", "")
+    epochs = list(range(1, 61))
+    wait_until(lambda: len(resumed.history) == 60)
+    assert [entry["epoch"] for entry in resumed.history] == epochs
+    assert store.load("killed").history == resumed.history
+
+
+def test_a_worker_killed_before_the_first_epoch_has_no_checkpoint_to_speak_of(jobs: Jobs) -> None:
+    # One epoch of one sample a step takes longer than it takes to kill.
+    job = jobs.train(run_config("digits", batch_size=1), "early")
+    wait_until(lambda: job.what == "Training")
+    os.kill(worker_of(jobs), signal.SIGKILL)
+    wait_until(lambda: not job.active)
+    assert job.state == "failed"
+    assert job.error.endswith("(killed, or out of memory): start it again.")
+    assert "early" not in unfinished()
+
+
+def test_a_cluster_that_was_killed_is_replaced(jobs: Jobs) -> None:
+    job = jobs.train(endless(), "orphan")
+    wait_until(lambda: job.history)
+    worker = worker_of(jobs)
+    jobs._cluster.kill()
+    wait_until(lambda: not job.active)
+    assert job.state == "failed"
+    after = jobs.prepare("s-curve")
+    wait_until(lambda: not after.active)
+    assert (after.state, after.error) == ("done", "")
+    wait_until(lambda: gone(worker))
+
+
+# --- The end of the process ---------------------------------------------------------------------
+
+USE_A_CLUSTER = """
+import os, signal, sys, time
+from aecore.jobs import Jobs
+
+jobs = Jobs()
+job = jobs.prepare("iris")
+while job.active:
+    time.sleep(0.02)
+assert job.state == "done", job.error
+(worker,) = jobs._client.run(os.getpid).values()
+print(jobs._cluster.pid, worker, flush=True)
+if sys.argv[1] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, though nobody may have asked for its exit status yet."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+
+
+@pytest.mark.parametrize("how", ["exits", "killed"])
+def test_the_cluster_ends_with_the_process_that_started_it(how: str) -> None:
+    command = [sys.executable, "-c", USE_A_CLUSTER, how]
+    root = Path(__file__).parents[1]
+    client = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, timeout=120)
+    assert client.returncode == (0 if how == "exits" else -signal.SIGKILL)
+    host, worker = map(int, client.stdout.split())
+    wait_until(lambda: gone(host) and gone(worker))
