@@ -35,9 +35,9 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64) -> bytes:
     Returns the bytes of the PNG, at two pixels to the point.
     """
     side, gap, ink = cell * SCALE, 6 * SCALE, INK[theme]
-    font = ImageFont.load_default(12 * SCALE)
-    titles = int(max(font.getlength(row.title) for row in rows)) + 2 * gap
-    line = 17 * SCALE
+    font = ImageFont.load_default(13 * SCALE)
+    titles = int(max(font.getlength(row.title) for row in rows)) + gap
+    line = 18 * SCALE
     heights = [side + (line if row.captions else 0) + gap for row in rows]
     columns = max(len(row.images) for row in rows)
     picture = Image.new("RGBA", (titles + columns * (side + gap), sum(heights)), (0, 0, 0, 0))

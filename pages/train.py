@@ -69,11 +69,9 @@ def ask() -> None:
         st.caption(PRESETS[preset].description)
     values = starting_values(dataset, variant, preset)
     with st.form("settings", border=False):
-        model_tab, training_tab = st.columns(2)
-        with model_tab:
-            model = parts.settings_form(VARIANTS[variant], values)
-        with training_tab:
-            training = parts.settings_form(TrainingConfig, values)
+        with st.container(horizontal=True):
+            model = parts.settings_form(VARIANTS[variant], values, width=176)
+            training = parts.settings_form(TrainingConfig, values, width=176)
         name = st.text_input(
             "Name of the run", key="name", placeholder="made for you", bind="query-params"
         )

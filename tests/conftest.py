@@ -68,7 +68,7 @@ def run_config(
     )
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
     """Return as soon as `condition` holds; fail where it still does not after a long time."""
     end = time.monotonic() + seconds
     while not condition():

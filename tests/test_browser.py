@@ -155,7 +155,7 @@ def test_a_small_model_trains_to_the_end_and_its_map_opens(page: Page, address: 
     expect(page.get_by_role("combobox", name="Run")).to_have_value("tiny-one")
     assert points(page) == [360] * 4
     page.get_by_role("link", name="Reconstructions").first.click()
-    expect(page.get_by_role("img", name=re.compile("10 test images of digits"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("8 test images of digits"))).to_be_visible()
     expect(page.get_by_role("combobox", name="Run")).to_have_value("tiny-one")
     page.go_back()
     expect(page.get_by_role("heading", name="Latent map")).to_be_visible()

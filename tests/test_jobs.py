@@ -145,25 +145,29 @@ def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
-    """Jobs with a cluster of their own, and the store that its worker writes to."""
+def cluster_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that the worker writes to."""
+    return tmp_path_factory.mktemp("jobs")
+
+
+@pytest.fixture(scope="module")
+def cluster(cluster_store: Path) -> Iterator[Jobs]:
+    """Jobs with a cluster of their own, which is started by the first one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AECORE_STORE", str(tmp_path_factory.mktemp("jobs")))
+        patch.setenv("AECORE_STORE", str(cluster_store))
         jobs = Jobs()
-        folder = store.root()
-        jobs.folder = folder
         yield jobs
         for job in jobs.all():
             jobs.cancel(job)
         jobs._client.close(timeout=2)
         jobs._cluster.stdin.close()
-        assert jobs._cluster.wait(timeout=30) is not None
+        jobs._cluster.wait(timeout=30)
 
 
 @pytest.fixture
-def jobs(cluster: Jobs, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+def jobs(cluster: Jobs, cluster_store: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
     """The cluster, with this test looking into its store."""
-    monkeypatch.setenv("AECORE_STORE", str(cluster.folder))
+    monkeypatch.setenv("AECORE_STORE", str(cluster_store))
     return cluster
 
 
@@ -288,8 +292,9 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resum
 
 
 def test_a_worker_killed_before_the_first_epoch_has_no_checkpoint_to_speak_of(jobs: Jobs) -> None:
-    # One epoch of one sample a step takes longer than it takes to kill.
-    job = jobs.train(run_config("digits", batch_size=1), "early")
+    # An epoch of one sample a step takes much longer than it takes to kill.
+    slow = run_config("digits", model={"hidden": (1024, 512)}, batch_size=1)
+    job = jobs.train(slow, "early")
     wait_until(lambda: job.what == "Training")
     os.kill(worker_of(jobs), signal.SIGKILL)
     wait_until(lambda: not job.active)

@@ -44,7 +44,7 @@ CODE_NOTES = {
 
 def _projection(run: store.Run, settings: Projection, height: int) -> None:
     facts = [f"{name.replace('_', ' ')} {value:g}" for name, value in settings]
-    fitted = "fitted on the training split" if settings.name == "pca" else "fitted on these samples"
+    fitted = "training split" if settings.name == "pca" else "samples shown, with "
     st.markdown(f"**{settings.title}**")
     dataset, fingerprint = run.config.dataset, run.manifest.fingerprint
     found = cache.projection(dataset, fingerprint, settings)
@@ -60,7 +60,7 @@ def _projection(run: store.Run, settings: Projection, height: int) -> None:
         run.manifest.created.isoformat(),
     )
     _chart(run, figure, f"{settings.title} of the same samples", settings.name, height)
-    measures(found.metrics, ", ".join([*facts, fitted]).capitalize() + ".")
+    measures(found.metrics, f"Fitted on the {fitted}{', '.join(facts)}.")
 
 
 def _chart(run: store.Run, figure, what: str, name: str, height: int) -> None:

@@ -33,7 +33,7 @@ def page(title: str) -> Iterator[None]:
     """The frame of every page: title, menu, jobs; and sentences in place of tracebacks."""
     # An icon of our own: Streamlit would fetch a named one from another server.
     icon = str(Path(__file__).with_name("icon.png"))
-    st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide")
+    st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide", initial_sidebar_state=220)
     with st.sidebar:
         st.markdown("### :material/search: Latent Loupe")
         for path, label, icon in MENU:

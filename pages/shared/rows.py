@@ -52,7 +52,7 @@ def pick(run: store.Run, found: dict[str, np.ndarray]) -> np.ndarray:
             label = st.selectbox(
                 "Class", ["all", *names], key="class", bind="query-params", width=160
             )
-        count = st.slider("Samples", 4, 16, 10, key="samples", bind="query-params", width=220)
+        count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=220)
         numbers = ORDERS[order](found["autoencoder_mse"])
         if label != "all":
             numbers = numbers[run.codes["labels"][numbers] == names.index(label)]

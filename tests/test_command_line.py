@@ -1,0 +1,292 @@
+"""The command line: one JSON document on standard output, sentences where a request is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Listener, run_config, wait_until
+from typer.testing import CliRunner, Result
+
+from aecore import projections, store, tasks
+from aecore.__main__ import app
+from aecore.configs import PRESETS, settings
+from aecore.datasets import DATASETS
+from aecore.errors import Cancelled
+from aecore.projections import PROJECTIONS
+from aecore.variants import VARIANTS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables that are not broken to fit."""
+    monkeypatch.setenv("COLUMNS", "250")
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def answer(*arguments: str) -> Any:
+    """The JSON document of a command that succeeds."""
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def refusal(*arguments: str) -> list[str]:
+    """The sentences of a command that is refused; they are also in the JSON document."""
+    plain, with_json = call(*arguments), call(*arguments, "--json")
+    for result in (plain, with_json):
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+    assert plain.stdout == ""
+    faults = json.loads(with_json.stdout)["faults"]
+    assert plain.stderr == "\n".join(faults) + "\n"
+    return faults
+
+
+TRAIN = ("train", "--dataset", "digits", "--variant", "ae", "--set", "hidden=16", "--device", "cpu")
+TINY = ("train", "--dataset", "iris", "--variant", "ae", "--batch-size", "32", "--device", "cpu")
+
+# --- Lists --------------------------------------------------------------------------------------
+
+
+def test_datasets_lists_the_registry() -> None:
+    rows = {row["name"]: row for row in answer("datasets")}
+    assert rows.keys() == DATASETS.keys()
+    for name, row in rows.items():
+        assert (row["train"], row["test"]) == (DATASETS[name].n_train, DATASETS[name].n_test)
+        assert row["source"] and row["licence"]
+        assert row["fingerprint"] == (DATASETS[name].fingerprint if row["here"] else None)
+    assert rows["iris"]["here"] is True
+
+
+def test_variants_lists_the_registry_with_every_setting() -> None:
+    rows = {row["name"]: row for row in answer("variants")}
+    assert rows.keys() == VARIANTS.keys()
+    for name, row in rows.items():
+        assert list(row["settings"]) == [setting.name for setting in settings(VARIANTS[name])]
+        assert all(setting["description"] for setting in row["settings"].values())
+
+
+@pytest.mark.parametrize(("command", "registry"), [("datasets", DATASETS), ("variants", VARIANTS)])
+def test_without_json_a_list_is_a_table(command: str, registry: dict[str, Any]) -> None:
+    result = call(command)
+    assert result.exit_code == 0
+    for name in registry:
+        assert name in result.stdout
+
+
+def test_an_empty_store_has_an_empty_list() -> None:
+    assert answer("runs") == {"runs": [], "unfinished": [], "broken": []}
+    assert call("runs").exit_code == 0
+
+
+def test_runs_lists_what_is_complete_unfinished_or_broken(store_folder: Path) -> None:
+    tasks.train(run_config(), "whole", Listener())
+    with pytest.raises(Cancelled):
+        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+    (store_folder / "damaged").mkdir()
+    document = answer("runs")
+    assert [row["run"] for row in document["runs"]] == ["whole"]
+    assert document["unfinished"] == [{"run": "half", "epochs_done": 1}]
+    assert [row["run"] for row in document["broken"]] == ["damaged"]
+    text = call("runs").stdout
+    assert "whole" in text
+    assert "unfinished: half, 1 of 2 epochs" in text
+    assert "broken: damaged: manifest.json is missing" in text
+
+
+# --- Training -----------------------------------------------------------------------------------
+
+
+def test_train_says_what_came_of_it() -> None:
+    document = answer(*TRAIN, "--epochs", 2, "--name", "mine", "--seed", "7")
+    run = store.load("mine")
+    assert document["run"] == "mine"
+    assert (document["dataset"], document["variant"], document["epochs"]) == ("digits", "ae", 2)
+    assert document["test_mse"] == run.manifest.metrics["test_mse"]
+    assert document["pca_mse"] == run.manifest.metrics["pca_mse"]
+    assert document["seconds"] == run.manifest.seconds > 0
+    assert document["config"] == run.config.model_dump(mode="json")
+    assert run.config.model.hidden == (16,)
+    assert run.config.training.seed == 7
+
+
+def test_train_prints_a_table_and_epochs_elsewhere() -> None:
+    result = call(*TINY, "--epochs", 3, "--name", "mine")
+    assert result.exit_code == 0
+    assert "mine" in result.stdout and "epoch" not in result.stdout.replace("epochs", "")
+    for epoch in (1, 2, 3):
+        assert f"epoch    {epoch}  test MSE" in result.stderr
+
+
+def test_a_preset_is_a_start_and_options_change_it() -> None:
+    preset = PRESETS["wine-map"]
+    document = answer(
+        *("train", "--preset", "wine-map", "--epochs", "2", "--set", "latent_dim=3"),
+        *("--device", "cpu"),
+    )
+    config = document["config"]
+    assert (config["dataset"], config["variant"]) == ("wine", "ae")
+    assert tuple(config["model"]["hidden"]) == preset.model["hidden"]
+    assert config["training"]["batch_size"] == preset.training["batch_size"]
+    assert config["model"]["latent_dim"] == 3
+    assert config["training"]["epochs"] == 2
+
+
+def test_every_fault_of_a_request_is_said() -> None:
+    faults = refusal(
+        *("train", "--dataset", "irsi", "--variant", "aee", "--epochs", "none"),
+        *("--learning-rate", "-1", "--batch-size", "0", "--device", "tpu"),
+    )
+    assert len(faults) == 6
+
+
+def test_faults_of_the_model_are_said() -> None:
+    faults = refusal(*TINY, "--set", "latnt_dim=2", "--set", "hidden", "--set", "activation=new")
+    assert [fault.split()[0] for fault in faults] == ["activation", "hidden", "Unknown"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train", "--preset", "wine"), "did you mean 'wine-map'"),
+        ((*TINY, "--name", "Not A Name"), "lower-case letters"),
+        ((*TINY, "--set", "latent_dim=5"), "iris has 4 features"),
+        (("train", "--resume", "nothing"), "Unknown unfinished run 'nothing'"),
+        (("project", "--dataset", "irsi", "--method", "pca"), "did you mean 'iris'"),
+        (("project", "--dataset", "iris", "--method", "pac"), "did you mean 'pca'"),
+        (("project", "--dataset", "iris", "--method", "pca", "--set", "k=3"), "'k'"),
+        (
+            ("project", "--dataset", "iris", "--method", "tsne", "--set", "perplexity=40"),
+            "perplexity = 40 needs more samples: give at most 16.",
+        ),
+        (
+            ("project", "--dataset", "iris", "--method", "tsne", "--set", "perplexity=x"),
+            "perplexity = 'x' is not possible: give a number from 2 to 200.",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence(arguments: tuple[str, ...], said: str) -> None:
+    (fault,) = refusal(*arguments)
+    assert said in fault
+
+
+def test_a_training_that_diverges_is_refused_with_a_sentence() -> None:
+    result = call(
+        *("train", "--dataset", "iris", "--variant", "vae", "--batch-size", "32", "--epochs", "50"),
+        *("--learning-rate", "10", "--device", "cpu", "--json"),
+    )
+    assert result.exit_code == 2
+    (fault,) = json.loads(result.stdout)["faults"]
+    assert fault.startswith("Training stopped in epoch ") and fault in result.stderr
+
+
+def test_a_resumed_training_is_the_one_that_was_stopped() -> None:
+    with pytest.raises(Cancelled):
+        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+    through = tasks.train(run_config(), "through", Listener())
+    document = answer("train", "--resume", "half")
+    assert document["run"] == "half"
+    assert document["test_mse"] == through.manifest.metrics["test_mse"]
+    assert [entry["epoch"] for entry in store.load("half").history] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--epochs", "10"), ("--set", "latent_dim=3"), ("--name", "x"), ("--dataset", "wine")],
+)
+def test_options_that_a_resumed_training_cannot_heed_are_refused(option: tuple[str, str]) -> None:
+    with pytest.raises(Cancelled):
+        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+    refusal("train", "--resume", "half", *option)
+
+
+# --- Maps ---------------------------------------------------------------------------------------
+
+
+def test_project_computes_a_map_and_says_where_it_is() -> None:
+    document = answer("project", "--dataset", "iris", "--method", "pca")
+    assert (document["dataset"], document["projection"]) == ("iris", "pca")
+    assert (document["samples"], document["split"], document["settings"]) == (50, "test", {})
+    kept = projections.cached("iris", DATASETS["iris"].fingerprint, PROJECTIONS["pca"]())
+    assert document["trustworthiness"] == kept.metrics["trustworthiness"]
+    assert Path(document["file"]).is_file()
+
+
+def test_project_takes_settings_and_defaults_that_suit_the_data() -> None:
+    document = answer("project", "--dataset", "iris", "--method", "tsne", "--set", "seed=3")
+    assert document["settings"] == {"perplexity": 16, "seed": 3}
+
+
+def test_project_prints_a_table() -> None:
+    result = call("project", "--dataset", "iris", "--method", "pca")
+    assert result.exit_code == 0
+    assert "pca" in result.stdout
+
+
+# --- As a process -------------------------------------------------------------------------------
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "aecore", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_training_in_a_process_prints_one_document() -> None:
+    process = start(*TRAIN, "--epochs", 2, "--json")
+    printed, said = process.communicate()
+    assert process.returncode == 0
+    document = json.loads(printed)
+    assert {"run", "test_mse", "pca_mse", "seconds", "epochs"} <= document.keys()
+    assert document["epochs"] == 2
+    assert store.load(document["run"]).manifest.metrics["test_mse"] == document["test_mse"]
+    assert "epoch    2" in said
+
+
+def test_a_map_by_umap_in_a_process_prints_one_document() -> None:
+    process = start("project", "--dataset", "iris", "--method", "umap", "--json")
+    printed, said = process.communicate()
+    assert process.returncode == 0, said
+    assert json.loads(printed)["settings"]["n_neighbors"] == 15
+
+
+def test_a_refusal_in_a_process_ends_with_two() -> None:
+    process = start(*TINY, "--epochs", "0")
+    printed, said = process.communicate()
+    assert (process.returncode, printed) == (2, "")
+    assert said == "epochs = '0' is not possible: give a whole number from 1 to 10000.\n"
+
+
+def test_ctrl_c_stops_a_training_and_says_how_to_go_on() -> None:
+    process = start(*TRAIN, "--epochs", "5000", "--batch-size", "64", "--name", "long")
+    wait_until(lambda: store.unfinished())
+    process.send_signal(signal.SIGINT)
+    printed, said = process.communicate()
+    assert (process.returncode, printed) == (130, "")
+    assert "python -m aecore train --resume long" in said
+    assert "Traceback" not in said
+    (left,) = store.unfinished()
+    assert left.name == "long" and left.epochs_done >= 1
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    result = call()
+    for command in ("datasets", "variants", "train", "runs", "project"):
+        assert command in result.output
+    assert os.linesep in result.output
