@@ -199,7 +199,11 @@ def train(
             **{setting: value for setting, value in training.items() if value is not None},
         },
     }
-    if not resume:
+    if resume:
+        given = (dataset, variant, preset, set_, name, *training.values())
+        if any(value is not None for value in given):
+            raise Faults("--resume goes on with the settings of its run: leave out the others.")
+    else:
         config = configs.RunConfig.check(request)
         name = store.free_name(config, name)
 

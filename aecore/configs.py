@@ -61,7 +61,9 @@ class RunConfig(BaseModel):
 
         Raises `Faults` with every fault of the request, not just the first.
         """
-        faults: list[str] = []
+        faults = _wrong_form(request)
+        if faults:
+            raise Faults(faults)
         name, variant_name = request.get("dataset"), request.get("variant")
         dataset = DATASETS.get(name)
         if dataset is None:
@@ -88,6 +90,24 @@ class RunConfig(BaseModel):
             raise Faults(faults)
         return RunConfig(dataset=name, variant=variant_name, model=model, training=training)
 
+
+def _wrong_form(request: Any) -> list[str]:
+    """What keeps a request, perhaps from a damaged file, from being read at all."""
+    if not isinstance(request, Mapping):
+        return [f"A request names a dataset and a variant; this is {request!r:.60}."]
+    faults = [
+        unknown("part of a request", part, REQUEST) for part in request if part not in REQUEST
+    ]
+    for part, kind in REQUEST.items():
+        value = request.get(part, kind())
+        # A name that is None was not given, which is said with the names that there are.
+        if not isinstance(value, kind) and not (kind is str and value is None):
+            faults.append(f"{part} = {value!r:.60} is not possible: {FORMS[kind]}.")
+    return faults
+
+
+REQUEST = {"dataset": str, "variant": str, "model": dict, "training": dict}
+FORMS = {str: "give a name", dict: "give settings by their names"}
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -252,7 +272,7 @@ PRESETS: dict[str, Preset] = {
             "tilted-ring",
             "linear",
             {},
-            {"epochs": 250, "batch_size": 25, "learning_rate": 1e-2},
+            {"epochs": 250, "batch_size": 25, "learning_rate": 0.05},
             "3-2-3 without activations: the plane of PCA, found by gradient descent.",
         ),
         Preset(

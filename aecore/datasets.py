@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -185,7 +186,7 @@ def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = stream.read(expected + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Faults(f"{path} cannot be read ({error}): delete it or replace it.") from error
     if len(content) != expected or not content.startswith(header):
         raise Faults(f"{path} is not the published {file}: delete it or replace it.")
@@ -202,14 +203,15 @@ class _Progress:
         self.file, self.download, self.total, self.done = file, download, 0, 0
 
     def update(self, arrived: int) -> None:
-        self.done += arrived
-        self.download(self.file, self.done, self.total)
+        # pooch counts the last, shorter chunk as a whole one; some servers give no total.
+        self.done = min(self.done + arrived, self.total or math.inf)
+        self.download(self.file, self.done, max(self.total, self.done))
 
     def reset(self) -> None:
         self.done = 0
 
     def close(self) -> None:
-        self.download(self.file, self.total, self.total)
+        self.download(self.file, self.done, max(self.total, self.done))
 
 
 def _download(name: str, file: str, download: Download | None) -> None:
@@ -217,15 +219,14 @@ def _download(name: str, file: str, download: Download | None) -> None:
     import pooch
     import requests
 
-    # requests says nothing where a mirror never answers, so the waiting has a limit.
-    fetcher = pooch.HTTPDownloader(
-        progressbar=_Progress(f"{name} {file}", download) if download else False, timeout=20
-    )
     folder = cache_folder() / name
     digest = DIGESTS[name][IDX_FILES.index(file)]
     failures = []
     for mirror in MIRRORS[name]:
         part = folder / f"{file}.{os.getpid()}.part.gz"
+        bar = _Progress(f"{name} {file}", download) if download else False
+        # A mirror that never answers must not keep anyone waiting for ever.
+        fetcher = pooch.HTTPDownloader(progressbar=bar, timeout=20)
         try:
             pooch.retrieve(
                 f"{mirror}{file}.gz", None, fname=part.name, path=folder, downloader=fetcher

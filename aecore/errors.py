@@ -32,6 +32,10 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     "Unknown dataset 'minst': did you mean 'mnist'? Known: digits, mnist."
     """
     known = list(known)
+    if not known:
+        return f"Unknown {kind} '{name}'. There is none yet."
+    if name is None:
+        return f"No {kind} was given. Known: {', '.join(known)}."
     near = get_close_matches(str(name), known, n=1, cutoff=0.4)
     hint = f": did you mean '{near[0]}'?" if near else "."
     return f"Unknown {kind} '{name}'{hint} Known: {', '.join(known)}."

@@ -52,8 +52,8 @@ class Job:
     what: str = "Waiting"
     done: float = 0
     total: float = 1
-    started: float | None = None
-    """`time.monotonic()` when the present stage began."""
+    began: tuple[float, float] | None = None
+    """`time.monotonic()` when the present stage began, and how much of it was done by then."""
     history: list[dict[str, Any]] = field(default_factory=list)
     view: dict[str, np.ndarray] | None = None
     error: str = ""
@@ -67,9 +67,10 @@ class Job:
     @property
     def seconds_left(self) -> float | None:
         """How long the present stage will take at the pace that it has kept, once that is known."""
-        if self.started is None or not 0 < self.done <= self.total:
+        if self.began is None or self.done <= self.began[1]:
             return None
-        return (time.monotonic() - self.started) / self.done * (self.total - self.done)
+        seconds = time.monotonic() - self.began[0]
+        return seconds / (self.done - self.began[1]) * max(self.total - self.done, 0)
 
 
 class Jobs:
@@ -87,6 +88,7 @@ class Jobs:
     def train(self, config: RunConfig, name: str | None = None) -> Job:
         """Queue a training; raises `Faults` where the name cannot be used."""
         name = store.free_name(config, name)
+        self._refuse_busy(name)
         title = f"{config.variant} on {config.dataset}"
         return self._queue("train", title, tasks.train, (config, name), config, name)
 
@@ -94,8 +96,7 @@ class Jobs:
         """Queue the rest of an unfinished training; raises `Faults` where there is none."""
         with self._lock:
             config, checkpoint = store.read_checkpoint(name)
-            if any(job.active and job.run == name for job in self._jobs.values()):
-                raise Faults(f"'{name}' is being trained already.")
+            self._refuse_busy(name)
             title = f"{config.variant} on {config.dataset}, resumed"
             job = self._queue("train", title, tasks.resume, (name,), config, name)
             job.history = checkpoint.progress["history"]
@@ -110,13 +111,18 @@ class Jobs:
         """Queue the download and the principal components of a dataset, or find that job."""
         return self._once("prepare", f"preparing {dataset}", tasks.prepare, (dataset,))
 
-    def find(self, *arguments: Any) -> Job | None:
-        """The newest job with these arguments, whatever became of it."""
-        return next((job for job in self.all() if job.arguments == arguments), None)
+    def find(self, kind: str, *arguments: Any) -> Job | None:
+        """The newest job of this kind with these arguments, whatever became of it."""
+        fitting = (job for job in self.all() if (job.kind, job.arguments) == (kind, arguments))
+        return next(fitting, None)
+
+    def _refuse_busy(self, name: str) -> None:
+        if any(job.active and job.run == name for job in self._jobs.values()):
+            raise Faults(f"'{name}' is being trained already.")
 
     def _once(self, kind, title, task, arguments) -> Job:
         with self._lock:
-            job = self.find(*arguments)
+            job = self.find(kind, *arguments)
             if job is not None and job.active:
                 return job
             return self._queue(kind, title, task, arguments)
@@ -222,7 +228,7 @@ class Jobs:
             job.view = {name: _unpack(packed) for name, packed in message["view"].items()}
         elif job.what != "Stopping":
             if message["what"] != job.what:
-                job.started = time.monotonic()
+                job.began = time.monotonic(), message["done"]
             job.what, job.done, job.total = message["what"], message["done"], message["total"]
 
 

@@ -63,7 +63,8 @@ class Projection(BaseModel, ABC):
     @property
     def key(self) -> str:
         """The file name of the map that these settings give."""
-        settings = [f"{name}{value:g}" for name, value in self.model_dump().items()]
+        # Every digit counts: two settings must never share a file.
+        settings = [f"{name}{value!r}".removesuffix(".0") for name, value in self]
         return "-".join([self.name, *settings]).replace("_", "")
 
     @classmethod
@@ -121,8 +122,9 @@ class TSNEProjection(Projection):
             perplexity=self.perplexity,
             knn_index=nearest_neighbors.PrecomputedNeighbors(*neighbors),
         )
+        start = initialization.rescale(components(dataset).encode(dataset.test.x, 2))
         embedding = TSNEEmbedding(
-            initialization.rescale(components(dataset).encode(dataset.test.x, 2)),
+            initialization.jitter(start, scale=0.01, random_state=self.seed),
             affinities,
             negative_gradient_method="bh" if dataset.n_test < 20_000 else "fft",
             n_jobs=-1,

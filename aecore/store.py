@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from aecore.configs import RunConfig
 from aecore.errors import Faults, unknown
@@ -40,10 +42,12 @@ if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
     from aecore.training import Checkpoint
 
+log = logging.getLogger(__name__)
+
 MAX_JSON = 32 * 2**20
 MAX_TENSORS = 2 * 2**30
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
-RUN_FILE = re.compile(r"[a-z]+\.(json|safetensors)")
+RUN_FILES = {"config.json", "weights.safetensors", "codes.safetensors", "history.json"}
 FORMAT = 1
 
 
@@ -58,7 +62,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
-    created: datetime
+    created: AwareDatetime
     fingerprint: str
     """Of the dataset that it was trained on."""
     n_train: int
@@ -85,7 +89,8 @@ class Run:
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """One entry an epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
-        return _read_json(self._checked("history.json"))
+        with _as_fault(self.folder / "history.json"):
+            return _read_json(self._checked("history.json"))
 
     @cached_property
     def codes(self) -> dict[str, np.ndarray]:
@@ -95,7 +100,8 @@ class Run:
         mean squared error of each sample; `epochs` (epochs kept, m, 2), the plane of the first m
         samples as training went; `epochs_kept` says which epochs these are.
         """
-        return read_arrays(self._checked("codes.safetensors"))[0]
+        with _as_fault(self.folder / "codes.safetensors"):
+            return read_arrays(self._checked("codes.safetensors"))[0]
 
     def model(self) -> Autoencoder:
         """The trained model in evaluation mode, on the CPU."""
@@ -104,20 +110,14 @@ class Run:
         from aecore import datasets, training
 
         model = training.build(self.config, datasets.get(self.config.dataset).n_features)
-        try:
+        with _as_fault(self.folder / "weights.safetensors"):
             model.load_state_dict(load(self._checked("weights.safetensors").read_bytes()))
-        except RuntimeError as error:
-            raise Faults(f"The weights of '{self.name}' do not fit its config.json.") from error
         return model.eval()
 
     def _checked(self, file: str) -> Path:
         """The path of a file, after its bytes were found to be those that were saved."""
-        path = self.folder / file
-        if hashlib.sha256(path.read_bytes()).hexdigest() != self.manifest.files[file][1]:
-            raise Faults(
-                f"{path} has changed since the run was saved: restore it, or delete the folder."
-            )
-        return path
+        _check_bytes(self.folder / file, self.manifest)
+        return self.folder / file
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
     for folder in _folders(root()):
         try:
             found.append(_open(folder))
-        except (Faults, ValidationError, OSError, ValueError, KeyError) as error:
+        except Exception as error:  # whatever lies in one folder, the others are listed
             broken.append(Broken(folder.name, _plain(error)))
     found.sort(key=lambda run: run.manifest.created, reverse=True)
     return found, broken
@@ -157,7 +157,7 @@ def load(name: str) -> Run:
         raise Faults(unknown("run", name, (folder.name for folder in _folders(root()))))
     try:
         return _open(folder)
-    except (Faults, ValidationError, OSError, ValueError, KeyError) as error:
+    except Exception as error:
         raise Faults(f"The run '{name}' cannot be read: {_plain(error)}") from error
 
 
@@ -168,25 +168,48 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _open(folder: Path) -> Run:
+    if not RUN_NAME.fullmatch(folder.name):
+        raise Faults("its name is not one of lower-case letters, digits and hyphens: rename it.")
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
         raise Faults("manifest.json is missing, so it is not a complete run.")
-    manifest = Manifest(**_read_json(manifest_path))
+    manifest = Manifest.model_validate(_read_json(manifest_path))
     if manifest.format != FORMAT:
         raise Faults(f"its format is {manifest.format}, and this version reads format {FORMAT}.")
+    if manifest.files.keys() != RUN_FILES:
+        raise Faults(f"its manifest lists {', '.join(manifest.files) or 'no files'}.")
     for file, (size, _) in manifest.files.items():
-        if not RUN_FILE.fullmatch(file) or not (folder / file).is_file():
+        if not (folder / file).is_file():
             raise Faults(f"{file} is missing.")
         if (folder / file).stat().st_size != size:
             raise Faults(f"{file} has {(folder / file).stat().st_size} bytes instead of {size}.")
+    _check_bytes(folder / "config.json", manifest)
     config = RunConfig.check(_read_json(folder / "config.json"))
     return Run(folder.name, folder, config, manifest)
+
+
+def _check_bytes(path: Path, manifest: Manifest) -> None:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != manifest.files[path.name][1]:
+        raise Faults(
+            f"{path} has changed since the run was saved: restore it, or delete the folder."
+        )
+
+
+@contextmanager
+def _as_fault(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged or missing file leads to into a sentence that names it."""
+    try:
+        yield
+    except Faults:
+        raise
+    except Exception as error:
+        raise Faults(f"{path} cannot be read ({error}): restore it, or delete the run.") from error
 
 
 def _plain(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in error.errors())
-    return f"{error}"
+    return f"{error}" or type(error).__name__
 
 
 # --- Writing ------------------------------------------------------------------------------------
@@ -256,8 +279,9 @@ def save(
 
 def delete(name: str) -> None:
     """Delete a run or a broken folder: renamed first, so that it is gone at once or not at all."""
-    if not RUN_NAME.fullmatch(name) or not (root() / name).is_dir():
-        raise Faults(unknown("run", name, (folder.name for folder in _folders(root()))))
+    known = [folder.name for folder in _folders(root())]
+    if name not in known:
+        raise Faults(unknown("run", name, known))
     aside = root() / f"_writing-{name}-{secrets.token_hex(3)}"
     (root() / name).rename(aside)
     shutil.rmtree(aside)
@@ -290,9 +314,9 @@ def unfinished() -> list[Unfinished]:
             with _open_tensors(folder / "checkpoint.safetensors", "np") as file:
                 progress = json.loads(file.metadata()["json"])
             config = RunConfig.check(_read_json(folder / "config.json"))
-            found.append(Unfinished(folder.name, config, progress["epochs_done"]))
-        except (Faults, OSError, ValueError, KeyError):
-            continue
+            found.append(Unfinished(folder.name, config, int(progress["epochs_done"])))
+        except Exception as error:
+            log.warning("%s cannot be resumed: %s", folder, _plain(error))
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -52,11 +53,14 @@ def train(
         history = checkpoint.progress["history"]
         kept = list(checkpoint.tensors["history.codes"].numpy())
     model = None
-    for record in training.fit(
-        config,
-        dataset,
-        resume=checkpoint,
-        on_batch=lambda done, total: reporter.progress("Training", done, total),
+    for record in _discarded_if_diverged(
+        name,
+        training.fit(
+            config,
+            dataset,
+            resume=checkpoint,
+            on_batch=lambda done, total: reporter.progress("Training", done, total),
+        ),
     ):
         model = record.model
         history.append(_history_entry(record))
@@ -114,6 +118,17 @@ def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     return PCA(2, svd_solver="covariance_eigh").fit(fitted_on).transform(codes)
+
+
+def _discarded_if_diverged(name: str, records: Iterator[Any]) -> Iterator[Any]:
+    """The records; where the loss diverges there is nothing to resume, so nothing is kept."""
+    from aecore.training import Diverged
+
+    try:
+        yield from records
+    except Diverged:
+        store.discard(name)
+        raise
 
 
 def _fetch(dataset: Dataset, reporter: Reporter) -> None:

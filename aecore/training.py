@@ -21,6 +21,10 @@ EVALUATION_BATCH = 2_000
 EVALUATION_SEED = 0
 
 
+class Diverged(Faults):
+    """The loss is no longer a number; going on from the last checkpoint would end the same way."""
+
+
 class Checkpoint(NamedTuple):
     """All that training needs to go on as if it had never stopped."""
 
@@ -99,7 +103,7 @@ def fit(
         on_batch: called after each batch with the batches done and to do in all; what it raises
             ends the training.
 
-    Raises `Faults` naming the epoch where the loss is no longer a number.
+    Raises `Diverged` naming the epoch where the loss is no longer a number.
     """
     settings = config.training
     device = pick_device(settings.device)
@@ -136,7 +140,7 @@ def fit(
         seconds = time.perf_counter() - started
         test = evaluate(model, x_test)
         if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
-            raise Faults(
+            raise Diverged(
                 f"Training stopped in epoch {epoch}: the loss is no longer a number. Lower "
                 f"learning_rate (it is {settings.learning_rate:g}; try "
                 f"{settings.learning_rate / 10:g})."

@@ -16,7 +16,7 @@ from conftest import run_config, wait_until
 from aecore import datasets, projections, store
 from aecore.configs import RunConfig
 from aecore.errors import Faults
-from aecore.jobs import Job, Jobs
+from aecore.jobs import Jobs
 from aecore.projections import PCAProjection, TSNEProjection
 
 # --- The queue, without a cluster ---------------------------------------------------------------
@@ -113,15 +113,61 @@ def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
     assert queue.get(over[0].id) is None
 
 
-def test_the_time_left_follows_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = Job("1", "train", "", print, (), "iris")
-    assert job.seconds_left is None
-    monkeypatch.setattr("time.monotonic", lambda: 110.0)
-    job.started, job.done, job.total = 100.0, 25, 100
-    assert job.seconds_left == pytest.approx(30)
-    for done, total in ((0, 100), (5, 0), (101, 100)):
-        job.done, job.total = done, total
-        assert job.seconds_left is None
+class Telling:
+    """A running job that hears news at times of the test's choosing."""
+
+    def __init__(self, queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.queue, self.job, self.now = queue, queue.train(run_config()), 0.0
+        self.job.state = "running"
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+
+    def hear(self, now: float, what: str, done: float, total: float) -> float | None:
+        """The seconds left after a piece of news."""
+        self.now = now
+        news = {"job": self.job.id, "what": what, "done": done, "total": total}
+        self.queue._hear((now, news))
+        return self.job.seconds_left
+
+
+@pytest.fixture
+def telling(queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> Telling:
+    return Telling(queue, monkeypatch)
+
+
+def test_the_time_left_follows_the_pace_of_the_present_stage(telling: Telling) -> None:
+    assert telling.job.seconds_left is None
+    telling.hear(100, "Downloading", 0, 100)
+    assert telling.hear(110, "Downloading", 25, 100) == pytest.approx(30)
+    assert telling.hear(120, "Training", 0, 50) is None
+    assert telling.hear(121, "Training", 10, 50) == pytest.approx(4)
+
+
+def test_what_a_resumed_training_had_behind_it_does_not_count_for_its_pace(
+    telling: Telling,
+) -> None:
+    telling.hear(100, "Training", 50, 100)
+    assert telling.hear(110, "Training", 75, 100) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("done", "total"), [(5, 0), (101, 100)])
+def test_more_done_than_there_was_to_do_leaves_no_negative_time(
+    telling: Telling, done: float, total: float
+) -> None:
+    # As when a server does not say how large a file is.
+    telling.hear(100, "Downloading", 0, total)
+    left = telling.hear(110, "Downloading", done, total)
+    assert left is None or left >= 0
+
+
+def test_news_of_a_job_that_stops_or_has_stopped_changes_nothing(telling: Telling) -> None:
+    telling.hear(1, "Training", 5, 10)
+    telling.job.what = "Stopping"
+    telling.hear(2, "Training", 6, 10)
+    assert telling.job.what == "Stopping"
+    telling.job.state = "cancelled"
+    telling.hear(3, "Measuring", 1, 10)
+    assert telling.job.what == "Stopping"
+    telling.queue._hear((4, {"job": "unheard of", "what": "", "done": 0, "total": 1}))
 
 
 def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
@@ -157,18 +203,19 @@ def cluster(cluster_store: Path) -> Iterator[Jobs]:
         patch.setenv("AECORE_STORE", str(cluster_store))
         jobs = Jobs()
         yield jobs
-        for job in jobs.all():
-            jobs.cancel(job)
         jobs._client.close(timeout=2)
         jobs._cluster.stdin.close()
         jobs._cluster.wait(timeout=30)
 
 
 @pytest.fixture
-def jobs(cluster: Jobs, cluster_store: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    """The cluster, with this test looking into its store."""
+def jobs(cluster: Jobs, cluster_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The cluster, with this test looking into its store, and idle again when the test is over."""
     monkeypatch.setenv("AECORE_STORE", str(cluster_store))
-    return cluster
+    yield cluster
+    for job in cluster.all():
+        cluster.cancel(job)
+    wait_until(lambda: not any(job.active for job in cluster.all()))
 
 
 def endless(variant: str = "ae") -> RunConfig:
@@ -230,7 +277,7 @@ def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:
     wait_until(lambda: first.history)
     assert [job.state for job in (first, second, third)] == ["running", "queued", "queued"]
     assert [jobs.place(job) for job in (first, second, third)] == [0, 1, 2]
-    assert first.seconds_left > 0
+    wait_until(lambda: first.seconds_left)
     jobs.cancel(second)
     assert second.state == "cancelled"
     jobs.cancel(first)
@@ -265,7 +312,7 @@ def test_what_nobody_expected_is_said_without_a_traceback(jobs: Jobs) -> None:
 def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resumed(
     jobs: Jobs,
 ) -> None:
-    job = jobs.train(run_config("digits", epochs=60, batch_size=8), "killed")
+    job = jobs.train(run_config("digits", epochs=40, batch_size=64), "killed")
     waiting = jobs.prepare("swiss-roll")
     wait_until(lambda: len(job.history) >= 2)
     os.kill(worker_of(jobs), signal.SIGKILL)
@@ -285,8 +332,8 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resum
     assert resumed.history[-1]["epoch"] == kept
     wait_until(lambda: not resumed.active)
     assert (resumed.state, resumed.error) == ("done", "")
-    epochs = list(range(1, 61))
-    wait_until(lambda: len(resumed.history) == 60)
+    epochs = list(range(1, 41))
+    wait_until(lambda: len(resumed.history) == 40)
     assert [entry["epoch"] for entry in resumed.history] == epochs
     assert store.load("killed").history == resumed.history
 

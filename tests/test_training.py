@@ -13,6 +13,7 @@ from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
 from aecore import configs, datasets, store, training
+from aecore.autoencoder import Autoencoder
 from aecore.configs import RunConfig
 from aecore.datasets import Samples
 from aecore.errors import Cancelled, Faults
@@ -103,12 +104,26 @@ def test_evaluation_in_several_batches_counts_each_sample_once(
 def test_an_evaluation_is_of_means_and_repeats() -> None:
     model, x = training.build(run_config(variant="vae"), 4), torch.tensor(IRIS.test.x)
     first, second = training.evaluate(model, x), training.evaluate(model.train(), x)
+    assert not model.training
     assert first.terms == second.terms
     with torch.no_grad():
         np.testing.assert_array_equal(first.codes, model.encode(x).numpy())
         mse = (model.reconstruct(x) - x).square().mean(1).numpy()
     np.testing.assert_allclose(first.mse, mse, rtol=1e-6)
     assert first.terms["total"] == pytest.approx(first.terms["reconstruction"] + first.terms["kl"])
+
+
+def test_models_are_corrupted_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    build, seen = training.build, []
+
+    def noisy(config: RunConfig, n_features: int) -> Autoencoder:
+        model = build(config, n_features)
+        model.corruption = lambda x, generator: seen.append(len(x)) or x
+        return model
+
+    monkeypatch.setattr(training, "build", noisy)
+    train(run_config(epochs=3, batch_size=60))
+    assert seen == [60, 40] * 3
 
 
 @pytest.mark.parametrize("variant", ["ae", "vae"])
@@ -148,6 +163,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(variant: s
     assert not torch.equal(
         first.tensors["model.decoder.0.weight"], other.tensors["model.decoder.0.weight"]
     )
+
+
+def test_a_seed_fixes_the_weights_before_training() -> None:
+    first, again, other = (
+        training.build(run_config(seed=seed), 4).decoder[0].weight for seed in (4, 4, 5)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_training_leaves_the_global_random_numbers_alone() -> None:

@@ -104,7 +104,7 @@ def _missing(run: store.Run, settings: Projection, height: int) -> None:
         if faults := settings.faults(run.manifest.n_test):
             st.warning("  \n".join(faults))
             return
-        job = cache.jobs().find(dataset.name, settings)
+        job = cache.jobs().find("project", dataset.name, settings)
         if job is not None and job.active:
             st.fragment(run_every=0.8)(parts.progress)(job)
             return

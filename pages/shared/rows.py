@@ -23,7 +23,7 @@ def fetched(run: store.Run) -> dict[str, np.ndarray] | None:
     if datasets.here(dataset.name) and projections.components_file(dataset).is_file():
         with st.spinner("Loading torch and the model, a few seconds the first time"):
             return cache.reconstructions(run.name, run.manifest.created.isoformat())
-    job = jobs.find(dataset.name)
+    job = jobs.find("prepare", dataset.name)
     if job is None and datasets.here(dataset.name):
         job = jobs.prepare(dataset.name)
     if job is not None and job.active:
