@@ -90,8 +90,8 @@ def kill_all(
             counted[f"{kind}_kills"] += 1
             counted[f"{kind}_kills_that_left_a_torn_file"] += bool(torn)
             print(
-                f"{dataset} {kind}: killed {at}, left {torn or 'nothing half written'}, "
-                f"{how}, {'equal' if equal else 'DIFFERENT'}, {len(broken)} broken",
+                f"{dataset} {kind}: killed {at}, left {torn or 'nothing half written'}, {how}, "
+                f"{'equal' if equal else f'DIFFERENT {ended.error}'}, {len(broken)} broken",
                 file=sys.stderr,
             )
     return dict(counted)
@@ -102,16 +102,16 @@ Moment = Callable[[], bool]
 
 
 def at_random(job: jobs.Job, chance: random.Random, epoch_seconds: float) -> Moment:
-    """A random moment after the beginning of a random epoch, counted in heard-of epochs."""
-    epoch = chance.randrange(job.epochs)
-    delay = chance.uniform(0, epoch_seconds)
-    reached: list[float] = []
+    """A random moment within a random epoch, which begins when the one before is heard of."""
+    epoch, part = chance.randrange(job.epochs), chance.random()
+    planned: list[float] = []
 
     def due() -> bool:
         time.sleep(0.001)
-        if not reached and job.what == "Training" and len(job.history) >= epoch:
-            reached.append(time.monotonic())
-        return bool(reached) and time.monotonic() >= reached[0] + delay
+        if not planned and job.what == "Training" and len(job.history) >= epoch:
+            seconds = job.history[-1]["seconds"] if job.history else epoch_seconds
+            planned.append(time.monotonic() + part * seconds)
+        return bool(planned) and time.monotonic() >= planned[0]
 
     return due
 
@@ -138,12 +138,13 @@ def while_saving(job: jobs.Job, chance: random.Random) -> Moment:
 
 def kill(queue: jobs.Jobs, job: jobs.Job, due: Moment) -> str:
     """Send SIGKILL to the job's worker at the moment; says how far the job was."""
-    while job.what in ("Waiting", "Starting"):
+    while job.active and job.what in ("Waiting", "Starting"):
         time.sleep(0.01)
-    (worker,) = queue._client.run(os.getpid).values()
-    while job.active and not due():
-        pass
-    os.kill(worker, signal.SIGKILL)
+    if job.active:  # or else the kill after the last job's end has taken this one along
+        (worker,) = queue._client.run(os.getpid).values()
+        while job.active and not due():
+            pass
+        os.kill(worker, signal.SIGKILL)
     at = f"after epoch {len(job.history)} of {job.epochs}, {job.what!r}"
     finished(job)
     return at
@@ -165,7 +166,9 @@ def bring_to_an_end(queue: jobs.Jobs, job: jobs.Job, config: RunConfig) -> tuple
 
 
 def outcome(job: jobs.Job) -> Any:
-    """All that must be equal of two trainings of the same config."""
+    """All that must be equal of two trainings of the same config; None where there is no run."""
+    if not (store.root() / job.run).exists():
+        return None
     run = store.load(job.run)
     history = [{k: v for k, v in entry.items() if k not in TIMES} for entry in run.history]
     tensors = [run.manifest.files[f"{file}.safetensors"] for file in ("weights", "codes")]

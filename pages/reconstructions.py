@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from aecore import datasets
 from pages.shared import parts, rows
 
 with parts.page("Reconstructions"):
@@ -16,10 +15,5 @@ with parts.page("Reconstructions"):
     found = rows.fetched(run)
     if found is None:
         st.stop()
-    chosen = rows.pick(run, found)
-    dataset = datasets.get(run.config.dataset)
-    if dataset.kind == "image":
-        rows.as_pictures(dataset, found, chosen)
-    else:
-        rows.as_tables(dataset, found, chosen)
+    rows.show(run, found)
     rows.summary(run, found)

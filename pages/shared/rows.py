@@ -42,6 +42,14 @@ def fetched(run: store.Run) -> dict[str, np.ndarray] | None:
     return None
 
 
+@st.fragment
+def show(run: store.Run, found: dict[str, np.ndarray]) -> None:
+    """Pick samples and show them; a fragment, so that a slider draws nothing else anew."""
+    with parts.guarded():
+        chosen, dataset = pick(run, found), datasets.get(run.config.dataset)
+        (as_pictures if dataset.kind == "image" else as_tables)(dataset, found, chosen)
+
+
 def pick(run: store.Run, found: dict[str, np.ndarray]) -> np.ndarray:
     """Which test samples to show: their numbers, in order."""
     names = datasets.get(run.config.dataset).label_names
