@@ -78,6 +78,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._connecting = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count(1)
         self._client: Client | None = None
@@ -168,25 +169,30 @@ class Jobs:
         return job
 
     def _submit_next(self) -> None:
-        with self._lock:
-            waiting = [job for job in self._jobs.values() if job.state == "queued"]
-            if not waiting:
+        # A lock of its own: while a cluster starts, pages go on reading the jobs.
+        with self._connecting:
+            if not self._queued():
                 return
             try:
                 client = self._connected()
                 # Where the only worker has just died, its successor takes the next job.
                 free = max(sum(client.nthreads().values()), 1)
             except OSError as error:
-                for job in waiting:
+                for job in self._queued():
                     job.state, job.error = "failed", f"The cluster cannot be reached: {error}."
                 return
-            free -= sum(job.state == "running" for job in self._jobs.values())
-            for job in waiting[: max(free, 0)]:
-                job.state, job.what = "running", "Starting"
-                job.future = client.submit(
-                    _work, job.id, job.task, job.arguments, key=f"{TOPIC}-{job.id}", pure=False
-                )
-                job.future.add_done_callback(lambda future, job=job: self._over(job, future))
+            with self._lock:
+                free -= sum(job.state == "running" for job in self._jobs.values())
+                for job in self._queued()[: max(free, 0)]:
+                    job.state, job.what = "running", "Starting"
+                    job.future = client.submit(
+                        _work, job.id, job.task, job.arguments, key=f"{TOPIC}-{job.id}", pure=False
+                    )
+                    job.future.add_done_callback(lambda future, job=job: self._over(job, future))
+
+    def _queued(self) -> list[Job]:
+        with self._lock:
+            return [job for job in self._jobs.values() if job.state == "queued"]
 
     def _over(self, job: Job, future: Future) -> None:
         """Note how a job ended, and start the next."""

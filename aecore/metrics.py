@@ -36,6 +36,7 @@ def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
     from aecore.neighbors import nearest
 
     on_map = nearest(embedding, k).indices
+    x = x - x.mean(axis=0)  # far from the origin, squares would swallow the differences
     norms = np.einsum("ij,ij->i", x, x)
     penalty = 0
     for start in range(0, n, CHUNK):

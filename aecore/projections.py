@@ -127,7 +127,8 @@ class TSNEProjection(Projection):
             initialization.jitter(start, scale=0.01, random_state=self.seed),
             affinities,
             negative_gradient_method="bh" if dataset.n_test < 20_000 else "fft",
-            n_jobs=-1,
+            # Threads that wait for each other cost small data more than they save.
+            n_jobs=-1 if dataset.n_test >= 5_000 else 1,
             random_state=self.seed,
         )
         early, late = 250, 500
