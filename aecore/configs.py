@@ -31,13 +31,29 @@ class TrainingConfig(BaseModel):
         2e-3,
         gt=0,
         le=10,
-        description="Peak of the one-cycle schedule (Smith 2018). Lower it if the loss jumps.",
+        description="Its peak under the one-cycle schedule (Smith 2018). Lower it if the loss "
+        "jumps.",
+    )
+    schedule: Literal["one-cycle", "constant"] = Field(
+        "one-cycle",
+        description="How the learning rate goes: 'one-cycle' rises to its peak and falls to "
+        "nothing, 'constant' stays.",
+    )
+    optimizer: Literal["adam", "adamw", "sgd", "adadelta", "rmsprop"] = Field(
+        "adam",
+        description="How steps are made of gradients. 'adamw' decays weights by 0.01, 'sgd' has "
+        "momentum 0.9 and wants a smaller learning rate, 'adadelta' one of about 1.",
     )
     seed: int = Field(
         0, ge=0, le=2**31 - 1, description="Fixes the initial weights, the order and the noise."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="Where to compute; 'auto' takes a GPU where there is one."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Of the networks in training; 'auto' takes bfloat16 for convolutions where "
+        "the processor has it. Losses, weights and evaluation are float32 in any case.",
     )
 
 
@@ -52,12 +68,13 @@ class RunConfig(BaseModel):
     training: TrainingConfig
 
     @staticmethod
-    def check(request: Mapping[str, Any]) -> RunConfig:
+    def check(request: Mapping[str, Any], own: Dataset | None = None) -> RunConfig:
         """Turn a request as typed into a `RunConfig`.
 
         Arguments
             request: `dataset` and `variant` by name; `model` and `training` map settings to
                 values, which may be text. What is left out takes its default.
+            own: the dataset that is meant, where it is not one of the registry.
 
         Raises `Faults` with every fault of the request, not just the first.
         """
@@ -65,7 +82,7 @@ class RunConfig(BaseModel):
         if faults:
             raise Faults(faults)
         name, variant_name = request.get("dataset"), request.get("variant")
-        dataset = DATASETS.get(name)
+        dataset = own or DATASETS.get(name)
         if dataset is None:
             faults.append(unknown("dataset", name, DATASETS))
         variant = VARIANTS.get(variant_name)
@@ -123,6 +140,8 @@ def _read(
     for name in sorted(wrong):
         if name in kind.model_fields:
             faults.append(f"{name} = {asked[name]!r} is not possible: give {allowed(kind, name)}.")
+        elif name in getattr(kind, "impossible", {}):
+            faults.append(f"{name} = {asked[name]!r} is not possible: {kind.impossible[name]}")
         else:
             faults.append(unknown("setting", name, kind.model_fields))
     return kind(**{name: value for name, value in asked.items() if name not in wrong}), wrong
@@ -142,12 +161,17 @@ class Setting:
     """One setting, as a form or a table needs to know it."""
 
     name: str
-    kind: Literal["whole number", "number", "choice", "widths"]
+    kind: Literal["whole number", "number", "choice", "switch", "widths"]
     default: Any
     description: str
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    open_below: bool = False
+    """Whether the minimum itself is not allowed."""
+    open_above: bool = False
+    widest: int = 0
+    """The largest of several widths; minimum and maximum are then how many there may be."""
 
     @property
     def label(self) -> str:
@@ -159,13 +183,16 @@ class Setting:
         """What may be given, in words."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
+        if self.kind == "switch":
+            return "true or false"
         if self.kind == "widths":
             return (
-                "whole numbers from 1 to 8192 separated by commas, such as 512,128, at most "
-                f"{self.maximum:g} of them"
+                f"whole numbers from 1 to {self.widest} separated by commas, such as 512,128, "
+                f"{self.minimum:g} to {self.maximum:g} of them"
             )
-        low = "above 0" if self.minimum is None else f"from {self.minimum:.15g}"
-        return f"a {self.kind} {low} to {self.maximum:.15g}"
+        low = f"{'above' if self.open_below else 'from'} {self.minimum:.15g}"
+        high = f"{'and below' if self.open_above else 'to'} {self.maximum:.15g}"
+        return f"a {self.kind} {low} {high}"
 
 
 def settings(kind: type[BaseModel]) -> Iterator[Setting]:
@@ -174,16 +201,22 @@ def settings(kind: type[BaseModel]) -> Iterator[Setting]:
         default, description = kind.model_fields[name].default, schema["description"]
         if "enum" in schema:
             yield Setting(name, "choice", default, description, choices=tuple(schema["enum"]))
+        elif schema["type"] == "boolean":
+            yield Setting(name, "switch", default, description)
         elif schema["type"] == "array":
-            yield Setting(name, "widths", default, description, maximum=schema["maxItems"])
+            few, many = schema.get("minItems", 0), schema["maxItems"]
+            widest = schema["items"]["maximum"]
+            yield Setting(name, "widths", default, description, few, many, widest=widest)
         else:
             yield Setting(
                 name,
                 "whole number" if schema["type"] == "integer" else "number",
                 default,
                 description,
-                schema.get("minimum"),
-                schema.get("maximum"),
+                schema.get("minimum", schema.get("exclusiveMinimum")),
+                schema.get("maximum", schema.get("exclusiveMaximum")),
+                open_below="exclusiveMinimum" in schema,
+                open_above="exclusiveMaximum" in schema,
             )
 
 

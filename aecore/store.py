@@ -109,7 +109,7 @@ class Run:
 
         from aecore import datasets, training
 
-        model = training.build(self.config, datasets.get(self.config.dataset).n_features)
+        model = training.build(self.config, datasets.get(self.config.dataset))
         with _as_fault(self.folder / "weights.safetensors"):
             model.load_state_dict(load(self._checked("weights.safetensors").read_bytes()))
         return model.eval()

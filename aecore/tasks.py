@@ -59,7 +59,7 @@ def train(
             config,
             dataset,
             resume=checkpoint,
-            on_batch=lambda done, total: reporter.progress("Training", done, total),
+            on_batch=reporter.progress,
         ),
     ):
         model = record.model
@@ -77,7 +77,7 @@ def train(
         )
         reporter.epoch(history[-1], _view(record, dataset))
     if model is None:  # stopped between the last epoch and the end
-        model = training.build(config, dataset.n_features)
+        model = training.build(config, dataset)
         model.load_state_dict(training.weights(checkpoint))
     return _finish(name, config, dataset, model, history, kept, reporter)
 
@@ -176,7 +176,10 @@ def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
     originals = dataset.test.x[:PREVIEWS]
     device = next(record.model.parameters()).device
     with torch.inference_mode():
-        reconstructions = record.model.reconstruct(torch.tensor(originals, device=device))
+        reconstructions = record.model.reconstruct(
+            torch.tensor(originals, device=device),
+            labels=torch.tensor(dataset.test.labels[:PREVIEWS], device=device),
+        )
     return {
         "plane": plane_of(codes, fitted_on=codes).astype(np.float32),
         "labels": dataset.test.labels[:SAMPLES_KEPT],
@@ -201,11 +204,14 @@ def _finish(
 
     reporter.progress("Measuring the map", 0, 1)
     device = next(model.parameters()).device
-    test = training.evaluate(model, torch.tensor(dataset.test.x, device=device))
-    if test.codes.shape[1] > 2:
-        codes_train = training.evaluate(model, torch.tensor(dataset.train.x, device=device)).codes
-    else:
-        codes_train = test.codes  # drawn as they are, nothing is fitted
+
+    def evaluate(split: datasets.Samples) -> training.Evaluation:
+        x, labels = (torch.tensor(array, device=device) for array in split)
+        return training.evaluate(model, x, labels)
+
+    test = evaluate(dataset.test)
+    # A code of two dimensions is drawn as it is, so nothing is fitted.
+    codes_train = evaluate(dataset.train).codes if test.codes.shape[1] > 2 else test.codes
     codes = {
         "codes": test.codes,
         "plane": plane_of(test.codes, fitted_on=codes_train),

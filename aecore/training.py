@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aecore.autoencoder import Autoencoder
-from aecore.configs import RunConfig
+from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import Dataset
 from aecore.errors import Faults
+from aecore.pretraining import Stage
 
 EVALUATION_BATCH = 2_000
 EVALUATION_SEED = 0
+
+
+OnBatch = Callable[[str, int, int], None]
 
 
 class Diverged(Faults):
@@ -78,11 +82,55 @@ def pick_device(asked: str) -> torch.device:
     return torch.device(asked)
 
 
-def build(config: RunConfig, n_features: int) -> Autoencoder:
+@dataclass(frozen=True)
+class Optimizer:
+    """A way to make steps, and what the defaults of torch are changed to."""
+
+    kind: type[torch.optim.Optimizer]
+    options: Mapping[str, Any]
+    cycles_momentum: bool
+    """Whether the one-cycle schedule lowers its momentum while the rate is high."""
+
+
+OPTIMIZERS = {
+    # Kingma & Ba 2015; Loshchilov & Hutter 2019
+    "adam": Optimizer(torch.optim.Adam, {"fused": True}, True),
+    "adamw": Optimizer(torch.optim.AdamW, {"fused": True}, True),
+    "sgd": Optimizer(torch.optim.SGD, {"fused": True, "momentum": 0.9}, True),
+    # Zeiler 2012; Tieleman & Hinton 2012
+    "adadelta": Optimizer(torch.optim.Adadelta, {}, False),
+    "rmsprop": Optimizer(torch.optim.RMSprop, {"alpha": 0.9}, False),
+}
+
+
+def _schedule(
+    settings: TrainingConfig, optimizer: torch.optim.Optimizer, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if settings.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        settings.learning_rate,
+        total_steps=steps,
+        cycle_momentum=OPTIMIZERS[settings.optimizer].cycles_momentum,
+    )
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than it emulates it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(
+        capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
+    )
+
+
+def build(config: RunConfig, dataset: Dataset) -> Autoencoder:
     """The untrained model of a run, its weights fixed by the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        return config.model.build(n_features)
+        return config.model.build(dataset)
 
 
 def fit(
@@ -90,36 +138,47 @@ def fit(
     dataset: Dataset,
     *,
     resume: Checkpoint | None = None,
-    on_batch: Callable[[int, int], None] = lambda done, total: None,
+    on_batch: OnBatch = lambda what, done, total: None,
 ) -> Iterator[EpochRecord]:
     """Train a run, yielding a record after every epoch.
 
-    Minimises the batch mean of the sum of `Autoencoder.losses` with Adam (Kingma & Ba 2015) under
-    a one-cycle learning rate (Smith 2018). A resumed run is bit-equal to one that never stopped,
-    on the same machine.
+    Minimises the batch mean of the sum of `Autoencoder.losses`, by default with Adam under a
+    one-cycle learning rate (Smith 2018), after the variant's own pretraining. A resumed run is
+    bit-equal to one that never stopped, on the same machine.
 
     Arguments
         resume: where an earlier run of the same config got to.
-        on_batch: called after each batch with the batches done and to do in all; what it raises
-            ends the training.
+        on_batch: called after each batch with what is being done, and the batches done and to do
+            of it; what it raises ends the training.
 
     Raises `Diverged` naming the epoch where the loss is no longer a number.
     """
     settings = config.training
     device = pick_device(settings.device)
-    model = build(config, dataset.n_features).to(device)
+    model = build(config, dataset).to(device)
+    convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
+    if convolutional:
+        model.to(memory_format=torch.channels_last)
+    model.bfloat16 = settings.precision == "bfloat16" or (
+        settings.precision == "auto" and convolutional and has_bfloat16(device)
+    )
     # One tensor indexed by a permutation: a DataLoader would cost a third of the epoch or more.
     x_train = torch.tensor(dataset.train.x, device=device)
     x_test = torch.tensor(dataset.test.x, device=device)
+    labels_train = torch.tensor(dataset.train.labels, device=device)
+    labels_test = torch.tensor(dataset.test.labels, device=device)
     batches = math.ceil(len(x_train) / settings.batch_size)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=max(settings.epochs * batches, 2)
-    )
+    steps = max(settings.epochs * batches, 2)
+    chosen = OPTIMIZERS[settings.optimizer]
+    optimizer = chosen.kind(model.parameters(), lr=settings.learning_rate, **chosen.options)
+    schedule = _schedule(settings, optimizer, steps)
     generator = torch.Generator(device).manual_seed(settings.seed)
     epochs_done = 0
     if resume is not None:
         epochs_done = _restore(resume, model, optimizer, schedule, generator)
+    else:
+        stage = Stage(settings.batch_size, settings.learning_rate, generator, on_batch)
+        config.model.pretrain(model, x_train, stage)
 
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         started = time.perf_counter()
@@ -127,18 +186,19 @@ def fit(
         sums: dict[str, Tensor] = {}
         order = torch.randperm(len(x_train), generator=generator, device=device)
         for number, batch in enumerate(order.split(settings.batch_size), start=1):
-            losses = model.losses(x_train[batch], generator)
+            model.epochs_seen = epoch - 1 + number / batches
+            losses = model.losses(x_train[batch], generator, labels_train[batch])
             optimizer.zero_grad()
             sum(losses.values()).mean().backward()
             optimizer.step()
-            if schedule.last_epoch < schedule.total_steps - 1:
+            if schedule.last_epoch < steps - 1:
                 schedule.step()
             for name, values in losses.items():
                 sums[name] = sums.get(name, 0) + values.detach().sum()
-            on_batch((epoch - 1) * batches + number, settings.epochs * batches)
+            on_batch("Training", (epoch - 1) * batches + number, settings.epochs * batches)
         train = _with_total({name: float(total) / len(x_train) for name, total in sums.items()})
         seconds = time.perf_counter() - started
-        test = evaluate(model, x_test)
+        test = evaluate(model, x_test, labels_test)
         if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
             raise Diverged(
                 f"Training stopped in epoch {epoch}: the loss is no longer a number. Lower "
@@ -158,22 +218,26 @@ def fit(
 
 
 @torch.inference_mode()
-def evaluate(model: Autoencoder, x: Tensor) -> Evaluation:
+def evaluate(model: Autoencoder, x: Tensor, labels: Tensor | None = None) -> Evaluation:
     """The loss, reconstruction error and codes of samples (n, n_features), deterministically.
 
     A VAE's loss is estimated from one draw a sample with a fixed seed; its codes and
     reconstructions are those of the posterior's mean.
+
+    Arguments
+        labels: (n,), for a model that is conditioned on them.
     """
     model.eval()
     generator = torch.Generator(x.device).manual_seed(EVALUATION_SEED)
     sums: dict[str, float] = {}
     errors, codes = [], []
-    for batch in x.split(EVALUATION_BATCH):
-        for name, values in model.losses(batch, generator).items():
+    for numbers in torch.arange(len(x), device=x.device).split(EVALUATION_BATCH):
+        batch, label = x[numbers], None if labels is None else labels[numbers]
+        for name, values in model.losses(batch, generator, label).items():
             sums[name] = sums.get(name, 0.0) + float(values.sum())
-        code = model.encode(batch)
+        code = model.encode(batch, labels=label)
         codes.append(code.cpu())
-        errors.append((model.decode(code) - batch).square().flatten(1).mean(1).cpu())
+        errors.append((model.decode(code, label) - batch).square().mean(1).cpu())
     terms = _with_total({name: total / len(x) for name, total in sums.items()})
     return Evaluation(terms, torch.cat(errors).numpy(), torch.cat(codes).numpy())
 
@@ -213,6 +277,11 @@ def _restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> i
             _, index, moment = name.split(".")
             moments.setdefault(int(index), {})[moment] = value
     model.load_state_dict(weights(checkpoint))
+    # The fused optimisers walk through memory, so moments must lie as their weights do.
+    for index, weight in enumerate(model.parameters()):
+        for name, value in moments.get(index, {}).items():
+            if value.shape == weight.shape:
+                moments[index][name] = torch.empty_like(weight).copy_(value)
     optimizer.load_state_dict({"state": moments, "param_groups": progress["param_groups"]})
     schedule.load_state_dict(progress["schedule"])
     generator.set_state(tensors["random"].cpu())

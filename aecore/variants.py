@@ -7,7 +7,7 @@ forms, the command line's help and the lists read the settings without waiting f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -15,11 +15,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from aecore.datasets import Dataset
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from aecore.autoencoder import Autoencoder
-    from aecore.networks import GaussianEncoder, PointEncoder
+    from aecore.corruption import Corruption
+    from aecore.networks import GaussianEncoder, ImageSize, PointEncoder
+    from aecore.pretraining import Stage
 
 Activation = Literal["elu", "relu", "leaky-relu", "gelu", "silu", "sigmoid", "tanh"]
+CodeActivation = Literal["identity", "relu", "sigmoid", "tanh"]
+Initialization = Literal["glorot", "he"]
 LikelihoodName = Literal["gaussian", "squashed-gaussian", "bernoulli"]
+Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
 
 
 def _split(widths: Any) -> Any:
@@ -34,6 +41,11 @@ Widths = Annotated[
     Field(max_length=12),
     BeforeValidator(_split),
 ]
+Channels = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=512)], ...],
+    Field(min_length=1, max_length=6),
+    BeforeValidator(_split),
+]
 
 
 class Variant(BaseModel, ABC):
@@ -44,14 +56,13 @@ class Variant(BaseModel, ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     source: ClassVar[str]
+    impossible: ClassVar[dict[str, str]] = {}
+    """Settings of other variants that people ask this one for: setting -> why it has none."""
+    overcomplete: ClassVar[bool] = False
+    """Whether something else than a narrow code keeps it from copying its input."""
 
     latent_dim: int = Field(
-        2, ge=1, le=512, description="Dimensions of the code; 2 can be drawn as it is."
-    )
-    hidden: Widths = Field(
-        (128, 64),
-        description="Widths of the encoder's hidden layers, from the data to the code, separated "
-        "by commas; the decoder mirrors them. Empty for none.",
+        2, ge=1, le=8192, description="Dimensions of the code; 2 can be drawn as it is."
     )
 
     @classmethod
@@ -66,17 +77,20 @@ class Variant(BaseModel, ABC):
 
     def faults(self, dataset: Dataset) -> dict[str, str]:
         """What makes these settings impossible for `dataset`: setting -> sentence."""
-        if self.latent_dim > dataset.n_features:
+        if self.latent_dim > dataset.n_features and not self.overcomplete:
             return {
                 "latent_dim": f"latent_dim = {self.latent_dim} is wider than the data: "
-                f"{dataset.name} has {dataset.n_features} features, so give at most "
+                f"{dataset.name} has n_features = {dataset.n_features}, so give at most "
                 f"{dataset.n_features}."
             }
         return {}
 
     @abstractmethod
-    def build(self, n_features: int) -> Autoencoder:
-        """The untrained model for samples of `n_features` features."""
+    def build(self, dataset: Dataset) -> Autoencoder:
+        """The untrained model for samples like those of `dataset`, whose arrays are not read."""
+
+    def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
+        """Bring an untrained model to a better start than random weights; most have none."""
 
 
 VARIANTS: dict[str, type[Variant]] = {}
@@ -93,8 +107,21 @@ def register(name: str, title: str, source: str) -> Callable[[type[Variant]], ty
     return enter
 
 
+# --- Settings that several variants share -------------------------------------------------------
+
+
+class _Layered(Variant):
+    """Fully connected layers."""
+
+    hidden: Widths = Field(
+        (128, 64),
+        description="Widths of the encoder's hidden layers, from the data to the code, separated "
+        "by commas; the decoder mirrors them. Empty for none.",
+    )
+
+
 class _Likely(Variant):
-    """Settings of the variants that let the person choose the likelihood."""
+    """The person chooses the likelihood."""
 
     activation: Activation = Field(
         "elu", description="Function between the layers; the code and the output have none."
@@ -106,14 +133,86 @@ class _Likely(Variant):
         "of a sigmoid output. The last two need data in [0, 1].",
     )
 
+    @classmethod
+    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
+        in_range = {"likelihood": "squashed-gaussian"} if dataset.value_range == (0, 1) else {}
+        return super().defaults(dataset) | in_range
+
     def faults(self, dataset: Dataset) -> dict[str, str]:
         faults = super().faults(dataset)
         if self.likelihood != "gaussian" and dataset.value_range != (0, 1):
             faults["likelihood"] = (
-                f"likelihood = '{self.likelihood}' needs data in [0, 1], and {dataset.name} is "
-                "standardised: choose 'gaussian'."
+                f"likelihood = '{self.likelihood}' needs data in [0, 1], and {dataset.name} has "
+                "values outside of it: choose 'gaussian'."
             )
         return faults
+
+
+class _Probable(_Likely):
+    """Data in [0, 1] are scored by cross-entropy, as a probability model wants it."""
+
+    @classmethod
+    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
+        in_range = {"likelihood": "bernoulli"} if dataset.value_range == (0, 1) else {}
+        return super().defaults(dataset) | in_range
+
+
+class _Coded(_Likely, _Layered):
+    """Fully connected, with a point for a code, whose own activation can be chosen."""
+
+    code_activation: CodeActivation = Field(
+        "identity", description="Function that makes the code out of the encoder's last layer."
+    )
+    initialization: Initialization = Field(
+        "glorot", description="How weights start: Glorot-uniform, or He-normal for ReLU and ELU."
+    )
+
+
+class _Noisy(Variant):
+    """The encoder sees a corrupted input in training."""
+
+    overcomplete = True
+
+    noise: Noise = Field(
+        "gaussian",
+        description="What is done to the input: 'gaussian' adds noise, 'masking' sets features to "
+        "0, 'salt-and-pepper' to 0 or 1, 'dropout' sets to 0 and scales the others up.",
+    )
+    level: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Standard deviation of Gaussian noise, else the fraction of features hit.",
+    )
+    clip: bool = Field(
+        False, description="Whether Gaussian noise is cut off at 0 and 1; for data in [0, 1]."
+    )
+
+    def faults(self, dataset: Dataset) -> dict[str, str]:
+        faults = super().faults(dataset)
+        for setting, asked in (
+            ("noise", self.noise == "salt-and-pepper" and "noise = 'salt-and-pepper'"),
+            ("clip", self.clip and "clip = True"),
+        ):
+            if asked and dataset.value_range != (0, 1):
+                faults[setting] = (
+                    f"{asked} needs data in [0, 1], and {dataset.name} has values outside of it: "
+                    "choose noise = 'gaussian' without clip, or 'masking'."
+                )
+        if self.clip and self.noise != "gaussian":
+            faults["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
+        return faults
+
+    def corruption(self) -> Corruption:
+        """The noise that these settings ask for."""
+        from aecore.corruption import CORRUPTIONS, GaussianNoise
+
+        if self.noise == "gaussian":
+            return GaussianNoise(self.level, self.clip)
+        return CORRUPTIONS[self.noise](self.level)
+
+
+# --- The plain ones -----------------------------------------------------------------------------
 
 
 @register(
@@ -121,7 +220,7 @@ class _Likely(Variant):
     title="Linear autoencoder",
     source="Baldi & Hornik (1989), Neural networks and principal component analysis",
 )
-class Linear(Variant):
+class Linear(_Layered):
     """Only linear layers, trained on squared error: it learns the plane that PCA computes.
 
     min_W,V ||x - V W x||^2, reached where V W projects onto the leading principal components.
@@ -133,8 +232,8 @@ class Linear(Variant):
         "narrower than the code, they change how it trains, not what it can represent.",
     )
 
-    def build(self, n_features: int) -> Autoencoder:
-        return _compose(self, n_features, "identity", "gaussian")
+    def build(self, dataset: Dataset) -> Autoencoder:
+        return _fully_connected(self, dataset, activation="identity", likelihood="gaussian")
 
 
 @register(
@@ -143,18 +242,291 @@ class Linear(Variant):
     source="Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural "
     "networks",
 )
-class Deep(_Likely):
+class Deep(_Coded):
     """A plain autoencoder of any depth: a bent surface where PCA has a flat one.
 
     min ||x - g(f(x))||^2 over encoder f and decoder g, or cross-entropy for data in [0, 1].
     """
 
-    @classmethod
-    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
-        return {"likelihood": "squashed-gaussian"} if dataset.value_range == (0, 1) else {}
+    tied: bool = Field(
+        False, description="Whether the decoder uses the encoder's weights, transposed."
+    )
+    dropout: float = Field(
+        0, ge=0, lt=1, description="Fraction of hidden units left out in each training step."
+    )
+    l2: float = Field(
+        0, ge=0, le=1e6, description="Half the squared weights, times this, join the loss."
+    )
+    pretraining: Literal["none", "greedy", "rbm"] = Field(
+        "none",
+        description="What happens before: 'greedy' trains each layer as a small autoencoder of the "
+        "layer before, 'rbm' as a restricted Boltzmann machine; then all are trained together.",
+    )
+    pretraining_epochs: int = Field(
+        5, ge=1, le=1000, description="Passes over the training split for each layer before."
+    )
 
-    def build(self, n_features: int) -> Autoencoder:
-        return _compose(self, n_features, self.activation, self.likelihood)
+    def faults(self, dataset: Dataset) -> dict[str, str]:
+        faults = super().faults(dataset)
+        if self.pretraining == "rbm":
+            reasons = []
+            if self.activation != "sigmoid" or self.code_activation not in ("identity", "sigmoid"):
+                reasons.append("activation = 'sigmoid', its units being logistic")
+            if dataset.value_range != (0, 1):
+                reasons.append("data in [0, 1], which its visible units are probabilities of")
+            if self.tied:
+                reasons.append("tied = False, because it starts both directions apart")
+            if reasons:
+                faults["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
+        return faults
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.penalties import WeightL2
+
+        penalties = {"l2": WeightL2(self.l2)} if self.l2 else {}
+        return _fully_connected(self, dataset, penalties=penalties)
+
+    def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
+        from aecore.pretraining import PRETRAINING
+
+        if self.pretraining != "none":
+            PRETRAINING[self.pretraining](model, x, self.pretraining_epochs, stage)
+
+
+# --- The classical canon ------------------------------------------------------------------------
+
+
+@register(
+    "sparse-l1",
+    title="Sparse autoencoder, L1",
+    source="Ranzato, Poultney, Chopra & LeCun (2007), Efficient learning of sparse "
+    "representations with an energy-based model",
+)
+class SparseL1(_Coded):
+    """Active units of the code cost something, so that few of many explain a sample.
+
+    min ||x - g(h)||^2 + weight * sum_j |h_j|, h = f(x).
+    """
+
+    overcomplete = True
+
+    code_activation: CodeActivation = Field(
+        "relu",
+        description="Function that makes the code; 'relu' can switch units off altogether.",
+    )
+    weight: float = Field(
+        0.1, ge=0, le=1e6, description="Cost of one unit of activation, beside the summed error."
+    )
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.penalties import CodeL1
+
+        return _fully_connected(self, dataset, penalties={"sparsity": CodeL1(self.weight)})
+
+
+@register(
+    "sparse-kl",
+    title="Sparse autoencoder, KL",
+    source="Lee, Ekanadham & Ng (2008), Sparse deep belief net model for visual area V2; Ng "
+    "(2011), CS294A lecture notes",
+)
+class SparseKL(_Coded):
+    """Each unit of the code is asked to be active as seldom as a target says.
+
+    min ||x - g(h)||^2 + weight * sum_j KL(target || mean of h_j), h = sigmoid(f(x)).
+    """
+
+    overcomplete = True
+
+    code_activation: CodeActivation = Field(
+        "sigmoid", description="Function that makes the code; the divergence needs 'sigmoid'."
+    )
+    target: float = Field(
+        0.1, gt=0, lt=1, description="Mean activation that every unit of the code is drawn to."
+    )
+    weight: float = Field(
+        10, ge=0, le=1e6, description="Weight of the divergence, beside the summed error."
+    )
+
+    def faults(self, dataset: Dataset) -> dict[str, str]:
+        faults = super().faults(dataset)
+        if self.code_activation != "sigmoid":
+            faults["code_activation"] = (
+                f"code_activation = '{self.code_activation}' leaves (0, 1), where alone the "
+                "KL divergence of activations is defined: choose 'sigmoid', or variant 'sparse-l1'."
+            )
+        return faults
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.penalties import SparsityKL
+
+        penalty = SparsityKL(self.target, self.weight)
+        return _fully_connected(self, dataset, penalties={"sparsity": penalty})
+
+
+@register(
+    "denoising",
+    title="Denoising autoencoder",
+    source="Vincent, Larochelle, Bengio & Manzagol (2008), Extracting and composing robust "
+    "features with denoising autoencoders",
+)
+class Denoising(_Noisy, _Coded):
+    """Sees a corrupted input and is asked for the clean one, so it learns where the data lie.
+
+    min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
+    """
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        return _fully_connected(self, dataset, corruption=self.corruption())
+
+
+@register(
+    "contractive",
+    title="Contractive autoencoder",
+    source="Rifai, Vincent, Muller, Glorot & Bengio (2011), Contractive auto-encoders: explicit "
+    "invariance during feature extraction",
+)
+class Contractive(_Coded):
+    """The code is asked to stand still when the input moves, but for moves along the data.
+
+    min ||x - g(f(x))||^2 + weight * ||df/dx||_F^2.
+    """
+
+    overcomplete = True
+
+    code_activation: CodeActivation = Field(
+        "sigmoid",
+        description="Function that makes the code; without one, the decoder could undo any "
+        "shrinking of the code, and the penalty would mean nothing.",
+    )
+    weight: float = Field(
+        1.0, ge=0, le=1e6, description="Weight of the squared Jacobian, beside the summed error."
+    )
+    jacobian: Literal["hutchinson", "closed-form", "exact"] = Field(
+        "hutchinson",
+        description="How the Jacobian's norm is found: 'hutchinson' estimates it for any encoder, "
+        "'closed-form' holds for one sigmoid layer (hidden empty), 'exact' is slow.",
+    )
+
+    def faults(self, dataset: Dataset) -> dict[str, str]:
+        faults = super().faults(dataset)
+        if self.jacobian == "closed-form" and (self.hidden or self.code_activation != "sigmoid"):
+            faults["jacobian"] = (
+                "jacobian = 'closed-form' holds for one sigmoid layer alone: leave hidden empty "
+                "and set code_activation to 'sigmoid', or choose 'hutchinson'."
+            )
+        return faults
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.penalties import Contraction
+
+        penalty = Contraction(self.weight, self.jacobian)
+        return _fully_connected(self, dataset, penalties={"contraction": penalty})
+
+
+# --- Convolutions -------------------------------------------------------------------------------
+
+
+class _Images(_Likely):
+    """Convolutions in place of fully connected layers."""
+
+    impossible = {
+        "tied": "tied needs fully connected layers: pooling, strides and upsampling have no "
+        "transposed weights to share. Leave it out, or choose variant 'ae'.",
+        "hidden": "hidden gives the widths of fully connected layers: give channels instead, or "
+        "choose another variant.",
+    }
+
+    channels: Channels = Field(
+        (16, 32),
+        description="Channels of the encoder's levels, from the image inward, separated by "
+        "commas; each level halves height and width. The decoder mirrors them.",
+    )
+    resampling: Literal["max-pool", "strided"] = Field(
+        "max-pool",
+        description="How levels halve and double: max-pooling and upsampling, or strided and "
+        "transposed convolutions.",
+    )
+    dense: bool = Field(
+        True,
+        description="Whether a fully connected layer makes the code; without it the code is the "
+        "last feature map, and latent_dim must be its size.",
+    )
+
+    def faults(self, dataset: Dataset) -> dict[str, str]:
+        faults = super().faults(dataset)
+        if dataset.kind != "image":
+            faults["channels"] = (
+                f"Convolutions need images, and {dataset.name} is none: its features have no "
+                "order. Choose a variant with fully connected layers, such as 'ae'."
+            )
+            return faults
+        inner = _image_size(dataset).halved(len(self.channels))
+        size = self.channels[-1] * inner.height * inner.width
+        if not self.dense and self.latent_dim != size:
+            faults["latent_dim"] = (
+                f"latent_dim = {self.latent_dim} is not the size of the last feature map, which "
+                f"is the code when dense = False: {self.channels[-1]} channels of {inner.height} x "
+                f"{inner.width} pixels, so give {size}, or dense = True."
+            )
+        return faults
+
+
+@register(
+    "conv",
+    title="Convolutional autoencoder",
+    source="Masci, Meier, Ciresan & Schmidhuber (2011), Stacked convolutional auto-encoders for "
+    "hierarchical feature extraction",
+)
+class Convolutional(_Images):
+    """Small filters, the same at every place of an image, in place of fully connected layers.
+
+    min ||x - g(f(x))||^2, f of 3 x 3 convolutions and halvings, g of doublings and convolutions.
+    """
+
+    overcomplete = True
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        return _convolutional(self, dataset)
+
+
+@register(
+    "conv-denoising",
+    title="Convolutional denoising autoencoder",
+    source="Vincent, Larochelle, Lajoie, Bengio & Manzagol (2010), Stacked denoising autoencoders",
+)
+class ConvolutionalDenoising(_Noisy, _Images):
+    """Sees a corrupted image and is asked for the clean one, by convolutions.
+
+    min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
+    """
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        return _convolutional(self, dataset, corruption=self.corruption())
+
+
+@register(
+    "conv-vae",
+    title="Convolutional variational autoencoder",
+    source="Kingma & Welling (2014), Auto-encoding variational Bayes; Salimans, Kingma & Welling "
+    "(2015), Markov chain Monte Carlo and variational inference: bridging the gap",
+)
+class ConvolutionalVariational(_Probable, _Images):
+    """A variational autoencoder whose encoder and decoder are convolutions.
+
+    Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
+    """
+
+    overcomplete = True
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.networks import GaussianEncoder
+        from aecore.penalties import LatentKL
+
+        return _convolutional(self, dataset, encoder=GaussianEncoder, penalties={"kl": LatentKL()})
+
+
+# --- Variational and their kin ------------------------------------------------------------------
 
 
 @register(
@@ -162,49 +534,254 @@ class Deep(_Likely):
     title="Variational autoencoder",
     source="Kingma & Welling (2014), Auto-encoding variational Bayes",
 )
-class Variational(_Likely):
+class Variational(_Probable, _Layered):
     """A code that is a Gaussian, kept near N(0, I), so that the space between samples decodes.
 
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """
 
-    @classmethod
-    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
-        return {"likelihood": "bernoulli"} if dataset.value_range == (0, 1) else {}
-
-    def build(self, n_features: int) -> Autoencoder:
+    def build(self, dataset: Dataset) -> Autoencoder:
         from aecore.networks import GaussianEncoder
         from aecore.penalties import LatentKL
 
-        return _compose(
-            self,
-            n_features,
-            self.activation,
-            self.likelihood,
-            encoder=GaussianEncoder,
-            penalties={"kl": LatentKL()},
+        return _fully_connected(
+            self, dataset, encoder=GaussianEncoder, penalties={"kl": LatentKL()}
         )
 
 
-def _compose(
-    settings: Variant,
-    n_features: int,
-    activation: str,
-    likelihood: str,
+@register(
+    "beta-vae",
+    title="Beta-VAE",
+    source="Higgins and others (2017), beta-VAE: learning basic visual concepts with a "
+    "constrained variational framework",
+)
+class BetaVariational(_Probable, _Layered):
+    """A variational autoencoder that pays beta times for its code, so dimensions come apart.
+
+    -E_q[log p(x|z)] + beta * KL(q(z|x) || N(0, I)); for beta = 1 the negative ELBO.
+    """
+
+    beta: float = Field(4, ge=0, le=1e4, description="Weight of the KL; 1 is the plain VAE.")
+    warm_up: int = Field(
+        0, ge=0, le=10_000, description="Epochs over which the weight grows from 0 to beta."
+    )
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.networks import GaussianEncoder
+        from aecore.penalties import LatentKL
+
+        penalties = {"kl": LatentKL(self.beta, self.warm_up)}
+        return _fully_connected(self, dataset, encoder=GaussianEncoder, penalties=penalties)
+
+
+@register(
+    "cvae",
+    title="Conditional variational autoencoder",
+    source="Sohn, Lee & Yan (2015), Learning structured output representation using deep "
+    "conditional generative models",
+)
+class ConditionalVariational(_Probable, _Layered):
+    """Encoder and decoder are told the label, so the code is left with what the label does not say.
+
+    -E_q(z|x,y)[log p(x|z,y)] + KL(q(z|x,y) || N(0, I)), the label y one-hot beside x and z.
+    """
+
+    @classmethod
+    def lacks_labels(cls, dataset: Dataset) -> str:
+        """What to say where there are no classes; empty where there are."""
+        if dataset.label_names:
+            return ""
+        return (
+            f"variant = 'cvae' is conditioned on the label, and {dataset.name} has no classes: "
+            "choose variant 'vae', or data with labels."
+        )
+
+    def faults(self, dataset: Dataset) -> dict[str, str]:
+        missing = self.lacks_labels(dataset)
+        return super().faults(dataset) | ({"variant": missing} if missing else {})
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.networks import GaussianEncoder
+        from aecore.penalties import LatentKL
+
+        return _fully_connected(
+            self,
+            dataset,
+            encoder=GaussianEncoder,
+            penalties={"kl": LatentKL()},
+            n_classes=len(dataset.label_names),
+        )
+
+
+@register(
+    "iwae",
+    title="Importance-weighted autoencoder",
+    source="Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders",
+)
+class ImportanceWeighted(_Probable, _Layered):
+    """A variational autoencoder on a tighter bound, of several draws weighted by their likelihood.
+
+    -E[log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x)], z_k ~ q(z|x); for K = 1 the negative ELBO.
+    """
+
+    samples: int = Field(5, ge=1, le=100, description="Draws K for each sample; 1 is the ELBO.")
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.autoencoder import ImportanceWeightedAutoencoder
+        from aecore.networks import GaussianEncoder
+
+        return _fully_connected(
+            self,
+            dataset,
+            encoder=GaussianEncoder,
+            model=ImportanceWeightedAutoencoder,
+            samples=self.samples,
+        )
+
+
+@register(
+    "wae-mmd",
+    title="Wasserstein autoencoder, MMD",
+    source="Tolstikhin, Bousquet, Gelly & Schoelkopf (2018), Wasserstein auto-encoders",
+)
+class Wasserstein(_Likely, _Layered):
+    """A plain autoencoder whose codes together, not one by one, are drawn to N(0, I).
+
+    min ||x - g(f(x))||^2 + weight * MMD^2({f(x)}, {draws from N(0, I)}) over a batch.
+    """
+
+    weight: float = Field(
+        10, ge=0, le=1e6, description="Weight of the distance between codes and prior."
+    )
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.penalties import LatentMMD
+
+        return _fully_connected(self, dataset, penalties={"mmd": LatentMMD(self.weight)})
+
+
+@register(
+    "vq-vae",
+    title="Vector-quantised autoencoder",
+    source="van den Oord, Vinyals & Kavukcuoglu (2017), Neural discrete representation learning",
+)
+class VectorQuantised(_Likely, _Layered):
+    """The code is made of vectors from a learned codebook: a few symbols instead of numbers.
+
+    ||x - g(e)||^2 + ||sg[z] - e||^2 + commitment * ||z - sg[e]||^2, e the vectors nearest to
+    z = f(x), and sg the gradient's stop.
+    """
+
+    codebook_size: int = Field(
+        64, ge=2, le=8192, description="Vectors in the codebook, to choose each part from."
+    )
+    vector_dim: int = Field(
+        2, ge=1, le=512, description="Numbers in each vector; latent_dim must be a multiple of it."
+    )
+    commitment: float = Field(
+        0.25, ge=0, le=1e3, description="How much codes are held to the vectors that they chose."
+    )
+
+    @classmethod
+    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
+        parts = {"latent_dim": 16} if dataset.kind == "image" else {}
+        return super().defaults(dataset) | parts
+
+    def faults(self, dataset: Dataset) -> dict[str, str]:
+        faults = super().faults(dataset)
+        if self.latent_dim % self.vector_dim:
+            faults["vector_dim"] = (
+                f"vector_dim = {self.vector_dim} does not divide latent_dim = {self.latent_dim}: "
+                "give a multiple of vector_dim for latent_dim."
+            )
+        return faults
+
+    def build(self, dataset: Dataset) -> Autoencoder:
+        from aecore.networks import CodebookEncoder
+        from aecore.penalties import Codebook
+
+        return _fully_connected(
+            self,
+            dataset,
+            encoder=CodebookEncoder,
+            encoder_options={"codebook_size": self.codebook_size, "vector_dim": self.vector_dim},
+            penalties={"codebook": Codebook(self.commitment)},
+        )
+
+
+# --- Putting models together --------------------------------------------------------------------
+
+
+def _fully_connected(
+    settings: _Layered,
+    dataset: Dataset,
+    *,
+    activation: str | None = None,
+    likelihood: str | None = None,
+    encoder: Callable[..., Any] | None = None,
+    encoder_options: Mapping[str, Any] | None = None,
+    model: Callable[..., Autoencoder] | None = None,
+    n_classes: int = 0,
+    **plug_ins: Any,
+) -> Autoencoder:
+    """A model of fully connected layers, its decoder the mirror of its encoder.
+
+    What a variant does not have among its settings takes the default of `ae`.
+    """
+    from aecore.autoencoder import Autoencoder
+    from aecore.likelihoods import LIKELIHOODS
+    from aecore.networks import ACTIVATION_LAYERS, PointEncoder, mlp, tied_mlp
+
+    encoder, model = encoder or PointEncoder, model or Autoencoder
+    activation = activation or settings.activation
+    initialization = getattr(settings, "initialization", "glorot")
+    dropout = getattr(settings, "dropout", 0)
+    inward = [dataset.n_features + n_classes, *settings.hidden]
+    n_outputs = encoder.outputs_per_dimension * settings.latent_dim
+    network = mlp([*inward, n_outputs], activation, initialization, dropout)
+    if getattr(settings, "tied", False):
+        decoder = tied_mlp(network, activation, dropout)
+    else:
+        outward = [settings.latent_dim + n_classes, *reversed(settings.hidden), dataset.n_features]
+        decoder = mlp(outward, activation, initialization, dropout)
+    if (code_activation := getattr(settings, "code_activation", "identity")) != "identity":
+        network.append(ACTIVATION_LAYERS[code_activation]())
+    if n_classes:
+        plug_ins["n_classes"] = n_classes
+    return model(
+        encoder=encoder(network, **(encoder_options or {})),
+        decoder=decoder,
+        likelihood=LIKELIHOODS[likelihood or settings.likelihood],
+        **plug_ins,
+    )
+
+
+def _convolutional(
+    settings: _Images,
+    dataset: Dataset,
     encoder: type[PointEncoder | GaussianEncoder] | None = None,
     **plug_ins: Any,
 ) -> Autoencoder:
-    """An `Autoencoder` of fully connected layers, its decoder the mirror of its encoder."""
+    """A model of convolutions, its decoder the mirror of its encoder."""
     from aecore.autoencoder import Autoencoder
     from aecore.likelihoods import LIKELIHOODS
-    from aecore.networks import PointEncoder, mlp
+    from aecore.networks import PointEncoder, convolutional_decoder, convolutional_encoder
 
     encoder = encoder or PointEncoder
-    inward = [n_features, *settings.hidden]
-    n_outputs = encoder.outputs_per_dimension * settings.latent_dim
+    size, per_dimension = _image_size(dataset), encoder.outputs_per_dimension
+    levels = (size, settings.channels, settings.activation, settings.resampling == "strided")
+    n_outputs = per_dimension * settings.latent_dim if settings.dense else None
+    network = convolutional_encoder(*levels, n_outputs, per_dimension)
+    decoder = convolutional_decoder(*levels, settings.latent_dim if settings.dense else None)
     return Autoencoder(
-        encoder=encoder(mlp([*inward, n_outputs], activation)),
-        decoder=mlp([settings.latent_dim, *reversed(inward)], activation),
-        likelihood=LIKELIHOODS[likelihood],
+        encoder=encoder(network),
+        decoder=decoder,
+        likelihood=LIKELIHOODS[settings.likelihood],
         **plug_ins,
     )
+
+
+def _image_size(dataset: Dataset) -> ImageSize:
+    from aecore.networks import ImageSize
+
+    return ImageSize(*dataset.shape)

@@ -12,6 +12,7 @@ import pytest
 
 from aecore import datasets
 from aecore.configs import RunConfig
+from aecore.variants import VARIANTS
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +59,12 @@ def run_config(
     **training: Any,
 ) -> RunConfig:
     """A request that trains in a moment: on the CPU, two epochs of iris unless told otherwise."""
+    small = {"hidden": (8,)} if "hidden" in VARIANTS[variant].model_fields else {"channels": (2, 3)}
     return RunConfig.check(
         {
             "dataset": dataset,
             "variant": variant,
-            "model": {"hidden": (8,)} | (model or {}),
+            "model": small | (model or {}),
             "training": {"epochs": 2, "batch_size": 32, "device": "cpu"} | training,
         }
     )

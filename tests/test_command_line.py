@@ -162,7 +162,7 @@ def test_faults_of_the_model_are_said() -> None:
     [
         (("train", "--preset", "wine"), "did you mean 'wine-map'"),
         ((*TINY, "--name", "Not A Name"), "lower-case letters"),
-        ((*TINY, "--set", "latent_dim=5"), "iris has 4 features"),
+        ((*TINY, "--set", "latent_dim=5"), "iris has n_features = 4"),
         (("train", "--resume", "nothing"), "Unknown unfinished run 'nothing'"),
         (("project", "--dataset", "irsi", "--method", "pca"), "did you mean 'iris'"),
         (("project", "--dataset", "iris", "--method", "pac"), "did you mean 'pca'"),

@@ -77,9 +77,10 @@ def test_every_fault_of_a_request_is_in_one_message() -> None:
     )
     assert sorted(fault.split("=")[0].strip() for fault in faults) == [
         "Unknown setting 'activaton': did you mean 'activation'? Known: latent_dim, hidden, "
-        "activation, likelihood.",
+        "activation, likelihood, code_activation, initialization, tied, dropout, l2, pretraining, "
+        "pretraining_epochs.",
         "Unknown setting 'sead': did you mean 'seed'? Known: epochs, batch_size, learning_rate, "
-        "seed, device.",
+        "schedule, optimizer, seed, device, precision.",
         "batch_size",
         "device",
         "epochs",
@@ -111,12 +112,12 @@ def test_a_name_that_was_not_given_is_asked_for() -> None:
         ("model", {"hidden": "8;4"}, "hidden = '8;4' is not possible: give whole numbers"),
         ("model", {"hidden": "0"}, "hidden = '0' is not possible"),
         ("model", {"hidden": "8193"}, "whole numbers from 1 to 8192"),
-        ("model", {"hidden": "1," * 13}, "at most 12 of them"),
+        ("model", {"hidden": "1," * 13}, "0 to 12 of them"),
         ("model", {"hidden": 8}, "hidden = 8 is not possible"),
         ("model", {"hidden": None}, "hidden = None is not possible"),
-        ("model", {"latent_dim": 0}, "give a whole number from 1 to 512"),
+        ("model", {"latent_dim": 0}, "give a whole number from 1 to 8192"),
         ("model", {"latent_dim": 2.5}, "latent_dim = 2.5 is not possible"),
-        ("model", {"latent_dim": 5}, "latent_dim = 5 is wider than the data: iris has 4 features"),
+        ("model", {"latent_dim": 5}, "latent_dim = 5 is wider than the data: iris has n_features = 4"),
         ("model", {"activation": "relu6"}, "give one of elu, relu"),
         ("training", {"epochs": 0}, "epochs = 0 is not possible"),
         ("training", {"epochs": 10_001}, "from 1 to 10000"),
@@ -160,7 +161,7 @@ def test_a_request_of_another_form_is_refused(request_: Any) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_config_comes_back_from_json(variant: str) -> None:
-    config = run_config("digits", variant, {"latent_dim": 5, "hidden": (32, 16)}, seed=9)
+    config = run_config("digits", variant, {"latent_dim": 6}, seed=9)
     text = json.dumps(config.model_dump(mode="json"))
     assert RunConfig.check(json.loads(text)) == config
 
@@ -228,8 +229,10 @@ def test_every_setting_is_described_and_bounded(
     assert setting.default == kind.model_fields[setting.name].default
     if setting.kind == "choice":
         assert setting.default in setting.choices
+    elif setting.kind == "switch":
+        assert setting.default in (True, False)
     else:
-        assert setting.maximum is not None
+        assert setting.minimum is not None and setting.maximum is not None
 
 
 @pytest.mark.parametrize(("kind", "setting"), EVERY_SETTING)
@@ -239,16 +242,21 @@ def test_bounds_are_allowed_and_what_lies_beyond_is_not(
     beyond: list[Any]
     if setting.kind == "choice":
         inside, beyond = list(setting.choices), ["nothing"]
+    elif setting.kind == "switch":
+        inside, beyond = [True, False], ["perhaps", 2]
     elif setting.kind == "widths":
-        inside = [(), (1, 8192), (1,) * int(setting.maximum)]
-        beyond = [(0,), (8193,), (1,) * (int(setting.maximum) + 1)]
+        few, many = int(setting.minimum), int(setting.maximum)
+        inside = [(1,) * few, (1, setting.widest), (1,) * many]
+        beyond = [(0,), (setting.widest + 1,), (1,) * (many + 1), *([()] if few else [])]
     else:
         step = 1 if setting.kind == "whole number" else 1e-6
-        inside, beyond = [setting.maximum], [setting.maximum + step, float("nan")]
-        if setting.minimum is None:
-            inside, beyond = [*inside, 1e-12], [*beyond, 0]
-        else:
-            inside, beyond = [*inside, setting.minimum], [*beyond, setting.minimum - step]
+        bounds = [
+            (setting.minimum, setting.open_below, step),
+            (setting.maximum, setting.open_above, -step),
+        ]
+        inside = [bound + inward if is_open else bound for bound, is_open, inward in bounds]
+        beyond = [bound if is_open else bound - inward for bound, is_open, inward in bounds]
+        beyond.append(float("nan"))
     for value in inside:
         assert getattr(check_settings(kind, {setting.name: value}), setting.name) == value
     for value in beyond:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from conftest import Listener, run_config, wait_until
 
-from aecore import store, tasks, training
+from aecore import datasets, store, tasks, training
 from aecore.errors import Cancelled, Faults
 from aecore.training import Checkpoint
 
@@ -48,7 +48,7 @@ def run(trained: Path, store_folder: Path) -> store.Run:
 def save(name: str = "run", **changes: Any) -> store.Run:
     """Store a run without training one."""
     config = run_config()
-    weights = training.build(config, 4).state_dict()
+    weights = training.build(config, datasets.get(config.dataset)).state_dict()
     codes = {"codes": np.zeros((50, 2), np.float32)[::-1], "labels": np.arange(50, dtype=np.int16)}
     facts = {
         "fingerprint": "f" * 64,
@@ -75,7 +75,7 @@ def test_a_run_comes_back_as_it_was_saved() -> None:
     assert run.codes["labels"].tolist() == list(range(50))
     assert not run.codes["codes"].flags.writeable
     assert not run.model().training
-    built = training.build(run_config(), 4).state_dict()
+    built = training.build(run_config(), datasets.get("iris")).state_dict()
     assert all(torch.equal(built[name], value) for name, value in run.model().state_dict().items())
 
 

@@ -3,37 +3,63 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from aecore.autoencoder import Autoencoder
 from aecore.configs import RunConfig
-from aecore.datasets import DATASETS
+from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults
 from aecore.likelihoods import LIKELIHOODS
+from aecore.networks import ImageSize
 from aecore.variants import VARIANTS, Variant
 
 IN_RANGE = [name for name, dataset in DATASETS.items() if dataset.value_range == (0, 1)]
-WITH_A_CHOICE = [name for name in VARIANTS if "likelihood" in VARIANTS[name].model_fields]
 STANDARDISED = [name for name in DATASETS if name not in IN_RANGE]
+WITH_A_CHOICE = [name for name in VARIANTS if "likelihood" in VARIANTS[name].model_fields]
+CONVOLUTIONAL = [name for name in VARIANTS if "channels" in VARIANTS[name].model_fields]
+LAYERED = [name for name in VARIANTS if "hidden" in VARIANTS[name].model_fields]
+OF_A_BATCH = {"wae-mmd": "mmd", "sparse-kl": "sparsity"}
+"""Penalties that compare the samples of a batch with each other."""
+
+SMALL: dict[str, Any] = {"hidden": "16, 8", "channels": "4, 3", "vector_dim": 3, "warm_up": 2}
+DIGITS = DATASETS["digits"]
+
+
+def request(name: str, dataset: str = "digits", **model: Any) -> dict[str, Any]:
+    """A request for a small model of a variant; settings that it does not have are left out."""
+    fields = VARIANTS[name].model_fields
+    small = {"latent_dim": 3} | {key: value for key, value in SMALL.items() if key in fields}
+    return {"dataset": dataset, "variant": name, "model": small | model}
+
+
+def of_shape(*shape: int) -> Dataset:
+    """An image dataset of another shape; its arrays are never read."""
+    return replace(DIGITS, name="images", shape=shape)
 
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> Variant:
     """The settings of each variant, as digits would have them, made small."""
-    small = {"latent_dim": 3, "hidden": "16, 8"}
-    return RunConfig.check({"dataset": "digits", "variant": request.param, "model": small}).model
+    return RunConfig.check(globals()["request"](request.param)).model
 
 
 @pytest.fixture
 def model(variant: Variant) -> Autoencoder:
     torch.manual_seed(0)
-    return variant.build(64)
+    return variant.build(DIGITS)
 
 
-def batch(n: int = 7, n_features: int = 64) -> torch.Tensor:
+def batch(n: int = 7, n_features: int = 64) -> Tensor:
     return torch.rand(n, n_features, generator=torch.Generator().manual_seed(5))
+
+
+def labels(n: int = 7) -> Tensor:
+    return torch.arange(n) % 10
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -41,17 +67,18 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def test_outputs_have_their_shapes(model: Autoencoder) -> None:
-    x = batch()
-    assert model.encode(x).shape == (7, 3)
-    assert model.encode(x, seeded()).shape == (7, 3)
-    assert model.decode(torch.zeros(5, 3)).shape == (5, 64)
-    assert model.reconstruct(x).shape == x.shape
-    assert torch.equal(model.reconstruct(x), model.decode(model.encode(x)))
+    x, y = batch(), labels()
+    assert model.encode(x, labels=y).shape == (7, 3)
+    assert model.encode(x, seeded(), y).shape == (7, 3)
+    assert model.decode(torch.zeros(5, 3), labels(5)).shape == (5, 64)
+    assert model.reconstruct(x, labels=y).shape == x.shape
+    code = model.encode(x, labels=y)
+    assert torch.equal(model.reconstruct(x, labels=y), model.decode(code, y))
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_losses_are_finite_and_one_a_sample(model: Autoencoder, training: bool) -> None:
-    losses = model.train(training).losses(batch(), seeded())
+    losses = model.train(training).losses(batch(), seeded(), labels())
     assert "reconstruction" in losses
     assert "total" not in losses  # the name of their sum in the history
     for values in losses.values():
@@ -59,91 +86,118 @@ def test_losses_are_finite_and_one_a_sample(model: Autoencoder, training: bool) 
         assert values.isfinite().all()
 
 
-def test_the_loss_of_a_sample_does_not_depend_on_its_batch(model: Autoencoder) -> None:
-    x = batch()
-    together, alone = model.eval().losses(x), model.losses(x[2:3])
+def test_the_loss_of_a_sample_does_not_depend_on_its_batch(
+    model: Autoencoder, variant: Variant
+) -> None:
+    x, y = batch(), labels()
+    together, alone = model.eval().losses(x, None, y), model.losses(x[:1], None, y[:1])
     for name, values in together.items():
-        torch.testing.assert_close(values[2:3], alone[name])
+        if name != OF_A_BATCH.get(variant.name):
+            torch.testing.assert_close(values[:1], alone[name])
 
 
 def test_gradients_reach_every_parameter(model: Autoencoder) -> None:
-    sum(model.train().losses(batch(), seeded()).values()).mean().backward()
+    sum(model.train().losses(batch(), seeded(), labels()).values()).mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), name
 
 
 def test_a_loaded_model_equals_the_saved_one(variant: Variant, model: Autoencoder) -> None:
     torch.manual_seed(1)
-    other = variant.build(64)
-    x = batch()
-    assert not torch.equal(other.eval().reconstruct(x), model.eval().reconstruct(x))
+    other = variant.build(DIGITS)
+    x, y = batch(), labels()
+    wanted = model.eval().reconstruct(x, labels=y)
+    assert not torch.equal(other.eval().reconstruct(x, labels=y), wanted)
     other.load_state_dict(model.state_dict())
-    assert torch.equal(other.reconstruct(x), model.reconstruct(x))
+    assert torch.equal(other.reconstruct(x, labels=y), wanted)
+
+
+def test_no_two_stored_weights_share_memory(model: Autoencoder) -> None:
+    """What safetensors demands, and what a tied model must keep to."""
+    places = [value.data_ptr() for value in model.state_dict().values()]
+    assert len(set(places)) == len(places)
 
 
 def test_a_seed_fixes_the_weights(variant: Variant) -> None:
     weights = []
     for _ in range(2):
         torch.manual_seed(3)
-        weights.append(variant.build(64).state_dict())
+        weights.append(variant.build(DIGITS).state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_evaluation_is_deterministic(model: Autoencoder) -> None:
-    x = batch()
+    x, y = batch(), labels()
     model.eval()
-    assert torch.equal(model.encode(x), model.encode(x))
-    assert torch.equal(model.reconstruct(x), model.reconstruct(x))
+    assert torch.equal(model.encode(x, labels=y), model.encode(x, labels=y))
+    assert torch.equal(model.reconstruct(x, labels=y), model.reconstruct(x, labels=y))
+    first, second = model.losses(x, None, y), model.losses(x, None, y)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_a_seeded_generator_gives_the_same_losses(model: Autoencoder, training: bool) -> None:
-    x = batch()
+    x, y = batch(), labels()
     model.train(training)
-    first, second = model.losses(x, seeded()), model.losses(x, seeded())
+    first, second = model.losses(x, seeded(), y), model.losses(x, seeded(), y)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_nothing_is_drawn_from_the_global_random_numbers(model: Autoencoder) -> None:
     before = torch.get_rng_state()
-    model.train().losses(batch(), seeded())
-    model.eval().reconstruct(batch())
+    model.train().losses(batch(), seeded(), labels())
+    model.eval().reconstruct(batch(), labels=labels())
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_losses_in_inference_mode_are_those_with_gradients(model: Autoencoder) -> None:
+    x, y = batch(), labels()
+    wanted = model.eval().losses(x, seeded(), y)
+    with torch.inference_mode():
+        found = model.losses(x, seeded(), y)
+    for name, values in wanted.items():
+        torch.testing.assert_close(found[name], values.detach())
+
+
 @pytest.mark.parametrize("x", [torch.zeros(4, 64), torch.ones(4, 64), batch(1)])
-def test_constant_inputs_and_single_samples_are_fine(model: Autoencoder, x: torch.Tensor) -> None:
-    losses = sum(model.train().losses(x, seeded()).values())
+def test_constant_inputs_and_single_samples_are_fine(model: Autoencoder, x: Tensor) -> None:
+    losses = sum(model.train().losses(x, seeded(), labels(len(x))).values())
     losses.mean().backward()
     assert losses.isfinite().all()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-    assert model.eval().reconstruct(x).isfinite().all()
+    assert model.eval().reconstruct(x, labels=labels(len(x))).isfinite().all()
 
 
-def test_wide_inputs_are_fine(variant: Variant) -> None:
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (100, 200)], ids=str)
+def test_tiny_and_wide_inputs_are_fine(variant: Variant, shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    model = variant.build(20_000)
-    x = batch(3, 20_000)
-    assert sum(model.losses(x, seeded()).values()).isfinite().all()
-    assert model.reconstruct(x).shape == x.shape
+    dataset = of_shape(*shape)
+    model = variant.build(dataset)
+    x = batch(3, dataset.n_features)
+    losses = sum(model.train().losses(x, seeded(), labels(3)).values())
+    losses.mean().backward()
+    assert losses.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert model.eval().reconstruct(x, labels=labels(3)).shape == x.shape
 
 
 @pytest.mark.parametrize("name", WITH_A_CHOICE)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_every_likelihood_can_be_chosen_where_there_is_a_choice(name: str, likelihood: str) -> None:
-    model = VARIANTS[name](hidden=(4,), likelihood=likelihood).build(9)
+    model = RunConfig.check(request(name, likelihood=likelihood)).model.build(DIGITS)
     assert model.likelihood is LIKELIHOODS[likelihood]
-    assert model.losses(batch(2, 9))["reconstruction"].isfinite().all()
+    assert model.losses(batch(2), None, labels(2))["reconstruction"].isfinite().all()
 
 
-def test_no_hidden_layer_is_possible(variant: Variant) -> None:
-    model = type(variant)(latent_dim=1, hidden=()).build(2)
-    assert model.reconstruct(batch(3, 2)).shape == (3, 2)
+@pytest.mark.parametrize("name", LAYERED)
+def test_no_hidden_layer_is_possible(name: str) -> None:
+    model = RunConfig.check(request(name, hidden=())).model.build(DIGITS)
+    assert model.reconstruct(batch(3), labels=labels(3)).shape == (3, 64)
 
 
 @pytest.mark.parametrize("name", ["linear", "ae"])
 def test_the_decoder_mirrors_the_encoder(name: str) -> None:
-    model = VARIANTS[name](hidden=(16, 8)).build(64)
+    model = VARIANTS[name](hidden=(16, 8)).build(DIGITS)
     inward = [w.shape[1] for w in model.encoder.parameters() if w.ndim == 2]
     outward = [w.shape[0] for w in model.decoder.parameters() if w.ndim == 2]
     assert inward == [64, 16, 8]
@@ -155,29 +209,91 @@ def test_a_variant_says_what_it_is_and_where_it_is_from(variant: Variant) -> Non
     assert VARIANTS[kind.name] is kind
     assert kind.title
     assert kind.summary().endswith(".") and "\n" not in kind.summary()
+    assert len((kind.__doc__ or "").split("\n\n")) > 1, "the formula is missing"
     assert re.search(r"\((19|20)\d\d\)", kind.source)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_defaults_of_a_variant_suit_every_dataset(name: str, dataset: str) -> None:
-    RunConfig.check({"dataset": dataset, "variant": name, "training": {"batch_size": 16}})
+def test_the_defaults_suit_every_dataset_or_are_refused_with_a_reason(
+    name: str, dataset: str
+) -> None:
+    asked = {"dataset": dataset, "variant": name, "training": {"batch_size": 16}}
+    needs_images = name in CONVOLUTIONAL and DATASETS[dataset].kind != "image"
+    needs_classes = name == "cvae" and not DATASETS[dataset].label_names
+    if needs_images or needs_classes:
+        with pytest.raises(Faults, match=r"[Cc]hoose (a )?variant") as caught:
+            RunConfig.check(asked)
+        assert len(caught.value.faults) == 1
+    else:
+        RunConfig.check(asked)
 
 
 @pytest.mark.parametrize("dataset", IN_RANGE)
 @pytest.mark.parametrize("name", WITH_A_CHOICE)
 def test_reconstructions_of_data_in_a_range_stay_in_it(name: str, dataset: str) -> None:
     settings = RunConfig.check({"dataset": dataset, "variant": name}).model
-    reconstruction = settings.build(64).reconstruct(10 * batch())
+    model = settings.build(DATASETS[dataset])
+    reconstruction = model.reconstruct(10 * batch(7, DATASETS[dataset].n_features), labels=labels())
     assert reconstruction.min() >= 0 and reconstruction.max() <= 1
 
 
 def test_a_linear_autoencoder_is_linear() -> None:
     torch.manual_seed(0)
-    model = VARIANTS["linear"](hidden=(5, 4)).build(6)
+    model = VARIANTS["linear"](hidden=(5, 4)).build(of_shape(2, 3))
     x, y = batch(3, 6), batch(4, 6)[1:]
     half = model.reconstruct((x + y) / 2)
     torch.testing.assert_close(half, (model.reconstruct(x) + model.reconstruct(y)) / 2)
+
+
+# --- Images -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+@pytest.mark.parametrize("resampling", ["max-pool", "strided"])
+@pytest.mark.parametrize(
+    "shape", [(8, 8), (28, 28), (7, 9), (15, 4), (1, 13), (9, 9, 3), (28, 28, 1)], ids=str
+)
+def test_convolutions_take_images_of_any_size(
+    name: str, resampling: str, shape: tuple[int, ...]
+) -> None:
+    dataset = of_shape(*shape)
+    settings = RunConfig.check(request(name, resampling=resampling), dataset).model
+    x = batch(2, dataset.n_features)
+    model = settings.build(dataset)
+    assert model.reconstruct(x).shape == x.shape
+    assert sum(model.train().losses(x, seeded()).values()).isfinite().all()
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+@pytest.mark.parametrize("shape", [(8, 8), (5, 7, 3)], ids=str)
+def test_the_last_feature_map_can_be_the_code(name: str, shape: tuple[int, ...]) -> None:
+    dataset = of_shape(*shape)
+    inner = ImageSize(*shape).halved(2)
+    size = 3 * inner.height * inner.width
+    asked = request(name, channels="4, 3", dense=False, latent_dim=size)
+    model = RunConfig.check(asked, dataset).model.build(dataset)
+    x = batch(2, dataset.n_features)
+    assert model.encode(x).shape == (2, size)
+    assert model.reconstruct(x).shape == x.shape
+    with pytest.raises(Faults, match=f"so give {size}, or dense = True"):
+        RunConfig.check(request(name, channels="4, 3", dense=False, latent_dim=5), dataset)
+
+
+def test_colours_stay_with_their_pixels() -> None:
+    """A network that only moves numbers gives an image back as it was."""
+    from torch import nn
+
+    from aecore.networks import ToFeatures, ToImage
+
+    x = batch(2, 5 * 7 * 3)
+    images = ToImage(ImageSize(5, 7, 3))(x)
+    assert images.shape == (2, 3, 5, 7)
+    assert images[1, 2, 3, 4] == x.view(2, 5, 7, 3)[1, 3, 4, 2]
+    assert torch.equal(nn.Sequential(ToImage(ImageSize(5, 7, 3)), ToFeatures())(x), x)
+
+
+# --- What is refused before training starts -----------------------------------------------------
 
 
 @pytest.mark.parametrize("dataset", STANDARDISED)
@@ -188,3 +304,69 @@ def test_a_likelihood_of_values_in_a_range_is_refused_for_standardised_data(
     asked = {"dataset": dataset, "variant": "ae", "model": {"likelihood": likelihood}}
     with pytest.raises(Faults, match=f"likelihood = '{likelihood}' needs data in"):
         RunConfig.check(asked | {"training": {"batch_size": 16}})
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "model", "reason", "change"),
+    [
+        ("sparse-kl", "digits", {"code_activation": "relu"}, "leaves (0, 1)", "'sigmoid'"),
+        ("conv", "digits", {"tied": True}, "no transposed weights to share", "variant 'ae'"),
+        ("conv", "digits", {"hidden": "64"}, "fully connected layers", "give channels"),
+        ("conv", "wine", {}, "wine is none", "such as 'ae'"),
+        (
+            "contractive",
+            "digits",
+            {"jacobian": "closed-form", "hidden": "16"},
+            "one sigmoid layer alone",
+            "leave hidden empty",
+        ),
+        (
+            "contractive",
+            "digits",
+            {"jacobian": "closed-form", "hidden": "", "code_activation": "tanh"},
+            "one sigmoid layer alone",
+            "'hutchinson'",
+        ),
+        ("cvae", "swiss-roll", {}, "swiss-roll has no classes", "variant 'vae'"),
+        ("denoising", "wine", {"noise": "salt-and-pepper"}, "outside of it", "'masking'"),
+        ("denoising", "wine", {"clip": True}, "outside of it", "without clip"),
+        ("denoising", "digits", {"clip": True, "noise": "masking"}, "Gaussian", "masking"),
+        ("ae", "digits", {"pretraining": "rbm"}, "logistic", "activation = 'sigmoid'"),
+        (
+            "ae",
+            "digits",
+            {"pretraining": "rbm", "activation": "sigmoid", "tied": True},
+            "both directions apart",
+            "tied = False",
+        ),
+        (
+            "ae",
+            "wine",
+            {"pretraining": "rbm", "activation": "sigmoid"},
+            "probabilities",
+            "data in [0, 1]",
+        ),
+        ("vq-vae", "digits", {"latent_dim": 5, "vector_dim": 2}, "does not divide", "a multiple"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_the_reason_and_what_to_change(
+    name: str, dataset: str, model: dict[str, Any], reason: str, change: str
+) -> None:
+    with pytest.raises(Faults) as caught:
+        RunConfig.check({"dataset": dataset, "variant": name, "model": model})
+    (fault,) = caught.value.faults if dataset == "digits" else caught.value.faults[-1:]
+    assert reason in fault
+    assert change in fault
+
+
+def test_a_conditional_model_asks_for_missing_labels() -> None:
+    model = RunConfig.check(request("cvae")).model.build(DIGITS)
+    with pytest.raises(Faults, match="give `labels`"):
+        model.encode(batch())
+
+
+def test_the_label_changes_what_a_conditional_model_draws() -> None:
+    model = RunConfig.check(request("cvae")).model.build(DIGITS)
+    code = torch.zeros(2, 3)
+    first, second = model.decode(code, torch.tensor([3, 8]))
+    assert not torch.equal(first, second)

@@ -18,7 +18,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 WALK = (
     {"errors"},
     {"datasets"},
-    {"networks", "likelihoods", "penalties", "autoencoder"},
+    {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
     {"variants"},
     {"configs"},
     {"training"},

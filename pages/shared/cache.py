@@ -113,7 +113,8 @@ def reconstructions(name: str, created: str) -> dict[str, np.ndarray]:
     if dataset.fingerprint != chosen.manifest.fingerprint:
         raise Faults(f"The dataset {dataset.name} has changed since '{name}' was trained on it.")
     with torch.inference_mode():
-        autoencoder = chosen.model().reconstruct(torch.tensor(x)).numpy()
+        labels = torch.tensor(dataset.test.labels)
+        autoencoder = chosen.model().reconstruct(torch.tensor(x), labels=labels).numpy()
     pca = projections.components(dataset).reconstruct(x, chosen.config.model.latent_dim)
     settle("torch and scikit-learn")
     return {

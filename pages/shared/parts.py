@@ -189,6 +189,8 @@ def _widget(setting: Setting, default: Any, **common: Any) -> Any:
     if setting.kind == "choice":
         index = setting.choices.index(default)
         return st.selectbox(options=setting.choices, index=index, **common)
+    if setting.kind == "switch":
+        return st.checkbox(value=default, **common)
     if setting.kind == "widths":
         return st.text_input(value=default, placeholder="none", **common)
     if setting.kind == "whole number":
