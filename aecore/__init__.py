@@ -3,4 +3,22 @@
 Data walk one way through the modules, and nothing here knows a screen::
 
     datasets -> variants -> training -> store -> neighbors -> projections -> metrics -> figures
+
+`aecore.Autoencoder` is the scikit-learn estimator over all of it.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aecore.estimator import Autoencoder as Autoencoder
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, because scikit-learn and torch take seconds to load.
+    if name == "Autoencoder":
+        from aecore.estimator import Autoencoder
+
+        return Autoencoder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
-"""The command line: `python -m aecore datasets | variants | train | runs | project`.
+"""The command line: `python -m aecore datasets | variants | train | runs | project | reproduce`.
 
-With `--json` one JSON document goes to standard output; progress goes to standard error.
+With `--json` one JSON document goes to standard output, and for `reproduce` one a line for each
+recipe; progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aecore import configs, datasets, projections, store
+from aecore import configs, datasets, projections, recipes, store
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
 
@@ -286,6 +287,56 @@ def project(
     }
     columns = ("dataset", "projection", "samples", "trustworthiness", "knn_accuracy")
     show_one(row, as_json, columns)
+
+
+@app.command("recipes")
+@sentences_not_tracebacks
+def list_recipes(as_json: AsJson = False) -> None:
+    """List the named reproductions, and what each teaches."""
+    fields = ("name", "title", "teaches", "dataset", "architecture", "metric", "source")
+    rows = [{field: getattr(recipe, field) for field in fields} for recipe in recipes.every([])]
+    show(rows, as_json, ("name", "teaches", "metric"))
+
+
+@app.command()
+@sentences_not_tracebacks
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of recipes; all if none.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="A tenth of the data and epochs.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run named reproductions and compare each with its reference; status 1 where one fails."""
+    chosen = list(recipes.every(names or []))
+    table = Table("recipe", "metric", "value", "reference", "holds", "seconds")
+    failed = False
+    with reporting() as reporter:
+        for recipe in chosen:
+            outcome = recipes.reproduce(recipe.name, RecipeReporter(reporter, recipe.name), fast)
+            failed = failed or outcome.holds is False
+            if as_json:
+                print(json.dumps(outcome.row()), flush=True)
+            row = vars(outcome) | {"holds": HOLDS[outcome.holds]}
+            columns = ("name", "metric", "value", "reference", "holds", "seconds")
+            table.add_row(*(_cell(row[column]) for column in columns))
+    if not as_json:
+        Console().print(table)
+    if failed:
+        raise typer.Exit(1)
+
+
+HOLDS = {True: "yes", False: "no", None: "not judged: a tenth"}
+
+
+class RecipeReporter:
+    """Puts the recipe's name before what it does."""
+
+    def __init__(self, reporter: ConsoleReporter, name: str) -> None:
+        self.reporter, self.name = reporter, name
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        self.reporter.progress(f"{self.name}: {what}", done, total)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ def _wrong_form(request: Any) -> list[str]:
     for part, kind in REQUEST.items():
         value = request.get(part, kind())
         # A name that is None was not given, which is said with the names that there are.
-        if not isinstance(value, kind) and not (kind is str and value is None):
+        right = isinstance(value, kind) or (kind is str and value is None)
+        if not right or (kind is dict and not all(isinstance(name, str) for name in value)):
             faults.append(f"{part} = {value!r:.60} is not possible: {FORMS[kind]}.")
     return faults
 

@@ -67,3 +67,13 @@ def knn_accuracy(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> floa
     votes = labels[nearest(embedding, k).indices]
     counts = (votes[:, :, None] == np.arange(labels.max() + 1)).sum(axis=1)
     return float((counts.argmax(axis=1) == labels).mean())
+
+
+def psnr(x: np.ndarray, reconstruction: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB, 10 log10(1 / MSE) of each image, and the mean of these.
+
+    Arguments
+        x, reconstruction: (n, n_features), where the data lie in [0, 1].
+    """
+    errors = mean_squared_error(x.astype(np.float64), reconstruction)
+    return float((-10 * np.log10(np.maximum(errors, 1e-12))).mean())

@@ -63,7 +63,7 @@ def train(
         ),
     ):
         model = record.model
-        history.append(_history_entry(record))
+        history.append(history_entry(record))
         if record.epoch in _epochs_kept(config.training.epochs):
             kept.append(record.test.codes[: _samples_kept(dataset, config)])
         state = record.checkpoint()
@@ -157,7 +157,7 @@ def _stack(kept: list[np.ndarray], config: RunConfig) -> Any:
     return torch.from_numpy(np.stack(kept))
 
 
-def _history_entry(record: Any) -> dict[str, Any]:
+def history_entry(record: Any) -> dict[str, Any]:
     return {
         "epoch": record.epoch,
         "train": record.train,

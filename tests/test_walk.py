@@ -27,6 +27,7 @@ WALK = (
     {"metrics"},
     {"projections"},
     {"tasks"},
+    {"estimator", "recipes"},
     {"jobs"},
     {"colors", "images", "figures"},
     {"__main__"},

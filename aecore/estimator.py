@@ -1,0 +1,307 @@
+"""The scikit-learn face of the registry: any variant as a transformer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from aecore import training
+from aecore.configs import RunConfig, TrainingConfig
+from aecore.datasets import Dataset, Samples
+from aecore.errors import Faults
+from aecore.variants import VARIANTS, Variant
+
+DEFAULTS = TrainingConfig()
+ARRAYS = {"dtype": (np.float64, np.float32), "order": "C"}
+"""What inputs are made into: the model computes in either precision, on contiguous samples."""
+WATCHED = 100
+"""Training samples that are evaluated after each epoch, to notice a loss that is no number."""
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Any variant of the registry as a scikit-learn transformer: samples to codes and back.
+
+    transform is z = f(x), the mean where the code is a Gaussian; inverse_transform is g(z). Where
+    all of X lies in [0, 1], the likelihood defaults to that of data in [0, 1], as in the
+    dashboard; other data are learned best when they are scaled before, such as by StandardScaler.
+
+    Arguments
+        variant: its name in `aecore.variants.VARIANTS`. Variant 'cvae' is conditioned on the
+            label: fit, transform, inverse_transform and score need y with it, (n,).
+        latent_dim: dimensions of the code.
+        settings: the variant's further settings by name, such as {"hidden": (64,)}; what is left
+            out takes its default.
+        shape: of one sample where samples are images, (height, width) or (height, width,
+            channels), flattened in this order. None is a strip, (1, n_features), for convolutional
+            variants, and no image for all others.
+        epochs: passes over the samples.
+        batch_size: samples in each step, or all where there are fewer.
+        learning_rate, schedule, optimizer, precision, device: as in
+            `aecore.configs.TrainingConfig`. Only training uses the device.
+        random_state: int, RandomState or None; fixes the initial weights, the order and the noise.
+
+    Attributes
+        model_: the trained `aecore.autoencoder.Autoencoder`, on the CPU, in the precision of the X
+            that it was fitted on. Training is in float32, or as `precision` says, in any case.
+        config_: the `RunConfig` that it was trained by.
+        history_: for each epoch the mean of each term of the loss over the samples, taken while
+            the weights moved, and their `total`.
+        n_iter_: epochs done.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+        label_encoder_: numbers the labels, where the variant is conditioned on them.
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> X = load_digits().data / 16
+    >>> ae = Autoencoder(epochs=20, batch_size=64, learning_rate=4e-3, random_state=0)
+    >>> ae.fit_transform(X).shape
+    (1797, 2)
+    >>> pca = PCA(2).fit(X)
+    >>> flat = pca.inverse_transform(pca.transform(X))
+    >>> ae.score(X) > -((X - flat) ** 2).mean().item()
+    True
+    """
+
+    def __init__(
+        self,
+        variant: str = "ae",
+        latent_dim: int = 2,
+        settings: Mapping[str, Any] | None = None,
+        shape: Sequence[int] | None = None,
+        epochs: int = 100,
+        batch_size: int = DEFAULTS.batch_size,
+        learning_rate: float = DEFAULTS.learning_rate,
+        schedule: str = DEFAULTS.schedule,
+        optimizer: str = DEFAULTS.optimizer,
+        precision: str = DEFAULTS.precision,
+        device: str = DEFAULTS.device,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.variant = variant
+        self.latent_dim = latent_dim
+        self.settings = settings
+        self.shape = shape
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.optimizer = optimizer
+        self.precision = precision
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Autoencoder:
+        """Train the variant on X, (n, n_features), minimising the mean of its loss.
+
+        Arguments
+            y: labels, (n,); ignored where the variant is not conditioned on them.
+
+        Raises `Faults`, a ValueError, with everything that is wrong with the parameters at once,
+        and `Diverged` where the loss is no longer a number.
+        """
+        X = validate_data(self, X, **ARRAYS)
+        dataset, faults = self._dataset(X, y)
+        faults += self._wrong_settings()
+        try:
+            config = RunConfig.check(self._request(len(X)), dataset)
+        except Faults as error:
+            faults += error.faults
+        if faults:
+            raise Faults(faults)
+        history = []
+        for record in training.fit(config, dataset):
+            history.append(record.train)
+        dtype = torch.float64 if X.dtype == np.float64 else torch.float32
+        self.model_ = record.model.to("cpu", dtype, memory_format=torch.contiguous_format).eval()
+        self.config_, self.history_, self.n_iter_ = config, history, len(history)
+        return self
+
+    def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
+        """fit(X, y).transform(X, y): the codes of the samples trained on, (n, latent_dim)."""
+        return self.fit(X, y).transform(X, y)
+
+    def transform(self, X: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
+        """z = f(x): the codes of X, (n, n_features) -> (n, latent_dim), in the dtype of X.
+
+        Arguments
+            y: labels, (n,), where the variant is conditioned on them.
+
+        Raises `Faults` where they are missing.
+        """
+        check_is_fitted(self, "model_")
+        X = validate_data(self, X, reset=False, **ARRAYS)
+        return self._batched(self.model_.encode, X, y)
+
+    def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
+        """g(z): the reconstructions of codes Z, (n, latent_dim) -> (n, n_features).
+
+        Arguments
+            y: labels, (n,), where the variant is conditioned on them.
+
+        Raises `Faults` where they are missing, or where Z has not latent_dim columns.
+        """
+        check_is_fitted(self, "model_")
+        Z = check_array(Z, **ARRAYS)
+        if Z.shape[1] != self._n_features_out:
+            raise Faults(
+                f"Z has {Z.shape[1]} column(s), and the code has {self._n_features_out} "
+                "dimension(s): give codes as transform returns them."
+            )
+        return self._batched(self.model_.decode, Z, y)
+
+    def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
+        """Minus the mean squared reconstruction error per feature; higher is better, 0 perfect.
+
+        -1/(n d) sum_ij (x_ij - g(f(x_i))_j)^2 for X of n samples and d features.
+
+        Arguments
+            X: samples, (n, n_features).
+            y: labels, (n,), where the variant is conditioned on them.
+
+        Raises `Faults` where they are missing.
+        """
+        check_is_fitted(self, "model_")
+        X = validate_data(self, X, reset=False, **ARRAYS)
+        return -float(np.mean((X - self._batched(self.model_.reconstruct, X, y)) ** 2))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self._conditioned
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.config_.model.latent_dim
+
+    @property
+    def _chosen(self) -> type[Variant] | None:
+        return VARIANTS.get(self.variant) if isinstance(self.variant, str) else None
+
+    @property
+    def _conditioned(self) -> bool:
+        return self._chosen is not None and self._chosen.conditioned
+
+    def _dataset(self, X: np.ndarray, y: ArrayLike | None) -> tuple[Dataset, list[str]]:
+        """The samples as a dataset, and what is wrong with their shape."""
+        n, n_features = X.shape
+        faults = []
+        image = self.shape is not None or "channels" in getattr(self._chosen, "model_fields", ())
+        shape = (1, n_features) if image else (n_features,)
+        if self.shape is not None:
+            if _is_image_of(self.shape, n_features):
+                shape = tuple(int(side) for side in self.shape)
+            else:
+                faults.append(
+                    f"shape = {self.shape!r} is not possible: X has {n_features} feature(s), so "
+                    "give (height, width) or (height, width, channels) whose product that is."
+                )
+        labels, names = np.zeros(n, np.int64), ()
+        # Others ignore y, as scikit-learn's transformers do: it may be the target of a regression.
+        if y is not None and self._conditioned:
+            check_consistent_length(X, y)
+            check_classification_targets(y)
+            self.label_encoder_ = LabelEncoder()
+            labels = self.label_encoder_.fit_transform(y)
+            names = tuple(str(name) for name in self.label_encoder_.classes_)
+        x = X.astype(np.float32)  # a copy in any case: a dataset's arrays become read-only
+        splits = {"train": Samples(x, labels), "test": Samples(x[:WATCHED], labels[:WATCHED])}
+        dataset = Dataset(
+            name="X",
+            title="X",
+            kind="image" if image else "table",
+            shape=shape,
+            n_train=n,
+            n_test=len(splits["test"].x),
+            value_range=(0, 1) if X.min() >= 0 and X.max() <= 1 else None,
+            label_names=names,
+            source="Given to fit",
+            licence="",
+            read=splits.__getitem__,
+        )
+        return dataset, faults
+
+    def _wrong_settings(self) -> Iterator[str]:
+        if self.settings is None:
+            return
+        if not isinstance(self.settings, Mapping):
+            yield f"settings = {self.settings!r:.60} is not possible: give settings by their names."
+        elif "latent_dim" in self.settings:
+            yield "settings has latent_dim, which is a parameter of its own: give it as that."
+
+    def _request(self, n: int) -> dict[str, Any]:
+        """The parameters as `RunConfig.check` reads them, for n samples."""
+        settings = self.settings if isinstance(self.settings, Mapping) else {}
+        batch_size = self.batch_size
+        if isinstance(batch_size, Integral):
+            batch_size = min(batch_size, n)
+        return {
+            "dataset": "X",
+            "variant": self.variant,
+            "model": {**settings, "latent_dim": self.latent_dim},
+            "training": {
+                "epochs": self.epochs,
+                "batch_size": batch_size,
+                "learning_rate": self.learning_rate,
+                "schedule": self.schedule,
+                "optimizer": self.optimizer,
+                "precision": self.precision,
+                "device": self.device,
+                "seed": check_random_state(self.random_state).randint(2**31 - 1),
+            },
+        }
+
+    def _batched(
+        self, step: Callable[..., Tensor], values: np.ndarray, y: ArrayLike | None
+    ) -> np.ndarray:
+        """One of the model's methods on any number of samples, in the dtype of `values`."""
+        labels = self._labels(y, len(values))
+        dtype = next(self.model_.parameters()).dtype
+        parts = [
+            slice(start, start + training.EVALUATION_BATCH)
+            for start in range(0, len(values), training.EVALUATION_BATCH)
+        ]
+        with torch.inference_mode():
+            outputs = [
+                step(
+                    torch.tensor(values[part], dtype=dtype),
+                    labels=None if labels is None else torch.tensor(labels[part]),
+                )
+                for part in parts
+            ]
+            return torch.cat(outputs).numpy().astype(values.dtype, copy=False)
+
+    def _labels(self, y: ArrayLike | None, n: int) -> np.ndarray | None:
+        """The numbers of the labels y, (n,); None where the model does not ask for them."""
+        if not self.model_.n_classes:
+            return None
+        if y is None:
+            raise Faults(
+                f"variant = '{self.config_.variant}' is conditioned on the label, and y was not "
+                "given: give y, one label a sample."
+            )
+        labels = self.label_encoder_.transform(y)
+        if len(labels) != n:
+            raise Faults(f"y has {len(labels)} label(s) for {n} sample(s): give one a sample.")
+        return labels
+
+
+def _is_image_of(shape: Any, n_features: int) -> bool:
+    return (
+        isinstance(shape, tuple | list)
+        and len(shape) in (2, 3)
+        and all(isinstance(side, Integral) and side > 0 for side in shape)
+        and math.prod(shape) == n_features
+    )

@@ -1,0 +1,358 @@
+"""The estimator against scikit-learn's own contract, and over every variant of the registry."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import mean_squared_error
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import aecore
+from aecore import Autoencoder, training
+from aecore.configs import TrainingConfig
+from aecore.errors import Faults
+from aecore.variants import VARIANTS
+
+SMALL: dict[str, Any] = {"hidden": (8,), "channels": (3, 4)}
+IRIS, FLOWERS = load_iris(return_X_y=True)
+STANDARDISED = StandardScaler().fit_transform(IRIS)
+DIGITS, NUMERALS = (part[:200] for part in load_digits(return_X_y=True))
+DIGITS = DIGITS / 16
+
+
+def small(variant: str = "ae", **parameters: Any) -> Autoencoder:
+    """An estimator that trains in a moment, its settings among those of its variant."""
+    fields = VARIANTS[variant].model_fields
+    settings = {name: value for name, value in SMALL.items() if name in fields}
+    settings |= parameters.pop("settings", {})
+    given = {"epochs": 2, "device": "cpu", "random_state": 0} | parameters
+    return Autoencoder(variant, settings=settings, **given)
+
+
+@parametrize_with_checks([Autoencoder(epochs=2), *map(small, ("ae", "vae", "conv"))])
+def test_scikit_learn_finds_nothing_wrong(estimator: Autoencoder, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_goes_there_and_back(name: str, dtype: type) -> None:
+    x = DIGITS.astype(dtype)
+    y = NUMERALS if name == "cvae" else None
+    model = small(name, latent_dim=4)
+    codes = model.fit_transform(x, y)
+    assert codes.shape == (200, 4)
+    back = model.inverse_transform(codes, y)
+    assert back.shape == x.shape
+    assert codes.dtype == back.dtype == dtype
+    np.testing.assert_array_equal(model.transform(x, y), codes)
+    expected = -mean_squared_error(x, back)
+    assert model.score(x, y) == pytest.approx(expected, rel=1e-5)
+    assert model.config_.variant == name
+    assert model.n_iter_ == len(model.history_) == 2
+    assert all(np.isfinite(value) for terms in model.history_ for value in terms.values())
+    assert not model.model_.training
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_batches_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = NUMERALS if name == "cvae" else None
+    model = small(name, latent_dim=4).fit(DIGITS, y)
+    whole = model.transform(DIGITS, y)
+    monkeypatch.setattr(training, "EVALUATION_BATCH", 7)
+    np.testing.assert_allclose(model.transform(DIGITS, y), whole, rtol=0, atol=1e-12)
+
+
+def test_either_precision_is_taken_whatever_was_fitted() -> None:
+    single, double = (small().fit(DIGITS.astype(dtype)) for dtype in (np.float32, np.float64))
+    for model in (single, double):
+        codes = model.transform(DIGITS)
+        assert codes.dtype == np.float64
+        of_single = model.transform(DIGITS.astype(np.float32))
+        assert of_single.dtype == np.float32
+        np.testing.assert_allclose(of_single, codes, atol=1e-5)
+    np.testing.assert_allclose(single.transform(DIGITS), double.transform(DIGITS), atol=1e-5)
+
+
+def test_the_training_is_the_engines() -> None:
+    model = small(epochs=3, batch_size=50).fit(DIGITS)
+    x = DIGITS.astype(np.float32)
+    dataset, _ = model._dataset(x, None)
+    *_, last = training.fit(model.config_, dataset)
+    mine = training.evaluate(last.model, *map(training.torch.tensor, dataset.train))
+    np.testing.assert_allclose(model.transform(x), mine.codes, atol=1e-5)
+    assert model.score(x) == pytest.approx(-mine.mse.mean(), rel=1e-5)
+    assert model.history_[-1] == last.train
+
+
+def test_data_in_the_unit_interval_get_their_likelihood() -> None:
+    assert small().fit(DIGITS).config_.model.likelihood == "squashed-gaussian"
+    assert small("vae").fit(DIGITS).config_.model.likelihood == "bernoulli"
+    assert small("vae").fit(DIGITS - 0.01).config_.model.likelihood == "gaussian"
+    chosen = small("vae", settings={"likelihood": "gaussian"}).fit(DIGITS)
+    assert chosen.config_.model.likelihood == "gaussian"
+
+
+# --- Labels -------------------------------------------------------------------------------------
+
+
+def test_labels_are_asked_for_where_they_are_needed() -> None:
+    names = np.array(["setosa", "versicolor", "virginica"])[FLOWERS]
+    with pytest.raises(Faults, match="conditioned on the label"):
+        small("cvae").fit(STANDARDISED)
+    model = small("cvae").fit(STANDARDISED, names)
+    codes = model.transform(STANDARDISED, names)
+    for method, values in (
+        (model.transform, STANDARDISED),
+        (model.inverse_transform, codes),
+        (model.score, STANDARDISED),
+    ):
+        with pytest.raises(Faults, match="give y, one label a sample"):
+            method(values)
+        with pytest.raises(Faults, match=r"2 label\(s\) for 150 sample"):
+            method(values, names[:2])
+        with pytest.raises(ValueError, match="previously unseen labels"):
+            method(values, np.full(150, "rosa"))
+
+
+def test_the_label_is_seen() -> None:
+    model = small("cvae", epochs=5).fit(STANDARDISED, FLOWERS)
+    other = (FLOWERS + 1) % 3
+    assert not np.allclose(
+        model.transform(STANDARDISED, FLOWERS), model.transform(STANDARDISED, other)
+    )
+
+
+def test_labels_that_are_no_classes_or_too_few_are_refused() -> None:
+    with pytest.raises(ValueError, match="Unknown label type"):
+        small("cvae").fit(STANDARDISED, STANDARDISED[:, 0])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        small("cvae").fit(STANDARDISED, FLOWERS[:9])
+
+
+def test_others_ignore_any_target() -> None:
+    alone = small().fit(STANDARDISED).transform(STANDARDISED)
+    for target in (FLOWERS, STANDARDISED[:, 0], STANDARDISED, [None] * 150):
+        model = small().fit(STANDARDISED, target)
+        np.testing.assert_array_equal(model.transform(STANDARDISED, target), alone)
+
+
+# --- In scikit-learn's company ------------------------------------------------------------------
+
+
+def test_a_pipeline_ends_or_goes_on_with_it() -> None:
+    ends = make_pipeline(StandardScaler(), small()).fit(IRIS)
+    codes = ends.transform(IRIS)
+    assert codes.shape == (150, 2)
+    np.testing.assert_array_equal(small().fit_transform(STANDARDISED), codes)
+    assert ends.inverse_transform(codes).shape == IRIS.shape
+    on = make_pipeline(StandardScaler(), small(epochs=60), LogisticRegression())
+    assert on.fit(IRIS, FLOWERS).score(IRIS, FLOWERS) > 0.8
+
+
+def test_a_grid_search_picks_by_score() -> None:
+    grid = {"latent_dim": np.arange(1, 4), "settings": [{"hidden": ()}, {"hidden": (1,)}]}
+    linear = Autoencoder("linear", epochs=40, batch_size=16, learning_rate=0.03, random_state=0)
+    search = GridSearchCV(linear, grid, cv=3).fit(STANDARDISED)
+    assert search.best_params_ == {"latent_dim": 3, "settings": {"hidden": ()}}
+    results = search.cv_results_
+    assert search.best_score_ == results["mean_test_score"].max()
+    assert search.score(STANDARDISED) == search.best_estimator_.score(STANDARDISED)
+
+
+def test_a_grid_search_gives_labels_to_those_that_need_them() -> None:
+    search = GridSearchCV(small("cvae"), {"latent_dim": [1, 2]}, cv=StratifiedKFold(2))
+    assert np.isfinite(search.fit(STANDARDISED, FLOWERS).best_score_)
+
+
+def test_the_same_random_state_gives_the_same_model() -> None:
+    def codes(random_state: Any) -> np.ndarray:
+        return small("vae", random_state=random_state).fit_transform(DIGITS)
+
+    np.testing.assert_array_equal(codes(3), codes(3))
+    np.testing.assert_array_equal(codes(np.random.RandomState(3)), codes(3))
+    assert not np.allclose(codes(3), codes(4))
+    assert not np.allclose(codes(None), codes(None))
+    model = small()
+    np.testing.assert_array_equal(model.fit_transform(DIGITS), model.fit(DIGITS).transform(DIGITS))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_pickle_is_equal(name: str) -> None:
+    y = NUMERALS if name == "cvae" else None
+    model = small(name).fit(DIGITS, y)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.config_ == model.config_
+    np.testing.assert_array_equal(again.transform(DIGITS, y), model.transform(DIGITS, y))
+    assert clone(model).get_params() == model.get_params()
+
+
+def test_features_have_names_out() -> None:
+    names = small(latent_dim=3).fit(STANDARDISED).get_feature_names_out()
+    assert list(names) == ["autoencoder0", "autoencoder1", "autoencoder2"]
+
+
+def test_frames_go_in_and_come_out() -> None:
+    pytest.importorskip("pandas")
+    frame = load_iris(as_frame=True).data
+    model = small("cvae").set_output(transform="pandas")
+    codes = model.fit_transform(frame, FLOWERS)
+    assert list(codes.columns) == ["autoencoder0", "autoencoder1"]
+    assert list(model.feature_names_in_) == list(frame.columns)
+
+
+# --- Images -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_features"), [(None, 64), ((8, 8), 64), ((4, 4, 3), 48), ([6, 10], 60)]
+)
+def test_convolutions_see_the_shape(shape: tuple[int, ...] | None, n_features: int) -> None:
+    x = DIGITS[:, :n_features]
+    model = small("conv", latent_dim=5, shape=shape)
+    codes = model.fit_transform(x)
+    assert codes.shape == (200, 5)
+    assert model.inverse_transform(codes).shape == x.shape
+    height, width, *channels = shape or (1, 64)
+    size = model.model_.encoder.network[0].size
+    assert size == (height, width, *(channels or [1]))
+
+
+def test_channels_are_the_last_side() -> None:
+    images = np.random.default_rng(0).random((30, 6, 4, 3))
+    model = small("conv", shape=(6, 4, 3)).fit(images.reshape(30, -1))
+    x = training.torch.tensor(images.reshape(30, -1))
+    seen = model.model_.encoder.network[0](x)
+    np.testing.assert_array_equal(seen.numpy(), images.transpose(0, 3, 1, 2))
+
+
+def test_a_shape_makes_images_for_any_variant() -> None:
+    model = small("ae", shape=(8, 8)).fit(DIGITS)
+    assert model._dataset(DIGITS, None)[0].kind == "image"
+    assert model._dataset(DIGITS, None)[0].shape == (8, 8)
+
+
+# --- What can go wrong --------------------------------------------------------------------------
+
+
+def test_all_faults_are_told_together() -> None:
+    wrong = Autoencoder(
+        "convv",
+        latent_dim=0,
+        settings={"hidden": (0,), "latent_dim": 3},
+        shape=(3, 3),
+        epochs=0,
+        batch_size=0,
+        learning_rate="fast",
+        optimizer="adamm",
+    )
+    with pytest.raises(ValueError) as caught:
+        wrong.fit(DIGITS)
+    assert isinstance(caught.value, Faults)
+    for words in (
+        "Unknown variant 'convv': did you mean 'conv'?",
+        "shape = (3, 3) is not possible: X has 64 feature(s)",
+        "settings has latent_dim",
+        "epochs = 0",
+        "batch_size = 0",
+        "learning_rate = 'fast'",
+        "optimizer = 'adamm'",
+    ):
+        assert words in str(caught.value)
+    wrong.set_params(variant="ae")
+    with pytest.raises(Faults) as caught:
+        wrong.fit(DIGITS)
+    for words in ("latent_dim = 0", "hidden = (0,)", "shape = (3, 3)", "epochs = 0"):
+        assert words in str(caught.value)
+    with pytest.raises(NotFittedError):
+        wrong.transform(DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("variant", None),
+        ("variant", ["ae"]),
+        ("settings", [1]),
+        ("settings", {"depth": 2}),
+        ("shape", 64),
+        ("shape", (64,)),
+        ("shape", (-8, -8)),
+        ("shape", (8.0, 8.0)),
+        ("batch_size", None),
+        ("latent_dim", 65),
+        ("epochs", None),
+        ("precision", "float16"),
+        ("device", "tpu"),
+    ],
+)
+def test_each_wrong_parameter_is_named(parameter: str, value: Any) -> None:
+    name = "depth" if value == {"depth": 2} else parameter
+    with pytest.raises(Faults, match=name):
+        small().set_params(**{parameter: value}).fit(DIGITS)
+
+
+def test_codes_of_another_width_are_refused() -> None:
+    model = small().fit(DIGITS)
+    with pytest.raises(Faults, match=r"Z has 3 column\(s\), and the code has 2 dimension"):
+        model.inverse_transform(np.zeros((5, 3)))
+    with pytest.raises(NotFittedError):
+        small().inverse_transform(np.zeros((5, 2)))
+
+
+def test_batches_hold_at_most_all_samples() -> None:
+    assert small(batch_size=512).fit(STANDARDISED).config_.training.batch_size == 150
+    assert small(batch_size=16).fit(STANDARDISED).config_.training.batch_size == 16
+
+
+# --- What it learns -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3])
+def test_the_linear_variant_comes_to_what_pca_does(latent_dim: int) -> None:
+    model = Autoencoder(
+        "linear", latent_dim, epochs=250, batch_size=25, learning_rate=0.05, random_state=0
+    ).fit(STANDARDISED)
+    pca = PCA(latent_dim).fit(STANDARDISED)
+    flat = pca.inverse_transform(pca.transform(STANDARDISED))
+    best = -mean_squared_error(STANDARDISED, flat)
+    assert model.score(STANDARDISED) == pytest.approx(best, rel=0.02)
+    assert model.score(STANDARDISED) <= best
+
+
+# --- The package --------------------------------------------------------------------------------
+
+
+def test_the_package_stays_light() -> None:
+    script = (
+        "import sys, aecore; print(*({'torch', 'sklearn', 'numpy'} & sys.modules.keys()));"
+        "from aecore import Autoencoder; print(Autoencoder.__module__)"
+    )
+    command = [sys.executable, "-c", script]
+    folder = Path(aecore.__file__).parents[1]
+    said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert said.stdout.split("\n")[:2] == ["", "aecore.estimator"]
+    with pytest.raises(AttributeError, match="'aecore' has no attribute 'Autoencoders'"):
+        _ = aecore.Autoencoders
+
+
+def test_defaults_are_those_of_a_training() -> None:
+    parameters = Autoencoder().get_params()
+    shared = parameters.keys() & TrainingConfig.model_fields.keys() - {"epochs"}
+    assert shared == TrainingConfig.model_fields.keys() - {"epochs", "seed"}
+    for name in shared:
+        assert parameters[name] == TrainingConfig.model_fields[name].default
