@@ -293,8 +293,12 @@ def project(
 @sentences_not_tracebacks
 def list_recipes(as_json: AsJson = False) -> None:
     """List the named reproductions, and what each teaches."""
-    fields = ("name", "title", "teaches", "dataset", "architecture", "metric", "source")
-    rows = [{field: getattr(recipe, field) for field in fields} for recipe in recipes.every([])]
+    fields = ("name", "title", "teaches", "dataset", "architecture", "source")
+    rows = [
+        {field: getattr(recipe, field) for field in fields}
+        | {"metric": recipe.says(recipe.reference)}
+        for recipe in recipes.every([])
+    ]
     show(rows, as_json, ("name", "teaches", "metric"))
 
 

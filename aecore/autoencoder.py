@@ -78,15 +78,17 @@ class Autoencoder(nn.Module):
         Terms are sums over features or code dimensions and never means, so that for a VAE with a
         Bernoulli likelihood the sum is a one-sample estimate of the negative ELBO in nats.
         """
+        # Noise and random penalties are no part of the answer, so they are drawn in any case.
+        draws = generator or torch.Generator(x.device).manual_seed(0)
         with self._drawing_from(generator):
             seen = x
             if self.training and self.corruption is not None:
-                seen = self.corruption(x, generator)
+                seen = self.corruption(x, draws)
             seen = self._with_labels(seen, labels)
             posterior = self._posterior(seen)
             losses = self._fit_terms(x, posterior, generator, labels)
             for name, penalty in self.penalties.items():
-                losses[name] = penalty(self, seen, posterior, generator)
+                losses[name] = penalty(self, seen, posterior, draws)
         return losses
 
     def _fit_terms(

@@ -15,11 +15,11 @@ from torch import Tensor
 class Corruption(Protocol):
     """Adds noise to a batch."""
 
-    def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """(batch, n_features) -> a noisy copy of the same shape."""
 
 
-def _uniform(x: Tensor, generator: torch.Generator | None) -> Tensor:
+def _uniform(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
@@ -33,7 +33,7 @@ class GaussianNoise:
     level: float
     clip: bool = False
 
-    def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         noisy = x + self.level * noise
         return noisy.clamp(0, 1) if self.clip else noisy
@@ -48,7 +48,7 @@ class Masking:
 
     level: float
 
-    def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return x * (_uniform(x, generator) >= self.level)
 
 
@@ -58,7 +58,7 @@ class SaltAndPepper:
 
     level: float
 
-    def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         chance = _uniform(x, generator)
         salted = torch.where(chance < self.level, torch.ones_like(x), x)
         return torch.where(chance < self.level / 2, torch.zeros_like(x), salted)
@@ -73,7 +73,7 @@ class Dropout:
 
     level: float
 
-    def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return x * (_uniform(x, generator) >= self.level) / (1 - self.level)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,6 +11,7 @@ import plotly.graph_objects as go
 from aecore.colors import CLASS_COLORS, class_color
 
 WEBGL_FROM = 2_000
+LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 6, 2, 3, 4))
 MODEBAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 """The `config` that goes with these figures: only buttons that do something."""
 
@@ -84,39 +86,135 @@ def scatter_map(
     return figure
 
 
-def loss_curves(
-    epochs: Sequence[int], train: Sequence[float], test: Sequence[float], height: int = 300
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    x_title: str,
+    y_title: str,
+    height: int = 300,
+    dotted: Sequence[str] = (),
 ) -> go.Figure:
-    """The loss by epoch on both splits.
+    """Lines over the same x.
 
     Arguments
-        epochs: 1, 2, ...
-        train, test: the loss per sample after each of them.
+        x: (m,), in order.
+        lines: a name and values (m,) for each.
+        dotted: the names of those that are drawn so.
     """
     figure = go.Figure()
-    for name, values, color, dash in (
-        ("train", train, CLASS_COLORS[0], "dot"),
-        ("test", test, CLASS_COLORS[6], "solid"),
-    ):
+    for (name, values), color in zip(lines.items(), cycle(LINE_COLORS)):
         figure.add_trace(
             go.Scatter(
-                x=list(epochs),
+                x=list(x),
                 y=list(values),
                 name=name,
-                mode="lines+markers" if len(epochs) < 30 else "lines",
-                line={"color": color, "dash": dash, "width": 2},
-                hovertemplate="epoch %{x}: %{y:.4g}",
+                mode="lines+markers" if len(x) < 30 else "lines",
+                line={"color": color, "dash": "dot" if name in dotted else "solid", "width": 2},
+                hovertemplate="%{y:.4g}",
             )
         )
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        legend={"orientation": "h", "y": 1.14, "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hovermode="x unified",
         uirevision="keep",
+        showlegend=True,
     )
-    figure.update_xaxes(title="epoch", rangemode="tozero")
-    figure.update_yaxes(title="loss per sample")
+    figure.update_xaxes(title=x_title, rangemode="tozero")
+    figure.update_yaxes(title=y_title)
+    return figure
+
+
+def cloud(
+    points: np.ndarray, position: np.ndarray, surfaces: Mapping[str, np.ndarray], height: int = 460
+) -> go.Figure:
+    """Points in space, coloured by their position on a curve, and surfaces or curves among them.
+
+    Arguments
+        points: (n, 3).
+        position: (n,).
+        surfaces: a name and a grid of points (a, b, 3) for each; a curve where b is 1.
+    """
+    x, y, z = points.T
+    figure = go.Figure(
+        go.Scatter3d(
+            x=x,
+            y=y,
+            z=z,
+            mode="markers",
+            name="test samples",
+            marker={"size": 2.5, "color": position, "colorscale": "Viridis", "opacity": 0.8},
+            hoverinfo="skip",
+        )
+    )
+    for (name, grid), color in zip(surfaces.items(), cycle(LINE_COLORS)):
+        x, y, z = np.moveaxis(grid, -1, 0)
+        if grid.shape[1] == 1:
+            trace = go.Scatter3d(
+                x=x[:, 0],
+                y=y[:, 0],
+                z=z[:, 0],
+                mode="lines",
+                line={"color": color, "width": 6},
+            )
+        else:
+            trace = go.Surface(
+                x=x,
+                y=y,
+                z=z,
+                colorscale=[[0, color], [1, color]],
+                showscale=False,
+                opacity=0.55,
+                showlegend=True,
+            )
+        figure.add_trace(trace.update(name=name, hoverinfo="name"))
+    axis = {"title": "", "showticklabels": False}
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        legend={"orientation": "h", "y": 0, "x": 0},
+        scene={"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "data"},
+        scene_camera={"eye": {"x": 0.9, "y": 0.9, "z": 0.6}},
+        uirevision="keep",
+    )
+    return figure
+
+
+def arrows(
+    points: np.ndarray, fields: Mapping[str, tuple[np.ndarray, np.ndarray]], height: int = 520
+) -> go.Figure:
+    """Samples in the plane, and arrows over them; both axes on the same scale.
+
+    Arguments
+        points: (n, 2).
+        fields: a name, starts (m, 2) and ends (m, 2) for each.
+    """
+    from plotly.figure_factory import create_quiver
+
+    figure = go.Figure(
+        go.Scatter(
+            x=points[:, 0],
+            y=points[:, 1],
+            mode="markers",
+            name="test samples",
+            marker={"size": 3, "color": "rgba(128, 138, 148, 0.6)"},
+            hoverinfo="skip",
+        )
+    )
+    for (name, (start, end)), color in zip(fields.items(), cycle(LINE_COLORS)):
+        moves = end - start
+        quiver = create_quiver(*start.T, *moves.T, scale=1, arrow_scale=0.3, name=name)
+        figure.add_trace(quiver.data[0].update(line={"color": color, "width": 1.5}))
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 4, "b": 4},
+        legend={"orientation": "h", "y": -0.02, "x": 0},
+        dragmode="pan",
+        uirevision="keep",
+    )
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(zeroline=False, scaleanchor="x")
     return figure
 
 

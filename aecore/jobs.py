@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from aecore import projections, store, tasks
+from aecore import projections, recipes, store, tasks
 from aecore.configs import RunConfig
 from aecore.errors import Cancelled, Faults
 
@@ -40,7 +40,7 @@ class Job:
     """One training or map: what was asked, how far it is, and what came of it."""
 
     id: str
-    kind: Literal["train", "project", "prepare"]
+    kind: Literal["train", "project", "prepare", "recipe"]
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -111,6 +111,10 @@ class Jobs:
     def prepare(self, dataset: str) -> Job:
         """Queue the download and the principal components of a dataset, or find that job."""
         return self._once("prepare", f"preparing {dataset}", tasks.prepare, (dataset,))
+
+    def reproduce(self, recipe: str) -> Job:
+        """Queue a recipe, or find the job that runs it already."""
+        return self._once("recipe", f"recipe {recipe}", recipes.reproduce, (recipe,))
 
     def find(self, kind: str, *arguments: Any) -> Job | None:
         """The newest job of this kind with these arguments, whatever became of it."""

@@ -109,7 +109,10 @@ class CodebookEncoder(nn.Module):
     def choose(self, code: Tensor) -> Tensor:
         """The number of the nearest codebook vector for each group, (batch, groups)."""
         groups = code.detach().reshape(len(code), -1, self.codebook.shape[1])
-        return torch.cdist(groups, self.codebook.detach().expand(len(code), -1, -1)).argmin(2)
+        codebook = self.codebook.detach().expand(len(code), -1, -1)
+        # Differences, not products, which lose the nearest vector far from the origin.
+        mode = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(groups, codebook, compute_mode=mode).argmin(2)
 
     def quantise(self, code: Tensor) -> Tensor:
         """The code (batch, latent_dim) with each group replaced by its codebook vector."""

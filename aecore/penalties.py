@@ -23,19 +23,15 @@ class Penalty(Protocol):
     """A term of the loss beside reconstruction."""
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         """The penalty of each sample: -> (batch,).
 
         Arguments
             x: what the encoder saw, (batch, n_features).
             posterior: what it said of it.
-            generator: for penalties that draw; without one they draw with seed 0.
+            generator: for penalties that draw.
         """
-
-
-def _seeded(x: Tensor, generator: torch.Generator | None) -> torch.Generator:
-    return generator if generator is not None else torch.Generator(x.device).manual_seed(0)
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class LatentKL:
     warm_up: int = 0
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         mean, log_variance, _ = posterior
         weight = self.weight
@@ -70,7 +66,7 @@ class CodeL1:
     weight: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         return self.weight * posterior.mean.abs().sum(1)
 
@@ -87,7 +83,7 @@ class SparsityKL:
     weight: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         mean = posterior.mean.mean(0).clamp(1e-6, 1 - 1e-6)
         p = self.target
@@ -110,7 +106,7 @@ class Contraction:
     how: Literal["hutchinson", "closed-form", "exact"] = "hutchinson"
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         if self.how == "closed-form":
             squared_weights = model.encoder.network[0].weight.square().sum(1)
@@ -125,9 +121,7 @@ class Contraction:
                 norms = jacobians.square().flatten(1).sum(1)
             else:
                 code = model.encoder(x).mean
-                draws = torch.rand(
-                    code.shape, generator=_seeded(x, generator), device=x.device, dtype=x.dtype
-                )
+                draws = torch.rand(code.shape, generator=generator, device=x.device, dtype=x.dtype)
                 signs = torch.where(draws < 0.5, -1.0, 1.0).to(x.dtype)
                 (slope,) = torch.autograd.grad((code * signs).sum(), x, create_graph=differentiable)
                 norms = slope.square().sum(1)
@@ -141,7 +135,7 @@ class WeightL2:
     weight: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         weights = (value for value in model.parameters() if value.ndim > 1)
         return (self.weight / 2 * sum(value.square().sum() for value in weights)).expand(len(x))
@@ -160,12 +154,10 @@ class LatentMMD:
     scales = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         codes = posterior.mean
-        draws = torch.randn(
-            codes.shape, generator=_seeded(x, generator), device=x.device, dtype=codes.dtype
-        )
+        draws = torch.randn(codes.shape, generator=generator, device=x.device, dtype=codes.dtype)
         n = len(codes)
         among = [self._kernel(group, group).fill_diagonal_(0) for group in (codes, draws)]
         within = sum(kernel.sum(1) for kernel in among) / max(n - 1, 1)
@@ -189,7 +181,7 @@ class Codebook:
     commitment: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator | None
+        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         code = posterior.unquantised
         vectors = model.encoder.quantise(code)

@@ -177,7 +177,7 @@ def fit(
     if resume is not None:
         epochs_done = _restore(resume, model, optimizer, schedule, generator)
     else:
-        stage = Stage(settings.batch_size, settings.learning_rate, generator, on_batch)
+        stage = Stage(settings.batch_size, generator, on_batch)
         config.model.pretrain(model, x_train, stage)
 
     for epoch in range(epochs_done + 1, settings.epochs + 1):

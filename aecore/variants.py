@@ -272,8 +272,15 @@ class Deep(_Coded):
         faults = super().faults(dataset)
         if self.pretraining == "rbm":
             reasons = []
-            if self.activation != "sigmoid" or self.code_activation not in ("identity", "sigmoid"):
+            if self.activation != "sigmoid":
                 reasons.append("activation = 'sigmoid', its units being logistic")
+            if self.code_activation not in ("identity", "sigmoid"):
+                reasons.append("code_activation = 'identity' or 'sigmoid', as its last units are")
+            if self.likelihood == "gaussian":
+                reasons.append(
+                    "likelihood = 'bernoulli' or 'squashed-gaussian', its visible units being "
+                    "logistic"
+                )
             if dataset.value_range != (0, 1):
                 reasons.append("data in [0, 1], which its visible units are probabilities of")
             if self.tied:

@@ -117,7 +117,11 @@ def test_a_name_that_was_not_given_is_asked_for() -> None:
         ("model", {"hidden": None}, "hidden = None is not possible"),
         ("model", {"latent_dim": 0}, "give a whole number from 1 to 8192"),
         ("model", {"latent_dim": 2.5}, "latent_dim = 2.5 is not possible"),
-        ("model", {"latent_dim": 5}, "latent_dim = 5 is wider than the data: iris has n_features = 4"),
+        (
+            "model",
+            {"latent_dim": 5},
+            "latent_dim = 5 is wider than the data: iris has n_features = 4",
+        ),
         ("model", {"activation": "relu6"}, "give one of elu, relu"),
         ("training", {"epochs": 0}, "epochs = 0 is not possible"),
         ("training", {"epochs": 10_001}, "from 1 to 10000"),

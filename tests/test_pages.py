@@ -119,7 +119,9 @@ def test_reconstructions_sorts_by_worst(shipped_runs: Path) -> None:
 def test_train_has_a_widget_for_every_setting(variant: str, shipped_runs: Path) -> None:
     at = opened(ROOT / "pages" / "train.py", variant=variant)
     assert not at.exception
-    keys = {widget.key for widget in (*at.number_input, *at.text_input, *at.selectbox, *at.checkbox)}
+    keys = {
+        widget.key for widget in (*at.number_input, *at.text_input, *at.selectbox, *at.checkbox)
+    }
     assert set(VARIANTS[variant].model_fields) <= keys
 
 

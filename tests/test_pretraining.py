@@ -39,7 +39,7 @@ def quiet(what: str, done: int, total: int) -> None:
 def stage(
     on_batch: Callable[[str, int, int], None] = quiet, batch_size: int = 100, seed: int = 0
 ) -> Stage:
-    return Stage(batch_size, 0.005, seeded(seed), on_batch)
+    return Stage(batch_size, seeded(seed), on_batch)
 
 
 def stacked(
@@ -328,7 +328,7 @@ def test_greedy_training_is_that_of_small_autoencoders(likelihood: str) -> None:
         ((b, c), lambda h: c(b(h)).tanh(), False),
     ):
         values = [value for layer in layers for value in layer.parameters()]
-        optimizer = torch.optim.Adam(values, 0.005, fused=False)
+        optimizer = torch.optim.Adam(values, 0.002, fused=False)
         for _ in range(2):
             for batch in torch.randperm(len(X), generator=generator).split(300):
                 output = run(h[batch])

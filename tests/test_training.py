@@ -245,6 +245,24 @@ def test_automatic_precision_is_coarse_for_convolutions_where_the_processor_can(
         assert record.model.bfloat16 is expected, (variant, precision)
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "able"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"bf16": True}, True),
+        ({"avx512_bf16": False, "avx2": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_processor_says_whether_it_has_bfloat16(
+    capabilities: dict[str, bool], able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert training.has_bfloat16(torch.device("cpu")) is able
+    assert not training.has_bfloat16(torch.device("mps"))
+
+
 # --- What is reported ---------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, projections, store
+from aecore import datasets, figures, images, projections, recipes, store
 from aecore.errors import Faults
 from aecore.projections import Map, Projection
 
@@ -62,6 +62,17 @@ def thumbnail(name: str, created: str) -> bytes:
     codes = run(name).codes
     classes = bool(datasets.get(run(name).config.dataset).label_names)
     return images.thumbnail(codes["plane"], codes["labels"], classes)
+
+
+def outcome(recipe: str) -> recipes.Outcome | None:
+    """What came of a recipe when it was last run here."""
+    path = recipes.file(recipe)
+    return _outcome(recipe, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@st.cache_resource(max_entries=32)
+def _outcome(recipe: str, changed: int) -> recipes.Outcome | None:
+    return recipes.stored(recipe)
 
 
 @st.cache_resource(max_entries=16)

@@ -30,11 +30,14 @@ def _show(job: Job) -> None:
         _head(job)
         if job.history:
             epochs = [entry["epoch"] for entry in job.history]
-            curves = figures.loss_curves(
+            splits = ("train", "test")
+            curves = figures.curves(
                 epochs,
-                [entry["train"]["total"] for entry in job.history],
-                [entry["test"]["total"] for entry in job.history],
+                {split: [entry[split]["total"] for entry in job.history] for split in splits},
+                "epoch",
+                "loss per sample",
                 height=240,
+                dotted=("train",),
             )
             last = job.history[-1]
             st.plotly_chart(
@@ -54,7 +57,7 @@ def _head(job: Job) -> None:
     elif job.state == "done":
         st.success(f"**{job.run}** is trained and stored.", icon=":material/check_circle:")
         with st.container(horizontal=True):
-            for path, label, icon in parts.MENU[2:]:
+            for path, label, icon in parts.OF_A_RUN:
                 st.page_link(path, label=label, icon=icon, query_params={"run": job.run})
         metrics = cache.run(job.run).manifest.metrics
         st.caption(

@@ -22,7 +22,9 @@ MENU = (
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/latent_map.py", "Latent map", ":material/scatter_plot:"),
     ("pages/reconstructions.py", "Reconstructions", ":material/compare:"),
+    ("pages/recipes.py", "Recipes", ":material/science:"),
 )
+OF_A_RUN = MENU[2:4]
 DEFAULT_RUN = "digits-ae"
 
 log = logging.getLogger(__name__)
@@ -129,9 +131,11 @@ def pick_run() -> store.Run | None:
         st.page_link("pages/train.py", label="Train the first", icon=":material/model_training:")
         return None
     default = DEFAULT_RUN if DEFAULT_RUN in names else names[0]
-    if stranger := state.follow_address(names, default):
+    if stranger := state.follow_address(state.RUN, names, default):
         st.warning(f"There is no run called '{plain(stranger)}'; this is another one.")
-    return cache.run(st.selectbox("Run", names, key=state.RUN, on_change=state.keep_run))
+    return cache.run(
+        st.selectbox("Run", names, key=state.RUN, on_change=state.keep, args=(state.RUN,))
+    )
 
 
 def tell_broken(broken: list[store.Broken]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-RUN, LAST_RUN = "run", "last_run"
+RUN, RECIPE = "run", "recipe"
 
 
 def put(values: Mapping[str, Any]) -> None:
@@ -35,27 +35,33 @@ def shown_job() -> str | None:
     return st.query_params.get("job")
 
 
-def follow_address(names: Sequence[str], default: str) -> str | None:
-    """Give the run picker the run in the address; returns a name there that is no run.
+def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
+    """Give a picker what the address asks for; returns a name there that is none of `names`.
 
-    The address is the one truth: the picker's callback writes it, the links of the menu carry it,
-    and so the back button and a shared link find the same run. A bound widget would lose it on
-    some page changes.
+    The address is the one truth: the picker's callback writes it, the links carry it, and so the
+    back button and a shared link find the same. A bound widget would lose it on some page changes.
+
+    Arguments
+        key: of the picker, and of its part of the address: `RUN` or `RECIPE`.
     """
-    asked = st.query_params.get(RUN)
-    st.session_state[RUN] = asked if asked in names else st.session_state.get(LAST_RUN, default)
-    if st.session_state[RUN] not in names:
-        st.session_state[RUN] = default
-    keep_run()
+    asked = st.query_params.get(key)
+    st.session_state[key] = asked if asked in names else st.session_state.get(_last(key), default)
+    if st.session_state[key] not in names:
+        st.session_state[key] = default
+    keep(key)
     return asked if asked is not None and asked not in names else None
 
 
-def keep_run() -> None:
-    """Write the picked run into the address; the picker's callback."""
-    st.query_params[RUN] = st.session_state[LAST_RUN] = st.session_state[RUN]
+def keep(key: str) -> None:
+    """Write what a picker holds into the address; the picker's callback."""
+    st.query_params[key] = st.session_state[_last(key)] = st.session_state[key]
+
+
+def _last(key: str) -> str:
+    return f"last_{key}"
 
 
 def run_for_links() -> dict[str, str]:
     """The query that takes the run along to another page."""
-    run = st.query_params.get(RUN) or st.session_state.get(LAST_RUN)
+    run = st.query_params.get(RUN) or st.session_state.get(_last(RUN))
     return {RUN: run} if run else {}
