@@ -176,8 +176,13 @@ def train(
     epochs: Annotated[str | None, typer.Option(help="Passes over the training split.")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Samples in each step.")] = None,
     learning_rate: Annotated[str | None, typer.Option(help="Peak of the one-cycle rate.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="one-cycle or constant.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="adam, adamw, sgd, adadelta or rmsprop.")
+    ] = None,
     seed: Annotated[str | None, typer.Option(help="Fixes all random numbers.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with an unfinished run.")] = None,
     as_json: AsJson = False,
@@ -188,8 +193,11 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "schedule": schedule,
+        "optimizer": optimizer,
         "seed": seed,
         "device": device,
+        "precision": precision,
     }
     request = {
         "dataset": dataset or (start.dataset if start else None),

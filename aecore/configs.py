@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from aecore import datasets
 from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults, unknown
-from aecore.variants import VARIANTS, Variant
+from aecore.variants import ADVANCED, VARIANTS, Variant
 
 
 class TrainingConfig(BaseModel):
@@ -38,22 +38,31 @@ class TrainingConfig(BaseModel):
         "one-cycle",
         description="How the learning rate goes: 'one-cycle' rises to its peak and falls to "
         "nothing, 'constant' stays.",
+        json_schema_extra=ADVANCED,
     )
     optimizer: Literal["adam", "adamw", "sgd", "adadelta", "rmsprop"] = Field(
         "adam",
         description="How steps are made of gradients. 'adamw' decays weights by 0.01, 'sgd' has "
         "momentum 0.9 and wants a smaller learning rate, 'adadelta' one of about 1.",
+        json_schema_extra=ADVANCED,
     )
     seed: int = Field(
-        0, ge=0, le=2**31 - 1, description="Fixes the initial weights, the order and the noise."
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="Fixes the initial weights, the order and the noise.",
+        json_schema_extra=ADVANCED,
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="Where to compute; 'auto' takes a GPU where there is one."
+        "auto",
+        description="Where to compute; 'auto' takes a GPU where there is one.",
+        json_schema_extra=ADVANCED,
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Of the networks in training; 'auto' takes bfloat16 for convolutions where "
         "the processor has it. Losses, weights and evaluation are float32 in any case.",
+        json_schema_extra=ADVANCED,
     )
 
 
@@ -173,6 +182,8 @@ class Setting:
     open_above: bool = False
     widest: int = 0
     """The largest of several widths; minimum and maximum are then how many there may be."""
+    advanced: bool = False
+    """Whether a form shows it only to those who ask for more."""
 
     @property
     def label(self) -> str:
@@ -199,26 +210,35 @@ class Setting:
 def settings(kind: type[BaseModel]) -> Iterator[Setting]:
     """The settings of a class, in order, read from its own schema."""
     for name, schema in kind.model_json_schema()["properties"].items():
-        default, description = kind.model_fields[name].default, schema["description"]
-        if "enum" in schema:
-            yield Setting(name, "choice", default, description, choices=tuple(schema["enum"]))
-        elif schema["type"] == "boolean":
-            yield Setting(name, "switch", default, description)
-        elif schema["type"] == "array":
-            few, many = schema.get("minItems", 0), schema["maxItems"]
-            widest = schema["items"]["maximum"]
-            yield Setting(name, "widths", default, description, few, many, widest=widest)
-        else:
-            yield Setting(
-                name,
-                "whole number" if schema["type"] == "integer" else "number",
-                default,
-                description,
-                schema.get("minimum", schema.get("exclusiveMinimum")),
-                schema.get("maximum", schema.get("exclusiveMaximum")),
-                open_below="exclusiveMinimum" in schema,
-                open_above="exclusiveMaximum" in schema,
-            )
+        yield Setting(
+            name,
+            default=kind.model_fields[name].default,
+            description=schema["description"],
+            advanced=schema.get("advanced", False),
+            **_allowed_by(schema),
+        )
+
+
+def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The kind of a setting and its bounds."""
+    if "enum" in schema:
+        return {"kind": "choice", "choices": tuple(schema["enum"])}
+    if schema["type"] == "boolean":
+        return {"kind": "switch"}
+    if schema["type"] == "array":
+        return {
+            "kind": "widths",
+            "minimum": schema.get("minItems", 0),
+            "maximum": schema["maxItems"],
+            "widest": schema["items"]["maximum"],
+        }
+    return {
+        "kind": "whole number" if schema["type"] == "integer" else "number",
+        "minimum": schema.get("minimum", schema.get("exclusiveMinimum")),
+        "maximum": schema.get("maximum", schema.get("exclusiveMaximum")),
+        "open_below": "exclusiveMinimum" in schema,
+        "open_above": "exclusiveMaximum" in schema,
+    }
 
 
 def allowed(kind: type[BaseModel], name: str) -> str:
@@ -316,6 +336,46 @@ PRESETS: dict[str, Preset] = {
             {"hidden": (128, 64, 32), "activation": "silu"},
             {"epochs": 100, "batch_size": 64, "learning_rate": 4e-3},
             "Three dimensions to two: can a bent surface follow the roll?",
+        ),
+        Preset(
+            "digits-conv",
+            "digits",
+            "conv",
+            {"channels": (16, 32), "activation": "gelu"},
+            {"epochs": 40, "batch_size": 64, "learning_rate": 4e-3},
+            "A map of the 8 x 8 digits by convolutions.",
+        ),
+        Preset(
+            "digits-denoising",
+            "digits",
+            "denoising",
+            {"hidden": (128,), "latent_dim": 32, "activation": "gelu", "level": 0.3},
+            {"epochs": 60, "batch_size": 64, "learning_rate": 4e-3},
+            "Takes Gaussian noise of 0.3 from the 8 x 8 digits.",
+        ),
+        Preset(
+            "digits-by-label",
+            "digits",
+            "cvae",
+            {"hidden": (128, 64), "activation": "gelu"},
+            {"epochs": 60, "batch_size": 64, "learning_rate": 4e-3},
+            "The label is given, so the two dimensions are left with slant and width.",
+        ),
+        Preset(
+            "mnist-denoising",
+            "mnist",
+            "denoising",
+            {"hidden": (512,), "latent_dim": 256, "activation": "gelu", "level": 0.5},
+            {"epochs": 10, "batch_size": 250, "learning_rate": 3e-3},
+            "Takes Gaussian noise of 0.5 from MNIST.",
+        ),
+        Preset(
+            "mnist-conv-vae",
+            "mnist",
+            "conv-vae",
+            {"channels": (16, 32), "activation": "gelu"},
+            {"epochs": 10, "batch_size": 256, "learning_rate": 4e-3},
+            "A variational map of MNIST by convolutions.",
         ),
         Preset(
             "wine-map",

@@ -277,6 +277,13 @@ def save(
     return _open(root() / name)
 
 
+def replace(name: str, by: str) -> None:
+    """Put the run `by` in the place of the run `name`, whether there was one or not."""
+    if (root() / name).exists():
+        delete(name)
+    (root() / by).rename(root() / name)
+
+
 def delete(name: str) -> None:
     """Delete a run or a broken folder: renamed first, so that it is gone at once or not at all."""
     known = [folder.name for folder in _folders(root())]

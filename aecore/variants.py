@@ -29,6 +29,10 @@ LikelihoodName = Literal["gaussian", "squashed-gaussian", "bernoulli"]
 Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
 
 
+ADVANCED = {"advanced": True}
+"""Marks a setting that a form shows only to those who ask for more."""
+
+
 def _split(widths: Any) -> Any:
     """Take "512, 128" as typed in a form or on the command line for (512, 128)."""
     if isinstance(widths, str):
@@ -163,10 +167,14 @@ class _Coded(_Likely, _Layered):
     """Fully connected, with a point for a code, whose own activation can be chosen."""
 
     code_activation: CodeActivation = Field(
-        "identity", description="Function that makes the code out of the encoder's last layer."
+        "identity",
+        description="Function that makes the code out of the encoder's last layer.",
+        json_schema_extra=ADVANCED,
     )
     initialization: Initialization = Field(
-        "glorot", description="How weights start: Glorot-uniform, or He-normal for ReLU and ELU."
+        "glorot",
+        description="How weights start: Glorot-uniform, or He-normal for ReLU and ELU.",
+        json_schema_extra=ADVANCED,
     )
 
 
@@ -251,21 +259,36 @@ class Deep(_Coded):
     """
 
     tied: bool = Field(
-        False, description="Whether the decoder uses the encoder's weights, transposed."
+        False,
+        description="Whether the decoder uses the encoder's weights, transposed.",
+        json_schema_extra=ADVANCED,
     )
     dropout: float = Field(
-        0, ge=0, lt=1, description="Fraction of hidden units left out in each training step."
+        0,
+        ge=0,
+        lt=1,
+        description="Fraction of hidden units left out in each training step.",
+        json_schema_extra=ADVANCED,
     )
     l2: float = Field(
-        0, ge=0, le=1e6, description="Half the squared weights, times this, join the loss."
+        0,
+        ge=0,
+        le=1e6,
+        description="Half the squared weights, times this, join the loss.",
+        json_schema_extra=ADVANCED,
     )
     pretraining: Literal["none", "greedy", "rbm"] = Field(
         "none",
         description="What happens before: 'greedy' trains each layer as a small autoencoder of the "
         "layer before, 'rbm' as a restricted Boltzmann machine; then all are trained together.",
+        json_schema_extra=ADVANCED,
     )
     pretraining_epochs: int = Field(
-        5, ge=1, le=1000, description="Passes over the training split for each layer before."
+        5,
+        ge=1,
+        le=1000,
+        description="Passes over the training split for each layer before.",
+        json_schema_extra=ADVANCED,
     )
 
     def faults(self, dataset: Dataset) -> dict[str, str]:
@@ -685,7 +708,11 @@ class VectorQuantised(_Likely, _Layered):
         2, ge=1, le=512, description="Numbers in each vector; latent_dim must be a multiple of it."
     )
     commitment: float = Field(
-        0.25, ge=0, le=1e3, description="How much codes are held to the vectors that they chose."
+        0.25,
+        ge=0,
+        le=1e3,
+        description="How much codes are held to the vectors that they chose.",
+        json_schema_extra=ADVANCED,
     )
 
     @classmethod

@@ -1,13 +1,20 @@
 """How fast an epoch is, and how good the maps are that come of it.
 
     pip install -r benchmarks/requirements.txt
-    python -m benchmarks.training [--parts keras worker quality] [--rounds 12] [--seeds 0 1 2]
+    python -m benchmarks.training [--parts keras worker ...] [--rounds 12] [--seeds 0 1 2]
 
 keras    An epoch of 784-512-128-2-128-512-784 (ELU, sigmoid output, squared error, Adam, batches
          of 128) on MNIST by `aecore.training.fit`, against `model.fit` of the same network in
          Keras on its torch backend; with and without the evaluation on the test split.
 worker   The same epoch in the worker process that the dashboard trains in, against
          `python -m aecore train` in a process of its own, both at the same niceness.
+precision
+         An epoch of the variant conv with its defaults, as trained by `aecore.training.fit`
+         (channels last, bfloat16 where the processor has it), against a plain loop over the same
+         network in float32, and the test loss that both come to.
+contractive
+         An epoch of the variant contractive with its defaults (Hutchinson's estimate), against one
+         of the same network as variant ae.
 quality  Test MSE of two principal components, and of three presets after their five epochs.
 
 Whatever is compared runs by turns in one go, and the ratio is taken within each turn, so that a
@@ -40,6 +47,9 @@ NICENESS = 10
 TARGETS = {
     "keras": 0.5,
     "worker": 1.05,
+    "precision": 1 / 1.8,
+    "loss of precision": 1.02,
+    "contractive": 4,
     "mnist-published": 0.0407,
     "mnist-map": 0.0365,
     "mnist-linear": 1.005,
@@ -128,6 +138,72 @@ def worker_against_process(options: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
+def precision(options: argparse.Namespace) -> dict[str, Any]:
+    mnist = datasets.get("mnist")
+    config = of_variant("conv", {}, epochs=options.rounds)
+    records, plain = training.fit(config, mnist), plain_epochs(config, mnist)
+
+    def ours() -> tuple[float, float]:
+        record = next(records)
+        return record.seconds, record.test.terms["total"]
+
+    turns = np.array([alternate(turn, ours, lambda: next(plain)) for turn in range(options.rounds)])
+    result = {"target": TARGETS["precision"], **compare(*turns[:, :, 0].T)}
+    result["test_loss"], result["test_loss_of_other"] = turns[-1, :, 1]
+    tell("conv: bfloat16, channels last against plain", result, TARGETS["precision"])
+    worse = result["test_loss"] / result["test_loss_of_other"]
+    print(
+        f"{'its test loss at the end':44} {result['test_loss']:.3f} / "
+        f"{result['test_loss_of_other']:.3f} = {worse:.4f}, target "
+        f"{TARGETS['loss of precision']}",
+        file=sys.stderr,
+    )
+    return result
+
+
+def plain_epochs(
+    config: configs.RunConfig, dataset: datasets.Dataset
+) -> Iterator[tuple[float, float]]:
+    """The same training as anybody would write it: seconds and test loss of each epoch."""
+    settings = config.training
+    model = training.build(config, dataset)
+    x, x_test = torch.tensor(dataset.train.x), torch.tensor(dataset.test.x)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    steps = settings.epochs * -(-len(x) // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, steps)
+    generator = torch.Generator().manual_seed(settings.seed)
+    for _ in range(settings.epochs):
+        started = time.perf_counter()
+        model.train()
+        for batch in torch.randperm(len(x), generator=generator).split(settings.batch_size):
+            loss = sum(model.losses(x[batch], generator).values()).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        seconds = time.perf_counter() - started
+        yield seconds, training.evaluate(model, x_test).terms["total"]
+
+
+def contractive(options: argparse.Namespace) -> dict[str, Any]:
+    mnist = datasets.get("mnist")
+    settings = {"activation": "elu", "code_activation": "sigmoid"}
+    ours, plain = (
+        training.fit(of_variant(name, settings, epochs=options.rounds + 1), mnist)
+        for name in ("contractive", "ae")
+    )
+    next(ours), next(plain)  # the first epoch pays for what is only done once
+    turns = np.array(
+        [
+            alternate(turn, lambda: next(ours).seconds, lambda: next(plain).seconds)
+            for turn in range(options.rounds)
+        ]
+    )
+    result = {"target": TARGETS["contractive"], **compare(*turns.T)}
+    tell("contractive against ae", result, TARGETS["contractive"])
+    return result
+
+
 def quality(options: argparse.Namespace) -> dict[str, Any]:
     mnist = datasets.get("mnist")
     pca = projections.pca_mse(mnist, 2)
@@ -145,7 +221,20 @@ def quality(options: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-PARTS = {"keras": against_keras, "worker": worker_against_process, "quality": quality}
+PARTS = {
+    "keras": against_keras,
+    "worker": worker_against_process,
+    "precision": precision,
+    "contractive": contractive,
+    "quality": quality,
+}
+
+
+def of_variant(variant: str, model: dict[str, Any], **training_settings: Any) -> configs.RunConfig:
+    """A variant on MNIST on the CPU, with its defaults for what is left out."""
+    asked = {"device": "cpu", **training_settings}
+    request = {"dataset": "mnist", "variant": variant, "model": model, "training": asked}
+    return configs.RunConfig.check(request)
 
 
 def of_preset(name: str, **training_settings: Any) -> configs.RunConfig:

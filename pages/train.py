@@ -69,9 +69,12 @@ def ask() -> None:
         st.caption(PRESETS[preset].description)
     values = starting_values(dataset, variant, preset)
     with st.form("settings", border=False):
+        kinds = VARIANTS[variant], TrainingConfig
         with st.container(horizontal=True):
-            model = parts.settings_form(VARIANTS[variant], values, width=176)
-            training = parts.settings_form(TrainingConfig, values, width=176)
+            model, training = (parts.settings_form(kind, values, width=176) for kind in kinds)
+        with st.expander("More settings", icon=":material/tune:"), st.container(horizontal=True):
+            more = [parts.settings_form(kind, values, advanced=True, width=160) for kind in kinds]
+        model, training = model | more[0], training | more[1]
         name = st.text_input(
             "Name of the run", key="name", placeholder="made for you", bind="query-params"
         )

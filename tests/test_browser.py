@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae", "_maps")
-PAGES = ("", "train", "latent_map", "reconstructions")
+SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae", "_maps", "_recipes")
+PAGES = ("", "train", "latent_map", "reconstructions", "recipes")
 expect.set_options(timeout=60_000)  # a loaded machine is slow, not wrong
 SHOTS = ROOT / "test-results"
 PAINTED = (
@@ -201,6 +201,43 @@ def test_faults_are_told_together_and_the_form_keeps_them(page: Page, address: s
     expect(page.get_by_role("textbox", name="Hidden")).to_have_value("512,abc")
     page.reload()
     expect(page.get_by_role("textbox", name="Hidden")).to_have_value("512,abc")
+
+
+def test_a_variant_with_switches_trains_from_the_form(page: Page, address: str) -> None:
+    page.goto(f"{address}/train?epochs=3&name=tied-one")
+    page.get_by_role("checkbox", name="Tied").locator("..").click()
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_text("tied-one is trained and stored")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("checkbox", name="Tied")).to_be_checked()
+
+
+def test_convolutions_are_refused_for_a_table_and_train_on_images(page: Page, address: str) -> None:
+    page.goto(f"{address}/train?dataset=wine&variant=conv&batch_size=16")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="wine is none")).to_be_visible()
+    page.goto(f"{address}/train?dataset=digits&variant=conv&epochs=2&name=conv-one")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_text("conv-one is trained and stored")).to_be_visible()
+
+
+def test_a_recipe_runs_and_the_list_chooses_another(page: Page, address: str) -> None:
+    page.goto(f"{address}/recipes?recipe=linear-is-pca-3d")
+    before = page.get_by_test_id("stMetricValue").first
+    expect(before).to_have_text("0.04429")
+    page.get_by_role("button", name="Run it again").click()
+    expect(page.get_by_text(re.compile(r"start \d of 5")).first).to_be_visible()
+    expect(page.get_by_role("button", name="Run it again")).to_be_visible()
+    expect(page.get_by_text("It holds")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^manifold")).click()
+    expect(page.get_by_role("heading", name="A surface that follows the roll")).to_be_visible()
+    page.wait_for_url("**/recipes?recipe=manifold")
+    page.reload()
+    expect(page.get_by_role("heading", name="A surface that follows the roll")).to_be_visible()
+    page.get_by_role("link", name="Start").click()
+    expect(page.get_by_role("heading", name="All runs")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="A surface that follows the roll")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [1440, 800])

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import pytest
 from conftest import Listener, run_config, wait_until
 from typer.testing import CliRunner, Result
 
-from aecore import projections, store, tasks
+from aecore import projections, recipes, store, tasks
 from aecore.__main__ import app
 from aecore.configs import PRESETS, settings
 from aecore.datasets import DATASETS
-from aecore.errors import Cancelled
+from aecore.errors import Cancelled, Faults
 from aecore.projections import PROJECTIONS
+from aecore.recipes import RECIPES, Experiment, Finding, Recipe
 from aecore.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +80,21 @@ def test_variants_lists_the_registry_with_every_setting() -> None:
         assert all(setting["description"] for setting in row["settings"].values())
 
 
-@pytest.mark.parametrize(("command", "registry"), [("datasets", DATASETS), ("variants", VARIANTS)])
+def test_recipes_lists_the_registry_with_what_each_teaches() -> None:
+    rows = answer("recipes")
+    assert [row["name"] for row in rows] == list(RECIPES)
+    for row in rows:
+        recipe = RECIPES[row["name"]]
+        for field in ("title", "teaches", "dataset", "architecture", "source"):
+            assert row[field] == getattr(recipe, field)
+        assert row["metric"] == recipe.says(recipe.reference)
+        assert "{" not in row["metric"]
+
+
+@pytest.mark.parametrize(
+    ("command", "registry"),
+    [("datasets", DATASETS), ("variants", VARIANTS), ("recipes", RECIPES)],
+)
 def test_without_json_a_list_is_a_table(command: str, registry: dict[str, Any]) -> None:
     result = call(command)
     assert result.exit_code == 0
@@ -238,6 +254,126 @@ def test_project_prints_a_table() -> None:
     assert "pca" in result.stdout
 
 
+# --- Recipes ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
+    """A registry of two recipes that take no time: one holds, one does not."""
+
+    def found(value: float):
+        def find(experiment: Experiment) -> Finding:
+            experiment.say("Looking", 1, 2)
+            return experiment.at_most(value, {"twice": 2 * value}, [])
+
+        return find
+
+    registry = {
+        name: Recipe(
+            name,
+            title=name.title(),
+            teaches="It teaches nothing.",
+            dataset="iris",
+            architecture="none",
+            metric="a number, at most {reference}",
+            source="Nobody (2000), Nothing",
+            find=found(value),
+            reference=1.5,
+        )
+        for name, value in (("good", 1.0), ("bad", 2.0))
+    }
+    monkeypatch.setattr(recipes, "RECIPES", registry)
+    return registry
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    """The JSON documents of a command that prints one a line."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_recipe_that_holds_ends_with_nothing(two_recipes: dict[str, Recipe]) -> None:
+    result = call("reproduce", "good", "--json")
+    assert result.exit_code == 0, result.output
+    (row,) = lines(result)
+    assert (row["name"], row["value"], row["reference"]) == ("good", 1, 1.5)
+    assert row["metric"] == "a number, at most 1.5"
+    assert (row["holds"], row["fast"], row["figures"]) == (True, False, {"twice": 2})
+    assert row["seconds"] >= 0 and row["source"] == "Nobody (2000), Nothing"
+    assert recipes.stored("good").row() == row
+
+
+def test_a_recipe_that_does_not_hold_ends_with_one(two_recipes: dict[str, Recipe]) -> None:
+    result = call("reproduce", "bad", "--json")
+    assert result.exit_code == 1
+    (row,) = lines(result)
+    assert (row["name"], row["holds"]) == ("bad", False)
+    assert recipes.stored("bad").holds is False
+
+
+def test_without_names_all_recipes_run_though_one_does_not_hold(
+    two_recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backwards = dict(reversed(two_recipes.items()))
+    monkeypatch.setattr(recipes, "RECIPES", backwards)
+    result = call("reproduce", "--json")
+    assert result.exit_code == 1
+    assert [(row["name"], row["holds"]) for row in lines(result)] == [
+        ("bad", False),
+        ("good", True),
+    ]
+
+
+def test_a_tenth_is_neither_judged_nor_kept(two_recipes: dict[str, Recipe]) -> None:
+    result = call("reproduce", "bad", "good", "--json", "--fast")
+    assert result.exit_code == 0
+    assert [(row["name"], row["holds"]) for row in lines(result)] == [("bad", None), ("good", None)]
+    assert all(row["fast"] for row in lines(result))
+    assert recipes.stored("bad") is None
+
+
+def test_a_recipe_of_the_registry_runs_on_a_tenth() -> None:
+    result = call("reproduce", "linear-is-pca-3d", "--json", "--fast")
+    assert result.exit_code == 0, result.output
+    (row,) = lines(result)
+    assert (row["name"], row["dataset"]) == ("linear-is-pca-3d", "tilted-ring")
+    assert row["holds"] is None
+    assert row["value"] > 0 and row["reference"] > 0
+    assert "pictures" not in row
+
+
+def test_without_json_outcomes_are_a_table(two_recipes: dict[str, Recipe]) -> None:
+    result = call("reproduce")
+    assert result.exit_code == 1
+    good, bad = (line for line in result.stdout.splitlines() if "a number" in line)
+    assert "good" in good and "yes" in good
+    assert "bad" in bad and "no" in bad
+    assert "not judged: a tenth" in call("reproduce", "bad", "--fast").stdout
+
+
+def test_unknown_recipes_are_refused_together_and_none_is_run(
+    two_recipes: dict[str, Recipe],
+) -> None:
+    first, second = refusal("reproduce", "godo", "good", "x")
+    assert first == "Unknown recipe 'godo': did you mean 'good'? Known: good, bad."
+    assert second == "Unknown recipe 'x'. Known: good, bad."
+    assert recipes.stored("good") is None
+
+
+def test_a_fault_of_a_recipe_is_a_sentence_after_what_was_found(
+    two_recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(experiment: Experiment) -> Finding:
+        raise Faults("The data are not on this machine.")
+
+    monkeypatch.setitem(two_recipes, "bad", replace(two_recipes["bad"], find=find))
+    result = call("reproduce", "--json")
+    assert result.exit_code == 2
+    found, faults = lines(result)
+    assert found["name"] == "good"
+    assert faults == {"faults": ["The data are not on this machine."]}
+    assert "Traceback" not in result.output
+
+
 # --- As a process -------------------------------------------------------------------------------
 
 
@@ -290,6 +426,6 @@ def test_ctrl_c_stops_a_training_and_says_how_to_go_on() -> None:
 
 def test_without_a_command_the_help_is_shown() -> None:
     result = call()
-    for command in ("datasets", "variants", "train", "runs", "project"):
+    for command in ("datasets", "variants", "train", "runs", "project", "recipes", "reproduce"):
         assert command in result.output
     assert os.linesep in result.output

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from aecore import recipes
 from aecore.__main__ import app
 from aecore.configs import TrainingConfig, settings
 from aecore.datasets import DATASETS
+from aecore.recipes import RECIPES
 from aecore.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +28,14 @@ def variant_row(name: str) -> str:
 def dataset_row(name: str) -> str:
     data = DATASETS[name]
     return f"| `{name}` | {data.title} | {data.n_train:,} + {data.n_test:,} | {data.licence} |"
+
+
+def recipe_row(name: str) -> str:
+    """What a recipe is, and what came of it in the outcome that ships with the project."""
+    found = recipes.stored(name)
+    assert found is not None, f"no outcome of {name} ships with the project"
+    value, seconds = recipes.number(found.value), f"{found.seconds:.0f} s"
+    return f"| `{name}` | {RECIPES[name].teaches} | {found.metric} | {value} | {seconds} |"
 
 
 def setting_rows() -> list[str]:
@@ -51,6 +61,15 @@ def test_the_readme_has_the_row_of_every_variant(name: str) -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_readme_has_the_row_of_every_dataset(name: str) -> None:
     assert dataset_row(name) in README
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_readme_has_the_row_of_every_recipe_as_its_shipped_outcome_says(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AECORE_STORE", str(ROOT / "models_store"))
+    assert recipe_row(name) in README
+    assert recipes.stored(name).holds
 
 
 @pytest.mark.parametrize("row", setting_rows())
@@ -79,3 +98,11 @@ def test_the_quick_commands_of_the_readme_run() -> None:
     for line in quick:
         outcome = CliRunner().invoke(app, shlex.split(line))
         assert outcome.exit_code == 0, (line, outcome.output)
+
+
+def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert float(capsys.readouterr().out) < 0

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import run_config, wait_until
 
-from aecore import datasets, projections, store
+from aecore import datasets, projections, recipes, store
 from aecore.configs import RunConfig
 from aecore.errors import Faults
 from aecore.jobs import Jobs
@@ -64,6 +64,21 @@ def test_the_same_map_is_not_queued_twice(queue: Jobs) -> None:
     assert queue.project("iris", TSNEProjection()) is not first
     queue.cancel(first)
     assert queue.project("digits", TSNEProjection()) is not first
+
+
+def test_the_same_recipe_is_not_queued_twice(queue: Jobs) -> None:
+    first = queue.reproduce("manifold")
+    assert (first.kind, first.title, first.run) == ("recipe", "recipe manifold", "")
+    assert first.arguments == ("manifold",)
+    assert queue.reproduce("manifold") is first
+    assert queue.reproduce("vae-2") is not first
+    queue.cancel(first)
+    assert first.state == "cancelled"
+    again = queue.reproduce("manifold")
+    assert again is not first and again.active
+    assert queue.find("recipe", "manifold") is again
+    assert queue.find("recipe", "beat-pca-2d") is None
+    assert len(queue.all()) == 3
 
 
 def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
@@ -268,6 +283,45 @@ def test_a_preparation_leaves_the_components(jobs: Jobs) -> None:
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
     assert projections.components_file(datasets.get("wine")).is_file()
+
+
+def test_a_recipe_runs_in_the_worker_and_its_outcome_is_kept(jobs: Jobs) -> None:
+    stages = set()
+    job = jobs.reproduce("linear-is-pca-3d")
+    assert jobs.reproduce("linear-is-pca-3d") is job
+
+    def over() -> bool:
+        stages.add(job.what)
+        return not job.active
+
+    wait_until(over)
+    assert (job.state, job.error) == ("done", "")
+    assert "start 1 of 5: Training" in stages and "start 5 of 5: Training" in stages
+    outcome = recipes.stored("linear-is-pca-3d")
+    assert (outcome.holds, outcome.fast) == (True, False)
+    assert outcome.pictures
+
+
+def test_a_recipe_is_cancelled_while_it_runs_and_what_was_found_before_is_kept(jobs: Jobs) -> None:
+    path = recipes.file("linear-is-pca-3d")
+    before = path.read_bytes() if path.exists() else None
+    job = jobs.reproduce("linear-is-pca-3d")
+    wait_until(lambda: job.what.startswith("start "))
+    assert jobs.reproduce("linear-is-pca-3d") is job
+    jobs.cancel(job)
+    wait_until(lambda: not job.active)
+    assert (job.state, job.error) == ("cancelled", "")
+    assert (path.read_bytes() if path.exists() else None) == before
+    after = jobs.prepare("tilted-ring")
+    wait_until(lambda: not after.active)
+    assert after.state == "done"
+
+
+def test_an_unknown_recipe_fails_with_a_sentence(jobs: Jobs) -> None:
+    job = jobs.reproduce("manifolds")
+    wait_until(lambda: not job.active)
+    assert job.state == "failed"
+    assert job.error.startswith("Unknown recipe 'manifolds': did you mean 'manifold'?")
 
 
 def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:

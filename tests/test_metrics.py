@@ -1,9 +1,10 @@
-"""Measures of a map against scikit-learn's."""
+"""Measures of a map against scikit-learn's, and of an image against scikit-image's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.metrics import peak_signal_noise_ratio
 from sklearn import manifold
 from sklearn.metrics import mean_squared_error
 from sklearn.neighbors import KNeighborsClassifier
@@ -78,3 +79,31 @@ def test_mean_squared_error_is_one_value_a_sample() -> None:
     x, other = points(8, 5), points(8, 5) + 1
     expected = mean_squared_error(x.T, other.T, multioutput="raw_values")
     np.testing.assert_allclose(metrics.mean_squared_error(x, other), expected)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_psnr_is_the_mean_of_scikit_images(kind: type) -> None:
+    random = np.random.default_rng(0)
+    x = random.random((9, 12)).astype(kind)
+    # Noise of another strength for each image, so that their mean is not that of one error.
+    noise = np.linspace(0.01, 1, 9)[:, None] * random.normal(size=(9, 12))
+    reconstruction = (x + noise).astype(kind)
+    expected = [
+        peak_signal_noise_ratio(image.reshape(3, 4), other.reshape(3, 4), data_range=1)
+        for image, other in zip(x, reconstruction, strict=True)
+    ]
+    assert metrics.psnr(x, reconstruction) == pytest.approx(np.mean(expected), rel=1e-5)
+    whole = peak_signal_noise_ratio(x, reconstruction, data_range=1)
+    assert abs(metrics.psnr(x, reconstruction) - whole) > 1
+
+
+def test_psnr_of_identical_images_is_finite_and_above_any_other() -> None:
+    x = np.random.default_rng(0).random((5, 16)).astype(np.float32)
+    same = metrics.psnr(x, x.copy())
+    assert np.isfinite(same)
+    assert same > metrics.psnr(x, x + np.float32(1e-5)) > 90
+
+
+def test_psnr_of_a_single_step_in_eight_bits_is_known() -> None:
+    x = np.zeros((2, 16), np.float32)
+    assert metrics.psnr(x, x + 1 / 255) == pytest.approx(20 * np.log10(255), rel=1e-5)

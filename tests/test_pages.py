@@ -5,24 +5,32 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import Listener
 from streamlit.testing.v1 import AppTest
+from test_recipes import one_of_each_kind
 
-from aecore import store
+from aecore import datasets, recipes, store
+from aecore.jobs import Jobs
+from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.variants import VARIANTS
+from pages.shared import cache
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae")
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
+PAGES_OF_RUNS = [page for page in PAGES if page.stem in ("app", "latent_map", "reconstructions")]
 MODULES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
 
 
 @pytest.fixture
 def shipped_runs(store_folder: Path) -> Path:
-    """A copy of the runs and maps that ship with the project."""
-    for name in (*SHIPPED, "_maps"):
+    """A copy of the runs, maps and outcomes of recipes that ship with the project."""
+    for name in (*SHIPPED, "_maps", "_recipes"):
         shutil.copytree(ROOT / "models_store" / name, store_folder / name)
     return store_folder
 
@@ -67,7 +75,7 @@ def test_says_what_to_do_when_there_is_no_run(page: Path) -> None:
     assert "Train" in " ".join(info.value for info in at.info) or at.get("page_link")
 
 
-@pytest.mark.parametrize("page", PAGES[:1] + PAGES[1:3], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES_OF_RUNS, ids=lambda page: page.stem)
 def test_names_a_broken_folder(page: Path, shipped_runs: Path) -> None:
     (shipped_runs / "digits-vae" / "weights.safetensors").write_bytes(b"short")
     at = opened(page)
@@ -152,6 +160,346 @@ def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:
     assert at.selectbox(key="activation").value == "elu"
     at.selectbox(key="variant").set_value("vae").run()
     assert at.selectbox(key="likelihood").value == "bernoulli"
+
+
+SWITCHES = [
+    (variant, name)
+    for variant in VARIANTS
+    for name, field in VARIANTS[variant].model_fields.items()
+    if field.annotation is bool
+]
+
+
+@pytest.mark.parametrize(("variant", "name"), SWITCHES)
+def test_train_has_a_checkbox_for_every_switch(variant: str, name: str, shipped_runs: Path) -> None:
+    at = opened(ROOT / "pages" / "train.py", variant=variant)
+    assert not at.exception and not at.error
+    box = at.checkbox(key=name)
+    assert box.label == name.replace("_", " ").capitalize()
+    assert box.value is VARIANTS[variant].model_fields[name].default
+    assert "true or false" in box.help
+
+
+def test_a_switch_can_be_told_by_the_address(shipped_runs: Path) -> None:
+    assert ("ae", "tied") in SWITCHES
+    at = opened(ROOT / "pages" / "train.py", variant="ae", tied="true")
+    assert at.checkbox(key="tied").value is True
+    assert opened(ROOT / "pages" / "train.py", variant="ae").checkbox(key="tied").value is False
+
+
+def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: Path) -> None:
+    at = opened(ROOT / "pages" / "train.py", variant="ae")
+    at.checkbox(key="tied").check()
+    at.number_input(key="epochs").set_value(0)
+    next(button for button in at.button if button.label == "Train").click().run()
+    assert not at.exception
+    assert "epochs = 0" in at.error[0].value and "tied" not in at.error[0].value
+    assert at.checkbox(key="tied").value is True
+    assert not store.unfinished()
+
+
+# --- Recipes ------------------------------------------------------------------------------------
+
+RECIPE_PAGE = ROOT / "pages" / "recipes.py"
+REMADE = "linear-is-pca-3d"
+
+
+def texts(at: AppTest) -> str:
+    """Everything that the page says in Markdown and captions, without the signs of escaping."""
+    said = (*at.markdown, *at.caption, *at.subheader, *at.info)
+    return "\n".join(element.value for element in said).replace("\\", "")
+
+
+def address(at: AppTest, key: str) -> str:
+    value = at.query_params[key]
+    return value if isinstance(value, str) else value[-1]
+
+
+def choose(at: AppTest, name: str) -> AppTest:
+    """The page after another recipe was clicked in the list."""
+    return at.pills(key="recipe").set_value(name).run()
+
+
+def overview(at: AppTest) -> list[str]:
+    """What the table of all recipes says of each, in its order."""
+    (table,) = (table.value for table in at.table if "what it teaches" in table.value)
+    rows = [" | ".join(map(str, row)).replace("\\", "") for row in table.to_numpy()]
+    assert len(rows) == len(RECIPES)
+    return rows
+
+
+Remake = Callable[..., Outcome]
+
+
+@pytest.fixture
+def remake(monkeypatch: pytest.MonkeyPatch) -> Remake:
+    """Puts a stored outcome in the place of what a recipe would find by training."""
+
+    def find_and_keep(
+        name: str = REMADE,
+        value: float = 0.25,
+        holds: bool = True,
+        pictures: Sequence[Picture] = (),
+    ) -> Outcome:
+        found = Finding(value, 0.75, holds, {"a further figure": 0.125}, pictures)
+        with monkeypatch.context() as patch:
+            patch.setitem(RECIPES, name, replace(RECIPES[name], find=lambda experiment: found))
+            return recipes.reproduce(name, Listener())
+
+    return find_and_keep
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_that_was_not_run_says_so_beside_its_reference(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(datasets.DIGESTS, "mnist")  # as where its files are here
+    recipe = RECIPES[name]
+    at = opened(RECIPE_PAGE, recipe=name)
+    assert not at.exception and not at.error and not at.warning
+    said = texts(at)
+    assert "It has not been run here yet." in said
+    assert f"- Measured: {recipe.says(recipe.reference)}" in said
+    for text in (recipe.title, recipe.teaches, recipe.architecture, recipe.source):
+        assert text in said
+    assert at.button(key="run-recipe").label == "Run it"
+    assert not at.metric and not at.get("plotly_chart") and not at.get("imgs")
+    assert address(at, "recipe") == name
+
+
+def test_the_first_recipe_is_shown_where_none_is_asked_for() -> None:
+    at = opened(RECIPE_PAGE)
+    first = next(iter(RECIPES.values()))
+    assert at.subheader[0].value == first.title
+    assert at.pills(key="recipe").options == list(RECIPES)
+    for row, recipe in zip(overview(at), RECIPES.values(), strict=True):
+        for text in (recipe.name, recipe.teaches, recipe.says(recipe.reference)):
+            assert text in row
+        assert "not run here yet" in row
+
+
+def test_a_dataset_that_is_not_here_is_told_before_a_recipe_is_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(datasets, "places", lambda name: [tmp_path])
+    assert "mnist is not on this machine: the recipe downloads it." in texts(
+        opened(RECIPE_PAGE, recipe="vae-2")
+    )
+
+
+@pytest.mark.parametrize(
+    ("holds", "verdict"), [(True, "It holds: "), (False, "It does not hold: ")]
+)
+def test_an_outcome_is_shown_with_its_reference_and_verdict(
+    holds: bool, verdict: str, remake: Remake
+) -> None:
+    outcome = remake(holds=holds)
+    at = opened(RECIPE_PAGE, recipe=REMADE)
+    assert not at.exception and not at.error
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Found here"] == "0.25" and shown["Reference"] == "0.75"
+    (line,) = (text.value for text in at.markdown if verdict in text.value)
+    assert line.replace("\\", "").endswith(f"{verdict}{outcome.metric}.")
+    assert "(0.75)" in outcome.metric
+    assert "not been run here" not in texts(at) and "Seed 0, " in texts(at)
+    assert at.button(key="run-recipe").label == "Run it again"
+    (row,) = (row for row in overview(at) if f" {REMADE} | " in row)
+    assert outcome.metric in row and "| 0.25" in row
+    further = str(at.table[0].value)
+    assert "a further figure" in further and "0.125" in further
+
+
+def test_every_kind_of_picture_is_shown_with_a_text_for_those_who_do_not_see_it(
+    remake: Remake,
+) -> None:
+    pictures = one_of_each_kind()
+    remake(pictures=pictures)
+    at = opened(RECIPE_PAGE, recipe=REMADE)
+    assert not at.exception and not at.error
+    said = texts(at)
+    for picture in pictures:
+        assert f"**{picture.title}**" in said
+    charts = at.get("plotly_chart")
+    drawn = [json.loads(chart.proto.spec)["data"] for chart in charts]
+    types = [{trace["type"] for trace in traces} for traces in drawn]
+    flat, space = {"scatter"}, {"scatter3d", "surface"}
+    assert types == [flat, flat, flat, flat, space, flat]
+    assert [len(traces) for traces in drawn] == [3, 3, 1, 2, 3, 2]
+    assert [trace["name"] for trace in drawn[3]] == ["up", "down"]
+    assert [trace["name"] for trace in drawn[4]] == ["test samples", "line", "bent"]
+    assert [trace["name"] for trace in drawn[5]] == ["test samples", "f"]
+    assert all(chart.proto.alt for chart in charts)
+    (image,) = at.get("image")
+    assert "z, a" in image.proto.imgs[0].alt
+
+
+def test_another_outcome_takes_the_place_of_the_shown_one(remake: Remake) -> None:
+    at = opened(RECIPE_PAGE)
+    choose(at, REMADE)
+    for value, holds in ((0.25, True), (0.5, False), (0.125, True)):
+        remake(value=value, holds=holds)
+        at.run()
+        assert not at.exception and not at.error
+        # The mark before its name in the list has changed; it is chosen all the same.
+        assert at.subheader[0].value == RECIPES[REMADE].title
+        assert address(at, "recipe") == REMADE
+        assert {metric.label: metric.value for metric in at.metric}["Found here"] == f"{value:g}"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_shipped_outcome_is_shown(name: str, shipped_runs: Path) -> None:
+    outcome = recipes.stored(name)
+    assert outcome is not None, f"no outcome of {name} ships with the project"
+    at = opened(RECIPE_PAGE, recipe=name)
+    assert not at.exception and not at.error and not at.warning
+    assert float(at.metric[0].value) == pytest.approx(outcome.value, rel=1e-3)
+    said = texts(at)
+    assert "It holds: " in said
+    assert all(f"**{picture.title}**" in said for picture in outcome.pictures)
+    drawn = at.get("plotly_chart") + at.get("image")
+    assert len(drawn) >= len(outcome.pictures)
+
+
+def test_a_trained_model_is_linked_while_it_is_in_the_store(
+    remake: Remake, shipped_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(experiment: recipes.Experiment) -> Finding:
+        experiment.runs += ["digits-vae", "deleted-since"]
+        return Finding(0.25, 0.75, True, {}, [])
+
+    monkeypatch.setitem(RECIPES, REMADE, replace(RECIPES[REMADE], find=find))
+    recipes.reproduce(REMADE, Listener())
+    at = opened(RECIPE_PAGE, recipe=REMADE)
+    assert not at.exception and not at.error
+    said = texts(at)
+    assert "**digits-vae**" in said and "deleted-since" not in said
+    main = [link.proto for link in at.main.get("page_link")]
+    assert [link.label for link in main] == ["Latent map", "Reconstructions"]
+    assert all(link.query_string == "run=digits-vae" for link in main)
+
+
+def test_an_unknown_recipe_in_the_address_is_said() -> None:
+    at = opened(RECIPE_PAGE, recipe="no-such-recipe")
+    assert not at.exception and not at.error
+    assert "no-such-recipe" in at.warning[0].value.replace("\\", "")
+    assert at.subheader[0].value == next(iter(RECIPES.values())).title
+    assert address(at, "recipe") == next(iter(RECIPES))
+
+
+def test_markdown_in_the_address_stays_text() -> None:
+    at = opened(RECIPE_PAGE, recipe="**[x](http://y)**")
+    assert not at.exception
+    assert "\\[x\\]" in at.warning[0].value
+
+
+def test_clicking_another_recipe_shows_it_and_writes_the_address(remake: Remake) -> None:
+    remake()
+    at = opened(RECIPE_PAGE, recipe=REMADE)
+    assert at.metric
+    for name in ("manifold", "denoising-field"):
+        choose(at, name)
+        assert not at.exception and not at.error and not at.warning
+        assert at.subheader[0].value == RECIPES[name].title
+        assert address(at, "recipe") == name
+        assert not at.metric
+    assert choose(at, REMADE).metric
+
+
+def test_the_list_marks_what_holds_what_does_not_and_what_was_not_run(remake: Remake) -> None:
+    remake(REMADE, holds=True)
+    remake("manifold", holds=False)
+    at = opened(RECIPE_PAGE, recipe="manifold")
+    pills = at.pills(key="recipe")
+    assert pills.value == "manifold"
+    icons = {option.content: option.content_icon for option in pills.proto.options}
+    assert "check_circle" in icons[REMADE]
+    assert "cancel" in icons["manifold"]
+    assert "unchecked" in icons["vae-2"]
+
+
+@pytest.fixture
+def damaged(remake: Remake) -> str:
+    """The file of an outcome that cannot be read, beside a good one of `manifold`."""
+    remake("manifold")
+    remake(REMADE)
+    recipes.file(REMADE).write_bytes(b"short")
+    return str(recipes.file(REMADE))
+
+
+def told(at: AppTest) -> str:
+    """All errors and warnings of the page."""
+    return " ".join(element.value for element in (*at.error, *at.warning)).replace("\\", "")
+
+
+SHOWN = pytest.mark.parametrize("shown", ["manifold", REMADE], ids=["another", "itself"])
+
+
+@SHOWN
+def test_a_damaged_outcome_is_a_sentence_and_another_recipe_can_be_chosen(
+    shown: str, damaged: str
+) -> None:
+    at = opened(RECIPE_PAGE, recipe=shown)
+    assert not at.exception
+    assert damaged in told(at) and "Traceback" not in told(at)
+    choose(at, "manifold")
+    assert not at.exception
+    assert at.subheader[0].value == RECIPES["manifold"].title
+    assert {metric.label: metric.value for metric in at.metric}["Found here"] == "0.25"
+    choose(at, "vae-2")
+    assert at.subheader[0].value == RECIPES["vae-2"].title
+
+
+@SHOWN
+def test_a_damaged_outcome_is_told_once(shown: str, damaged: str) -> None:
+    assert told(opened(RECIPE_PAGE, recipe=shown)).count(damaged) == 1
+
+
+@SHOWN
+def test_a_damaged_outcome_leaves_the_table_of_the_others(shown: str, damaged: str) -> None:
+    (row,) = (row for row in overview(opened(RECIPE_PAGE, recipe=shown)) if " manifold | " in row)
+    assert "| 0.25" in row
+
+
+def test_a_recipe_with_a_damaged_outcome_can_be_run_again(damaged: str) -> None:
+    at = opened(RECIPE_PAGE, recipe=REMADE)
+    assert "run-recipe" in [button.key for button in at.button]
+
+
+@pytest.fixture
+def idle_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The pages' own queue, whose jobs wait for ever."""
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    cache.jobs.clear()
+    yield cache.jobs()
+    cache.jobs.clear()
+
+
+def test_a_recipe_is_queued_by_its_button_and_cancelled_in_the_menu(idle_jobs: Jobs) -> None:
+    at = opened(RECIPE_PAGE, recipe=REMADE)
+    at.button(key="run-recipe").click().run()
+    assert not at.exception and not at.error
+    (job,) = idle_jobs.all()
+    assert (job.kind, job.arguments, job.state) == ("recipe", (REMADE,), "queued")
+    assert "run-recipe" not in [button.key for button in at.button]
+    # A recipe beside it can be looked at while this one waits.
+    choose(at, "manifold")
+    assert "run-recipe" in [button.key for button in at.button]
+    at.button(key=f"cancel-{job.id}").click().run()
+    choose(at, REMADE)
+    assert job.state == "cancelled"
+    assert "It was cancelled" in at.info[0].value
+    assert "run-recipe" in [button.key for button in at.button]
+
+
+def test_a_recipe_that_failed_says_why(idle_jobs: Jobs) -> None:
+    job = idle_jobs.reproduce(REMADE)
+    job.state, job.error = "failed", "The file <x> could not be read."
+    at = opened(RECIPE_PAGE, recipe=REMADE)
+    assert not at.exception
+    assert at.error[0].value.replace("\\", "") == job.error
+
+
+# --- The code of the pages ----------------------------------------------------------------------
 
 
 def test_state_and_caches_have_one_module_each() -> None:

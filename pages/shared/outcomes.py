@@ -8,10 +8,15 @@ import numpy as np
 import streamlit as st
 
 from aecore import datasets, figures, images, store
-from aecore.recipes import RECIPES, Outcome, Picture, Recipe
+from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number
 from pages.shared import cache, parts, state
 
-MARKS = {True: ":material/check_circle: holds", False: ":material/cancel: does not hold"}
+ICONS = {
+    True: ":material/check_circle:",
+    False: ":material/cancel:",
+    None: ":material/radio_button_unchecked:",
+}
+WORDS = {True: "holds", False: "does not hold"}
 
 
 def pick() -> Recipe:
@@ -19,10 +24,11 @@ def pick() -> Recipe:
     names = list(RECIPES)
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
         st.warning(f"There is no recipe called '{parts.plain(stranger)}'; this is another one.")
-    name = st.selectbox(
+    name = st.pills(
         "Recipe",
         names,
-        format_func=lambda name: f"{name}: {RECIPES[name].title}",
+        required=True,
+        format_func=lambda name: f"{ICONS[_judged(name)]} {name}",
         key=state.RECIPE,
         on_change=state.keep,
         args=(state.RECIPE,),
@@ -30,13 +36,22 @@ def pick() -> Recipe:
     return RECIPES[name]
 
 
+def _judged(name: str) -> bool | None:
+    """Whether its reference is met; None where it is not known."""
+    with parts.guarded():
+        outcome = cache.outcome(name)
+        return outcome and outcome.holds
+    return None
+
+
 def about(recipe: Recipe) -> None:
     """What it teaches, what is trained, and whose it is."""
-    st.markdown(f"**{parts.plain(recipe.teaches)}**")
+    st.subheader(recipe.title)
+    st.markdown(parts.plain(recipe.teaches))
     st.markdown(
         f"- Data: {recipe.dataset}\n"
         f"- What is trained: {parts.plain(recipe.architecture)}\n"
-        f"- Measured: {parts.plain(recipe.metric)}\n"
+        f"- Measured: {parts.plain(recipe.says(recipe.reference))}\n"
         f"- Source: {parts.plain(recipe.source)}"
     )
 
@@ -68,13 +83,13 @@ def found(recipe: Recipe) -> None:
     outcome = cache.outcome(recipe.name)
     if outcome is None:
         return
-    own, reference = (number(value) for value in (outcome.value, outcome.reference))
     with st.container(horizontal=True):
-        st.metric("Found here", own, border=True, width=190)
-        st.metric("Reference", reference, border=True, width=190)
-        st.metric("Seed", outcome.seed, border=True, width=120)
-        st.metric("Time", parts.duration(outcome.seconds), border=True, width=190)
-    st.markdown(f"{MARKS[bool(outcome.holds)]}: {parts.plain(outcome.metric)} {reference}.")
+        st.metric("Found here", number(outcome.value), border=True, width=200)
+        st.metric("Reference", number(outcome.reference), border=True, width=200)
+    holds = bool(outcome.holds)
+    st.markdown(f"{ICONS[holds]} It {WORDS[holds]}: {parts.plain(outcome.metric)}.")
+    took = parts.duration(outcome.seconds)
+    st.caption(f"Seed {outcome.seed}, {took}, {outcome.created[:10]}. Measured on the test split.")
     if outcome.figures:
         with st.expander("Also measured", icon=":material/table_rows:", expanded=True):
             st.table({name: number(value) for name, value in outcome.figures.items()})
@@ -96,31 +111,18 @@ def links(outcome: Outcome) -> None:
 
 def overview() -> None:
     """Every recipe with what it teaches, its reference, and what was found."""
+    rows = []
     for recipe in RECIPES.values():
         outcome = cache.outcome(recipe.name)
-        with st.container(border=True):
-            text, figure = st.columns([4, 1], vertical_alignment="center")
-            with text:
-                st.page_link(
-                    "pages/recipes.py",
-                    label=f"**{recipe.name}**: {recipe.title}",
-                    query_params={state.RECIPE: recipe.name},
-                )
-                st.caption(parts.plain(recipe.teaches))
-            if outcome is None:
-                figure.caption("not run here yet")
-            else:
-                own, reference = number(outcome.value), number(outcome.reference)
-                figure.caption(f"{own}, reference {reference}  \n{MARKS[bool(outcome.holds)]}")
-
-
-def number(value: float) -> str:
-    """A figure in four significant digits.
-
-    >>> number(0.0557001), number(104.0)
-    ('0.0557', '104')
-    """
-    return f"{value:.4g}"
+        rows.append(
+            {
+                "recipe": f"{ICONS[outcome and outcome.holds]} {recipe.name}",
+                "what it teaches": parts.plain(recipe.teaches),
+                "metric": parts.plain(outcome.metric if outcome else recipe.says(recipe.reference)),
+                "found": number(outcome.value) if outcome else "not run here yet",
+            }
+        )
+    st.table(rows, hide_index=True, alt="All recipes, what each teaches, and what was found")
 
 
 # --- Pictures -----------------------------------------------------------------------------------
@@ -132,8 +134,9 @@ def _rows(picture: Picture, key: str) -> None:
         images.Row(title, np.reshape(pixels, (-1, *shape)))
         for title, pixels in picture.arrays.items()
     ]
+    cell = 840 // max(len(row.images) for row in rows)  # so that the picture fills its column
     st.image(
-        images.compose(rows, st.context.theme.type or "light", cell=40),
+        images.compose(rows, st.context.theme.type or "light", cell=min(cell, 84)),
         alt=f"{picture.title}: rows of images called {', '.join(picture.arrays)}",
     )
 

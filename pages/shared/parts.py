@@ -163,11 +163,15 @@ def settings_form(
     defaults: Mapping[str, Any],
     prefix: str = "",
     title: str = "",
+    advanced: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
     """One widget for each setting of a class, filled with `defaults`, kept in the address.
 
     Nothing is checked here, so that all faults can be told together and what was typed stays.
+
+    Arguments
+        advanced: whether to show the settings for those who ask for more, or the others.
     """
     return {
         setting.name: _widget(
@@ -180,6 +184,7 @@ def settings_form(
             **options,
         )
         for setting in configs.settings(kind)
+        if setting.advanced == advanced
     }
 
 

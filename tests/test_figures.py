@@ -1,0 +1,249 @@
+"""Figures by the data inside them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from aecore import figures
+from aecore.colors import CLASS_COLORS
+from aecore.figures import LINE_COLORS, WEBGL_FROM
+
+RANDOM = np.random.default_rng(0)
+
+
+def survives_json(figure: go.Figure) -> dict:
+    """What a browser would get of a figure."""
+    return json.loads(figure.to_json())
+
+
+# --- Maps ---------------------------------------------------------------------------------------
+
+
+def test_a_map_has_a_trace_for_each_class_that_is_there() -> None:
+    plane = RANDOM.normal(size=(60, 2))
+    labels = np.repeat([2, 0, 11], 20)
+    names = [f"class {number}" for number in range(12)]
+    figure = figures.scatter_map(plane, labels, names)
+    assert [trace.name for trace in figure.data] == ["class 0", "class 2", "class 11"]
+    for trace, label in zip(figure.data, (0, 2, 11), strict=True):
+        chosen = labels == label
+        np.testing.assert_array_equal(np.column_stack([trace.x, trace.y]), plane[chosen])
+        np.testing.assert_array_equal(trace.customdata, np.flatnonzero(chosen))
+        assert trace.marker.color == CLASS_COLORS[label % 10]
+        assert trace.mode == "markers"
+
+
+def test_a_class_has_its_name_at_its_median() -> None:
+    plane = RANDOM.normal(size=(41, 2))
+    labels = np.arange(41) % 2
+    figure = figures.scatter_map(plane, labels, ["even", "odd"])
+    for label, note in enumerate(figure.layout.annotations):
+        assert note.text == ["even", "odd"][label]
+        np.testing.assert_allclose([note.x, note.y], np.median(plane[labels == label], axis=0))
+        assert note.showarrow is False
+
+
+def test_positions_get_one_trace_and_a_continuous_scale() -> None:
+    plane, positions = RANDOM.normal(size=(30, 2)), RANDOM.random(30)
+    figure = figures.scatter_map(plane, positions, ())
+    (trace,) = figure.data
+    np.testing.assert_array_equal(trace.marker.color, positions)
+    np.testing.assert_array_equal(trace.customdata, np.stack([np.arange(30), positions], axis=1))
+    assert trace.marker.colorbar.title.text == "position"
+    assert not figure.layout.annotations
+
+
+@pytest.mark.parametrize(
+    ("count", "kind"), [(WEBGL_FROM - 1, "scatter"), (WEBGL_FROM, "scattergl")]
+)
+def test_many_points_are_drawn_by_webgl(count: int, kind: str) -> None:
+    plane = RANDOM.normal(size=(count, 2))
+    for names in ((), ("a", "b")):
+        figure = figures.scatter_map(plane, np.arange(count) % 2, names)
+        assert {trace.type for trace in figure.data} == {kind}
+
+
+def test_both_axes_of_a_map_have_the_same_scale() -> None:
+    figure = figures.scatter_map(RANDOM.normal(size=(5, 2)), np.zeros(5, int), ["a"], height=200)
+    assert figure.layout.yaxis.scaleanchor == "x"
+    assert figure.layout.height == 200
+
+
+# --- Curves -------------------------------------------------------------------------------------
+
+
+def test_curves_are_lines_over_the_same_x() -> None:
+    lines = {"autoencoder": np.array([3.0, 2.0, 1.0]), "PCA": [2, 2, 2]}
+    figure = figures.curves([1, 2, 4], lines, "epoch", "test MSE")
+    assert [trace.name for trace in figure.data] == ["autoencoder", "PCA"]
+    for trace, values in zip(figure.data, lines.values(), strict=True):
+        assert list(trace.x) == [1, 2, 4]
+        assert list(trace.y) == list(values)
+        assert trace.line.dash == "solid"
+    assert figure.layout.xaxis.title.text == "epoch"
+    assert figure.layout.yaxis.title.text == "test MSE"
+    assert figure.layout.height == 300
+    assert figure.layout.showlegend is True
+
+
+def test_the_curves_that_are_named_are_dotted() -> None:
+    lines = {name: [0, 1] for name in ("train", "test", "other")}
+    figure = figures.curves([1, 2], lines, "", "", height=240, dotted=("train", "not there"))
+    assert [trace.line.dash for trace in figure.data] == ["dot", "solid", "solid"]
+    assert figure.layout.height == 240
+
+
+@pytest.mark.parametrize(("count", "mode"), [(1, "lines+markers"), (29, "lines+markers")])
+def test_few_places_have_markers(count: int, mode: str) -> None:
+    (trace,) = figures.curves(range(count), {"y": np.zeros(count)}, "", "").data
+    assert trace.mode == mode
+
+
+def test_many_places_have_none() -> None:
+    (trace,) = figures.curves(range(30), {"y": np.zeros(30)}, "", "").data
+    assert trace.mode == "lines"
+
+
+def test_colours_repeat_after_the_last() -> None:
+    count = len(LINE_COLORS) + 2
+    figure = figures.curves([0], {str(number): [0] for number in range(count)}, "", "")
+    colors = [trace.line.color for trace in figure.data]
+    assert colors == [*LINE_COLORS, *LINE_COLORS[:2]]
+    assert len(set(LINE_COLORS)) == len(LINE_COLORS)
+
+
+def test_curves_of_arrays_reach_the_browser_as_numbers() -> None:
+    x = np.linspace(0, 1, 3, dtype=np.float32)
+    figure = figures.curves(x, {"y": x**2}, "x", "y")
+    (trace,) = survives_json(figure)["data"]
+    assert trace["x"] == [0, 0.5, 1]
+    assert trace["y"] == [0, 0.25, 1]
+
+
+# --- Clouds -------------------------------------------------------------------------------------
+
+
+def test_a_cloud_has_its_points_first() -> None:
+    points, position = RANDOM.normal(size=(20, 3)), RANDOM.random(20)
+    figure = figures.cloud(points, position, {}, height=300)
+    (trace,) = figure.data
+    assert (trace.type, trace.mode, trace.name) == ("scatter3d", "markers", "test samples")
+    np.testing.assert_array_equal(np.column_stack([trace.x, trace.y, trace.z]), points)
+    np.testing.assert_array_equal(trace.marker.color, position)
+    assert figure.layout.height == 300
+    assert figure.layout.scene.aspectmode == "data"
+
+
+def test_a_grid_is_a_surface_and_one_of_a_single_column_a_curve() -> None:
+    surface, curve = RANDOM.normal(size=(4, 5, 3)), RANDOM.normal(size=(7, 1, 3))
+    figure = figures.cloud(
+        RANDOM.normal(size=(3, 3)), np.arange(3), {"surface": surface, "curve": curve}
+    )
+    _, bent, line = figure.data
+    assert (bent.type, bent.name) == ("surface", "surface")
+    np.testing.assert_array_equal(np.stack([bent.x, bent.y, bent.z], axis=-1), surface)
+    assert {color for _, color in bent.colorscale} == {LINE_COLORS[0]}
+    assert (bent.showlegend, bent.showscale) == (True, False)
+    assert (line.type, line.mode, line.name) == ("scatter3d", "lines", "curve")
+    np.testing.assert_array_equal(np.column_stack([line.x, line.y, line.z]), curve[:, 0])
+    assert line.line.color == LINE_COLORS[1]
+    json.dumps(survives_json(figure))
+
+
+def test_a_surface_of_one_row_stays_a_surface() -> None:
+    figure = figures.cloud(np.zeros((1, 3)), np.zeros(1), {"s": RANDOM.normal(size=(1, 4, 3))})
+    assert figure.data[1].type == "surface"
+
+
+def test_colours_of_surfaces_repeat_after_the_last() -> None:
+    grids = {str(number): np.zeros((2, 1, 3)) for number in range(len(LINE_COLORS) + 1)}
+    figure = figures.cloud(np.zeros((1, 3)), np.zeros(1), grids)
+    colors = [trace.line.color for trace in figure.data[1:]]
+    assert colors == [*LINE_COLORS, LINE_COLORS[0]]
+
+
+# --- Arrows -------------------------------------------------------------------------------------
+
+
+def barbs(trace: go.Scatter, count: int) -> np.ndarray:
+    """Start and end of each arrow: the first `count` pieces of its trace, (count, 2, 2)."""
+    x, y = (list(values)[: 3 * count] for values in (trace.x, trace.y))
+    assert x[2::3] == y[2::3] == [None] * count
+    pairs = [[(x[i], y[i]), (x[i + 1], y[i + 1])] for i in range(0, 3 * count, 3)]
+    return np.array(pairs, np.float64)
+
+
+def test_arrows_go_from_their_starts_to_their_ends() -> None:
+    points = RANDOM.normal(size=(10, 2))
+    fields = {
+        name: (RANDOM.normal(size=(6, 2)), RANDOM.normal(size=(6, 2)))
+        for name in ("residual", "true score")
+    }
+    figure = figures.arrows(points, fields)
+    cloud, *drawn = figure.data
+    assert (cloud.name, cloud.mode) == ("test samples", "markers")
+    np.testing.assert_array_equal(np.column_stack([cloud.x, cloud.y]), points)
+    assert [trace.name for trace in drawn] == list(fields)
+    assert [trace.line.color for trace in drawn] == list(LINE_COLORS[:2])
+    for trace, (start, end) in zip(drawn, fields.values(), strict=True):
+        pairs = barbs(trace, 6)
+        np.testing.assert_allclose(pairs[:, 0], start, atol=1e-9)
+        np.testing.assert_allclose(pairs[:, 1], end, atol=1e-9)
+    assert figure.layout.yaxis.scaleanchor == "x"
+    json.dumps(survives_json(figure))
+
+
+def test_the_head_of_an_arrow_is_at_its_end_and_in_proportion() -> None:
+    end = np.array([[0.0, 3.0]])
+    figure = figures.arrows(np.zeros((1, 2)), {"up": (np.zeros((1, 2)), end)})
+    trace = figure.data[1]
+    head = np.array([(x, y) for x, y in zip(trace.x[3:6], trace.y[3:6], strict=True)], float)
+    np.testing.assert_allclose(head[1], end[0])
+    np.testing.assert_allclose(np.linalg.norm(head[[0, 2]] - end, axis=1), 0.9)
+    assert head[0][0] == pytest.approx(-head[2][0])
+
+
+def test_an_arrow_of_no_length_is_no_error() -> None:
+    start = RANDOM.normal(size=(3, 2)).astype(np.float32)
+    trace = figures.arrows(start, {"still": (start, start)}).data[1]
+    pairs = barbs(trace, 3)
+    np.testing.assert_allclose(pairs[:, 1], start)
+    assert np.isfinite(pairs).all()
+
+
+def test_a_field_without_arrows_is_no_error() -> None:
+    none = np.empty((0, 2))
+    figure = figures.arrows(RANDOM.normal(size=(3, 2)), {"nothing": (none, none)})
+    assert [trace.name for trace in figure.data] == ["test samples", "nothing"]
+
+
+def test_colours_of_arrows_repeat_after_the_last() -> None:
+    field = (np.zeros((1, 2)), np.ones((1, 2)))
+    count = len(LINE_COLORS) + 1
+    figure = figures.arrows(np.zeros((1, 2)), {str(number): field for number in range(count)})
+    colors = [trace.line.color for trace in figure.data[1:]]
+    assert colors == [*LINE_COLORS, LINE_COLORS[0]]
+
+
+# --- Tables -------------------------------------------------------------------------------------
+
+
+def test_tables_are_side_by_side_on_one_scale_around_zero() -> None:
+    original, rebuilt = RANDOM.normal(size=(4, 3)), RANDOM.normal(size=(4, 3))
+    original[2, 1] = -7
+    figure = figures.feature_rows(
+        [("test", original), ("model", rebuilt)], ["a", "b", "c"], ["#1", "#2", "#38", "#4"]
+    )
+    for trace, values in zip(figure.data, (original, rebuilt), strict=True):
+        np.testing.assert_array_equal(trace.z, values)
+        assert list(trace.x) == ["a", "b", "c"]
+        assert list(trace.y) == ["#1", "#2", "#38", "#4"]
+        assert trace.coloraxis == "coloraxis"
+    assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (-7, 7)
+    assert [note.text for note in figure.layout.annotations] == ["test", "model"]
+    for axis in (figure.layout.yaxis, figure.layout.yaxis2):
+        assert (axis.type, axis.autorange) == ("category", "reversed")
