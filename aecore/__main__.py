@@ -325,7 +325,12 @@ def reproduce(
     failed = False
     with reporting() as reporter:
         for recipe in chosen:
-            outcome = recipes.reproduce(recipe.name, RecipeReporter(reporter, recipe.name), fast)
+            try:
+                told = RecipeReporter(reporter, recipe.name)
+                outcome = recipes.reproduce(recipe.name, told, fast)
+            except KeyboardInterrupt:
+                Console(stderr=True).print(f"Stopped in {recipe.name}; what came before is kept.")
+                raise typer.Exit(130) from None
             failed = failed or outcome.holds is False
             if as_json:
                 print(json.dumps(outcome.row()), flush=True)

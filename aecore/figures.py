@@ -190,8 +190,6 @@ def arrows(
         points: (n, 2).
         fields: a name, starts (m, 2) and ends (m, 2) for each.
     """
-    from plotly.figure_factory import create_quiver
-
     figure = go.Figure(
         go.Scatter(
             x=points[:, 0],
@@ -203,19 +201,30 @@ def arrows(
         )
     )
     for (name, (start, end)), color in zip(fields.items(), cycle(LINE_COLORS)):
-        moves = end - start
-        quiver = create_quiver(*start.T, *moves.T, scale=1, arrow_scale=0.3, name=name)
-        figure.add_trace(quiver.data[0].update(line={"color": color, "width": 1.5}))
+        x, y = _arrow_lines(start, end).T
+        line = {"color": color, "width": 1.5}
+        figure.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name, line=line))
     figure.update_layout(
         height=height,
-        margin={"l": 4, "r": 4, "t": 4, "b": 4},
-        legend={"orientation": "h", "y": -0.02, "x": 0},
+        margin={"l": 4, "r": 4, "t": 28, "b": 4},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         dragmode="pan",
         uirevision="keep",
     )
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(zeroline=False, scaleanchor="x")
     return figure
+
+
+def _arrow_lines(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """One line with gaps, (k, 2): the shafts of all arrows, then their heads of 20 degrees."""
+    move, gap = end - start, np.full_like(end, np.nan)
+    cosine, sine = 0.3 * np.cos(np.pi / 9), 0.3 * np.sin(np.pi / 9)
+    turned = sine * move[:, ::-1] * [-1, 1]
+    left, right = end - cosine * move + turned, end - cosine * move - turned
+    shafts = np.stack([start, end, gap], axis=1).reshape(-1, 2)
+    heads = np.stack([left, end, right, gap], axis=1).reshape(-1, 2)
+    return np.concatenate([shafts, heads])
 
 
 def feature_rows(

@@ -7,7 +7,6 @@ baseline that is measured in the same run, and the metric says so.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -43,6 +42,10 @@ def number(value: float) -> str:
     return f"{value:.5g}" if abs(value) >= 100 else f"{value:.4g}"
 
 
+Kind = Literal["rows", "maps", "curves", "cloud", "arrows"]
+KINDS = {kind: kind for kind in get_args(Kind)}
+
+
 class Picture(NamedTuple):
     """Something to look at, as arrays; `aecore.figures` and `aecore.images` draw it.
 
@@ -53,7 +56,7 @@ class Picture(NamedTuple):
     kind "arrows": `points` (n, 2), and for each name `<name>.from` and `<name>.to` (m, 2).
     """
 
-    kind: Literal["rows", "maps", "curves", "cloud", "arrows"]
+    kind: Kind
     title: str
     arrays: Mapping[str, np.ndarray]
     facts: Mapping[str, Any] = {}
@@ -240,9 +243,11 @@ class Experiment:
 
         aside = store.free_name(config)
         try:
-            tasks.train(config, aside, _Quiet(self._on_batch(what)))
+            # A recipe begins anew, it is not resumed; what was kept before stays until the end.
+            tasks.train(config, aside, _Quiet(self._on_batch(what)), resumable=False)
         except BaseException:
-            store.discard(aside)  # a recipe begins anew, it is not resumed
+            if (store.root() / aside).exists():
+                store.delete(aside)
             raise
         store.replace(name, aside)
         run = store.load(name)
@@ -361,19 +366,23 @@ def stored(name: str) -> Outcome | None:
         arrays, facts = store.read_arrays(path)
         pictures = [
             Picture(
-                picture["kind"],
+                KINDS[picture["kind"]],
                 picture["title"],
                 {name: arrays[f"{number}/{name}"] for name in picture["order"]},
                 picture["facts"],
             )
             for number, picture in enumerate(facts.pop("pictures"))
         ]
-        return Outcome(**facts, pictures=pictures)
-    except (KeyError, TypeError, IndexError, json.JSONDecodeError) as error:
+        numbers = {name: float(facts.pop(name)) for name in ("value", "reference", "seconds")}
+        found = Outcome(**facts, **numbers, pictures=pictures)
+        if found.name != name:
+            raise ValueError(f"it is that of {found.name}")
+    except Exception as error:  # whatever the file leads to, a sentence names it
         raise Faults(
-            f"{path} is not the outcome of a recipe ({error!r:.80}): delete it, and run the recipe "
+            f"{path} is not the outcome of {name} ({error!r:.80}): delete it, or run the recipe "
             "again."
         ) from error
+    return found
 
 
 # --- What several recipes need ------------------------------------------------------------------
@@ -1102,7 +1111,7 @@ def _sparse_kl(experiment: Experiment) -> Finding:
     "invariance during feature extraction",
 )
 def _contractive(experiment: Experiment) -> Finding:
-    """The price of a code that small moves of the input do not move is paid in sharpness."""
+    """A still code is cheap while the decoder can scale up what shrank; then sharpness pays."""
     import torch
 
     from aecore.penalties import Contraction
@@ -1110,7 +1119,7 @@ def _contractive(experiment: Experiment) -> Finding:
     dataset = experiment.data()
     x = torch.tensor(dataset.test.x)
     weights = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
-    norms, errors, rows = [], [], {}
+    norms, errors, scales, rows = [], [], [], {}
     chosen = dataset.test.x[_one_of_each(dataset)]
     shared = {"hidden": (), "latent_dim": 32, "likelihood": "gaussian"}
     for weight in weights:
@@ -1128,12 +1137,14 @@ def _contractive(experiment: Experiment) -> Finding:
             squares = measure(trained.model, x, trained.model.encoder(x), None)
         norms.append(float(squares.sqrt().mean()))
         errors.append(trained.mse)
+        scales.append(float(trained.model.decoder[0].weight.detach().norm()))
         rows[f"lambda {weight:g}"] = _reconstructed(trained, chosen)
     falls = np.array(norms[0]) / norms
     allowed = np.array(errors) < 1.2 * errors[0]
     best = int(np.argmax(np.where(allowed, falls, 0)))
     figures = {"lambda": weights[best], "test MSE": errors[best], "test MSE, lambda 0": errors[0]}
     figures |= {"mean norm": norms[best], "mean norm, lambda 0": norms[0]}
+    figures["decoder's weights, relative to lambda 0"] = scales[best] / scales[0]
     sweep = _curves(
         "The sweep, each relative to lambda 0",
         "lambda",
@@ -1142,6 +1153,7 @@ def _contractive(experiment: Experiment) -> Finding:
         **{
             "mean Jacobian norm": np.array(norms) / norms[0],
             "test MSE": np.array(errors) / errors[0],
+            "decoder's weights": np.array(scales) / scales[0],
         },
     )
     pictures = [sweep, _rows("What comes back", dataset, test=chosen, **rows)]
@@ -1328,7 +1340,7 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
         curves = {"autoencoder": own, "PCA": flat}
         title = f"Error by width of the code, {name}"
         pictures.append(_curves(title, "width of the code", f"test MSE, {name}", sizes, **curves))
-    return experiment.at_most(worst, figures, pictures)
+    return experiment.finding(worst, worst < 1, figures, pictures)
 
 
 @recipe(

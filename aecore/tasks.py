@@ -39,9 +39,17 @@ class Reporter(Protocol):
 
 
 def train(
-    config: RunConfig, name: str, reporter: Reporter, checkpoint: Any | None = None
+    config: RunConfig,
+    name: str,
+    reporter: Reporter,
+    checkpoint: Any | None = None,
+    resumable: bool = True,
 ) -> store.Run:
-    """Train a run from its beginning or from a checkpoint, measure it, and store it."""
+    """Train a run from its beginning or from a checkpoint, measure it, and store it.
+
+    Arguments
+        resumable: whether a checkpoint is kept after each epoch.
+    """
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     from aecore import training
 
@@ -66,15 +74,16 @@ def train(
         history.append(history_entry(record))
         if record.epoch in _epochs_kept(config.training.epochs):
             kept.append(record.test.codes[: _samples_kept(dataset, config)])
-        state = record.checkpoint()
-        store.write_checkpoint(
-            name,
-            config,
-            training.Checkpoint(
-                state.tensors | {"history.codes": _stack(kept, config)},
-                state.progress | {"history": history},
-            ),
-        )
+        if resumable:
+            state = record.checkpoint()
+            store.write_checkpoint(
+                name,
+                config,
+                training.Checkpoint(
+                    state.tensors | {"history.codes": _stack(kept, config)},
+                    state.progress | {"history": history},
+                ),
+            )
         reporter.epoch(history[-1], _view(record, dataset))
     if model is None:  # stopped between the last epoch and the end
         model = training.build(config, dataset)

@@ -12,9 +12,11 @@ with parts.page("Recipes"):
         "Each recipe trains what a paper or a tutorial describes, measures it on the test split, "
         "and puts the published figure beside the one that was found here."
     )
-    recipe = outcomes.pick()
+    known = outcomes.read()
+    recipe = outcomes.pick(known)
     outcomes.about(recipe)
-    outcomes.run(recipe)
-    outcomes.found(recipe)
+    outcomes.run(recipe, known[recipe.name])
+    if known[recipe.name]:
+        outcomes.found(known[recipe.name])
     st.subheader("All recipes")
-    outcomes.overview()
+    outcomes.overview(known)

@@ -205,10 +205,12 @@ def test_faults_are_told_together_and_the_form_keeps_them(page: Page, address: s
 
 def test_a_variant_with_switches_trains_from_the_form(page: Page, address: str) -> None:
     page.goto(f"{address}/train?epochs=3&name=tied-one")
-    page.get_by_role("checkbox", name="Tied").locator("..").click()
+    page.get_by_text("More settings").click()
+    page.get_by_text("Tied", exact=True).click()
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_text("tied-one is trained and stored")).to_be_visible()
     page.reload()
+    page.get_by_text("More settings").click()
     expect(page.get_by_role("checkbox", name="Tied")).to_be_checked()
 
 
@@ -229,7 +231,7 @@ def test_a_recipe_runs_and_the_list_chooses_another(page: Page, address: str) ->
     expect(page.get_by_text(re.compile(r"start \d of 5")).first).to_be_visible()
     expect(page.get_by_role("button", name="Run it again")).to_be_visible()
     expect(page.get_by_text("It holds")).to_be_visible()
-    page.get_by_role("button", name=re.compile("^manifold")).click()
+    page.get_by_text("manifold", exact=True).first.click()
     expect(page.get_by_role("heading", name="A surface that follows the roll")).to_be_visible()
     page.wait_for_url("**/recipes?recipe=manifold")
     page.reload()

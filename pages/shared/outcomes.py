@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import streamlit as st
 
 from aecore import datasets, figures, images, store
+from aecore.errors import Faults
 from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number
 from pages.shared import cache, parts, state
 
@@ -19,7 +20,22 @@ ICONS = {
 WORDS = {True: "holds", False: "does not hold"}
 
 
-def pick() -> Recipe:
+def read() -> dict[str, Outcome | None]:
+    """What came of each recipe; None, after a sentence, where that cannot be read."""
+    outcomes: dict[str, Outcome | None] = {}
+    faults: list[str] = []
+    for name in RECIPES:
+        try:
+            outcomes[name] = cache.outcome(name)
+        except Faults as error:
+            outcomes[name] = None
+            faults += error.faults
+    if faults:
+        parts.faults(Faults(faults))
+    return outcomes
+
+
+def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
     """The recipe that the page is about, kept in the address."""
     names = list(RECIPES)
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
@@ -28,7 +44,7 @@ def pick() -> Recipe:
         "Recipe",
         names,
         required=True,
-        format_func=lambda name: f"{ICONS[_judged(name)]} {name}",
+        format_func=lambda name: f"{_icon(outcomes[name])} {name}",
         key=state.RECIPE,
         on_change=state.keep,
         args=(state.RECIPE,),
@@ -36,12 +52,8 @@ def pick() -> Recipe:
     return RECIPES[name]
 
 
-def _judged(name: str) -> bool | None:
-    """Whether its reference is met; None where it is not known."""
-    with parts.guarded():
-        outcome = cache.outcome(name)
-        return outcome and outcome.holds
-    return None
+def _icon(outcome: Outcome | None) -> str:
+    return ICONS[outcome and outcome.holds]
 
 
 def about(recipe: Recipe) -> None:
@@ -56,7 +68,7 @@ def about(recipe: Recipe) -> None:
     )
 
 
-def run(recipe: Recipe) -> None:
+def run(recipe: Recipe, before: Outcome | None) -> None:
     """A button that queues it, or how far it is."""
     job = cache.jobs().find("recipe", recipe.name)
     if job is not None and job.active:
@@ -66,7 +78,6 @@ def run(recipe: Recipe) -> None:
         st.error(parts.plain(job.error), icon=":material/error:")
     if job is not None and job.state == "cancelled":
         st.info("It was cancelled; what was found before is kept.", icon=":material/stop_circle:")
-    before = cache.outcome(recipe.name)
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Run it again" if before else "Run it"
         if st.button(label, type="primary", icon=":material/play_arrow:", key="run-recipe"):
@@ -78,11 +89,8 @@ def run(recipe: Recipe) -> None:
         st.caption(hint or "It has not been run here yet. It takes a few minutes at most.")
 
 
-def found(recipe: Recipe) -> None:
+def found(outcome: Outcome) -> None:
     """Reference and own figure side by side, what else was measured, and the pictures."""
-    outcome = cache.outcome(recipe.name)
-    if outcome is None:
-        return
     with st.container(horizontal=True):
         st.metric("Found here", number(outcome.value), border=True, width=200)
         st.metric("Reference", number(outcome.reference), border=True, width=200)
@@ -109,14 +117,14 @@ def links(outcome: Outcome) -> None:
                 st.page_link(path, label=label, icon=icon, query_params={state.RUN: name})
 
 
-def overview() -> None:
+def overview(outcomes: Mapping[str, Outcome | None]) -> None:
     """Every recipe with what it teaches, its reference, and what was found."""
     rows = []
     for recipe in RECIPES.values():
-        outcome = cache.outcome(recipe.name)
+        outcome = outcomes[recipe.name]
         rows.append(
             {
-                "recipe": f"{ICONS[outcome and outcome.holds]} {recipe.name}",
+                "recipe": f"{_icon(outcome)} {recipe.name}",
                 "what it teaches": parts.plain(recipe.teaches),
                 "metric": parts.plain(outcome.metric if outcome else recipe.says(recipe.reference)),
                 "found": number(outcome.value) if outcome else "not run here yet",
