@@ -348,7 +348,7 @@ def test_greedy_training_is_that_of_small_autoencoders(likelihood: str) -> None:
 def test_greedy_training_reconstructs_better_than_random_weights(tied: bool) -> None:
     model = stacked((64, 48, 24), "tanh", tied=tied)
     random = error(model)
-    greedy(model, X, 5, stage())
+    greedy(model, X, 15, stage())
     mean = (X - X.mean(0)).square().mean().item()
     assert error(model) < 0.75 * mean < random
 
