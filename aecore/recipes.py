@@ -1122,6 +1122,7 @@ def _contractive(experiment: Experiment) -> Finding:
     norms, errors, scales, rows = [], [], [], {}
     chosen = dataset.test.x[_one_of_each(dataset)]
     shared = {"hidden": (), "latent_dim": 32, "likelihood": "gaussian"}
+    shared["code_activation"] = "sigmoid"
     for weight in weights:
         trained = experiment.train(
             dataset,

@@ -427,12 +427,12 @@ class Contractive(_Coded):
     overcomplete = True
 
     code_activation: CodeActivation = Field(
-        "sigmoid",
-        description="Function that makes the code; without one, the decoder could undo any "
-        "shrinking of the code, and the penalty would mean nothing.",
+        "identity",
+        description="Function that makes the code; 'sigmoid', as in the source, keeps the decoder "
+        "from undoing what shrinks, and saturates where the code has few units.",
     )
     weight: float = Field(
-        1.0, ge=0, le=1e6, description="Weight of the squared Jacobian, beside the summed error."
+        0.1, ge=0, le=1e6, description="Weight of the squared Jacobian, beside the summed error."
     )
     jacobian: Literal["hutchinson", "closed-form", "exact"] = Field(
         "hutchinson",
@@ -593,7 +593,13 @@ class BetaVariational(_Probable, _Layered):
     -E_q[log p(x|z)] + beta * KL(q(z|x) || N(0, I)); for beta = 1 the negative ELBO.
     """
 
-    beta: float = Field(4, ge=0, le=1e4, description="Weight of the KL; 1 is the plain VAE.")
+    beta: float = Field(
+        2,
+        ge=0,
+        le=1e4,
+        description="Weight of the KL; 1 is the plain VAE, and a large one on small images leaves "
+        "the code unused.",
+    )
     warm_up: int = Field(
         0, ge=0, le=10_000, description="Epochs over which the weight grows from 0 to beta."
     )

@@ -443,7 +443,8 @@ def test_noise_resumes_bit_equal(noise: str) -> None:
 
 @pytest.mark.parametrize("how", ["exact", "closed-form"])
 def test_a_contraction_resumes_bit_equal(how: str) -> None:
-    resumed_equal(small("contractive", {"jacobian": how, "hidden": ()}))
+    layer = {"hidden": (), "code_activation": "sigmoid"}
+    resumed_equal(small("contractive", {"jacobian": how, **layer}))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
