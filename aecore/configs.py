@@ -389,6 +389,21 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+def training_for(dataset: Dataset) -> dict[str, Any]:
+    """Training settings that suit the size of a dataset, where no preset says better.
+
+    Small data need more passes in smaller batches, to come to some hundreds of steps.
+    """
+    if dataset.n_train >= 10_000:
+        return {}
+    few = dataset.n_train < 1_000
+    return {
+        "epochs": 100 if few else 50,
+        "batch_size": 16 if few else 64,
+        "learning_rate": 4e-3,
+    }
+
+
 def preset(name: str) -> Preset:
     """The preset called `name`; raises `Faults` with the nearest name where there is none."""
     if name not in PRESETS:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from aecore import configs
 from aecore.configs import PRESETS, RunConfig, TrainingConfig, check_settings, settings
+from aecore.datasets import DATASETS
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS
 from aecore.variants import VARIANTS
@@ -266,3 +267,14 @@ def test_bounds_are_allowed_and_what_lies_beyond_is_not(
     for value in beyond:
         with pytest.raises(Faults):
             check_settings(kind, {setting.name: value})
+
+
+@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("variant", ["ae", "vae"])
+def test_what_a_form_begins_with_can_be_trained_and_makes_enough_steps(
+    name: str, variant: str
+) -> None:
+    training = configs.training_for(DATASETS[name])
+    config = RunConfig.check({"dataset": name, "variant": variant, "training": training})
+    steps = config.training.epochs * DATASETS[name].n_train / config.training.batch_size
+    assert steps > 500
