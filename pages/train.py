@@ -71,9 +71,9 @@ def ask() -> None:
     with st.form("settings", border=False):
         kinds = VARIANTS[variant], TrainingConfig
         with st.container(horizontal=True):
-            model, training = (parts.settings_form(kind, values, width=176) for kind in kinds)
+            model, training = (parts.settings_form(kind, values, width=166) for kind in kinds)
         with st.expander("More settings", icon=":material/tune:"), st.container(horizontal=True):
-            more = [parts.settings_form(kind, values, advanced=True, width=160) for kind in kinds]
+            more = [parts.settings_form(kind, values, advanced=True, width=148) for kind in kinds]
         model, training = model | more[0], training | more[1]
         name = st.text_input(
             "Name of the run", key="name", placeholder="made for you", bind="query-params"
@@ -109,7 +109,7 @@ def offer_unfinished() -> None:
 
 with parts.page("Train"):
     st.title("Train")
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([3, 4], gap="large")
     with left:
         ask()
     with right:
