@@ -214,8 +214,7 @@ class Experiment:
             what: says which of several trainings this is.
             keep: store it as a run whose name ends so, to be looked at on the other pages.
         """
-
-        from aecore import training as trainings
+        from aecore.training import fit
 
         if self.fast:
             training["epochs"] = max(training["epochs"] // FAST, 1)
@@ -232,7 +231,7 @@ class Experiment:
             self.runs.append(name)
             return self._stored(config, dataset, name, what)
         history = []
-        for record in trainings.fit(config, dataset, on_batch=self._on_batch(what)):
+        for record in fit(config, dataset, on_batch=self._on_batch(what)):
             history.append(tasks.history_entry(record))
         return Trained(record.model, dataset, history, record.test)
 
