@@ -7,6 +7,7 @@ recipe; progress goes to standard error.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -57,8 +58,16 @@ class ConsoleReporter:
 
     def __init__(self, bar: Progress) -> None:
         self.bar, self.task = bar, bar.add_task("Starting", total=1)
+        self.stopped = False
+
+    def stop(self, *signal_and_frame: Any) -> None:
+        """Take Ctrl-C: at once, or, where a destructor swallows that, at the next sign of life."""
+        self.stopped = True
+        raise KeyboardInterrupt
 
     def progress(self, what: str, done: float, total: float) -> None:
+        if self.stopped:
+            raise KeyboardInterrupt
         self.bar.update(self.task, description=what, completed=done, total=total)
 
     def epoch(self, entry: dict[str, Any], view: dict[str, Any]) -> None:
@@ -76,7 +85,12 @@ def reporting():
     """A reporter that draws on standard error while the block runs."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield ConsoleReporter(bar)
+        reporter = ConsoleReporter(bar)
+        before = signal.signal(signal.SIGINT, reporter.stop)
+        try:
+            yield reporter
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def assignments(pairs: list[str] | None) -> dict[str, str | None]:
