@@ -174,25 +174,25 @@ def mlp(
     >>> [tuple(layer.weight.shape) for layer in mlp([784, 128, 2], "elu")[::2]]
     [(128, 784), (2, 128)]
     """
-    layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(widths):
-        if layers:
-            layers.append(ACTIVATION_LAYERS[activation]())
-            if dropout:
-                layers.append(SeededDropout(dropout))
-        layers.append(_linear(n_in, n_out, initialization))
-    return nn.Sequential(*layers)
+    linears = [_linear(n_in, n_out, initialization) for n_in, n_out in pairwise(widths)]
+    return _stacked(linears, activation, dropout)
 
 
 def tied_mlp(encoder: nn.Sequential, activation: str, dropout: float = 0) -> nn.Sequential:
     """The mirror of an `mlp`: its weights transposed, in reverse order, with biases of its own."""
+    linears = [layer for layer in encoder if isinstance(layer, nn.Linear)]
+    return _stacked([TiedLinear(layer) for layer in reversed(linears)], activation, dropout)
+
+
+def _stacked(linears: Sequence[nn.Module], activation: str, dropout: float) -> nn.Sequential:
+    """Linear layers with the activation, and perhaps dropout, between them."""
     layers: list[nn.Module] = []
-    for layer in reversed([layer for layer in encoder if isinstance(layer, nn.Linear)]):
+    for linear in linears:
         if layers:
             layers.append(ACTIVATION_LAYERS[activation]())
             if dropout:
                 layers.append(SeededDropout(dropout))
-        layers.append(TiedLinear(layer))
+        layers.append(linear)
     return nn.Sequential(*layers)
 
 
