@@ -21,8 +21,10 @@ with parts.page("Start"):
 
     shown = next((run for run in runs if run.name == parts.DEFAULT_RUN), runs[0])
     st.subheader(shown.name)
-    st.caption(parts.run_facts(shown) + ".")
-    maps.panes(shown, maps.default_settings(shown), height=300)
+    st.caption(parts.run_facts(shown))
+    view = maps.default_view(shown)
+    maps.show(view, key="start", mode="start")
+    maps.offer_missing(view)
 
     st.subheader("All runs")
     with st.container(horizontal=True, gap="medium"):

@@ -286,28 +286,41 @@ def project(
     dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
     method: Annotated[str, typer.Option(help="pca, tsne or umap.")],
     set_: Assignments = None,
+    split: Annotated[
+        str | None, typer.Option(help="Samples to show: test, train or all.", show_default="test")
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option(help="At most so many of them.", show_default="10000")
+    ] = None,
+    sample_seed: Annotated[
+        str | None, typer.Option(help="Fixes which, where there are more.", show_default="0")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a map of a dataset's test split and keep it for the dashboard."""
+    """Compute a map of a dataset and keep it for the dashboard."""
     entry, kind = datasets.get(dataset), projections.get(method)
-    asked = kind.defaults(entry.n_test) | assignments(set_)
+    choice = {"split": split, "limit": limit, "seed": sample_seed}
+    given = {name: value for name, value in choice.items() if value is not None}
+    subset = configs.check_settings(datasets.Subset, given)
+    asked = kind.defaults(subset.count(entry)) | assignments(set_)
     projection = configs.check_settings(kind, asked)
 
     from aecore import tasks
 
     with reporting() as reporter:
-        result = tasks.project(dataset, projection, reporter)
-    path = projections.folder(dataset, entry.fingerprint) / f"{projection.key}.safetensors"
+        result = tasks.project(dataset, projection, subset, reporter)
+    path = projections.folder(entry, entry.fingerprint, subset) / f"{projection.key}.safetensors"
     row = {
         "dataset": dataset,
         "projection": projection.name,
         "settings": projection.model_dump(),
         "samples": len(result.plane),
-        "split": "test",
+        **subset.model_dump(include={"split", "limit"}),
+        "sample_seed": subset.seed,
         **result.metrics,
         "file": str(path),
     }
-    columns = ("dataset", "projection", "samples", "trustworthiness", "knn_accuracy")
+    columns = ("dataset", "projection", "samples", "trustworthiness", "continuity", "knn_accuracy")
     show_one(row, as_json, columns)
 
 

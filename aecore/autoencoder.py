@@ -58,7 +58,11 @@ class Autoencoder(nn.Module):
         self, x: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
         """The codes of a batch, (batch, latent_dim): the posterior's mean, or a draw from it."""
-        return self.encoder(self._with_labels(x, labels)).sample(generator)
+        return self.posterior(x, labels).sample(generator)
+
+    def posterior(self, x: Tensor, labels: Tensor | None = None) -> Posterior:
+        """What the encoder says of the codes of a batch: points, or diagonal Gaussians."""
+        return self.encoder(self._with_labels(x, labels))
 
     def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """The reconstructions that belong to a batch of codes, (batch, n_features)."""

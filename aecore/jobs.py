@@ -22,7 +22,9 @@ import numpy as np
 
 from aecore import projections, recipes, store, tasks
 from aecore.configs import RunConfig
+from aecore.datasets import Subset
 from aecore.errors import Cancelled, Faults
+from aecore.projections import TEST_SPLIT
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,7 +42,7 @@ class Job:
     """One training or map: what was asked, how far it is, and what came of it."""
 
     id: str
-    kind: Literal["train", "project", "prepare", "recipe"]
+    kind: Literal["train", "project", "prepare", "analyse", "recipe"]
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -56,6 +58,8 @@ class Job:
     """`time.monotonic()` when the present stage began, and how much of it was done by then."""
     history: list[dict[str, Any]] = field(default_factory=list)
     view: dict[str, np.ndarray] | None = None
+    planes: dict[int, np.ndarray] = field(default_factory=dict)
+    """The `plane` of the view after each epoch; of a long training, of evenly spaced ones."""
     error: str = ""
     future: Future | None = None
 
@@ -103,14 +107,22 @@ class Jobs:
             job.history = checkpoint.progress["history"]
             return job
 
-    def project(self, dataset: str, projection: projections.Projection) -> Job:
+    def project(
+        self, dataset: str, projection: projections.Projection, subset: Subset = TEST_SPLIT
+    ) -> Job:
         """Queue a map, or find the job that computes it already."""
         title = f"{projection.title} of {dataset}"
-        return self._once("project", title, tasks.project, (dataset, projection))
+        if subset != TEST_SPLIT:
+            title += f", {subset.split}, up to {subset.limit:,} samples"
+        return self._once("project", title, tasks.project, (dataset, projection, subset))
 
     def prepare(self, dataset: str) -> Job:
         """Queue the download and the principal components of a dataset, or find that job."""
         return self._once("prepare", f"preparing {dataset}", tasks.prepare, (dataset,))
+
+    def analyse(self, run: str) -> Job:
+        """Queue the analysis of a run's code space, or find that job."""
+        return self._once("analyse", f"analysing {run}", tasks.analyse, (run,))
 
     def reproduce(self, recipe: str) -> Job:
         """Queue a recipe, or find the job that runs it already."""
@@ -236,6 +248,10 @@ class Jobs:
         if "entry" in message:
             job.history = [*job.history, message["entry"]]
             job.view = {name: _unpack(packed) for name, packed in message["view"].items()}
+            planes = {**job.planes, message["entry"]["epoch"]: job.view["plane"]}
+            if len(planes) > 2 * tasks.EPOCHS_KEPT:
+                planes = dict(list(planes.items())[1::2])
+            job.planes = planes
         elif job.what != "Stopping":
             if message["what"] != job.what:
                 job.began = time.monotonic(), message["done"]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
 import numpy as np
 
-CHUNK = 500
+CHUNK = 250
+ACTIVE = 0.01
+"""The variance of a unit in use."""
 
 
 def mean_squared_error(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
@@ -16,16 +22,26 @@ def mean_squared_error(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     return np.square(x - reconstruction).mean(axis=1)
 
 
-def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
-    """How far neighbours on the map are neighbours in the data: 1 is all, 0.5 about chance.
+class Preservation(NamedTuple):
+    """How well each sample's neighbourhood survives on the map: 1 is wholly."""
 
-    T(k) = 1 - 2 / (n k (2n - 3k - 1)) sum_i sum_{j in U_k(i)} (r(i, j) - k), where U_k(i) are the
-    k nearest samples of i on the map and r(i, j) >= 1 is the rank of j among the samples nearest
-    to i in the data, counted only where r > k (Venna & Kaski 2001).
+    trustworthiness: np.ndarray
+    """(n,) float64; low where strangers in the data became neighbours on the map."""
+    continuity: np.ndarray
+    """(n,) float64; low where neighbours in the data were torn apart on the map."""
+
+
+def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
+    """Trustworthiness and continuity of each sample.
+
+    T_i = 1 - 2 / (k (2n - 3k - 1)) sum_{j in U_i} (r(i, j) - k), where U_i are the k nearest
+    samples of i on the map and r(i, j) >= 1 is the rank of j among the samples nearest to i in the
+    data, counted only where r > k; continuity is the same with data and map exchanged (Venna &
+    Kaski 2001). Of samples at one distance all have the smallest of their ranks.
 
     Arguments
         x: (n, n_features) the data, Euclidean.
-        embedding: (n, d) the map of the same samples.
+        plane: (n, d) the map of the same samples.
         k: neighbours; less than n / 2.
 
     Raises `ValueError` where k is too large for n.
@@ -33,23 +49,121 @@ def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
     n = len(x)
     if not 1 <= k < n / 2:
         raise ValueError(f"k = {k} must be at least 1 and less than half of the {n} samples.")
-    from aecore.neighbors import nearest
+    in_data, on_map = _Distances(x), _Distances(plane)
 
-    on_map = nearest(embedding, k).indices
-    x = x - x.mean(axis=0)  # far from the origin, squares would swallow the differences
-    norms = np.einsum("ij,ij->i", x, x)
-    penalty = 0
-    for start in range(0, n, CHUNK):
-        rows = slice(start, start + CHUNK)
-        # The row's own |x_i|^2 would change no rank; leaving it out saves a pass.
-        distances = norms - 2 * (x[rows] @ x.T)
-        own = np.arange(start, start + len(distances))
-        distances[own - start, own] = -np.inf
-        for column in on_map[rows].T:
-            to_neighbor = distances[own - start, column][:, None]
-            ranks = np.count_nonzero(distances < to_neighbor, axis=1)
-            penalty += np.maximum(ranks - k, 0).sum()
-    return float(1 - penalty * 2 / (n * k * (2 * n - 3 * k - 1)))
+    def penalties(start: int) -> tuple[np.ndarray, np.ndarray]:
+        data, drawn = in_data.rows(start), on_map.rows(start)
+        near_in_data, near_on_map = (np.argpartition(each, k)[:, :k] for each in (data, drawn))
+        to_near_on_map = np.take_along_axis(data, near_on_map, axis=1)
+        to_near_in_data = np.take_along_axis(drawn, near_in_data, axis=1)
+        # Sorted rows give every rank by bisection, faster than counting for each neighbour.
+        return _excess(data, to_near_on_map, k), _excess(drawn, to_near_in_data, k)
+
+    # NumPy lets the lock go in all that takes time here.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(penalties, range(0, n, CHUNK)))
+    most = k * (2 * n - 3 * k - 1) / 2
+    return Preservation(*(1 - np.concatenate(part) / most for part in zip(*parts, strict=True)))
+
+
+class _Distances:
+    """Squared Euclidean distances within `x`, some rows at a time."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        # Near points of a wide map differ by less than their norms can show.
+        self.direct = x.shape[1] <= 3
+        # Far from the origin, squares would swallow the differences.
+        self.x = x if self.direct else x - x.mean(axis=0)
+        self.norms = np.einsum("ij,ij->i", self.x, self.x)
+
+    def rows(self, start: int) -> np.ndarray:
+        """From `CHUNK` samples to all, less what is the same within a row; infinite to itself."""
+        own = self.x[start : start + CHUNK]
+        if self.direct:
+            distances = sum(np.square(own[:, i, None] - each) for i, each in enumerate(self.x.T))
+        else:
+            distances = own @ self.x.T
+            distances *= -2
+            distances += self.norms
+        each = np.arange(len(own))
+        distances[each, start + each] = np.inf
+        return distances
+
+
+def _excess(distances: np.ndarray, to_near: np.ndarray, k: int) -> np.ndarray:
+    """By how much the ranks of near samples exceed k, summed in each row; sorts `distances`."""
+    distances.sort(axis=1)
+    pairs = zip(distances, to_near, strict=True)
+    before = np.stack([row.searchsorted(near) for row, near in pairs])
+    return np.maximum(before + 1 - k, 0).sum(axis=1)
+
+
+def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
+    """How far neighbours on the map are neighbours in the data: 1 is all, 0.5 about chance.
+
+    The mean of T_i of `preservation` over all samples.
+    """
+    return float(preservation(x, embedding, k).trustworthiness.mean())
+
+
+def spearman(x: np.ndarray, plane: np.ndarray, n: int = 1_000, seed: int = 0) -> float | None:
+    """Rank correlation of distances in the data and on the map: 1 where their order is the same.
+
+    Spearman's rho over all pairs among n samples, drawn with `seed` where there are more. None
+    where it is not defined: with fewer than 3 samples, or where all distances are equal.
+
+    Arguments
+        x: (m, n_features); plane: (m, d) the map of the same samples. Both Euclidean.
+    """
+    from scipy.spatial.distance import pdist
+    from scipy.stats import spearmanr
+
+    chosen = _some(len(x), n, seed)
+    if len(chosen) < 3:
+        return None
+    in_data, on_map = pdist(x[chosen]), pdist(plane[chosen])
+    if not (np.ptp(in_data) and np.ptp(on_map)):
+        return None
+    return float(spearmanr(in_data, on_map).statistic)
+
+
+def silhouette(
+    plane: np.ndarray, labels: np.ndarray, n: int = 2_000, seed: int = 0
+) -> float | None:
+    """How far classes lie apart on the map, from -1 to 1.
+
+    The mean of (b - a) / max(a, b), where a is the mean distance of a sample to its own class and b
+    that to the nearest other class (Rousseeuw 1987), over n samples, drawn with `seed` where there
+    are more. None where they are all of one class, or each of its own.
+
+    Arguments
+        plane: (m, d).
+        labels: (m,) class numbers.
+    """
+    chosen = _some(len(plane), n, seed)
+    if not 2 <= len(np.unique(labels[chosen])) < len(chosen):
+        return None
+    from sklearn.metrics import silhouette_score
+
+    return float(silhouette_score(plane[chosen], labels[chosen]))
+
+
+def _some(m: int, n: int, seed: int) -> np.ndarray:
+    """Sorted numbers of n of m samples, or of all where there are no more."""
+    if m <= n:
+        return np.arange(m)
+    return np.sort(np.random.default_rng(seed).choice(m, n, replace=False))
+
+
+def active_units(codes: np.ndarray) -> int:
+    """How many dimensions a code makes use of: those of variance above 0.01 over the samples.
+
+    Of a VAE's means, sum_j [Var_x(mu_j(x)) > 0.01] (Burda, Grosse & Salakhutdinov 2016).
+
+    Arguments
+        codes: (n, latent_dim).
+    """
+    return int((codes.var(axis=0) > ACTIVE).sum())
 
 
 def knn_accuracy(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -13,15 +13,19 @@ class Neighbors(NamedTuple):
     indices: np.ndarray
     """(n, k) integers."""
     distances: np.ndarray
-    """(n, k) Euclidean."""
+    """(n, k) float32, in the metric that was asked for."""
 
 
-def nearest(x: np.ndarray, k: int) -> Neighbors:
+Metric = Literal["euclidean", "cosine", "manhattan"]
+
+
+def nearest(x: np.ndarray, k: int, metric: Metric = "euclidean") -> Neighbors:
     """The exact k nearest neighbours of every sample within `x`.
 
     Arguments
         x: (n, n_features).
         k: neighbours; less than n.
+        metric: Euclidean ||a - b||, cosine 1 - a.b / (||a|| ||b||) or Manhattan sum |a - b|.
 
     Raises `ValueError` where k is not less than n.
     """
@@ -29,8 +33,9 @@ def nearest(x: np.ndarray, k: int) -> Neighbors:
         raise ValueError(f"k = {k} neighbours must be from 1 to {len(x) - 1} for {len(x)} samples.")
     from sklearn.neighbors import NearestNeighbors
 
-    # In two or three dimensions a tree is exact and much faster; in hundreds, brute force is.
-    search = "brute" if x.shape[1] > 15 else "kd_tree"
-    model = NearestNeighbors(n_neighbors=k, algorithm=search).fit(x)
+    # In two or three dimensions a tree is exact and much faster; in hundreds, brute force is. The
+    # cosine is no metric that a tree could use.
+    search = "brute" if x.shape[1] > 15 or metric == "cosine" else "kd_tree"
+    model = NearestNeighbors(n_neighbors=k, algorithm=search, metric=metric).fit(x)
     distances, indices = model.kneighbors()
     return Neighbors(indices, distances.astype(np.float32))

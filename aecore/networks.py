@@ -153,8 +153,13 @@ class TiedLinear(nn.Module):
         self._source = (source,)  # in a tuple, a module is not registered a second time
         self.bias = nn.Parameter(torch.zeros(source.in_features))
 
+    @property
+    def weight(self) -> Tensor:
+        """(n_in, n_out) of the other layer, which is (n_out, n_in) of this one."""
+        return self._source[0].weight.t()
+
     def forward(self, x: Tensor) -> Tensor:
-        return functional.linear(x, self._source[0].weight.t(), self.bias)
+        return functional.linear(x, self.weight, self.bias)
 
 
 def _linear(n_in: int, n_out: int, initialization: str) -> nn.Linear:

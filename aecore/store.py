@@ -304,10 +304,10 @@ def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> No
     folder = root() / "_unfinished" / name
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "config.json").exists():
-        _write(folder / "config.json", _json(config.model_dump(mode="json")))
+        write_bytes(folder / "config.json", _json(config.model_dump(mode="json")))
     tensors = {key: value.cpu().contiguous() for key, value in checkpoint.tensors.items()}
     progress = {"json": json.dumps(checkpoint.progress)}
-    _write(folder / "checkpoint.safetensors", tensors_to_bytes(tensors, progress))
+    write_bytes(folder / "checkpoint.safetensors", tensors_to_bytes(tensors, progress))
 
 
 def unfinished() -> list[Unfinished]:
@@ -352,8 +352,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[st
     """Write arrays and facts (JSON) to one safetensors file, in one rename."""
     from safetensors.numpy import save as arrays_to_bytes
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, arrays_to_bytes(_contiguous(arrays), {"json": json.dumps(facts)}))
+    write_bytes(path, arrays_to_bytes(_contiguous(arrays), {"json": json.dumps(facts)}))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -391,7 +390,9 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in one rename, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(3)}")
     aside.write_bytes(content)
     aside.replace(path)

@@ -6,17 +6,19 @@ say how far they are through a `Reporter`, which is also how they are stopped.
 
 from __future__ import annotations
 
+import gzip
 import math
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from aecore import configs, datasets, projections, store
+from aecore import configs, datasets, latent, projections, store
 from aecore.configs import RunConfig
-from aecore.datasets import Dataset
+from aecore.datasets import Dataset, Subset
 from aecore.projections import Projection
 
 EPOCHS_KEPT = 60
@@ -97,19 +99,46 @@ def resume(name: str, reporter: Reporter) -> store.Run:
     return train(config, name, reporter, checkpoint)
 
 
-def project(dataset_name: str, projection: Projection, reporter: Reporter) -> projections.Map:
-    """Compute one map of a dataset's test split, or take it from disk."""
+def project(
+    dataset_name: str, projection: Projection, subset: Subset, reporter: Reporter
+) -> projections.Map:
+    """Compute one map of samples of a dataset, or take it from disk."""
     dataset = datasets.get(dataset_name)
     _fetch(dataset, reporter)
-    return projections.compute(dataset, projection, reporter.progress)
+    return projections.compute(dataset, projection, reporter.progress, subset)
 
 
 def prepare(dataset_name: str, reporter: Reporter) -> None:
-    """Bring a dataset to this machine and compute its principal components, if need be."""
+    """Bring a dataset to this machine; compute its components and sheets of images, if need be."""
     dataset = datasets.get(dataset_name)
     _fetch(dataset, reporter)
     reporter.progress(f"Principal components of {dataset.name}", 0, 1)
     projections.components(dataset)
+    for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
+        reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
+        if dataset.kind == "image" and not file.is_file():
+            pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
+            store.write_bytes(file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0))
+
+
+def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
+    """Where the images of each split are kept for a browser: gzipped bytes, image after image."""
+    folder = projections.folder(dataset_name, fingerprint)
+    return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
+
+
+def analyse(run_name: str, reporter: Reporter) -> None:
+    """Find out what the pages show of a run's code space.
+
+    Of a dataset that is not on this machine only what the model alone can tell.
+    """
+    run = store.load(run_name)
+    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+    dataset = None
+    if datasets.here(run.config.dataset):
+        prepare(run.config.dataset, reporter)
+        dataset = datasets.get(run.config.dataset)
+    latent.analyse(run, dataset, reporter.progress)
 
 
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
@@ -230,6 +259,8 @@ def _finish(
         "epochs_kept": np.array(sorted(_epochs_kept(config.training.epochs)), np.int32),
     }
     drawn = codes["plane"] if test.codes.shape[1] > 2 else test.codes
+    shown = Subset()
+    facts, _ = projections.measure(dataset, shown, drawn[shown.rows(dataset)])
     run = store.save(
         name,
         config,
@@ -245,7 +276,7 @@ def _finish(
             "test_squared_error": float(test.mse.mean()) * dataset.n_features,
             "test_loss": test.terms["total"],
             "pca_mse": projections.pca_mse(dataset, config.model.latent_dim),
-            **projections.describe(dataset, drawn),
+            **facts,
         },
         versions={
             "python": platform.python_version(),

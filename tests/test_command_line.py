@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from aecore import projections, recipes, store, tasks
 from aecore.__main__ import app
 from aecore.configs import PRESETS, settings
-from aecore.datasets import DATASETS
+from aecore.datasets import DATASETS, Subset
 from aecore.errors import Cancelled, Faults
 from aecore.projections import PROJECTIONS
 from aecore.recipes import RECIPES, Experiment, Finding, Recipe
@@ -183,6 +183,8 @@ def test_faults_of_the_model_are_said() -> None:
         (("project", "--dataset", "irsi", "--method", "pca"), "did you mean 'iris'"),
         (("project", "--dataset", "iris", "--method", "pac"), "did you mean 'pca'"),
         (("project", "--dataset", "iris", "--method", "pca", "--set", "k=3"), "'k'"),
+        (("project", "--dataset", "iris", "--method", "pca", "--split", "val"), "test, train, all"),
+        (("project", "--dataset", "iris", "--method", "pca", "--limit", "x"), "from 10 to 100000"),
         (
             ("project", "--dataset", "iris", "--method", "tsne", "--set", "perplexity=40"),
             "perplexity = 40 needs more samples: give at most 16.",
@@ -245,7 +247,19 @@ def test_project_takes_settings_and_defaults_that_suit_the_data(
 ) -> None:
     monkeypatch.setattr(PROJECTIONS["tsne"], "place", PROJECTIONS["pca"].place)  # in no time
     document = answer("project", "--dataset", "iris", "--method", "tsne", "--set", "seed=3")
-    assert document["settings"] == {"perplexity": 16, "seed": 3}
+    assert document["settings"] == {"perplexity": 16, "metric": "euclidean", "seed": 3}
+
+
+def test_project_shows_other_samples_if_asked() -> None:
+    options = ("--split", "all", "--limit", "60", "--sample-seed", "4")
+    document = answer("project", "--dataset", "iris", "--method", "pca", *options)
+    asked = (document["samples"], document["split"], document["limit"], document["sample_seed"])
+    assert asked == (60, "all", 60, 4)
+    subset = Subset(split="all", limit=60, seed=4)
+    kept = projections.cached("iris", DATASETS["iris"].fingerprint, PROJECTIONS["pca"](), subset)
+    assert document["continuity"] == kept.metrics["continuity"]
+    assert document["measured"] == (subset.rows(DATASETS["iris"]) < 50).sum()
+    assert Path(document["file"]).is_file()
 
 
 def test_project_prints_a_table() -> None:

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from aecore import datasets
-from aecore.datasets import DATASETS, DIGESTS, IDX_FILES, Samples
+from aecore.configs import settings
+from aecore.datasets import DATASETS, DIGESTS, IDX_FILES, Samples, Subset
 from aecore.errors import Cancelled, Faults
 
 WITHOUT_FILES = [name for name in DATASETS if name not in DIGESTS]
@@ -502,3 +503,73 @@ def test_mnist_arrives_over_http(
     x, labels = mnist.read("test")
     assert x.shape == (10_000, 784) and labels.shape == (10_000,)
     assert datasets.here("mnist")
+
+
+# --- Subsets ------------------------------------------------------------------------------------
+
+
+def both(name: str) -> Samples:
+    """The test split followed by the training split."""
+    dataset = datasets.get(name)
+    return Samples(*map(np.concatenate, zip(dataset.test, dataset.train, strict=True)))
+
+
+@pytest.mark.parametrize("name", ["iris", "digits", "tilted-ring"])
+@pytest.mark.parametrize("split", ["test", "train", "all"])
+@pytest.mark.parametrize("limit", [10, 37, 10_000])
+def test_a_subset_is_rows_of_test_and_train(name: str, split: str, limit: int) -> None:
+    dataset, subset = datasets.get(name), Subset(split=split, limit=limit)
+    rows, samples = subset.rows(dataset), subset.samples(dataset)
+    first = dataset.n_test if split == "train" else 0
+    end = dataset.n_test if split == "test" else dataset.n_test + dataset.n_train
+    assert rows.dtype == np.int64 and len(rows) == min(limit, end - first) == subset.count(dataset)
+    assert (np.diff(rows) > 0).all() and rows[0] >= first and rows[-1] < end
+    np.testing.assert_array_equal(samples.x, both(name).x[rows])
+    np.testing.assert_array_equal(samples.labels, both(name).labels[rows])
+    assert not samples.x.flags.writeable
+
+
+@pytest.mark.parametrize("limit", [10, 101, 359, 1_000])
+def test_each_class_keeps_its_share(limit: int) -> None:
+    digits = datasets.get("digits")
+    labels = Subset(split="all", limit=limit).samples(digits).labels
+    shares = np.bincount(both("digits").labels) * limit / 1797
+    assert (np.abs(np.bincount(labels, minlength=10) - shares) < 1).all()
+
+
+def test_a_subset_repeats_and_its_seed_gives_another() -> None:
+    for name in ("digits", "swiss-roll"):
+        dataset = datasets.get(name)
+        first, same, other = (Subset(limit=50, seed=seed).rows(dataset) for seed in (0, 0, 1))
+        np.testing.assert_array_equal(first, same)
+        assert not np.array_equal(first, other)
+
+
+def test_whole_splits_are_not_copied() -> None:
+    iris = datasets.get("iris")
+    assert Subset().samples(iris).x is iris.test.x
+    assert Subset(split="train").samples(iris).x is iris.train.x
+
+
+def test_the_whole_test_split_is_known_without_its_arrays() -> None:
+    def read(split: str) -> Samples:
+        raise AssertionError("read")
+
+    iris = replace(datasets.get("iris"), read=read)
+    assert Subset(limit=50).whole_test(iris) and Subset(limit=50).whole_test("iris")
+    assert not Subset(limit=49).whole_test(iris)
+    assert not Subset(split="all").whole_test(iris)
+    assert not Subset(split="train").whole_test("mnist")
+    assert Subset().whole_test("mnist")
+    np.testing.assert_array_equal(Subset(split="all").rows(iris), np.arange(150))
+
+
+def test_every_choice_has_a_key_of_its_own_and_a_form_can_be_made_of_it() -> None:
+    choices = [Subset(), Subset(split="all"), Subset(limit=11), Subset(seed=1)]
+    assert len({choice.key for choice in choices}) == 4
+    assert [(s.name, s.kind) for s in settings(Subset)] == [
+        ("split", "choice"),
+        ("limit", "whole number"),
+        ("seed", "whole number"),
+    ]
+    assert all(setting.description and setting.allowed for setting in settings(Subset))

@@ -62,6 +62,12 @@ def test_the_same_map_is_not_queued_twice(queue: Jobs) -> None:
     assert queue.project("digits", TSNEProjection()) is first
     assert queue.project("digits", TSNEProjection(seed=1)) is not first
     assert queue.project("iris", TSNEProjection()) is not first
+    train = datasets.Subset(split="train", limit=500)
+    other = queue.project("digits", TSNEProjection(), train)
+    assert other is not first and queue.project("digits", TSNEProjection(), train) is other
+    assert other.title == "t-SNE of digits, train, up to 500 samples"
+    assert queue.find("project", "digits", TSNEProjection(), train) is other
+    assert queue.find("project", "digits", TSNEProjection(), datasets.Subset()) is first
     queue.cancel(first)
     assert queue.project("digits", TSNEProjection()) is not first
 

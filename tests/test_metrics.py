@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from skimage.metrics import peak_signal_noise_ratio
 from sklearn import manifold
-from sklearn.metrics import mean_squared_error
+from sklearn.metrics import mean_squared_error, silhouette_samples
 from sklearn.neighbors import KNeighborsClassifier
 
 from aecore import metrics
@@ -47,6 +48,85 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = metrics.trustworthiness(x, embedding)
     monkeypatch.setattr(metrics, "CHUNK", 7)
     assert metrics.trustworthiness(x, embedding) == whole
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(30, 2, 1), (60, 5, 12), (90, 20, 30)])
+def test_preservation_is_that_of_a_loop_over_samples(n: int, d: int, k: int) -> None:
+    x, plane = points(n, d), points(n, 2)
+    found = metrics.preservation(x, plane, k)
+    for values, of, by in ((found.trustworthiness, x, plane), (found.continuity, plane, x)):
+        assert values.shape == (n,) and values.dtype == np.float64
+        for i in range(n):
+            in_order, drawn = (np.argsort(np.linalg.norm(y - y[i], axis=1)) for y in (of, by))
+            ranks = np.argsort(in_order)  # the sample itself has rank 0
+            penalty = sum(max(ranks[j] - k, 0) for j in drawn[1 : k + 1])
+            assert values[i] == pytest.approx(1 - 2 * penalty / (k * (2 * n - 3 * k - 1)))
+        assert values.mean() == pytest.approx(manifold.trustworthiness(of, by, n_neighbors=k))
+
+
+def test_continuity_is_trustworthiness_the_other_way_round() -> None:
+    x, plane = points(80, 6), points(80, 2)
+    there, back = metrics.preservation(x, plane), metrics.preservation(plane, x)
+    np.testing.assert_array_equal(there.continuity, back.trustworthiness)
+    np.testing.assert_array_equal(there.trustworthiness, back.continuity)
+    assert metrics.trustworthiness(x, plane) == there.trustworthiness.mean()
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_preservation_stays_within_bounds_among_twins_and_of_the_worst_map(d: int) -> None:
+    twins, line = np.repeat(points(10, d), 5, axis=0), np.arange(50.0)[:, None]
+    folded = np.where(line % 2, line + 1000, line)
+    for x, plane in ((twins, points(50, 2)), (np.ones((50, d)), points(50, 2)), (line, folded)):
+        for values in (*metrics.preservation(x, plane), *metrics.preservation(plane, x)):
+            assert ((values >= 0) & (values <= 1)).all()
+    assert metrics.trustworthiness(np.ones((50, d)), points(50, 2)) == 1  # all are equally near
+
+
+def test_close_points_of_a_wide_map_are_told_apart() -> None:
+    plane = (points(100, 2) * 0.1 + [300, -200]).astype(np.float32)
+    plane = np.vstack([plane, plane - 600])
+    expected = manifold.trustworthiness(points(200, 3), plane.astype(np.float64), n_neighbors=12)
+    assert metrics.trustworthiness(points(200, 3), plane) == pytest.approx(expected, abs=1e-4)
+
+
+def test_spearman_is_the_correlation_of_the_ranks_of_all_distances() -> None:
+    x, plane = points(40, 5), points(40, 2)
+    pairs = np.triu_indices(40, 1)
+    ranks = [
+        rankdata(np.linalg.norm(y[:, None] - y[None], axis=2)[pairs]) for y in (x, plane + x[:, :2])
+    ]
+    expected = np.corrcoef(*ranks)[0, 1]
+    assert 0.2 < expected < 0.9
+    assert metrics.spearman(x, plane + x[:, :2]) == pytest.approx(expected)
+    assert metrics.spearman(x, 3 - 7 * x) == pytest.approx(1)
+    some = metrics.spearman(x, plane, n=20, seed=1)
+    assert some == metrics.spearman(x, plane, n=20, seed=1) != metrics.spearman(x, plane, n=20)
+
+
+def test_spearman_is_none_where_it_is_not_defined() -> None:
+    assert metrics.spearman(points(2, 3), points(2, 2)) is None
+    assert metrics.spearman(points(9, 3), np.ones((9, 2))) is None
+    assert metrics.spearman(np.ones((9, 3)), points(9, 2)) is None
+
+
+def test_silhouette_is_the_mean_over_the_samples() -> None:
+    plane, labels = points(60, 2), np.arange(60) % 3
+    plane[labels == 1] += 5
+    expected = silhouette_samples(plane, labels).mean()
+    assert metrics.silhouette(plane, labels) == pytest.approx(expected)
+    some = metrics.silhouette(plane, labels, n=20, seed=1)
+    assert some == metrics.silhouette(plane, labels, n=20, seed=1) != expected
+
+
+@pytest.mark.parametrize("labels", [np.zeros(9, int), np.arange(9)])
+def test_silhouette_is_none_of_one_class_and_of_single_samples(labels: np.ndarray) -> None:
+    assert metrics.silhouette(points(9, 2), labels) is None
+
+
+def test_active_units_are_those_that_vary() -> None:
+    codes = np.array([[5, 0.2, 0, -1], [5, 0, 0.19, 1]])  # variances 0, 0.01, 0.009, 1
+    assert metrics.active_units(codes * [1, 1.01, 1, 1]) == 2
+    assert metrics.active_units(np.zeros((3, 4))) == 0
 
 
 @pytest.mark.parametrize("k", [0, 10, 11])

@@ -7,6 +7,24 @@ import pytest
 
 from aecore.neighbors import nearest
 
+METRICS = {
+    "euclidean": lambda a, b: np.sqrt(((a - b) ** 2).sum()),
+    "cosine": lambda a, b: 1 - a @ b / np.sqrt((a @ a) * (b @ b)),
+    "manhattan": lambda a, b: np.abs(a - b).sum(),
+}
+
+
+@pytest.mark.parametrize("n_features", [3, 40])
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_exact(metric: str, n_features: int) -> None:
+    x = np.random.default_rng(0).normal(size=(50, n_features)).astype(np.float32)
+    far = np.array([[METRICS[metric](a, b) for b in x.astype(float)] for a in x.astype(float)])
+    np.fill_diagonal(far, np.inf)
+    order = np.argsort(far, axis=1)[:, :9]
+    found = nearest(x, 9, metric)
+    np.testing.assert_array_equal(found.indices, order)
+    np.testing.assert_allclose(found.distances, np.take_along_axis(far, order, 1), atol=1e-5)
+
 
 # One width on each side of the switch from trees to brute force, and at it.
 @pytest.mark.parametrize("n_features", [1, 2, 15, 16, 64])

@@ -115,14 +115,6 @@ def test_an_unknown_run_in_the_address_is_said(shipped_runs: Path) -> None:
     assert "no-such-run" in at.warning[0].value.replace("\\", "")
 
 
-def test_reconstructions_sorts_by_worst(shipped_runs: Path) -> None:
-    at = opened(ROOT / "pages" / "reconstructions.py", run="digits-ae")
-    assert not at.exception
-    assert {metric.label for metric in at.metric} >= {"Autoencoder, test MSE"}
-    assert at.selectbox(key="order").value == "worst first"
-    assert at.get("imgs") or at.get("image")
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_train_has_a_widget_for_every_setting(variant: str, shipped_runs: Path) -> None:
     at = opened(ROOT / "pages" / "train.py", variant=variant)

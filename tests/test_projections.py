@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from aecore import datasets, projections, store
-from aecore.datasets import Dataset, Samples
+from aecore import datasets, metrics, projections, store
+from aecore.datasets import Dataset, Samples, Subset
 from aecore.errors import Cancelled, Faults
 from aecore.neighbors import nearest
 from aecore.projections import (
@@ -96,7 +97,11 @@ def test_every_projection_makes_a_map_that_says_how_far_to_trust_it(
     assert found.plane.shape == (dataset.n_test, 2)
     assert found.plane.dtype == np.float32
     assert np.isfinite(found.plane).all()
-    assert found.metrics == found.metrics | projections.describe(dataset, found.plane)
+    facts, each = projections.measure(dataset, Subset(), found.plane)
+    assert found.metrics == found.metrics | facts
+    for key, values in each.items():
+        assert values.shape == (dataset.n_test,) and values.dtype == np.float32
+        np.testing.assert_array_equal(getattr(found, key), values)
     floor = 0.8 if name == "pca" else 0.9
     assert found.metrics["trustworthiness"] > floor
     assert found.metrics["knn_accuracy"] > (0.5 if name == "pca" else 0.85)
@@ -183,6 +188,8 @@ def test_settings_that_need_more_samples_are_faults(projection: Projection, said
         (TSNEProjection, {"perplexity": 5}, {"perplexity": 6}),
         (TSNEProjection, {"perplexity": 30}, {"perplexity": 30.00001}),
         (TSNEProjection, {"seed": 1}, {"seed": 2}),
+        (TSNEProjection, {"metric": "euclidean"}, {"metric": "cosine"}),
+        (UMAPProjection, {"metric": "cosine"}, {"metric": "manhattan"}),
         (TSNEProjection, {"seed": 1_234_567}, {"seed": 1_234_568}),
         (UMAPProjection, {"n_neighbors": 5}, {"n_neighbors": 6}),
         (UMAPProjection, {"min_dist": 0.1}, {"min_dist": 0.11}),
@@ -206,9 +213,10 @@ def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert projections.cached("iris", IRIS.fingerprint, projection) is None
     first = projections.compute(IRIS, projection)
     monkeypatch.setattr(PCAProjection, "place", refuse)
-    monkeypatch.setattr(projections, "describe", refuse)
+    monkeypatch.setattr(projections, "measure", refuse)
     second = projections.compute(IRIS, projection)
-    np.testing.assert_array_equal(first.plane, second.plane)
+    for name in ("plane", "trustworthiness", "continuity"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     assert first.metrics == second.metrics
     assert projections.cached("iris", IRIS.fingerprint, projection).metrics == first.metrics
 
@@ -257,3 +265,183 @@ def test_the_components_are_read_back_as_they_were(
 
 def test_maps_lie_in_the_store() -> None:
     assert store.root() in projections.folder("iris", IRIS.fingerprint).parents
+
+
+def test_a_file_of_the_plane_alone_is_computed_again() -> None:
+    path = projections.folder("iris", IRIS.fingerprint) / "pca.safetensors"
+    store.write_arrays(path, {"plane": np.zeros((50, 2), np.float32)}, {"trustworthiness": 1})
+    assert projections.cached("iris", IRIS.fingerprint, PCAProjection()) is None
+    assert projections.compute(IRIS, PCAProjection()).plane.any()
+    assert projections.cached("iris", IRIS.fingerprint, PCAProjection()) is not None
+
+
+# --- Metrics of the data and subsets ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["cosine", "manhattan"])
+def test_each_metric_has_a_stored_graph_of_its_own(
+    metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = nearest(IRIS.test.x, 12, metric)
+    projections.graph(IRIS, 12)
+    projections.graph(IRIS, 12, metric=metric)
+    monkeypatch.setattr(projections, "nearest", refuse)
+    found = projections.graph(IRIS, 12, metric=metric)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.distances, expected.distances)
+    assert not np.array_equal(projections.graph(IRIS, 12).distances, expected.distances)
+    names = {path.name for path in projections.folder("iris", IRIS.fingerprint).iterdir()}
+    assert names == {"neighbors.safetensors", f"neighbors-{metric}.safetensors"}
+
+
+@pytest.mark.parametrize("kind", [TSNEProjection, UMAPProjection])
+def test_another_metric_gives_another_map(kind: type[Projection]) -> None:
+    settings = kind.defaults(IRIS.n_test)
+    first, other = (
+        kind(**settings, metric=metric).place(IRIS, ignore) for metric in ("euclidean", "cosine")
+    )
+    assert not np.allclose(first, other, atol=1e-3)
+
+
+def test_the_fuzzy_graph_is_umap_learns() -> None:
+    from umap.umap_ import fuzzy_simplicial_set
+
+    twins = np.vstack([IRIS.test.x, IRIS.test.x[:9], np.repeat(IRIS.test.x[:1], 12, axis=0)])
+    for x in (IRIS.test.x, twins):
+        neighbors = nearest(x, 9)
+        own = np.arange(len(x))[:, None]
+        expected, _, _ = fuzzy_simplicial_set(
+            x,
+            10,
+            None,
+            "euclidean",
+            knn_indices=np.hstack([own, neighbors.indices]),
+            knn_dists=np.hstack([np.zeros((len(x), 1), np.float32), neighbors.distances]),
+        )
+        found = projections.fuzzy_graph(neighbors).toarray()
+        np.testing.assert_allclose(found, expected.toarray(), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("split", ["train", "all"])
+def test_every_projection_shows_other_samples_in_a_folder_of_their_own(
+    name: str, split: str
+) -> None:
+    subset, kind = Subset(split=split, limit=60), PROJECTIONS[name]
+    projection = kind(**kind.defaults(60))
+    found = projections.compute(IRIS, projection, subset=subset)
+    assert found.plane.shape == (60, 2) and np.isfinite(found.plane).all()
+    assert projections.cached("iris", IRIS.fingerprint, projection) is None
+    again = projections.cached("iris", IRIS.fingerprint, projection, subset)
+    np.testing.assert_array_equal(found.plane, again.plane)
+    place = projections.folder("iris", IRIS.fingerprint)
+    assert projections.folder("iris", IRIS.fingerprint, subset) == place / subset.key
+
+
+def test_the_whole_test_split_has_one_folder_however_it_is_asked_for() -> None:
+    place = projections.folder("iris", IRIS.fingerprint)
+    for subset in (Subset(limit=50), Subset(limit=99, seed=3)):
+        assert projections.folder("iris", IRIS.fingerprint, subset) == place
+    assert projections.folder("iris", IRIS.fingerprint, Subset(limit=49)) != place
+
+
+def test_pca_of_a_subset_is_fitted_on_the_training_split() -> None:
+    subset = Subset(split="all", limit=70)
+    plane = PCAProjection().place(IRIS, ignore, subset)
+    x = np.vstack([IRIS.test.x, IRIS.train.x])[subset.rows(IRIS)]
+    expected = PCA(2, svd_solver="full").fit(IRIS.train.x).transform(x)
+    np.testing.assert_allclose(np.abs(plane), np.abs(expected), atol=1e-4)
+
+
+# --- How good a map is --------------------------------------------------------------------------
+
+
+def test_only_test_samples_are_measured_where_there_are_any() -> None:
+    subset = Subset(split="all", limit=120)
+    rows = subset.rows(IRIS)
+    plane = np.random.default_rng(0).normal(size=(120, 2))
+    facts, each = projections.measure(IRIS, subset, plane)
+    test = rows < 50
+    x, labels = IRIS.test.x[rows[test]], IRIS.test.labels[rows[test]]
+    expected = metrics.preservation(x, plane[test])
+    for name, values in expected._asdict().items():
+        np.testing.assert_allclose(each[name][test], values, rtol=1e-6)
+        assert np.isnan(each[name][~test]).all()
+        assert facts[name] == pytest.approx(values.mean())
+    assert facts["knn_accuracy"] == metrics.knn_accuracy(plane[test], labels)
+    assert facts["spearman"] == metrics.spearman(x, plane[test])
+    assert facts["silhouette"] == metrics.silhouette(plane[test], labels)
+    assert facts["measured"] == test.sum()
+
+
+def test_of_training_samples_all_are_measured() -> None:
+    subset = Subset(split="train", limit=80)
+    plane = np.random.default_rng(0).normal(size=(80, 2))
+    facts, each = projections.measure(IRIS, subset, plane)
+    assert facts["measured"] == 80
+    assert np.isfinite(each["trustworthiness"]).all()
+
+
+def test_of_very_many_samples_a_choice_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projections, "MEASURED", 30)
+    facts, each = projections.measure(IRIS, Subset(), IRIS.test.x[:, :2])
+    assert facts["measured"] == 30 == np.isfinite(each["continuity"]).sum()
+
+
+def test_a_map_with_coordinates_that_are_not_finite_is_a_fault() -> None:
+    plane = np.zeros((50, 2))
+    plane[7] = np.inf
+    with pytest.raises(Faults, match="not finite"):
+        projections.measure(IRIS, Subset(), plane)
+
+
+RANDOM = np.random.default_rng(0)
+FEW = {f"{n} samples": RANDOM.normal(size=(n, 4)) for n in (1, 2, 3, 7, 24, 25)}
+ODD = {
+    "constant": np.ones((30, 4)),
+    "one feature varies": np.hstack([RANDOM.normal(size=(30, 1)), np.ones((30, 3))]),
+    "one feature": RANDOM.normal(size=(30, 1)),
+    "twins": np.repeat(RANDOM.normal(size=(10, 4)), 4, axis=0),
+}
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("what", [*FEW, *ODD])
+def test_odd_data_give_figures_or_a_fault(what: str, name: str) -> None:
+    x = (FEW | ODD)[what].astype(np.float32)
+    odd = replace(
+        IRIS,
+        name="odd",
+        shape=(x.shape[1],),
+        n_train=len(x),
+        n_test=len(x),
+        read=lambda split: Samples(x.copy(), np.zeros(len(x), np.int64)),
+    )
+    projection = small(PROJECTIONS[name], odd)
+    if projection.faults(len(x)):
+        with pytest.raises(Faults, match="at least"):
+            projections.compute(odd, projection)
+        return
+    found = projections.compute(odd, projection)
+    assert found.plane.shape == (len(x), 2)
+    assert np.isfinite(found.plane).all()
+    assert found.metrics["silhouette"] is None  # of one class
+    measurable = len(x) >= 25
+    for key in ("trustworthiness", "continuity"):
+        assert (found.metrics[key] is not None) == measurable
+        assert np.isfinite(getattr(found, key)).all() == measurable
+    if what != "constant" and name == "tsne":
+        assert np.ptp(found.plane) > 0.1, "drawn into one point"
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+@pytest.mark.parametrize("projection", [PCAProjection(), TSNEProjection(), UMAPProjection()])
+def test_the_shipped_maps_are_found(
+    name: str, projection: Projection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = Path(__file__).parents[1] / "models_store"
+    monkeypatch.setenv("AECORE_STORE", str(shipped))
+    (folder,) = (shipped / "_maps").glob(f"{name}-*")
+    found = projections.cached(name, folder.name.removeprefix(f"{name}-"), projection)
+    assert found is not None and len(found.plane) == datasets.get(name).n_test
+    assert found.metrics["trustworthiness"] == pytest.approx(found.trustworthiness.mean())

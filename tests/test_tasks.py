@@ -10,6 +10,7 @@ from conftest import Listener, run_config
 from sklearn.decomposition import PCA
 
 from aecore import datasets, projections, store, tasks
+from aecore.datasets import Subset
 from aecore.errors import Cancelled, Faults
 from aecore.projections import PCAProjection
 
@@ -39,7 +40,7 @@ def test_a_training_is_measured_and_stored() -> None:
     assert measured["test_squared_error"] == pytest.approx(error.mean() * 64, rel=1e-5)
     assert measured["pca_mse"] == pytest.approx(projections.pca_mse(digits, 2))
     assert measured["test_loss"] == pytest.approx(run.history[-1]["test"]["total"], rel=1e-5)
-    for name, value in projections.describe(digits, run.codes["codes"]).items():
+    for name, value in projections.measure(digits, Subset(), run.codes["codes"])[0].items():
         assert measured[name] == value
     assert run.manifest.seconds == pytest.approx(sum(e["seconds"] for e in run.history))
 
@@ -162,10 +163,19 @@ def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
 
 def test_project_gives_the_map_that_compute_gives() -> None:
     heard = Listener()
-    found = tasks.project("iris", PCAProjection(), heard)
+    found = tasks.project("iris", PCAProjection(), Subset(), heard)
     kept = projections.compute(datasets.get("iris"), PCAProjection())
     np.testing.assert_array_equal(found.plane, kept.plane)
     assert heard.heard
+
+
+def test_project_shows_the_samples_that_were_asked_for() -> None:
+    subset = Subset(split="train", limit=40)
+    found = tasks.project("iris", PCAProjection(), subset, Listener())
+    assert found.plane.shape == (40, 2)
+    iris = datasets.get("iris")
+    assert projections.cached("iris", iris.fingerprint, PCAProjection(), subset)
+    assert not projections.cached("iris", iris.fingerprint, PCAProjection())
 
 
 def test_prepare_leaves_the_components() -> None:
@@ -176,7 +186,7 @@ def test_prepare_leaves_the_components() -> None:
 
 
 @pytest.mark.parametrize(
-    "task", [tasks.prepare, lambda *a: tasks.project(a[0], PCAProjection(), a[1])]
+    "task", [tasks.prepare, lambda *a: tasks.project(a[0], PCAProjection(), Subset(), a[1])]
 )
 def test_an_unknown_dataset_is_a_fault(task: object) -> None:
     with pytest.raises(Faults, match="did you mean 'iris'"):

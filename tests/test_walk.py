@@ -26,6 +26,7 @@ WALK = (
     {"neighbors"},
     {"metrics"},
     {"projections"},
+    {"latent"},
     {"tasks"},
     {"estimator", "recipes"},
     {"jobs"},
@@ -65,7 +66,7 @@ def test_no_import_points_backwards(module: str) -> None:
 
 
 def test_the_rooms_that_a_module_imports_are_found() -> None:
-    assert rooms("tasks") == {"configs", "datasets", "projections", "store", "training"}
+    assert rooms("tasks") == {"configs", "datasets", "latent", "projections", "store", "training"}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -89,7 +90,9 @@ def test_nothing_is_unpickled(module: str) -> None:
         assert not (isinstance(node, ast.keyword) and node.arg == "allow_pickle")
 
 
-@pytest.mark.parametrize("module", ["configs", "store", "projections", "jobs", "tasks", "images"])
+@pytest.mark.parametrize(
+    "module", ["configs", "store", "projections", "latent", "jobs", "tasks", "images"]
+)
 def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
     heavy = "torch", "sklearn", "umap", "numba", "openTSNE", "distributed", "dask", "plotly"
     script = f"import sys, aecore.{module}; print(*({heavy!r} & sys.modules.keys()))"

@@ -7,18 +7,23 @@ read-only, and every cache is bounded.
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, projections, recipes, store
+from aecore import datasets, images, latent, metrics, projections, recipes, store, tasks
+from aecore.datasets import Subset
 from aecore.errors import Faults
-from aecore.projections import Map, Projection
+from aecore.projections import PCA, Map, Projection
+from pages.shared import pack as packs
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
+    from aecore.autoencoder import Autoencoder
     from aecore.jobs import Jobs
 
 
@@ -56,6 +61,16 @@ def run(name: str) -> store.Run:
     return next((found for found in runs()[0] if found.name == name), None) or store.load(name)
 
 
+def comparable(chosen: store.Run) -> list[store.Run]:
+    """The other runs on the very same samples, by name."""
+    same = (found for found in runs()[0] if found.name != chosen.name)
+    fingerprint = chosen.manifest.fingerprint
+    return sorted(
+        (found for found in same if found.manifest.fingerprint == fingerprint),
+        key=lambda found: found.name,
+    )
+
+
 @st.cache_resource(max_entries=64)
 def thumbnail(name: str, created: str) -> bytes:
     """The small picture of a run's map."""
@@ -75,63 +90,290 @@ def _outcome(recipe: str, changed: int) -> recipes.Outcome | None:
     return recipes.stored(recipe)
 
 
-@st.cache_resource(max_entries=16)
-def bottleneck_figure(name: str, created: str) -> go.Figure:
-    """The map of a run's codes."""
-    codes = run(name).codes
-    label_names = datasets.get(run(name).config.dataset).label_names
-    return figures.scatter_map(codes["plane"], codes["labels"], label_names)
+# --- Maps ---------------------------------------------------------------------------------------
 
 
-def projection(dataset: str, fingerprint: str, settings: Projection) -> Map | None:
+def projection(dataset: str, fingerprint: str, settings: Projection, subset: Subset) -> Map | None:
     """A map of the data if it has been computed."""
-    path = projections.folder(dataset, fingerprint) / f"{settings.key}.safetensors"
+    path = projections.folder(dataset, fingerprint, subset) / f"{settings.key}.safetensors"
     if not path.is_file():
         return None
-    return _projection(dataset, fingerprint, settings.name, settings.model_dump_json())
+    choice = subset.model_dump_json()
+    return _projection(dataset, fingerprint, settings.name, settings.model_dump_json(), choice)
 
 
 @st.cache_resource(max_entries=32)
-def _projection(dataset: str, fingerprint: str, name: str, settings: str) -> Map | None:
-    kind = projections.get(name)
-    return projections.cached(dataset, fingerprint, kind.model_validate_json(settings))
+def _projection(
+    dataset: str, fingerprint: str, name: str, settings: str, subset: str
+) -> Map | None:
+    chosen = projections.get(name).model_validate_json(settings)
+    return projections.cached(dataset, fingerprint, chosen, Subset.model_validate_json(subset))
 
 
-@st.cache_resource(max_entries=32)
-def projection_figure(
-    dataset: str, fingerprint: str, name: str, settings: str, run_name: str, created: str
-) -> go.Figure:
-    """The figure of a map of the data, with the labels that the run keeps of the same samples."""
-    found = _projection(dataset, fingerprint, name, settings)
-    labels = run(run_name).codes["labels"]
-    return figures.scatter_map(found.plane, labels, datasets.get(dataset).label_names)
+def pack(
+    chosen: store.Run,
+    subset: Subset,
+    computed: Sequence[Projection],
+    other: store.Run | None,
+    mode: str,
+) -> bytes:
+    """What the linked maps are sent of a run."""
+    return _pack(
+        *identity(chosen),
+        subset.model_dump_json(),
+        tuple((settings.name, settings.model_dump_json()) for settings in computed),
+        identity(other) if other else None,
+        _changed(latent.analysis_file(chosen)),
+        tuple(sheets(chosen).items()),
+        mode,
+    )
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _pack(
+    name: str,
+    created: str,
+    subset: str,
+    computed: tuple[tuple[str, str], ...],
+    other: tuple[str, str] | None,
+    analysed: int,
+    sheets: tuple[tuple[str, str], ...],
+    mode: str,
+) -> bytes:
+    chosen, choice = run(name), Subset.model_validate_json(subset)
+    dataset = datasets.get(chosen.config.dataset)
+    fingerprint = chosen.manifest.fingerprint
+    maps = {
+        kind: (
+            projections.get(kind).title,
+            _projection(dataset.name, fingerprint, kind, settings, subset),
+        )
+        for kind, settings in computed
+    }
+    second = run(other[0]) if other else None
+    content = packs.pack(chosen, dataset, choice, maps, second, dict(sheets), mode)
+    settle("the maps")
+    return content
+
+
+def shown(chosen: store.Run, subset: Subset) -> packs.Shown:
+    """The samples of a view with labels, codes and errors."""
+    analysed = _changed(latent.analysis_file(chosen))
+    return _shown(*identity(chosen), subset.model_dump_json(), analysed)
 
 
 @st.cache_resource(max_entries=4)
-def reconstructions(name: str, created: str) -> dict[str, np.ndarray]:
-    """The test split of a run's dataset as the autoencoder and as PCA give it back.
+def _shown(name: str, created: str, subset: str, analysed: int) -> packs.Shown:
+    chosen = run(name)
+    dataset = datasets.get(chosen.config.dataset)
+    return packs.shown(chosen, dataset, Subset.model_validate_json(subset))
 
-    `original`, `autoencoder`, `pca`: (n, n_features); `autoencoder_mse`, `pca_mse`: (n,).
-    Raises `Faults` where the dataset is not on this machine.
+
+def decoded(chosen: store.Run, place: tuple[float, float], label: int) -> np.ndarray:
+    """What the decoder makes of a place in the plane of a run, (n_features,).
+
+    The label is told to a conditioned model.
     """
     import torch
 
-    from aecore import metrics
+    code = latent.plane_of_run(chosen).lift(np.array([place], np.float32))
+    with torch.inference_mode():
+        model = _model(*identity(chosen))
+        return model.decode(torch.tensor(code).float(), torch.tensor([label])).numpy()[0]
 
+
+def analysis(chosen: store.Run) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """What is known of a run's code space, if it has been analysed."""
+    return _analysis(*identity(chosen), _changed(latent.analysis_file(chosen)))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _analysis(
+    name: str, created: str, changed: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    return latent.analysis(run(name))
+
+
+def identity(chosen: store.Run) -> tuple[str, str]:
+    """What the caches know a run by: its name and when it was made."""
+    return chosen.name, chosen.manifest.created.isoformat()
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@st.cache_resource
+def linked_maps() -> Any:
+    """The component that draws linked maps; its scripts import each other from the static folder.
+
+    The folder's name changes with the scripts, so that no browser keeps old ones.
+    """
+    own = Path(__file__).with_name("linked_maps")
+    plotly = Path(importlib.util.find_spec("plotly").origin).parent  # found, not loaded
+    files = [*sorted(own.iterdir()), plotly / "package_data" / "plotly.min.js"]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    for file in files:
+        publish(file, f"scripts-{digest}/{file.name}")
+    return st.components.v2.component(
+        "linked_maps",
+        html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
+        css=(own / "style.css").read_text(encoding="utf-8"),
+        js=LOADER.replace("FOLDER", f"app/static/scripts-{digest}"),
+        isolate_styles=False,  # Plotly puts its own styles into the page
+    )
+
+
+LOADER = """
+let scripts;
+export default function (component) {
+  let close, gone = false;
+  scripts ??= import(new URL("FOLDER/main.js", document.baseURI));
+  scripts.then(({ show }) => { if (!gone) close = show(component); });
+  return () => { gone = true; close?.(); };
+}
+"""
+
+
+def sheets(chosen: store.Run) -> dict[str, str]:
+    """The addresses of the images of a run's dataset, where they have been prepared."""
+    dataset, fingerprint = chosen.config.dataset, chosen.manifest.fingerprint
+    return {
+        split: publish(file, f"sheets/{dataset}-{fingerprint[:12]}-{split}.gz")
+        for split, file in tasks.sheet_files(dataset, fingerprint).items()
+        if file.is_file()
+    }
+
+
+def publish(file: Path, name: str) -> str:
+    """Put a copy of a file into the folder that the server hands out; returns its address."""
+    copy = STATIC / name
+    if not copy.is_file() or copy.stat().st_size != file.stat().st_size:
+        store.write_bytes(copy, file.read_bytes())
+    return f"app/static/{name}"
+
+
+STATIC = Path(__file__).parents[2] / "static"
+
+
+# --- Reconstructions ----------------------------------------------------------------------------
+
+CHUNK = 2_000
+"""Samples worked on at a time, so that a training split never stands in memory twice."""
+HANDFUL = 32
+
+
+@st.cache_resource(max_entries=16)
+def _model(name: str, created: str) -> Autoencoder:
+    model = run(name).model()
+    settle("torch and scikit-learn")
+    return model
+
+
+@st.cache_resource
+def _threads() -> int:
+    """How many threads torch would use if it were not told."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def reconstruct(
+    name: str, created: str, x: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (n, latent_dim) and reconstructions (n, n_features) of samples.
+
+    Only the model is kept. The labels are told to a conditioned model.
+    """
+    import torch
+
+    model = _model(name, created)
+    # A handful gains nothing by threads and waits for them where the machine is busy. What is set
+    # holds for this thread and those that begin later, so every call sets it.
+    most = _threads()
+    torch.set_num_threads(1 if len(x) <= HANDFUL else most)
+    with torch.inference_mode():
+        known = torch.tensor(labels)
+        codes = model.encode(torch.tensor(x), labels=known)
+        return codes.numpy(), model.decode(codes, known).numpy()
+
+
+@st.cache_resource(max_entries=64)
+def errors(name: str, created: str, split: str) -> np.ndarray:
+    """The mean squared error per feature of every sample of "test" or "train", (n,).
+
+    Those of the test split were stored with the run. Raises `Faults` where the dataset is another
+    than the run was trained on, or where an error is no finite number.
+    """
     chosen = run(name)
     dataset = datasets.get(chosen.config.dataset)
-    x = dataset.test.x
     if dataset.fingerprint != chosen.manifest.fingerprint:
-        raise Faults(f"The dataset {dataset.name} has changed since '{name}' was trained on it.")
-    with torch.inference_mode():
-        labels = torch.tensor(dataset.test.labels)
-        autoencoder = chosen.model().reconstruct(torch.tensor(x), labels=labels).numpy()
-    pca = projections.components(dataset).reconstruct(x, chosen.config.model.latent_dim)
-    settle("torch and scikit-learn")
-    return {
-        "original": x,
-        "autoencoder": autoencoder,
-        "pca": pca,
-        "autoencoder_mse": metrics.mean_squared_error(x, autoencoder),
-        "pca_mse": metrics.mean_squared_error(x, pca),
-    }
+        raise Faults(
+            f"The dataset {dataset.name} has changed since '{name}' was trained on it: train the "
+            "run again."
+        )
+    found = chosen.codes["error"]
+    known = analysis(chosen)
+    if split == "train" and known and len(known[0].get("train_rows", ())) == dataset.n_train:
+        found = known[0]["train_error"]
+    elif split == "train":  # a wide code, of which not every sample was kept
+        x, labels = dataset.train
+        found = np.concatenate(
+            [
+                metrics.mean_squared_error(
+                    x[rows], reconstruct(name, created, x[rows], labels[rows])[1]
+                )
+                for rows in _chunks(len(x))
+            ]
+        )
+    if not np.isfinite(found).all():
+        raise Faults(
+            f"The run '{name}' answers with values that are no finite numbers (NaN), so there is "
+            "nothing to compare: train it again with a lower learning rate."
+        )
+    return found
+
+
+@st.cache_resource(max_entries=4)
+def components(dataset: str, fingerprint: str) -> PCA:
+    """The principal components of a dataset's training split."""
+    return projections.components(datasets.get(dataset))
+
+
+@st.cache_resource(max_entries=64)
+def pca_errors(dataset: str, fingerprint: str, split: str, k: int) -> np.ndarray:
+    """The same of reconstruction from k principal components, (n,)."""
+    x = getattr(datasets.get(dataset), split).x
+    pca = components(dataset, fingerprint)
+    parts = []
+    for rows in _chunks(len(x)):
+        # What k orthonormal directions leave over: |x - mean|^2 - |code|^2.
+        centred = x[rows] - pca.mean
+        code = centred @ pca.components[:k].T
+        parts.append(np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", code, code))
+    return np.concatenate(parts).clip(0) / x.shape[1]
+
+
+@st.cache_resource(max_entries=16)
+def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarray:
+    """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
+    x = getattr(datasets.get(dataset), split).x
+    pca = components(dataset, fingerprint)
+    left = np.zeros(most + 1)
+    for rows in _chunks(len(x)):
+        centred = x[rows] - pca.mean
+        left += np.square(centred).sum()
+        left[1:] -= np.square(centred @ pca.components[:most].T).sum(axis=0).cumsum()
+    return left.clip(0) / x.size
+
+
+@st.cache_resource(max_entries=4)
+def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
+    """The mean of the first test images, and how much of the side their bright part takes up."""
+    found = datasets.get(dataset)
+    first = found.test.x[:500].reshape(-1, *found.shape)
+    return first.mean(axis=0), images.filled(first)
+
+
+def _chunks(n: int) -> list[slice]:
+    return [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]

@@ -7,7 +7,7 @@ import streamlit as st
 
 from aecore import datasets, figures, images
 from aecore.jobs import Job
-from pages.shared import cache, parts, state
+from pages.shared import cache, maps, pack, parts, state
 
 
 def watch() -> None:
@@ -71,18 +71,12 @@ def _head(job: Job) -> None:
 
 
 def _view(job: Job) -> None:
-    view, dataset = job.view, datasets.get(job.dataset)
-    st.plotly_chart(
-        figures.scatter_map(view["plane"], view["labels"], dataset.label_names),
-        key="live-map",
-        height=320,
-        config=figures.MODEBAR,
-        alt=f"Map of the codes of {len(view['plane'])} test samples after the last epoch",
-    )
-    st.caption(f"The codes of the first {len(view['plane']):,} test samples.")
+    dataset = datasets.get(job.dataset)
+    content = pack.training(dataset, job.view, job.planes, job.history)
+    maps.mount(content, key="live-map")
     if dataset.kind == "image":
         rows = [
-            images.Row(title, np.reshape(view[key], (-1, *dataset.shape)))
+            images.Row(title, np.reshape(job.view[key], (-1, *dataset.shape)))
             for title, key in (("test", "originals"), ("model", "reconstructions"))
         ]
         st.image(

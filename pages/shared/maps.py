@@ -1,124 +1,271 @@
-"""The four maps of a run: its bottleneck beside PCA, t-SNE and UMAP of the same samples."""
+"""Linked maps of a run: its bottleneck beside PCA, t-SNE, UMAP and a second run's bottleneck.
+
+What is drawn and what answers to the pointer is in the folder `linked_maps`, plain JavaScript over
+the Plotly that is installed; it gets one package of arrays, and says which samples are selected.
+"""
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import streamlit as st
 
-from aecore import datasets, store
-from aecore.figures import MODEBAR
-from aecore.projections import PROJECTIONS, Projection
+from aecore import configs, datasets, latent, store
+from aecore.datasets import Subset
+from aecore.projections import PROJECTIONS, Map, Projection
 from pages.shared import cache, parts
 
 
-def default_settings(run: store.Run) -> dict[str, Projection]:
-    """The projections with the settings that suit the run's data."""
+class View(NamedTuple):
+    """What the maps are to show."""
+
+    run: store.Run
+    subset: Subset
+    projections: tuple[Projection, ...]
+    other: store.Run | None = None
+
+
+def ask(run: store.Run) -> View:
+    """Panes, a second run, samples and settings of the projections, kept in the address."""
+    others = cache.comparable(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.pills(
+            "Panes beside the bottleneck",
+            list(PROJECTIONS),
+            selection_mode="multi",
+            default=list(PROJECTIONS),
+            format_func=lambda name: PROJECTIONS[name].title,
+            key="panes",
+            bind="query-params",
+        )
+        other = st.selectbox(
+            "Compare with",
+            [NO_RUN, *(found.name for found in others)],
+            key="other",
+            bind="query-params",
+            width=260,
+            help="A second run on the same samples; its bottleneck is laid upon this one's.",
+        )
+    with st.expander("Samples, and settings of the projections", icon=":material/tune:"):
+        with st.container(horizontal=True):
+            subset = parts.settings_form(Subset, {}, "sample_", "Samples", width=190)
+        st.caption("t-SNE and UMAP are computed once for each setting and kept.")
+        asked = {}
+        n = run.manifest.n_test
+        for name in chosen:
+            kind = PROJECTIONS[name]
+            with st.container(horizontal=True):
+                asked[name] = parts.settings_form(
+                    kind, kind.defaults(n), f"{name}_", kind.title, width=190
+                )
+    subset = configs.check_settings(Subset, subset)
+    settings = (configs.check_settings(PROJECTIONS[name], asked[name]) for name in chosen)
+    second = next((found for found in others if found.name == other), None)
+    return View(run, subset, tuple(settings), second)
+
+
+NO_RUN = "no other run"
+
+
+def default_view(run: store.Run) -> View:
+    """All test samples, and projections with the settings that suit them."""
     n = run.manifest.n_test
-    return {name: kind(**kind.defaults(n)) for name, kind in PROJECTIONS.items()}
+    return View(run, Subset(), tuple(kind(**kind.defaults(n)) for kind in PROJECTIONS.values()))
 
 
-def panes(run: store.Run, projections: dict[str, Projection], height: int = 380) -> None:
-    """Two rows of two maps with their measures; what is not computed yet can be asked for."""
-    top, bottom = st.columns(2), st.columns(2)
-    for cell, name in zip((*top, *bottom), ("bottleneck", *projections), strict=True):
-        with cell:
-            if name == "bottleneck":
-                _bottleneck(run, height)
-            else:
-                _projection(run, projections[name], height)
+def found(view: View) -> dict[str, Map]:
+    """The projections of a view that have been computed."""
+    dataset, fingerprint = view.run.config.dataset, view.run.manifest.fingerprint
+    maps = {
+        settings.name: cache.projection(dataset, fingerprint, settings, view.subset)
+        for settings in view.projections
+    }
+    return {name: computed for name, computed in maps.items() if computed is not None}
 
 
-def _bottleneck(run: store.Run, height: int) -> None:
-    width = run.config.model.latent_dim
-    st.markdown("**Bottleneck**")
-    figure = cache.bottleneck_figure(run.name, run.manifest.created.isoformat())
-    _chart(run, figure, "the autoencoder's codes", "bottleneck", height)
-    measures(run.manifest.metrics, CODE_NOTES.get(width, CODE_NOTES[3]).format(width=width))
+def show(view: View, key: str, mode: str = "all") -> Any:
+    """The panes; returns what they say: `selection` and `place`, each None until it is made."""
+    computed = [settings for settings in view.projections if settings.name in found(view)]
+    return mount(cache.pack(view.run, view.subset, computed, view.other, mode), key)
 
 
-CODE_NOTES = {
-    1: "A code of one dimension, drawn along x; heights mean nothing.",
-    2: "The code itself; the network was fitted on the training split.",
-    3: "The first two principal components of a code of {width} dimensions.",
-}
-
-
-def _projection(run: store.Run, settings: Projection, height: int) -> None:
-    facts = [f"{name.replace('_', ' ')} {value:g}" for name, value in settings]
-    fitted = "training split" if settings.name == "pca" else "samples shown, with "
-    st.markdown(f"**{settings.title}**")
-    dataset, fingerprint = run.config.dataset, run.manifest.fingerprint
-    found = cache.projection(dataset, fingerprint, settings)
-    if found is None:
-        _missing(run, settings, height)
-        return
-    figure = cache.projection_figure(
-        dataset,
-        fingerprint,
-        settings.name,
-        settings.model_dump_json(),
-        run.name,
-        run.manifest.created.isoformat(),
-    )
-    _chart(run, figure, f"{settings.title} of the same samples", settings.name, height)
-    measures(found.metrics, f"Fitted on the {fitted}{', '.join(facts)}.")
-
-
-def _chart(run: store.Run, figure, what: str, name: str, height: int) -> None:
-    dataset = datasets.get(run.config.dataset)
-    colored = "class" if dataset.label_names else "position on the curve"
-    st.plotly_chart(
-        figure,
-        height=height,
-        key=f"map-{name}",
-        config=MODEBAR,
-        alt=f"Scatter plot of {what}: {run.manifest.n_test} test samples of {dataset.name}, "
-        f"coloured by {colored}",
+def mount(content: bytes, key: str) -> Any:
+    """The component with what it is to draw."""
+    return cache.linked_maps()(
+        key=key,
+        data=content,
+        on_selection_change=lambda: None,
+        on_place_change=lambda: None,
     )
 
 
-def measures(metrics: dict[str, float | None], note: str) -> None:
-    """What can be trusted of a map, with explanations, and how it was made."""
-    accuracy = metrics["knn_accuracy"]
-    figures = [
-        f"trustworthiness **{metrics['trustworthiness']:.3f}**",
-        "10-NN accuracy " + (f"**{accuracy:.1%}**" if accuracy is not None else "n/a"),
-    ]
-    if metrics.get("test_mse") is not None:
-        figures.append(f"test MSE **{metrics['test_mse']:.4f}**")
-    st.caption(" · ".join(figures) + f"  \n{note}", help=MEASURES_HELP)
-
-
-MEASURES_HELP = (
-    "**Trustworthiness** (k = 12): how far neighbours on the map are neighbours in the data; 1 is "
-    "all, about 0.5 is chance. **10-NN accuracy**: share of samples whose label is the commonest "
-    "among their ten nearest on the map, themselves left out; n/a where labels are positions. "
-    "**Test MSE**: mean squared error per feature of reconstructing the test split; t-SNE and UMAP "
-    "cannot reconstruct."
-)
-
-
-def _missing(run: store.Run, settings: Projection, height: int) -> None:
-    """An empty pane: why it is empty and what to do about it."""
-    dataset = datasets.get(run.config.dataset)
-    with st.container(border=True, height=height, vertical_alignment="center"):
-        if faults := settings.faults(run.manifest.n_test):
-            st.warning("  \n".join(faults))
-            return
-        job = cache.jobs().find("project", dataset.name, settings)
+def offer_missing(view: View) -> None:
+    """The projections that are not computed yet: how far they are, or a button for each."""
+    dataset, computed = datasets.get(view.run.config.dataset), found(view)
+    for settings in view.projections:
+        if settings.name in computed:
+            continue
+        n = min(view.subset.limit, len_of(view))
+        if faults := settings.faults(n):
+            st.warning("  \n".join(parts.plain(fault) for fault in faults))
+            continue
+        job = cache.jobs().find("project", dataset.name, settings, view.subset)
         if job is not None and job.active:
             st.fragment(run_every=0.8)(parts.progress)(job)
-            return
+            continue
         if job is not None and job.error:
             st.error(parts.plain(job.error), icon=":material/error:")
-        st.markdown(
-            f"Not computed yet for the {run.manifest.n_test:,} test samples of {dataset.name}."
-        )
-        if not datasets.here(dataset.name):
-            st.caption(f"{dataset.name} is not on this machine and will be downloaded first.")
-        if st.button(
-            f"Compute {settings.title}",
-            key=f"compute-{settings.name}",
-            icon=":material/play_arrow:",
-        ):
-            cache.jobs().project(dataset.name, settings)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button(
+                f"Compute {settings.title}",
+                key=f"compute-{settings.name}",
+                icon=":material/play_arrow:",
+            ):
+                cache.jobs().project(dataset.name, settings, view.subset)
+                st.rerun()
+            hint = f"{settings.title} of these {n:,} samples is not computed yet."
+            if not datasets.here(dataset.name):
+                hint += f" {dataset.name} is not on this machine and will be downloaded first."
+            st.caption(hint)
+
+
+def len_of(view: View) -> int:
+    """How many samples the view's split has."""
+    manifest = view.run.manifest
+    return {
+        "test": manifest.n_test,
+        "train": manifest.n_train,
+        "all": manifest.n_test + manifest.n_train,
+    }[view.subset.split]
+
+
+def prepare(view: View) -> None:
+    """See to it that decoder, training codes and images are there, or say what is missing."""
+    run, dataset = view.run, datasets.get(view.run.config.dataset)
+    here = datasets.here(dataset.name)
+    jobs, analysis = cache.jobs(), cache.analysis(run)
+    if analysis is None or (here and not analysis[1]["complete"]):
+        job = jobs.find("analyse", run.name)
+        # Done, and still not complete: the dataset was not here yet at that time.
+        if job is None or (here and analysis is not None and job.state == "done"):
+            jobs.analyse(run.name)
             st.rerun()
+        if job.error:
+            st.error(parts.plain(job.error), icon=":material/error:")
+    job = jobs.find("prepare", dataset.name)
+    if job is not None and job.error:
+        st.error(parts.plain(job.error), icon=":material/error:")
+    if here:
+        images_missing = dataset.kind == "image" and not cache.sheets(run)
+        if analysis is not None and images_missing and job is None:
+            jobs.prepare(dataset.name)
+            st.rerun()
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(
+            f"{dataset.name} is not on this machine, so images, training samples and what has not "
+            "been computed yet are missing. Put its files where `AECORE_DATA` points, or download "
+            "them.",
+            icon=":material/cloud_download:",
+        )
+        if st.button(f"Download {dataset.name}", icon=":material/download:"):
+            jobs.prepare(dataset.name)
+            st.rerun()
+
+
+def said(view: View) -> str:
+    """Which samples are shown, and what the panes can and cannot say."""
+    n, all_of = min(view.subset.limit, len_of(view)), len_of(view)
+    split = {"test": "test", "train": "training", "all": "test and training"}[view.subset.split]
+    which = f"All {n:,} {split} samples are shown"
+    if n < all_of:
+        which = (
+            f"{n:,} of {all_of:,} {split} samples are shown, drawn class by class with seed "
+            f"{view.subset.seed}"
+        )
+    fitted = "PCA was fitted on the training split, t-SNE and UMAP on the samples shown."
+    return (
+        f"{which}. {fitted} Near on t-SNE and UMAP means alike; sizes of groups and distances "
+        "between them mean little. Colour by *false neighbours* to see which points stand beside "
+        "others that they do not resemble, by *torn neighbours* which were parted from their like."
+    )
+
+
+def metrics_table(view: View) -> None:
+    """How far each pane can be trusted, on the test split."""
+    rows = []
+    for run in filter(None, (view.run, view.other)):
+        facts = (cache.analysis(run) or ({}, {}))[1]
+        own = run.manifest.metrics | facts | {"negative_elbo": latent.negative_elbo(run)}
+        rows.append({"map": f"Bottleneck of {run.name}", **own})
+    titles = {settings.name: settings.title for settings in view.projections}
+    rows += [{"map": titles[name], **computed.metrics} for name, computed in found(view).items()]
+    columns = {"map": st.column_config.TextColumn("Map", pinned=True)}
+    columns |= {
+        name: st.column_config.NumberColumn(title, format=form, help=text)
+        for name, (title, form, text) in MEASURES.items()
+        if any(row.get(name) is not None for row in rows)
+    }
+    st.subheader("How far the maps can be trusted", help="On the test split. " + READING)
+    st.dataframe(
+        [{name: row.get(name) for name in columns} for row in rows],
+        column_config=columns,
+        hide_index=True,
+        placeholder="",
+        alt="Measures of each map on the test split",
+    )
+
+
+READING = "Point at the head of a column for its definition."
+MEASURES = {
+    "trustworthiness": (
+        "Trustworthiness",
+        "%.3f",
+        "1 - 2 / (n k (2n - 3k - 1)) times the sum, over each sample's k = 12 nearest on the map "
+        "that are not among its k nearest in the data, of their rank there minus k. 1: no false "
+        "neighbours; about 0.5: chance (Venna & Kaski 2001).",
+    ),
+    "continuity": (
+        "Continuity",
+        "%.3f",
+        "The same with map and data exchanged: neighbours in the data that the map has torn apart. "
+        "1: none (Venna & Kaski 2001).",
+    ),
+    "knn_accuracy": (
+        "10-NN accuracy",
+        "percent",
+        "Share of samples whose label is the commonest among their ten nearest on the map, "
+        "themselves left out. Empty where labels are positions.",
+    ),
+    "spearman": (
+        "Spearman",
+        "%.3f",
+        "Rank correlation of all distances between 1,000 samples (seed 0) in the data and on the "
+        "map: how far large distances can be read. 1: the same order.",
+    ),
+    "silhouette": (
+        "Silhouette",
+        "%.3f",
+        "Mean of (b - a) / max(a, b) over 2,000 samples (seed 0): a is the mean distance to "
+        "the own class, b to the nearest other. 1: apart, 0: touching, below: mixed "
+        "(Rousseeuw 1987).",
+    ),
+    "test_mse": (
+        "Test MSE",
+        "%.4f",
+        "Mean squared error per feature of reconstructing the test split; t-SNE and UMAP cannot "
+        "reconstruct.",
+    ),
+    "negative_elbo": (
+        "Negative ELBO",
+        "%.1f",
+        "Cross-entropy plus KL divergence, both summed, in nats a test sample, from one draw of "
+        "each posterior. Only for variational models with a Bernoulli likelihood.",
+    ),
+    "active_units": (
+        "Active units",
+        "%d",
+        "Dimensions of the code whose value varies by more than 0.01 over the test split "
+        "(Burda, Grosse & Salakhutdinov 2016).",
+    ),
+}

@@ -154,7 +154,7 @@ def run_facts(run: store.Run) -> str:
     return (
         f"{config.variant} on {config.dataset}, code of {config.model.latent_dim}, "
         f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
-        f"{manifest.n_train:,} samples, everything here is of the {manifest.n_test:,} test samples"
+        f"{manifest.n_train:,} samples, tested on {manifest.n_test:,} others."
     )
 
 

@@ -1,34 +1,48 @@
-"""Samples beside their reconstructions by the autoencoder and by PCA."""
+"""Samples beside what runs and PCA make of them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 
 from aecore import datasets, figures, images, projections, store
 from aecore.datasets import Dataset
-from pages.shared import cache, parts
+from aecore.errors import Faults
+from pages.shared import cache, parts, verdicts
+from pages.shared.verdicts import MOST_COMPONENTS, PCA, Errors
 
-ORDERS = {
-    "worst first": lambda error: np.argsort(-error, kind="stable"),
-    "best first": lambda error: np.argsort(error, kind="stable"),
-    "as they come": lambda error: np.arange(len(error)),
+MOST_PINS = 4
+
+ORDERS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "worst first": lambda error, pca: -error,
+    "best first": lambda error, pca: error,
+    "where PCA wins most": lambda error, pca: pca - error,
+    "as they come": lambda error, pca: np.zeros(len(error)),
+}
+SPLITS = {
+    "test": "Samples of the test split, which no run has seen in training.",
+    "train": "Samples of the training split: they were seen in training, so a small error here "
+    "does not say how well new samples are rendered.",
 }
 
 
-def fetched(run: store.Run) -> dict[str, np.ndarray] | None:
-    """The reconstructions of a run, or None while its data or components are on their way."""
+def ready(run: store.Run) -> bool:
+    """Whether everything is there; otherwise says what is on its way, or how to get it."""
     dataset = datasets.get(run.config.dataset)
     jobs = cache.jobs()
     if datasets.here(dataset.name) and projections.components_file(dataset).is_file():
         with st.spinner("Loading torch and the model, a few seconds the first time"):
-            return cache.reconstructions(run.name, run.manifest.created.isoformat())
+            cache.errors(*cache.identity(run), "test")
+            cache.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
+        return True
     job = jobs.find("prepare", dataset.name)
     if job is None and datasets.here(dataset.name):
         job = jobs.prepare(dataset.name)
     if job is not None and job.active:
         st.fragment(run_every=0.8)(parts.progress)(job)
-        return None
+        return False
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     st.info(
@@ -39,31 +53,161 @@ def fetched(run: store.Run) -> dict[str, np.ndarray] | None:
     if st.button(f"Download {dataset.name}", icon=":material/download:", type="primary"):
         jobs.prepare(dataset.name)
         st.rerun()
-    return None
+    return False
+
+
+def pinned(run: store.Run) -> list[store.Run]:
+    """The runs of the same data that are to be seen beside this one."""
+    usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
+    same_name = {
+        other.name for other in cache.runs()[0] if other.config.dataset == run.config.dataset
+    }
+    chosen = st.multiselect(
+        "Compare with",
+        list(usable),
+        key="pins",
+        bind="query-params",
+        max_selections=MOST_PINS,
+        disabled=not usable,
+        placeholder="Runs of the same data" if usable else f"There is no other run of {dataset}",
+        help=f"Up to {MOST_PINS} further runs of {dataset}, a row each.",
+    )
+    if left_out := sorted(same_name - usable.keys() - {run.name}):
+        st.caption(
+            f"Left out, because {dataset} was another when they were trained: "
+            f"{parts.plain(', '.join(left_out))}."
+        )
+    found = []
+    for name in chosen:
+        try:
+            cache.errors(*cache.identity(usable[name]), "test")
+            found.append(usable[name])
+        except Faults as error:
+            parts.faults(error)
+    return found
 
 
 @st.fragment
-def show(run: store.Run, found: dict[str, np.ndarray]) -> None:
-    """Pick samples and show them; a fragment, so that a slider draws nothing else anew."""
+def show(runs: Sequence[store.Run]) -> None:
+    """Compare on one split; a fragment, so that a slider draws nothing else anew."""
     with parts.guarded():
-        chosen, dataset = pick(run, found), datasets.get(run.config.dataset)
-        (as_pictures if dataset.kind == "image" else as_tables)(dataset, found, chosen)
+        run, dataset = runs[0], datasets.get(runs[0].config.dataset)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            split = st.segmented_control(
+                "Split",
+                list(SPLITS),
+                default="test",
+                required=True,
+                key="split",
+                bind="query-params",
+            )
+            k = components(run, dataset)
+            maps = dataset.kind == "image" and st.toggle(
+                "Show where the error is", True, key="errors", bind="query-params"
+            )
+        if split == "train" and not encoded(runs):
+            return
+        with st.spinner(f"Reconstructing the {split} split, once for each run", show_time=True):
+            errors = {run.name: cache.errors(*cache.identity(run), split) for run in runs}
+            errors[PCA] = cache.pca_errors(dataset.name, dataset.fingerprint, split, k)
+        samples(runs, dataset, split, errors, k, maps)
+        verdicts.summary(dataset, split, errors, k)
+        if dataset.label_names:
+            verdicts.classes(dataset, split, errors)
 
 
-def pick(run: store.Run, found: dict[str, np.ndarray]) -> np.ndarray:
-    """Which test samples to show: their numbers, in order."""
-    names = datasets.get(run.config.dataset).label_names
+def encoded(runs: Sequence[store.Run]) -> bool:
+    """Whether the training split has been through every run; otherwise sees to it and says so."""
+    jobs, missing = cache.jobs(), []
+    for run in runs:
+        analysis = cache.analysis(run)
+        if analysis is None or not analysis[1]["complete"]:
+            missing.append(run.name)
+            job = jobs.find("analyse", run.name)
+            if job is None or (analysis is not None and job.state == "done"):
+                jobs.analyse(run.name)
+                st.rerun()
+            if job.error:
+                st.error(parts.plain(job.error), icon=":material/error:")
+    if missing:
+        st.info(
+            f"The training split goes through {', '.join(missing)} for the first time; the menu "
+            "says how far it is, and this page shows it when it is done.",
+            icon=":material/hourglass_top:",
+        )
+    return not missing
+
+
+@st.fragment
+def samples(
+    runs: Sequence[store.Run], dataset: Dataset, split: str, errors: Errors, k: int, maps: bool
+) -> None:
+    """The part that other samples change; what is said of the whole split stays as it is."""
+    with parts.guarded():
+        chosen = pick(dataset, split, errors)
+        st.caption(SPLITS[split])
+        if not len(chosen):
+            st.info("No sample of this class is in this split.", icon=":material/info:")
+            return
+        x, labels = (part[chosen] for part in getattr(dataset, split))
+        made = {run.name: cache.reconstruct(*cache.identity(run), x, labels)[1] for run in runs}
+        made[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
+        shown = {name: found[chosen] for name, found in errors.items()}
+        if dataset.kind == "image":
+            as_pictures(dataset, split, chosen, x, made, shown, maps)
+        else:
+            as_tables(dataset, split, chosen, x, made, shown)
+
+
+def components(run: store.Run, dataset: Dataset) -> int:
+    """How many principal components to compare with: as many as the code has, unless told."""
+    most = min(
+        cache.components(dataset.name, dataset.fingerprint).components.shape[0], MOST_COMPONENTS
+    )
+    width = min(run.config.model.latent_dim, most)
+    if most == 1:
+        return 1
+    # A name for each width, so that another run begins with its own.
+    return st.slider(
+        "PCA components",
+        1,
+        most,
+        width,
+        key=f"pca_{width}",
+        bind="query-params",
+        width=260,
+        help=f"The code of {run.name} has {run.config.model.latent_dim} dimensions.",
+    )
+
+
+def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
+    """Which samples to show: their numbers, in order."""
+    names, labels = dataset.label_names, getattr(dataset, split).labels
+    mine, pca = next(iter(errors.values())), errors[PCA]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = st.selectbox("Order", list(ORDERS), key="order", bind="query-params", width=160)
+        order = st.selectbox("Order", list(ORDERS), key="order", bind="query-params", width=190)
         label = "all"
         if names:
             label = st.selectbox(
-                "Class", ["all", *names], key="class", bind="query-params", width=160
+                "Class", ["all", *names], key="class", bind="query-params", width=140
             )
-        count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=220)
-        numbers = ORDERS[order](found["autoencoder_mse"])
+        count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=200)
+        numbers = np.argsort(ORDERS[order](mine, pca), kind="stable")
         if label != "all":
-            numbers = numbers[run.codes["labels"][numbers] == names.index(label)]
+            numbers = numbers[labels[numbers] == names.index(label)]
+        first = st.number_input(
+            "Begin with sample",
+            0,
+            len(mine) - 1,
+            None,
+            key="sample",
+            bind="query-params",
+            width=150,
+            placeholder=f"0 to {len(mine) - 1}",
+            help="A sample of any class, by its number; the others follow in their order.",
+        )
+        if first is not None:
+            numbers = np.concatenate([[first], numbers[numbers != first]])
         screens = max(-(-len(numbers) // count), 1)
         screen = st.number_input(
             f"Screen, of {screens}", 1, screens, key="screen", bind="query-params", width=150
@@ -71,73 +215,55 @@ def pick(run: store.Run, found: dict[str, np.ndarray]) -> np.ndarray:
     return numbers[(screen - 1) * count : screen * count]
 
 
-def as_pictures(dataset: Dataset, found: dict[str, np.ndarray], chosen: np.ndarray) -> None:
+def as_pictures(
+    dataset: Dataset,
+    split: str,
+    chosen: np.ndarray,
+    x: np.ndarray,
+    made: Mapping[str, np.ndarray],
+    errors: Errors,
+    maps: bool,
+) -> None:
     """Rows of images with the error of each, and maps of where the error is."""
-    original, autoencoder, pca = (
-        found[name][chosen].reshape(-1, *dataset.shape)
-        for name in ("original", "autoencoder", "pca")
-    )
-    picture = images.compose(
-        [
-            images.Row("original", original, [f"#{number}" for number in chosen]),
-            images.Row("autoencoder", autoencoder, _errors(found, "autoencoder_mse", chosen)),
-            images.Row("its error", images.error_colors(original, autoencoder)),
-            images.Row("PCA", pca, _errors(found, "pca_mse", chosen)),
-            images.Row("its error", images.error_colors(original, pca)),
-        ],
-        st.context.theme.type or "light",
-    )
-    st.image(
-        picture,
-        alt=f"{len(chosen)} test images of {dataset.name}; under each the autoencoder's and PCA's "
-        "reconstruction with its mean squared error, and where it is too bright or too dark",
-    )
+    original = x.reshape(-1, *dataset.shape)
+    lines = [images.Row("original", original, [f"#{number}" for number in chosen])]
+    for name, rebuilt in made.items():
+        rebuilt = rebuilt.reshape(original.shape)
+        lines.append(images.Row(name, rebuilt, [f"{error:.4f}" for error in errors[name]]))
+        if maps:
+            lines.append(images.Row("its error", images.error_colors(original, rebuilt)))
+    where = " and where it is too bright or too dark" if maps else ""
+    # Many rows are shown smaller, so that they can be seen together.
+    with st.container(width="stretch" if len(made) < 3 else 780):
+        st.image(
+            images.compose(lines, st.context.theme.type or "light"),
+            alt=f"{len(chosen)} {split} images of {dataset.name}; under each the reconstructions "
+            f"by {', '.join(made)}, each with its mean squared error{where}",
+        )
     st.caption(
-        "The number under a reconstruction is its mean squared error per pixel. In the error maps "
-        "red is too bright, blue too dark, white right."
+        "The number under a reconstruction is its mean squared error per pixel. "
+        + "In the error maps red is too bright, blue too dark, white right." * maps
     )
 
 
-def as_tables(dataset: Dataset, found: dict[str, np.ndarray], chosen: np.ndarray) -> None:
+def as_tables(
+    dataset: Dataset,
+    split: str,
+    chosen: np.ndarray,
+    x: np.ndarray,
+    made: Mapping[str, np.ndarray],
+    errors: Errors,
+) -> None:
     """The same for data that is no image: tables of standardised features."""
-    figure = figures.feature_rows(
-        [
-            ("original", found["original"][chosen]),
-            ("autoencoder", found["autoencoder"][chosen]),
-            ("PCA", found["pca"][chosen]),
-        ],
-        dataset.feature_names,
-        [f"#{number}" for number in chosen],
-    )
+    samples = [f"#{number}" for number in chosen]
     st.plotly_chart(
-        figure,
+        figures.feature_rows([("original", x), *made.items()], dataset.feature_names, samples),
         key="tables",
         config=figures.MODEBAR,
-        alt=f"{len(chosen)} test samples of {dataset.name} beside their reconstructions by the "
-        "autoencoder and by PCA, one row a sample and one column a feature",
+        alt=f"{len(chosen)} {split} samples of {dataset.name} beside their reconstructions by "
+        f"{', '.join(made)}, one row a sample and one column a feature",
     )
     st.dataframe(
-        {
-            "sample": [f"#{number}" for number in chosen],
-            "autoencoder MSE": found["autoencoder_mse"][chosen],
-            "PCA MSE": found["pca_mse"][chosen],
-        },
+        {"sample": samples} | {f"{name} MSE": found for name, found in errors.items()},
         width="content",
     )
-
-
-def summary(run: store.Run, found: dict[str, np.ndarray]) -> None:
-    """Which of the two is better, and by how much."""
-    mine, baseline = found["autoencoder_mse"].mean(), found["pca_mse"].mean()
-    better = (found["autoencoder_mse"] < found["pca_mse"]).mean()
-    with st.container(horizontal=True):
-        st.metric("Autoencoder, test MSE", f"{mine:.4f}", width="content")
-        components = run.config.model.latent_dim
-        st.metric(f"PCA with {components} components, test MSE", f"{baseline:.4f}", width="content")
-        st.metric("Samples that the autoencoder renders better", f"{better:.0%}", width="content")
-    if baseline <= mine:
-        st.info("PCA wins here: a plane serves this data at least as well as this autoencoder.")
-
-
-def _errors(found: dict[str, np.ndarray], name: str, chosen: np.ndarray) -> list[str]:
-    return [f"{error:.4f}" for error in found[name][chosen]]

@@ -1,0 +1,168 @@
+// The bottleneck in motion: the epochs of the training, and the way to another run's bottleneck.
+
+import { element, fill } from "./parts.js";
+
+const SECONDS_AN_EPOCH = 0.35;
+
+export class Motion {
+  constructor(maps) {
+    this.maps = maps;
+    this.root = element("div", "loupe-motion");
+    this.kind = null;
+  }
+
+  show() {
+    const { facts, arrays } = this.maps;
+    const kinds = [];
+    if (facts.epochs && arrays.epochs.shape[0] > 1) kinds.push(["epochs", "Training, epoch by epoch"]);
+    if (facts.other) kinds.push(["morph", `On to ${facts.other.title}`]);
+    this.root.hidden = !kinds.length;
+    if (!kinds.some(([kind]) => kind === this.kind)) {
+      this.stop();
+      this.kind = kinds[0]?.[0];
+      this.at = null;
+    }
+    if (!kinds.length) return;
+    this.play = element("button", "", "▶ Play");
+    this.play.onclick = () => (this.timer ? this.stop() : this.start());
+    this.range = element("input");
+    Object.assign(this.range, { type: "range", min: 0, step: 0.01 });
+    this.range.oninput = () => {
+      this.stop();
+      this.go(Number(this.range.value));
+    };
+    this.text = element("output");
+    const choice = fill(element("select"), kinds, this.kind);
+    choice.setAttribute("aria-label", "What moves");
+    choice.hidden = kinds.length < 2;
+    choice.onchange = () => {
+      this.stop();
+      this.kind = choice.value;
+      this.at = null;
+      this.fit();
+    };
+    const done = element("button", "", "Final map");
+    done.onclick = () => {
+      this.stop();
+      this.at = null;
+      this.fit();
+    };
+    this.curve = element("canvas", "loupe-curve");
+    this.curve.width = 480;
+    this.curve.height = 96;
+    this.curve.onclick = ({ offsetX }) => {
+      this.stop();
+      this.go((offsetX / this.curve.clientWidth) * this.last);
+    };
+    this.title = element("b", "", kinds.length < 2 ? kinds[0][1] : "");
+    this.root.replaceChildren(this.title, choice, this.play, this.range, done, this.text, this.curve);
+    this.fit();
+  }
+
+  /** Set the slider to what moves now. */
+  fit() {
+    const { arrays } = this.maps;
+    this.last = this.kind === "epochs" ? arrays.epochs.shape[0] - 1 : 1;
+    this.range.max = this.last;
+    this.range.setAttribute("aria-label", this.kind === "epochs" ? "Epoch" : "Share of the way");
+    this.curve.hidden = this.kind !== "epochs";
+    this.range.value = this.at ?? this.last;
+    this.tell();
+    this.maps.paint();
+  }
+
+  go(at) {
+    this.at = Math.min(Math.max(at, 0), this.last);
+    this.range.value = this.at;
+    this.tell();
+    this.maps.paint();
+  }
+
+  start() {
+    this.play.textContent = "❚❚ Pause";
+    let before = performance.now();
+    if (this.at === null || this.at >= this.last) this.at = 0;
+    const pace = this.kind === "epochs" ? SECONDS_AN_EPOCH : 2.5;
+    const frame = (now) => {
+      this.go(this.at + (now - before) / 1000 / pace);
+      before = now;
+      if (this.at < this.last) this.timer = requestAnimationFrame(frame);
+      else this.stop();
+    };
+    this.timer = requestAnimationFrame(frame);
+  }
+
+  stop() {
+    if (this.timer) cancelAnimationFrame(this.timer);
+    this.timer = null;
+    if (this.play) this.play.textContent = "▶ Play";
+  }
+
+  /** Where the samples are now, {points, members, color}, or null at the end of the motion. */
+  points() {
+    if (this.at === null || this.root.hidden || !this.kind) return null;
+    const { arrays, panes, facts } = this.maps;
+    if (this.kind === "morph") {
+      const from = panes[0], to = panes[facts.other.pane];
+      return this.between(from, to, this.at, (i) => this.maps.color(i), (i) => this.maps.visible(i));
+    }
+    const { values, shape: [epochs, m] } = arrays.epochs;
+    const first = Math.min(Math.floor(this.at), epochs - 2);
+    const from = values.subarray(first * m * 2, (first + 1) * m * 2);
+    const to = values.subarray((first + 1) * m * 2, (first + 2) * m * 2);
+    const { colors } = facts.columns.find(({ key }) => key === "label");
+    const labels = arrays["epochs/labels"].values;
+    const color = colors ? (i) => colors[labels[i]] : (i) => facts.ramp[arrays["epochs/steps"].values[i]];
+    return this.between(from, to, this.at - first, color, () => true);
+  }
+
+  between(from, to, share, color, visible) {
+    const points = new Float32Array(from.length);
+    for (let i = 0; i < from.length; i++) points[i] = from[i] + (to[i] - from[i]) * share;
+    const members = [];
+    for (let i = 0; i < points.length / 2; i++) if (visible(i)) members.push(i);
+    return { points, members, color };
+  }
+
+  tell() {
+    const { facts, arrays } = this.maps;
+    if (this.kind === "morph") {
+      const share = this.at ?? 0;
+      this.range.value = share;
+      this.text.textContent = `${Math.round(100 * share)} % of the way; ${facts.other.note}`;
+      return;
+    }
+    const { kept, loss, train_loss } = facts.epochs;
+    const epoch = kept[Math.round(this.at ?? this.last)];
+    const now = loss[epoch - 1];
+    this.text.textContent = `Epoch ${epoch} of ${loss.length}` +
+      (now === undefined ? "" : `, test loss ${now.toPrecision(4)}`) +
+      ` · ${arrays.epochs.shape[1].toLocaleString("en")} test samples`;
+    this.drawCurve(loss, train_loss, epoch);
+  }
+
+  /** The loss on both splits, with a mark at this epoch. */
+  drawCurve(loss, train, epoch) {
+    const draw = this.curve.getContext("2d"), { width, height } = this.curve;
+    const style = getComputedStyle(this.maps.root);
+    const accent = style.getPropertyValue("--st-primary-color") || "teal";
+    // The first epoch can be so high that all others would lie on one line.
+    const values = [...loss, ...train].filter(Number.isFinite).sort((a, b) => a - b);
+    const low = values[0], high = values[Math.floor(0.97 * (values.length - 1))];
+    const x = (i) => 6 + (i / Math.max(loss.length - 1, 1)) * (width - 12);
+    const y = (v) => 8 + Math.min(Math.max((high - v) / (high - low || 1), 0), 1) * (height - 16);
+    draw.clearRect(0, 0, width, height);
+    for (const [series, color, dash] of [[train, "#94a4a2", [5, 5]], [loss, accent, []]]) {
+      draw.beginPath();
+      series.forEach((value, i) => draw.lineTo(x(i), y(value)));
+      Object.assign(draw, { strokeStyle: color, lineWidth: 3 });
+      draw.setLineDash(dash);
+      draw.stroke();
+    }
+    draw.setLineDash([]);
+    draw.beginPath();
+    draw.arc(x(epoch - 1), y(loss[epoch - 1]), 7, 0, 2 * Math.PI);
+    draw.fillStyle = accent;
+    draw.fill();
+  }
+}

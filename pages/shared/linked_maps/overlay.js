@@ -1,0 +1,113 @@
+// What moves: drawn on a canvas over the panes, because redrawing the points themselves is slow.
+
+export class Overlay {
+  constructor(canvas, figure) {
+    this.canvas = canvas;
+    this.figure = figure;
+  }
+
+  /** Clear the canvas and make it fit; returns what draws, or null before there is a figure. */
+  begin() {
+    const { figure, canvas } = this;
+    if (!figure.size || !figure.panes.every((_, i) => figure.axes(i)[0]?._length)) return null;
+    const ratio = window.devicePixelRatio || 1;
+    const width = figure.root.clientWidth, height = figure.height;
+    if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
+      canvas.width = width * ratio;
+      canvas.height = height * ratio;
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    const draw = canvas.getContext("2d");
+    draw.setTransform(ratio, 0, 0, ratio, 0, 0);
+    draw.clearRect(0, 0, width, height);
+    draw.font = "600 12px system-ui, sans-serif";
+    draw.textAlign = "center";
+    draw.textBaseline = "middle";
+    return draw;
+  }
+
+  /** Draw something of one pane, cut off at its frame. */
+  inPane(draw, i, body) {
+    const { left, top, width, height } = this.figure.box(i);
+    draw.save();
+    draw.beginPath();
+    draw.rect(left, top, width, height);
+    draw.clip();
+    body(this.figure.toPixels(i));
+    draw.restore();
+  }
+}
+
+/** Squares at places of a pane, each in its colour. */
+export function squares(draw, toPixels, points, members, colorOf, side) {
+  let color = null;
+  for (const member of members) {
+    const [x, y] = toPixels(points[2 * member], points[2 * member + 1]);
+    const own = colorOf(member);
+    if (own !== color) draw.fillStyle = color = own;
+    draw.fillRect(x - side / 2, y - side / 2, side, side);
+  }
+}
+
+/** A ring that is seen on any ground. */
+export function ring(draw, [x, y], ink, ground, radius = 8) {
+  for (const [color, width] of [[ground, 5], [ink, 2]]) {
+    draw.beginPath();
+    draw.arc(x, y, radius, 0, 2 * Math.PI);
+    draw.strokeStyle = color;
+    draw.lineWidth = width;
+    draw.stroke();
+  }
+}
+
+/** Cross hairs through a place. */
+export function cross(draw, [x, y], ink, ground) {
+  for (const [color, width] of [[ground, 5], [ink, 2]]) {
+    draw.beginPath();
+    draw.moveTo(x - 12, y);
+    draw.lineTo(x + 12, y);
+    draw.moveTo(x, y - 12);
+    draw.lineTo(x, y + 12);
+    draw.strokeStyle = color;
+    draw.lineWidth = width;
+    draw.stroke();
+  }
+}
+
+/** A name on a plate of its own. */
+export function plate(draw, text, [x, y]) {
+  const width = draw.measureText(text).width + 8;
+  draw.fillStyle = "rgba(30,40,48,0.78)";
+  draw.fillRect(x - width / 2, y - 9, width, 18);
+  draw.fillStyle = "white";
+  draw.fillText(text, x, y + 1);
+}
+
+/** An ellipse along the axes, given its half-widths in the units of the pane. */
+export function ellipse(draw, toPixels, x, y, half_width, half_height, color) {
+  const [px, py] = toPixels(x, y), [right, top] = toPixels(x + half_width, y + half_height);
+  draw.beginPath();
+  draw.ellipse(px, py, Math.abs(right - px), Math.abs(top - py), 0, 0, 2 * Math.PI);
+  draw.strokeStyle = color;
+  draw.stroke();
+}
+
+/** A picture of values on a grid: transparent where low, `color` where high, as a data URL. */
+export function heat(values, rows, columns, [red, green, blue]) {
+  const sorted = Float32Array.from(values).sort();
+  const low = sorted[Math.floor(sorted.length * 0.02)];
+  const high = sorted[Math.floor(sorted.length * 0.98)];
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [columns, rows];
+  const draw = canvas.getContext("2d"), pixels = draw.createImageData(columns, rows);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const value = values[(rows - 1 - row) * columns + column]; // pictures count from the top
+      const share = Math.min(Math.max((value - low) / (high - low || 1), 0), 1);
+      pixels.data.set([red, green, blue, 200 * share], (row * columns + column) * 4);
+    }
+  }
+  draw.putImageData(pixels, 0, 0);
+  return { source: canvas.toDataURL(), low, high };
+}

@@ -1,0 +1,203 @@
+// What is selected: thumbnails of originals and reconstructions, the classes, the mean error.
+
+import { paint } from "./arrays.js";
+import { element, fill } from "./parts.js";
+
+const THUMBNAILS = 48;
+const ORDERS = {
+  worst: ["worst first", (error) => (a, b) => error[b] - error[a]],
+  best: ["best first", (error) => (a, b) => error[a] - error[b]],
+  number: ["by number", () => (a, b) => a - b],
+};
+
+export class Picked {
+  constructor(maps) {
+    this.maps = maps;
+    this.root = element("section", "loupe-picked");
+    this.members = [];
+    this.order = "worst";
+    this.first = 0;
+  }
+
+  clear() {
+    this.members = [];
+    this.fillHint();
+  }
+
+  fillHint() {
+    this.root.replaceChildren(
+      element("p", "", "Nothing is selected: choose Lasso or Box and draw around samples, find a " +
+        "label, or give a box by numbers."), this.byNumbers(), ...this.movers(),
+    );
+    delete this.root.dataset.count;
+  }
+
+  show(members) {
+    this.members = members;
+    this.first = 0;
+    if (!members.length) return this.fillHint();
+    this.fillSelection();
+  }
+
+  fillSelection() {
+    const { maps, members } = this;
+    const share = (100 * members.length) / maps.n;
+    const clear = element("button", "", "Clear");
+    clear.onclick = () => maps.select(null);
+    const order = fill(element("select"), Object.entries(ORDERS).map(([k, [t]]) => [k, t]), this.order);
+    order.onchange = () => {
+      this.order = order.value;
+      this.first = 0;
+      this.fillSelection();
+    };
+    const turn = (text, by) => {
+      const button = element("button", "", text);
+      button.disabled = this.first + by < 0 || this.first + by >= members.length;
+      button.onclick = () => {
+        this.first += by;
+        this.fillSelection();
+      };
+      return button;
+    };
+    const head = element("div", "loupe-bar",
+      element("b", "", `${members.length.toLocaleString("en")} of ${maps.n.toLocaleString("en")} ` +
+        `samples selected (${share < 1 ? share.toPrecision(1) : Math.round(share)} %)`),
+      element("span", "", this.errors()), element("label", "", "Show", order),
+      turn("‹", -THUMBNAILS), turn("›", THUMBNAILS), clear);
+    head.querySelectorAll("button")[0].setAttribute("aria-label", "Earlier thumbnails");
+    head.querySelectorAll("button")[1].setAttribute("aria-label", "Later thumbnails");
+    this.root.replaceChildren(head, this.classes(), ...this.thumbnails());
+    this.root.dataset.count = members.length;
+  }
+
+  errors() {
+    const error = this.maps.arrays["column/error"]?.values;
+    if (!error) return "";
+    const mean = (members) => members.reduce((sum, i) => sum + error[i], 0) / members.length;
+    const all = Array.from(error.keys());
+    return `mean error ${mean(this.members).toFixed(4)}, of all ${mean(all).toFixed(4)}`;
+  }
+
+  /** A bar that says which classes are selected. */
+  classes() {
+    const { maps, members } = this;
+    const { label_names, columns } = maps.facts;
+    const bar = element("div", "loupe-classes");
+    if (!label_names.length) return bar;
+    const { colors } = columns.find(({ key }) => key === "label");
+    const labels = maps.arrays["column/label"].values;
+    const counts = label_names.map(() => 0);
+    members.forEach((i) => counts[labels[i]]++);
+    counts.map((count, label) => [count, label]).filter(([count]) => count).sort((a, b) => b[0] - a[0])
+      .forEach(([count, label]) => {
+        const share = Math.round((100 * count) / members.length);
+        const part = element("span", "", `${label_names[label]} ${share} %`);
+        part.title = `${label_names[label]}: ${count.toLocaleString("en")} samples`;
+        part.style.flexGrow = count;
+        part.style.background = colors[label];
+        bar.append(part);
+      });
+    return bar;
+  }
+
+  chosen() {
+    const error = this.maps.arrays["column/error"]?.values;
+    const sorted = [...this.members];
+    if (error || this.order === "number") sorted.sort(ORDERS[this.order][1](error));
+    return sorted.slice(this.first, this.first + THUMBNAILS);
+  }
+
+  thumbnails() {
+    const { maps } = this;
+    const { shape } = maps.facts;
+    const chosen = this.chosen();
+    const said = `${this.first + 1} to ${this.first + chosen.length} of them` +
+      (shape && maps.card.decoder ? ": originals, and reconstructions below each." : ".");
+    if (!shape) return [this.table(chosen), element("small", "", said)];
+    const missing = chosen.map((i) => maps.rows[i]).filter((row) => !maps.sheets.pixels(row));
+    if (missing.length) {
+      const splits = new Set(missing.map((row) => (row < maps.facts.n_test ? "test" : "train")));
+      const coming = [...splits].map((split) => maps.sheets.of(split)).filter(Boolean);
+      const { members } = this;
+      Promise.all(coming).then(() => {
+        if (coming.length && this.members === members) this.fillSelection();
+      });
+      if (!coming.length) {
+        return [element("small", "", "The images are not on this machine: the dataset is missing.")];
+      }
+    }
+    const figures = chosen.map((i) => this.thumbnail(i, shape));
+    return [element("div", "loupe-thumbnails", ...figures), element("small", "", said)];
+  }
+
+  thumbnail(i, shape) {
+    const { maps } = this;
+    const [height, width] = shape;
+    const back = maps.card.reconstruction(i);
+    const canvas = element("canvas");
+    canvas.width = width;
+    canvas.height = back ? 2 * height + 1 : height;
+    const draw = canvas.getContext("2d");
+    const pixels = draw.createImageData(canvas.width, canvas.height);
+    const found = maps.sheets.pixels(maps.rows[i]);
+    if (found) paint(pixels, 0, 0, found.source, found.offset, shape);
+    if (back) paint(pixels, 0, height + 1, back, 0, shape);
+    draw.putImageData(pixels, 0, 0);
+    const button = element("button", "", canvas);
+    button.title = `${maps.name(i)}, label ${maps.labelOf(i)}`;
+    button.setAttribute("aria-label", button.title);
+    button.onclick = () => maps.light(i);
+    return button;
+  }
+
+  table(chosen) {
+    const { maps } = this;
+    const features = maps.arrays.features;
+    const head = ["sample", "label", ...(features ? maps.facts.features : [])];
+    const rows = chosen.map((i) => {
+      const values = features
+        ? [...features.values.subarray(i * features.shape[1], (i + 1) * features.shape[1])] : [];
+      const cells = [maps.name(i), maps.labelOf(i), ...values.map((v) => v.toFixed(2))];
+      return element("tr", "", ...cells.map((cell) => element("td", "", cell)));
+    });
+    const top = element("tr", "", ...head.map((name) => element("th", "", name)));
+    return element("div", "loupe-table", element("table", "", top, ...rows));
+  }
+
+  /** The same as a box with the pointer, for the keyboard. */
+  byNumbers() {
+    const { maps } = this;
+    const pane = fill(element("select"), maps.facts.panes.map(({ title }, i) => [i, title]), 0);
+    const inputs = ["x from", "x to", "y from", "y to"].map((name) => {
+      const input = element("input");
+      Object.assign(input, { type: "number", step: "any", placeholder: name });
+      input.setAttribute("aria-label", name);
+      input.onkeydown = (event) => event.stopPropagation();
+      return input;
+    });
+    const go = element("button", "", "Select the box");
+    go.onclick = () => {
+      const given = inputs.map(({ value }, i) => (value === "" ? [-1, 1][i % 2] * Infinity : Number(value)));
+      const [left, right, bottom, top] = given;
+      const points = maps.panes[pane.value];
+      maps.select((i) => maps.visible(i) && points[2 * i] >= left && points[2 * i] <= right &&
+        points[2 * i + 1] >= bottom && points[2 * i + 1] <= top);
+    };
+    return element("details", "", element("summary", "", "A box by numbers"),
+      element("div", "loupe-bar", pane, ...inputs, go));
+  }
+
+  /** A button that selects the samples that moved most between two runs. */
+  movers() {
+    const { maps } = this;
+    const moved = maps.arrays["column/moved"]?.values;
+    if (!moved) return [];
+    const button = element("button", "", `The ${THUMBNAILS} biggest movers`);
+    button.onclick = () => {
+      const most = new Set(Array.from(moved.keys()).sort((a, b) => moved[b] - moved[a])
+        .slice(0, THUMBNAILS));
+      maps.select((i) => most.has(i));
+    };
+    return [button];
+  }
+}

@@ -1,0 +1,79 @@
+"""The linked maps of a page and what becomes of a selection in them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, images
+from pages.shared import cache, pack, parts
+from pages.shared.maps import View, found, said
+from pages.shared.maps import show as show_maps
+
+
+@st.fragment
+def show(view: View) -> None:
+    """The panes, what they can say, and files of what is selected.
+
+    A fragment, so that a selection draws nothing else anew.
+    """
+    with parts.guarded():
+        chosen = show_maps(view, key="maps")
+        st.caption(said(view))
+        if chosen.selection:
+            export(view, chosen.selection)
+        if chosen.place:
+            decoded(view, chosen.place)
+
+
+def export(view: View, selection: str) -> None:
+    """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
+    samples = cache.shown(view.run, view.subset)
+    rows = np.flatnonzero(pack.unpacked_mask(selection, len(samples.rows)))
+    dataset = datasets.get(view.run.config.dataset)
+    name = f"{view.run.name}-{len(rows)}-samples"
+
+    def table():
+        return pack.table(samples, dataset, found(view), rows)
+
+    def parquet() -> bytes:
+        buffer = io.BytesIO()
+        table().to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(rows):,} selected samples: ids, labels, codes, maps and errors as")
+        st.download_button(
+            "CSV",
+            lambda: table().to_csv(index=False),
+            f"{name}.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            "Parquet",
+            parquet,
+            f"{name}.parquet",
+            "application/vnd.apache.parquet",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def decoded(view: View, place: list[float]) -> None:
+    """What the server decodes where the decoder is too large to be sent."""
+    dataset = datasets.get(view.run.config.dataset)
+    x, y, label = place
+    features = cache.decoded(view.run, (x, y), int(label))
+    where = f"{x:.3g}, {y:.3g}"
+    if dataset.kind != "image":
+        st.table(dict(zip(dataset.feature_names, features.tolist(), strict=True)))
+        return
+    row = images.Row(f"at {where}", features.reshape(1, *dataset.shape))
+    st.image(
+        images.compose([row], st.context.theme.type or "light", cell=112),
+        alt=f"The decoder's image of the place {where}",
+    )

@@ -1,0 +1,398 @@
+"""The page of reconstructions without a browser: runs side by side, splits, and own images."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import run_config
+from PIL import Image, ImageDraw
+from streamlit.testing.v1 import AppTest
+from test_pages import ROOT, opened, shipped_runs  # noqa: F401
+
+from aecore import datasets, metrics, projections, store, tasks
+from aecore.errors import Faults
+from pages.shared import cache, own_image, rows, verdicts
+
+PAGE = ROOT / "pages" / "reconstructions.py"
+pytestmark = pytest.mark.usefixtures("shipped_runs")
+
+
+class Quiet:
+    """A reporter that nobody listens to."""
+
+    def progress(self, what: str, done: float, total: float) -> None: ...
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None: ...
+
+
+def trained(name: str, dataset: str, variant: str = "ae", **model: Any) -> store.Run:
+    config = run_config(dataset, variant, model, epochs=1)
+    return tasks.train(config, name, Quiet(), resumable=False)
+
+
+def like(run: str, name: str, codes: dict[str, np.ndarray] | None = None, **manifest: Any) -> None:
+    """Store a copy of a run with other arrays or facts."""
+    known = store.load(run)
+    facts = known.manifest.model_dump(exclude={"format", "created", "files"}) | manifest
+    weights = known.model().state_dict()
+    store.save(name, known.config, weights, known.codes | (codes or {}), known.history, **facts)
+
+
+def alts(at: AppTest) -> list[str]:
+    return [image.proto.imgs[0].alt for image in at.get("image")]
+
+
+def said(at: AppTest) -> str:
+    """Everything that is told outside of widgets."""
+    kinds = (at.markdown, at.caption, at.info, at.warning, at.error)
+    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
+
+
+def faultless(at: AppTest) -> AppTest:
+    assert not at.exception and not at.error
+    return at
+
+
+def measured(at: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in at.metric}
+
+
+# --- The page -----------------------------------------------------------------------------------
+
+
+def test_the_worst_test_samples_come_first_beside_pca() -> None:
+    at = faultless(opened(PAGE, run="digits-ae"))
+    assert at.selectbox(key="order").value == "worst first"
+    assert at.segmented_control(key="split").value == "test"
+    run = store.load("digits-ae")
+    assert measured(at)["digits-ae, test MSE"] == f"{run.manifest.metrics['test_mse']:.4f}"
+    pca = f"{run.manifest.metrics['pca_mse']:.4f}"
+    assert measured(at)["PCA with 2 components, test MSE"] == pca
+    assert len(alts(at)) == 1
+    assert alts(at)[0].startswith("8 test images of digits; under each the reconstructions by ")
+    assert "which no run has seen in training" in said(at)
+
+
+def test_pinned_runs_are_kept_in_the_address_and_shown() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", pins="digits-vae"))
+    assert at.multiselect(key="pins").value == ["digits-vae"]
+    assert at.multiselect(key="pins").options == ["digits-vae"]  # none of other data
+    assert "by digits-ae, digits-vae, PCA" in alts(at)[0]
+    assert "digits-vae, test MSE" in measured(at)
+    assert "digits-vae" in at.dataframe[0].value.columns
+
+
+def test_what_a_pin_names_that_is_not_there_is_no_error() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", pins="mnist-ae"))
+    assert at.multiselect(key="pins").value == []
+
+
+def test_a_pinned_run_may_become_the_main_one_and_back() -> None:
+    at = opened(PAGE, run="digits-ae", pins="digits-vae")
+    at.selectbox(key="run").set_value("digits-vae").run()
+    assert "by digits-vae, PCA" in alts(faultless(at))[0]
+    at.multiselect(key="pins").set_value(["digits-ae"]).run()
+    assert "by digits-vae, digits-ae, PCA" in alts(faultless(at))[0]
+
+
+def test_runs_of_other_samples_of_the_same_name_are_left_out_and_named() -> None:
+    like("digits-ae", "of-other-digits", fingerprint="0" * 64)
+    at = faultless(opened(PAGE, run="digits-ae"))
+    assert at.multiselect(key="pins").options == ["digits-vae"]
+    assert "of-other-digits" in said(at)
+
+
+def test_a_run_of_changed_data_says_so() -> None:
+    like("digits-ae", "of-changed-digits", fingerprint="1" * 64)
+    at = opened(PAGE, run="of-changed-digits")
+    assert not at.exception
+    assert "digits has changed since 'of-changed-digits'" in at.error[0].value.replace("\\", "")
+
+
+def test_a_lonely_run_has_nothing_to_compare_with() -> None:
+    trained("lonely", "wine")
+    at = faultless(opened(PAGE, run="lonely"))
+    assert at.multiselect(key="pins").disabled
+
+
+def test_error_maps_can_be_left_out() -> None:
+    at = opened(PAGE, run="digits-ae")
+    assert alts(at)[0].endswith("where it is too bright or too dark")
+    at.toggle(key="errors").set_value(False).run()
+    assert "too bright" not in alts(faultless(at))[0] + said(at)
+
+
+def test_samples_seen_in_training_are_told_as_such() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", split="train"))
+    assert "seen in training, so a small error here does not say" in said(at)
+    assert alts(at)[0].startswith("8 train images")
+    run, x = store.load("digits-ae"), datasets.get("digits").train
+    with_all = cache.reconstruct(*cache.identity(run), *x)[1]
+    mse = metrics.mean_squared_error(x.x, with_all).mean()
+    assert measured(at)["digits-ae, train MSE"] == f"{mse:.4f}"
+    assert at.dataframe[0].value["samples"].sum() == 1437
+
+
+def test_a_sample_can_be_called_by_its_number() -> None:
+    at = opened(PAGE, run="digits-ae", split="train", sample="1400", screen="100")
+    at.segmented_control(key="split").set_value("test").run()
+    assert at.number_input(key="sample").value is None  # the test split has no such sample
+    assert at.number_input(key="screen").value == 1
+    at.number_input(key="sample").set_value(17).run()
+    faultless(at)
+
+
+@pytest.mark.parametrize("order", rows.ORDERS)
+def test_every_order_shows_every_sample_once(order: str) -> None:
+    mine, pca = np.array([0.3, 0.1, 0.2, 0.1]), np.array([0.1, 0.25, 0.3, 0.1])
+    wanted = {
+        "worst first": [0, 2, 1, 3],
+        "best first": [1, 3, 2, 0],
+        "where PCA wins most": [0, 3, 2, 1],
+        "as they come": [0, 1, 2, 3],
+    }
+    found = np.argsort(rows.ORDERS[order](mine, pca), kind="stable")
+    assert found.tolist() == wanted[order]
+
+
+def test_a_class_has_only_its_own_samples_and_the_called_one_before_them() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", **{"class": "3"}))
+    assert at.number_input(key="screen").label == "Screen, of 5"  # 37 of them
+    at.number_input(key="sample").set_value(0).run()
+    assert at.number_input(key="screen").label == "Screen, of 5"
+    at.slider(key="samples").set_value(16).run()
+    assert faultless(at).number_input(key="screen").label == "Screen, of 3"
+
+
+def test_pca_takes_any_number_of_components() -> None:
+    at = opened(PAGE, run="digits-ae")
+    at.slider(key="pca_2").set_value(64).run()
+    assert measured(faultless(at))["PCA with 64 components, test MSE"] == "0.0000"
+    assert "PCA with 64 components wins over **digits-ae**; 5 would do." in said(at)
+    assert measured(at)["Samples that digits-ae renders better than PCA"] == "0%"
+    at.slider(key="pca_2").set_value(1).run()
+    assert "better than PCA with 1 component; PCA needs 5 to win" in said(faultless(at))
+
+
+def test_classes_are_listed_worst_first_with_their_numbers() -> None:
+    table = opened(PAGE, run="digits-ae").dataframe[0].value
+    run = store.load("digits-ae")
+    errors, labels = run.codes["error"], run.codes["labels"]
+    assert table["samples"].sum() == 360
+    assert table["digits-ae"].is_monotonic_decreasing
+    for row in table.itertuples(index=False):
+        assert row[2] == pytest.approx(errors[labels == int(row[0])].mean(), rel=1e-4)
+
+
+def test_tables_of_numbers_are_shown_side_by_side() -> None:
+    trained("wine-ae", "wine")
+    trained("wine-linear", "wine", "linear", hidden=())
+    at = faultless(opened(PAGE, run="wine-ae", pins="wine-linear"))
+    assert "by wine-ae, wine-linear, PCA" in at.get("plotly_chart")[0].proto.alt
+    assert not at.file_uploader and not at.toggle
+    assert set(at.dataframe[1].value["class"]) == {"cultivar 1", "cultivar 2", "cultivar 3"}
+
+
+def test_positions_on_a_curve_have_no_classes() -> None:
+    trained("ring", "tilted-ring")
+    at = faultless(opened(PAGE, run="ring"))
+    assert len(at.dataframe) == 1  # the errors of the samples
+    assert "class" not in said(at).lower()
+    assert "class" not in [box.key for box in at.selectbox]
+
+
+def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "here", lambda name: False)
+    at = faultless(opened(PAGE, run="mnist-ae"))
+    assert "mnist is not on this machine" in said(at)
+    assert "Download mnist" in [button.label for button in at.button]
+    assert not at.get("image") and not at.multiselect
+
+
+def test_a_run_of_no_numbers_is_one_sentence() -> None:
+    errors = np.full(360, np.nan, np.float32)
+    like("digits-ae", "nothing-but-nan", {"error": errors})
+    at = opened(PAGE, run="nothing-but-nan")
+    assert not at.exception
+    assert "no finite numbers (NaN)" in at.error[0].value.replace("\\", "")
+    beside = opened(PAGE, run="digits-ae", pins="nothing-but-nan")
+    assert "no finite numbers" in beside.error[0].value and len(alts(beside)) == 1
+
+
+def test_a_single_test_sample_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = datasets.get("digits")
+    one = datasets.Samples(*(part[:1] for part in digits.test))
+    monkeypatch.setitem(vars(digits), "test", one)
+    monkeypatch.setattr(cache, "pca_errors", cache.pca_errors.__wrapped__)
+    monkeypatch.setattr(cache, "pca_curve", cache.pca_curve.__wrapped__)
+    like("digits-ae", "of-one-sample", {"error": store.load("digits-ae").codes["error"][:1]})
+    at = faultless(opened(PAGE, run="of-one-sample"))
+    assert alts(at)[0].startswith("1 test images")
+    assert len(at.dataframe[0].value) == 1
+
+
+# --- What is computed ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_errors_of_pca_are_those_of_its_reconstructions(split: str) -> None:
+    digits = datasets.get("digits")
+    x, pca = getattr(digits, split).x, projections.components(digits)
+    curve = cache.pca_curve("digits", digits.fingerprint, split, 64)
+    assert len(curve) == 65
+    for k in (1, 7, 64):
+        wanted = metrics.mean_squared_error(x, pca.reconstruct(x, k))
+        found = cache.pca_errors("digits", digits.fingerprint, split, k)
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        assert curve[k] == pytest.approx(wanted.mean(), abs=1e-6)
+    assert (np.diff(curve) <= 1e-12).all()
+
+
+def test_stored_errors_are_those_of_the_model() -> None:
+    run, (x, labels) = store.load("digits-vae"), datasets.get("digits").test
+    codes, rebuilt = cache.reconstruct(*cache.identity(run), x, labels)
+    np.testing.assert_allclose(codes, run.codes["codes"], atol=1e-4)
+    found = cache.errors(*cache.identity(run), "test")
+    np.testing.assert_allclose(found, metrics.mean_squared_error(x, rebuilt), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("error", "k", "wanted"),
+    [
+        (0.3, 2, "**a** is better than PCA with 2 components; PCA needs 3 to win."),
+        (0.3, 1, "**a** is better than PCA with 1 component; PCA needs 3 to win."),
+        (0.3, 3, "PCA with 3 components wins over **a**; fewer would not do."),
+        (0.45, 3, "PCA with 3 components wins over **a**; 2 would do."),
+        (0.5, 1, "PCA with 1 component wins over **a**."),
+        (0.1, 3, "**a** is better than PCA with any number of components up to 3."),
+    ],
+)
+def test_who_wins_is_said_with_what_it_takes(error: float, k: int, wanted: str) -> None:
+    assert verdicts.verdict("a", error, k, np.array([1, 0.5, 0.4, 0.2])) == wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (0.0, "error 0.0000, larger than that of 0 % of the test split."),
+        (0.5, "error 0.5000, larger than that of 50 % of the test split."),
+        (0.975, "97.5 % of the test split: unlike almost all it was trained on."),
+        (2.0, "larger than that of every test sample: unlike anything it was trained on."),
+    ],
+)
+def test_an_error_is_compared_with_the_test_split(error: float, wanted: str) -> None:
+    assert own_image.unlike(error, np.arange(200) / 200).endswith(wanted)
+
+
+def test_a_wide_code_is_cut_short() -> None:
+    assert own_image.written(np.array([0.5, -1.25])) == "0.50, -1.25."
+    assert own_image.written(np.zeros(40)).endswith(", 0.00 and 8 more.")
+
+
+# --- An image of one's own ----------------------------------------------------------------------
+
+
+def drawing(kind: str = "PNG", **options: Any) -> bytes:
+    """A black seven on white paper."""
+    image = Image.new("RGB", (300, 400), "white")
+    ImageDraw.Draw(image).line([(80, 100), (220, 100), (130, 300)], "black", 24)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def given(at: AppTest, content: bytes, name: str = "seven.png") -> AppTest:
+    at.file_uploader(key="own").set_value((name, content, "image/png"))
+    return at.run()
+
+
+def test_an_image_of_ones_own_is_shown_as_the_models_see_it() -> None:
+    at = given(opened(PAGE, run="digits-ae", pins="digits-vae"), drawing())
+    answer = alts(faultless(at))[1]
+    assert "by digits-ae, digits-vae with their errors" in answer
+    assert answer.count("#") == 5
+    for name in ("digits-ae", "digits-vae"):
+        assert f"**{name}**: error " in said(at)
+    assert "Its code in digits-ae: " in said(at)
+    before = alts(at)[0]
+    at.file_uploader(key="own").set_value(None).run()
+    assert alts(faultless(at)) == [before]
+
+
+def test_ink_on_paper_is_turned_and_cropped_unless_one_says_otherwise() -> None:
+    at = given(opened(PAGE, run="digits-ae"), drawing())
+    toggles = {toggle.label: toggle for toggle in at.toggle}
+    assert toggles["Invert"].value and toggles["Crop to the ink"].value
+    first = at.get("image")[1].proto.imgs[0].url
+    toggles["Invert"].set_value(False).run()
+    assert faultless(at).get("image")[1].proto.imgs[0].url != first
+
+
+def test_light_on_black_is_not_turned() -> None:
+    image = Image.open(io.BytesIO(drawing())).convert("L").point(lambda value: 255 - value)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    at = given(opened(PAGE, run="digits-ae"), buffer.getvalue())
+    assert not next(toggle for toggle in at.toggle if toggle.label == "Invert").value
+
+
+def test_what_cannot_be_read_is_a_sentence_and_the_page_stays() -> None:
+    at = given(opened(PAGE, run="digits-ae"), b"no picture")
+    assert not at.exception
+    assert "give a PNG, JPEG, WebP or BMP file" in at.error[0].value
+    assert len(alts(at)) == 1 and measured(at)
+
+
+def test_of_a_moving_picture_the_first_frame_is_told() -> None:
+    other = Image.new("RGB", (300, 400), "red")
+    moving = drawing("WEBP", save_all=True, append_images=[other])
+    at = given(opened(PAGE, run="digits-ae"), moving, "moving.webp")
+    assert "its first frame is taken" in said(faultless(at))
+
+
+def test_a_conditioned_model_is_told_a_class_for_ones_own_image() -> None:
+    trained("conditioned", "digits", "cvae")
+    at = given(opened(PAGE, run="digits-ae"), drawing())
+    assert "own-class" not in [box.key for box in at.selectbox]
+    at = given(opened(PAGE, run="conditioned"), drawing())
+    told = said(faultless(at))
+    at.selectbox(key="own-class").set_value(7).run()
+    assert said(faultless(at)) != told
+
+
+@pytest.mark.parametrize("settings", [("vq-vae", {}), ("sparse-l1", {"latent_dim": 40})])
+def test_codes_of_every_width_are_written(settings: tuple[str, dict[str, Any]]) -> None:
+    variant, model = settings
+    trained(f"one-{variant}", "digits", variant, **model)
+    at = given(opened(PAGE, run=f"one-{variant}"), drawing())
+    assert len(alts(faultless(at))) == 2
+    assert ("and 8 more" in said(at)) == (model.get("latent_dim") == 40)
+
+
+def test_answers_of_no_numbers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.load("digits-ae")
+    real = cache.reconstruct
+
+    def broken(name: str, created: str, x: np.ndarray, labels: np.ndarray) -> Any:
+        codes, rebuilt = real(name, created, x, labels)
+        return codes * np.nan, rebuilt
+
+    at = opened(PAGE, run=run.name)
+    monkeypatch.setattr(cache, "reconstruct", broken)
+    at = given(at, drawing())
+    assert not at.exception
+    assert "answers this image with values that are no finite numbers" in at.error[0].value
+
+
+def test_a_damaged_codes_file_is_a_fault() -> None:
+    like("digits-ae", "damaged-codes")
+    path = Path(store.load("damaged-codes").folder) / "codes.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Faults, match="has changed since the run was saved"):
+        cache.errors(*cache.identity(store.load("damaged-codes")), "test")
