@@ -241,9 +241,10 @@ def lasso(browser: Browser, repeats: int = 9) -> dict:
         box = page.locator(".loupe-plot").bounding_box()
         counts = []
         for turn in range(repeats):
-            for x, y in circle(page, 2, turn * 1_000):
+            for step, (x, y) in enumerate(circle(page, 2, turn * 1_000)):
                 page.mouse.move(box["x"] + x, box["y"] + y)
-                page.mouse.down()
+                if step == 0:
+                    page.mouse.down()
             page.mouse.up()
             page.wait_for_timeout(1_500)
             counts.append(int(page.locator(".loupe-picked").get_attribute("data-count")))

@@ -48,10 +48,7 @@ buffer = io.BytesIO()
 Image.fromarray(pixels[:: 8, :: 8].repeat(8, 0).repeat(8, 1)).save(buffer, "PNG", compress_level=1)
 st.image(buffer.getvalue())
 """
-FOUR_MAPS = (
-    "[...document.querySelectorAll('.js-plotly-plot')].filter("
-    "plot => plot.querySelector('.scatterlayer .point, canvas')).length >= 4"
-)
+FOUR_MAPS = "document.querySelector('.loupe[data-ready]')"
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
 
 
@@ -145,7 +142,7 @@ def move_slider(page: Page, key: str) -> float:
     """Press a key on the slider; seconds until another picture is there, whole."""
     image = "document.querySelector('[data-testid=stImage] img')"
     before = page.evaluate(f"{image}.src")
-    page.get_by_role("slider").focus()
+    page.get_by_role("slider", name="Samples").focus()
     started = time.perf_counter()
     page.keyboard.press(key)
     page.wait_for_function(
@@ -174,7 +171,7 @@ def training(browser: Browser, repeats: int = 8) -> dict:
             "run": lambda turn: choose(
                 tabs["latent_map"],
                 "Run",
-                *(("digits-vae", "0.0400"), ("digits-ae", "0.0358"))[turn % 2],
+                *(("digits-vae", "60 epochs"), ("digits-ae", "40 epochs"))[turn % 2],
             ),
             "dataset": lambda turn: choose(
                 tabs["train"], "Dataset", *(("iris", "150 flowers"), ("digits", "8 x 8"))[turn % 2]

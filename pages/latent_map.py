@@ -14,6 +14,6 @@ with parts.page("Latent map"):
     st.caption(parts.run_facts(run))
     view = maps.ask(run)
     maps.prepare(view)
-    selection.show(view)
     maps.offer_missing(view)
+    selection.show(view)
     maps.metrics_table(view)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
-from conftest import Listener
+from conftest import Listener, run_config
 from streamlit.testing.v1 import AppTest
+from test_pack import opened as unpacked
 from test_recipes import one_of_each_kind
 
-from aecore import datasets, recipes, store
+from aecore import datasets, latent, projections, recipes, store, tasks
+from aecore.datasets import Samples, Subset
 from aecore.jobs import Jobs
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.variants import VARIANTS
@@ -45,17 +51,27 @@ def opened(page: Path, **query: str) -> AppTest:
     return at.run()
 
 
-def points(at: AppTest) -> list[int]:
-    """How many points each chart on the page has."""
-    figures = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
-    return [sum(_length(trace["x"]) for trace in figure["data"]) for figure in figures]
+def shown(at: AppTest) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and facts of the linked maps on the page."""
+    (component,) = at.get("bidi_component")
+    return unpacked(component.proto.bytes)
 
 
-def _length(values: object) -> int:
-    if isinstance(values, list):
-        return len(values)
-    sizes = {"f4": 4, "f8": 8, "i2": 2, "i4": 4}
-    return len(values["bdata"]) * 3 // 4 // sizes[values["dtype"]]
+def panes(at: AppTest) -> list[str]:
+    return [pane["key"] for pane in shown(at)[1]["panes"]]
+
+
+def labels_of_buttons(at: AppTest) -> list[str]:
+    return [button.label for button in at.button]
+
+
+@pytest.fixture(autouse=True)
+def idle_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The pages' own queue, whose jobs wait for ever."""
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    cache.jobs.clear()
+    yield cache.jobs()
+    cache.jobs.clear()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -85,34 +101,295 @@ def test_names_a_broken_folder(page: Path, shipped_runs: Path) -> None:
     assert "weights.safetensors" in warned
 
 
-@pytest.mark.parametrize("run", SHIPPED)
-def test_latent_map_has_four_maps_of_all_test_samples(run: str, shipped_runs: Path) -> None:
-    at = opened(ROOT / "pages" / "latent_map.py", run=run)
-    expected = 360 if run.startswith("digits") else 10_000
-    assert points(at) == pytest.approx([expected] * 4, abs=8)  # base64 pads
-    assert all(chart.proto.alt for chart in at.get("plotly_chart"))
-    measured = " ".join(caption.value for caption in at.caption)
-    manifest = store.load(run).manifest
-    assert f"**{manifest.metrics['trustworthiness']:.3f}**" in measured
-    assert f"**{manifest.metrics['test_mse']:.4f}**" in measured
-
-
-def test_latent_map_offers_what_is_not_computed(shipped_runs: Path) -> None:
-    at = opened(ROOT / "pages" / "latent_map.py", run="digits-ae", tsne_perplexity="50")
-    assert len(points(at)) == 3
-    assert "Compute t-SNE" in [button.label for button in at.button]
-
-
-def test_latent_map_refuses_impossible_settings_in_a_sentence(shipped_runs: Path) -> None:
-    at = opened(ROOT / "pages" / "latent_map.py", run="digits-ae", tsne_perplexity="500")
-    assert not at.exception
-    assert "perplexity = 500" in at.error[0].value.replace("\\", "")
+def test_the_start_page_shows_four_panes_of_the_digits(shipped_runs: Path) -> None:
+    arrays, facts = shown(opened(ROOT / "app.py"))
+    assert [pane["key"] for pane in facts["panes"]] == FOUR
+    assert facts["mode"] == "start" and len(arrays["rows"]) == 360
+    assert facts["alt"].startswith("Linked maps of 360 samples of digits: Bottleneck, PCA, t-SNE")
 
 
 def test_an_unknown_run_in_the_address_is_said(shipped_runs: Path) -> None:
     at = opened(ROOT / "pages" / "latent_map.py", run="no-such-run")
     assert not at.exception
     assert "no-such-run" in at.warning[0].value.replace("\\", "")
+
+
+# --- Latent map ---------------------------------------------------------------------------------
+
+LATENT_MAP = ROOT / "pages" / "latent_map.py"
+FOUR = ["bottleneck", "pca", "tsne", "umap"]
+
+
+@pytest.mark.parametrize("run", SHIPPED)
+def test_latent_map_has_four_panes_of_all_test_samples(run: str, shipped_runs: Path) -> None:
+    at = opened(LATENT_MAP, run=run)
+    assert not at.exception and not at.error
+    arrays, facts = shown(at)
+    n = 360 if run.startswith("digits") else 10_000
+    assert panes(at) == FOUR and facts["mode"] == "all"
+    assert all(len(arrays[f"pane/{key}"]) == n for key in FOUR)
+    manifest = store.load(run).manifest
+    table = at.dataframe[0].value.set_index("map")
+    assert table.index.tolist() == [f"Bottleneck of {run}", "PCA", "t-SNE", "UMAP"]
+    own = table.loc[f"Bottleneck of {run}"]
+    assert own["test_mse"] == manifest.metrics["test_mse"]
+    assert 0.5 < own["trustworthiness"] <= 1 and (table["trustworthiness"] > 0.5).all()
+    assert f"All {n:,} test samples are shown" in texts(at)
+
+
+def test_a_negative_elbo_is_said_of_variational_models_alone(shipped_runs: Path) -> None:
+    (table,) = opened(LATENT_MAP, run="digits-vae", other="digits-ae").dataframe
+    told = table.value.set_index("map")["negative_elbo"]
+    assert told["Bottleneck of digits-vae"] == latent.negative_elbo(store.load("digits-vae"))
+    assert told.drop("Bottleneck of digits-vae").isna().all()
+    assert "negative_elbo" not in opened(LATENT_MAP, run="digits-ae").dataframe[0].value
+
+
+def test_a_run_is_analysed_once_when_its_map_is_first_opened(
+    shipped_runs: Path, idle_jobs: Jobs
+) -> None:
+    for name in SHIPPED:
+        (shipped_runs / name / "latent.safetensors").unlink(missing_ok=True)
+    at = opened(LATENT_MAP, run="digits-ae")
+    at.run()
+    assert [(job.kind, job.arguments[0]) for job in idle_jobs.all()] == [("analyse", "digits-ae")]
+    assert not shown(at)[1]["decodes"]
+    (job,) = idle_jobs.all()
+    idle_jobs.cancel(job)
+    tasks.analyse("digits-ae", Listener())
+    arrays, facts = shown(at.run())
+    assert facts["decodes"] and facts["layers"] and "weight/0.weight" in arrays
+    assert set(facts["sheets"]) == {"test", "train"}
+    assert "active_units" in at.dataframe[0].value
+    assert not [job for job in idle_jobs.all() if job.active]
+
+
+@pytest.mark.parametrize(
+    ("query", "missing"),
+    [
+        ({"tsne_perplexity": "50"}, ["tsne"]),
+        ({"tsne_metric": "cosine"}, ["tsne"]),
+        ({"umap_metric": "manhattan", "umap_n_neighbors": "20"}, ["umap"]),
+        ({"tsne_seed": "7", "umap_seed": "7"}, ["tsne", "umap"]),
+        ({"sample_limit": "100"}, ["pca", "tsne", "umap"]),
+    ],
+    ids=str,
+)
+def test_what_is_not_computed_is_offered(
+    query: dict[str, str], missing: list[str], shipped_runs: Path, idle_jobs: Jobs
+) -> None:
+    at = opened(LATENT_MAP, run="digits-ae", **query)
+    assert not at.exception and not at.error
+    assert panes(at) == [key for key in FOUR if key not in missing]
+    offered = [button for button in at.button if button.label.startswith("Compute")]
+    assert [button.key for button in offered] == [f"compute-{key}" for key in missing]
+    offered[-1].click().run()
+    (job,) = (job for job in idle_jobs.all() if job.kind == "project")
+    assert job.arguments[1].name == missing[-1]
+    assert f"compute-{missing[-1]}" not in [button.key for button in at.button]
+
+
+def test_a_map_that_failed_says_why_and_can_be_tried_again(
+    shipped_runs: Path, idle_jobs: Jobs
+) -> None:
+    at = opened(LATENT_MAP, run="digits-ae", tsne_perplexity="50")
+    at.button(key="compute-tsne").click().run()
+    (job,) = (job for job in idle_jobs.all() if job.kind == "project")
+    job.state, job.error = "failed", "The file <x> could not be read."
+    at.run()
+    assert job.error in told(at)
+    assert "Compute t-SNE" in labels_of_buttons(at)
+
+
+def test_a_computed_map_takes_its_place(shipped_runs: Path) -> None:
+    subset = Subset(limit=100)
+    settings = projections.PCAProjection()
+    digits = datasets.get("digits")
+    computed = projections.compute(digits, settings, Listener().progress, subset)
+    at = opened(LATENT_MAP, run="digits-ae", sample_limit="100")
+    assert panes(at) == ["bottleneck", "pca"]
+    np.testing.assert_array_equal(shown(at)[0]["pane/pca"], computed.plane)
+    assert "100 of 360 test samples are shown, drawn class by class with seed 0" in texts(at)
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ({"tsne_perplexity": "500"}, "perplexity = 500"),
+        ({"sample_limit": "5"}, "limit = 5"),
+        ({"umap_min_dist": "7"}, "min_dist = 7"),
+    ],
+    ids=str,
+)
+def test_impossible_settings_are_refused_in_a_sentence(
+    query: dict[str, str], fault: str, shipped_runs: Path
+) -> None:
+    at = opened(LATENT_MAP, run="digits-ae", **query)
+    assert not at.exception
+    assert len(at.error) == 1 and fault in told(at)
+
+
+def test_settings_that_ask_for_more_samples_leave_the_others(shipped_runs: Path) -> None:
+    at = opened(LATENT_MAP, run="digits-ae", tsne_perplexity="150")
+    assert not at.exception and not at.error
+    assert "perplexity = 150 needs more samples: give at most 119" in told(at)
+    assert panes(at) == ["bottleneck", "pca", "umap"]
+
+
+@pytest.mark.parametrize("query", [{"sample_split": "moon"}, {"tsne_metric": "x"}, {"panes": "x"}])
+def test_nonsense_in_the_address_is_survived(query: dict[str, str], shipped_runs: Path) -> None:
+    at = opened(LATENT_MAP, run="digits-ae", **query)
+    assert not at.exception and not at.error
+    assert "bottleneck" in panes(at)
+
+
+def test_panes_can_be_chosen(shipped_runs: Path) -> None:
+    at = opened(LATENT_MAP, run="digits-ae", panes="t-SNE")
+    assert panes(at) == ["bottleneck", "tsne"]
+    at.pills(key="panes").set_value([]).run()
+    assert panes(at) == ["bottleneck"]
+    assert not at.exception and not at.error
+
+
+def test_training_samples_are_shown_once_they_are_encoded(shipped_runs: Path) -> None:
+    (shipped_runs / "digits-ae" / "latent.safetensors").unlink(missing_ok=True)
+    at = opened(LATENT_MAP, run="digits-ae", sample_split="train")
+    assert not at.exception
+    assert told(at).count("not been encoded yet") == 1
+    tasks.analyse("digits-ae", Listener())
+    for split, n in (("train", 1437), ("all", 1797)):
+        at = opened(LATENT_MAP, run="digits-ae", sample_split=split)
+        assert not at.exception and not at.error
+        assert len(shown(at)[0]["rows"]) == n
+    assert "All 1,797 test and training samples are shown" in texts(at)
+
+
+def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> None:
+    at = opened(LATENT_MAP, run="digits-ae")
+    assert at.selectbox(key="other").options == ["no other run", "digits-vae"]
+    at.selectbox(key="other").set_value("digits-vae").run()
+    assert not at.exception and not at.error
+    facts = shown(at)[1]
+    assert panes(at) == ["bottleneck", "other", "pca", "tsne", "umap"]
+    assert facts["other"]["title"] == "digits-vae"
+    rows = at.dataframe[0].value["map"].tolist()
+    assert rows[:2] == ["Bottleneck of digits-ae", "Bottleneck of digits-vae"]
+    # A stranger in the address is none.
+    assert panes(opened(LATENT_MAP, run="digits-ae", other="mnist-ae")) == FOUR
+
+
+def stored_like(run: str, name: str, **codes: np.ndarray) -> None:
+    """A copy of a run with other arrays."""
+    known = store.load(run)
+    facts = known.manifest.model_dump(exclude={"format", "created", "files"})
+    weights = known.model().state_dict()
+    store.save(name, known.config, weights, known.codes | codes, known.history, **facts)
+
+
+def test_a_run_that_diverged_is_one_sentence(shipped_runs: Path, idle_jobs: Jobs) -> None:
+    broken = {
+        name: np.full_like(store.load("digits-ae").codes[name], np.nan)
+        for name in ("codes", "plane", "error")
+    }
+    stored_like("digits-ae", "diverged", **broken)
+    at = opened(LATENT_MAP, run="diverged")
+    assert not at.exception
+    assert told(at).count("are not finite: its training diverged") == 1
+    assert panes(opened(LATENT_MAP, run="digits-ae")) == FOUR
+
+
+def test_a_run_that_diverged_cannot_be_laid_beside_another(shipped_runs: Path) -> None:
+    nothing = np.full_like(store.load("digits-ae").codes["plane"], np.nan)
+    stored_like("digits-ae", "diverged", plane=nothing)
+    at = opened(LATENT_MAP, run="digits-ae", other="diverged")
+    assert not at.exception
+    assert "'diverged' are not finite" in told(at)
+
+
+@pytest.mark.parametrize(("n", "classes"), [(40, 1), (1, 1), (12, 3)])
+def test_small_data_have_a_map(n: int, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    iris = datasets.get("iris")
+
+    def read(split: str) -> Samples:
+        size = n if split == "test" else 40
+        return Samples(iris.train.x[:size].copy(), np.arange(size) % classes)
+
+    names = ("a", "b", "c")[:classes]
+    tiny = replace(iris, name="tiny", n_train=40, n_test=n, label_names=names, read=read)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", tiny)
+    tasks.train(run_config("tiny"), "few", Listener())
+    tasks.analyse("few", Listener())
+    at = opened(LATENT_MAP, run="few")
+    assert not at.exception and not at.error
+    assert len(shown(at)[0]["rows"]) == n
+
+
+# What the component says cannot come from a browser here.
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts a component in the place of the linked maps that says this."""
+
+    def say(selection: np.ndarray | None = None, place: list[float] | None = None) -> None:
+        mask = None
+        if selection is not None:
+            mask = base64.b64encode(np.packbits(selection)).decode()
+        answer = SimpleNamespace(selection=mask, place=place)
+        monkeypatch.setattr(cache, "linked_maps", lambda: lambda **asked: answer)
+
+    return say
+
+
+def test_selected_samples_can_be_downloaded(shipped_runs: Path, says: Callable[..., None]) -> None:
+    says(np.arange(360) % 9 == 0)
+    at = opened(LATENT_MAP, run="digits-ae")
+    assert not at.exception and not at.error
+    assert "40 selected samples: ids, labels, codes, maps and errors as" in texts(at)
+    assert [button.proto.label for button in at.get("download_button")] == ["CSV", "Parquet"]
+
+
+def test_a_selection_of_other_samples_is_a_sentence(
+    shipped_runs: Path, says: Callable[..., None]
+) -> None:
+    says(np.ones(10_000, bool))
+    at = opened(LATENT_MAP, run="digits-ae")
+    assert not at.exception
+    assert "of 10000 samples instead of 360: select anew" in told(at)
+    assert len(at.error) == 1 and at.dataframe
+
+
+def test_the_server_decodes_a_place(shipped_runs: Path, says: Callable[..., None]) -> None:
+    says(place=[0.5, -0.25, 0])
+    at = opened(LATENT_MAP, run="digits-ae")
+    assert not at.exception and not at.error
+    (image,) = at.get("image")
+    assert image.proto.imgs[0].alt == "The decoder's image of the place 0.5, -0.25"
+
+
+def test_the_server_decodes_a_sample_of_a_table(says: Callable[..., None]) -> None:
+    tasks.train(run_config(), "own", Listener())
+    says(place=[0.5, -0.25, 0])
+    at = opened(LATENT_MAP, run="own")
+    assert not at.exception and not at.error
+    (table,) = at.table
+    assert all(name in str(table.value) for name in datasets.get("iris").feature_names)
+
+
+def test_a_dataset_that_is_missing_leaves_the_stored_maps(
+    shipped_runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, idle_jobs: Jobs
+) -> None:
+    monkeypatch.setattr(datasets, "places", lambda name: [tmp_path / "nowhere"])
+    at = opened(LATENT_MAP, run="mnist-vae")
+    assert not at.exception and not at.error
+    assert panes(at) == FOUR
+    assert "mnist is not on this machine" in at.info[0].value
+    assert "Download mnist" in labels_of_buttons(at)
+    next(button for button in at.button if button.label == "Download mnist").click().run()
+    assert ("prepare", ("mnist",)) in [(job.kind, job.arguments) for job in idle_jobs.all()]
+
+
+# --- Train --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -455,15 +732,6 @@ def test_a_damaged_outcome_leaves_the_table_of_the_others(shown: str, damaged: s
 def test_a_recipe_with_a_damaged_outcome_can_be_run_again(damaged: str) -> None:
     at = opened(RECIPE_PAGE, recipe=REMADE)
     assert "run-recipe" in [button.key for button in at.button]
-
-
-@pytest.fixture
-def idle_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The pages' own queue, whose jobs wait for ever."""
-    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
-    cache.jobs.clear()
-    yield cache.jobs()
-    cache.jobs.clear()
 
 
 def test_a_recipe_is_queued_by_its_button_and_cancelled_in_the_menu(idle_jobs: Jobs) -> None:

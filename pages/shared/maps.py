@@ -183,6 +183,14 @@ def said(view: View) -> str:
             f"{n:,} of {all_of:,} {split} samples are shown, drawn class by class with seed "
             f"{view.subset.seed}"
         )
+    width = view.run.config.model.latent_dim
+    if width == 1:
+        which += ". The code has one dimension, drawn along x: heights mean nothing"
+    elif width > 2:
+        which += (
+            f". The bottleneck's {width} dimensions are drawn as their first two principal "
+            "components, fitted on the training codes"
+        )
     fitted = "PCA was fitted on the training split, t-SNE and UMAP on the samples shown."
     return (
         f"{which}. {fitted} Near on t-SNE and UMAP means alike; sizes of groups and distances "

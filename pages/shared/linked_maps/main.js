@@ -24,12 +24,8 @@ const TOOLS = {
 };
 
 class LinkedMaps {
-  constructor(root, key) {
+  constructor(root) {
     this.root = root;
-    this.ui = remembered(`loupe-${key}`, {
-      tool: "explore", column: null, hidden: {}, background: "", centroids: true, ellipses: false,
-      prior: false,
-    });
     this.sample = null; // the number of the sample that is lit up in every pane
     this.place = null; // where the bottleneck is decoded
     this.polygon = null; // being drawn: {pane, points}
@@ -70,10 +66,19 @@ class LinkedMaps {
   // --- What is shown ---
 
   async show(bytes, say) {
-    this.say = say;
+    this.say = (name, value) => {
+      const { [name]: before, ...said } = this.ui.said;
+      this.ui.said = value === null ? said : { ...said, [name]: true };
+      say(name, value);
+    };
     const { arrays, facts } = unpack(bytes);
     if (facts.id === this.facts?.id) return;
     const same = facts.samples === this.facts?.samples;
+    // By the mode, because Streamlit gives the element another key whenever it is mounted.
+    this.ui ??= remembered(`loupe-${facts.mode}`, {
+      tool: "explore", column: null, hidden: {}, background: "", centroids: true, ellipses: false,
+      prior: false, said: {},
+    });
     this.facts = facts;
     this.arrays = arrays;
     this.rows = arrays.rows.values;
@@ -81,8 +86,9 @@ class LinkedMaps {
     this.panes = facts.panes.map(({ key }) => arrays[`pane/${key}`].values);
     this.cells = this.panes.map(() => null);
     if (!same) {
+      // What the server was told, perhaps by a component before this one, was of other samples.
+      for (const name of Object.keys(this.ui.said)) this.say(name, null);
       [this.sample, this.place, this.mask] = [null, null, null];
-      this.picked.clear();
     }
     this.figure.image = null;
     this.sheets = new Sheets(facts, () => this.paint());
@@ -95,7 +101,8 @@ class LinkedMaps {
     this.card.show();
     this.motion.show();
     await this.recolor();
-    if (this.mask) this.picked.show(this.members); // by another decoder
+    // By another decoder, or with other panes to choose from.
+    this.mask ? this.picked.show(this.members) : this.picked.clear();
     if (this.ui.background) await this.setBackground();
     this.root.dataset.ready = facts.id;
   }
@@ -451,7 +458,8 @@ class LinkedMaps {
         squares(draw, toPixels, points, chosen, (i) => this.color(i), side);
       }
       if (pane === 0 && !moving) this.paintPrior(draw, toPixels, ink);
-      if (this.ui.centroids && !(pane === 0 && moving)) this.paintCentroids(draw, toPixels, pane);
+      const named = this.ui.centroids && this.facts.label_names.length;
+      if (named && !(pane === 0 && moving)) this.paintCentroids(draw, toPixels, pane);
       if (this.sample !== null) {
         const at = toPixels(points[2 * this.sample], points[2 * this.sample + 1]);
         ring(draw, at, ink, ground);
@@ -576,9 +584,9 @@ export function number(value, digits = 3) {
 const mounted = new WeakMap();
 
 /** Show `data` in the element of a component; returns what takes it away again. */
-export function show({ data, parentElement, setStateValue, key }) {
+export function show({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".loupe");
-  if (!mounted.has(root)) mounted.set(root, new LinkedMaps(root, key));
+  if (!mounted.has(root)) mounted.set(root, new LinkedMaps(root));
   const maps = mounted.get(root);
   root.loupe = maps; // for measurements
   maps.show(data, setStateValue).catch((error) => {

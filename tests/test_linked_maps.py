@@ -1,0 +1,917 @@
+"""The scripts of the linked maps in a real headless Chromium, without Streamlit around them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import math
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import chromium
+import numpy as np
+import plotly
+import pytest
+import torch
+from conftest import Listener, run_config
+from playwright.sync_api import Browser, Page, sync_playwright
+from skimage.measure import points_in_poly
+from test_latent import CONVOLUTIONAL, build, classes, draw, of_shape
+
+from aecore import datasets, latent, projections, store, tasks
+from aecore.autoencoder import Autoencoder
+from aecore.datasets import Subset
+from aecore.networks import ACTIVATION_LAYERS, ImageSize
+from aecore.variants import VARIANTS
+from pages.shared import pack
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "pages" / "shared" / "linked_maps"
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".gz": "application/gzip"}
+HOUSE = (
+    '<!doctype html><link rel="icon" href="data:,"><link rel="stylesheet" href="style.css">'
+    '<div id="host"><div class="loupe-frame"><div class="loupe" role="group"></div></div></div>'
+)
+
+
+# --- A place to run them ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """The address of a server of the scripts, and what else it is to hand out."""
+    files = {f"/{file.name}": file.read_bytes() for file in (*SCRIPTS.iterdir(), PLOTLY)}
+    files["/"] = HOUSE.encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = files.get(self.path)
+            self.send_response(200 if found is not None else 404)
+            self.send_header("Content-Type", TYPES.get(Path(self.path).suffix, "text/html"))
+            self.end_headers()
+            self.wfile.write(found or b"")
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", files
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=chromium.find(),
+            args=["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"],
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser, served: tuple[str, dict[str, bytes]]) -> Iterator[Page]:
+    """A page with all modules at hand, for functions that keep nothing."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(served[0])
+    page.evaluate(
+        """async () => {
+          window.bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+          const names = ["arrays", "decoder", "geometry", "main", "overlay", "parts"];
+          const found = await Promise.all(names.map((name) => import(`/${name}.js`)));
+          Object.assign(window, ...found.map((module) => ({ ...module })));
+        }"""
+    )
+    yield page
+    context.close()
+
+
+def text_of(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+# --- Arrays -------------------------------------------------------------------------------------
+
+
+def test_a_file_of_arrays_is_unpacked_as_it_was_packed(lab: Page) -> None:
+    arrays = {
+        "three bytes more": np.arange(3, dtype=np.int16) - 1,
+        "grid": draw(4, 5).astype(np.float64),
+        "codes/ä": draw(2, 3, 2),
+        "rows": np.array([0, 2**31 - 1]),
+        "nothing": np.zeros((0, 2), np.float32),
+        "unknown": np.array([np.nan, np.inf, -np.inf], np.float32),
+    }
+    facts = {"title": "Schöne Größe ≈ 模型 “x”", "n": 3, "note": None, "list": [1.5, "ß"]}
+    content = pack.sealed(arrays, facts)
+    found = lab.evaluate(
+        """([text, offset]) => {
+          // As Streamlit hands it over: somewhere in a larger buffer.
+          const bytes = bytesOf(text), larger = new Uint8Array(bytes.length + offset);
+          larger.set(bytes, offset);
+          const { arrays, facts } = unpack(larger.subarray(offset));
+          const plain = Object.entries(arrays).map(([name, { values, shape }]) =>
+            [name, [values.constructor.name, [...values], shape]]);
+          return { arrays: Object.fromEntries(plain), facts };
+        }""",
+        [text_of(content), 3],
+    )
+    assert found["facts"] == facts and facts["id"]
+    assert set(found["arrays"]) == set(arrays)
+    for name, wanted in arrays.items():
+        kind, values, shape = found["arrays"][name]
+        assert kind == ("Float32Array" if wanted.dtype.kind == "f" else "Int32Array")
+        assert shape == list(wanted.shape)
+        np.testing.assert_array_equal(
+            np.array(values, np.float64).reshape(shape),
+            wanted.astype(np.float32 if wanted.dtype.kind == "f" else np.int32),
+        )
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 6, 1), (3, 4, 3)], ids=str)
+@pytest.mark.parametrize("kind", ["bytes", "floats"])
+def test_an_image_is_painted_at_its_place(lab: Page, shape: tuple[int, ...], kind: str) -> None:
+    random = np.random.default_rng(0)
+    images = random.uniform(-0.2, 1.2, (3, *shape)).astype(np.float32)
+    if kind == "bytes":
+        images = random.integers(0, 256, (3, *shape), np.uint8)
+    left, top, width, height = 2, 1, shape[1] + 5, shape[0] + 4
+    found = lab.evaluate(
+        """([kind, values, offset, shape, left, top, width, height]) => {
+          const source = kind === "bytes" ? Uint8Array.from(values) : Float32Array.from(values);
+          const pixels = new ImageData(width, height);
+          paint(pixels, left, top, source, offset, shape);
+          return [...pixels.data];
+        }""",
+        [
+            *(kind, images.ravel().tolist(), int(images[0].size), list(shape)),
+            *(left, top, width, height),
+        ],
+    )
+    wanted = np.zeros((height, width, 4))
+    image = images[1].reshape(*shape[:2], -1) * (1.0 if kind == "bytes" else 255.0)
+    place = wanted[top : top + shape[0], left : left + shape[1]]
+    place[..., :3] = np.rint(image.clip(0, 255))
+    place[..., 3] = 255
+    np.testing.assert_array_equal(np.reshape(found, wanted.shape), wanted)
+
+
+def test_a_sheet_is_fetched_and_unzipped(lab: Page, served: tuple[str, dict[str, bytes]]) -> None:
+    plain = np.random.default_rng(0).integers(0, 256, 5000, np.uint8)
+    served[1]["/own.gz"] = gzip.compress(plain.tobytes())
+    found = lab.evaluate("async () => [...await sheet('/own.gz')]")
+    np.testing.assert_array_equal(found, plain)
+    said = lab.evaluate("() => sheet('/none.gz').catch((error) => error.message)")
+    assert "none.gz" in said and "404" in said
+
+
+# --- The decoder --------------------------------------------------------------------------------
+
+
+def check_decoder(lab: Page, model: Autoencoder, d: int = 3) -> None:
+    layers, weights = latent.browser_decoder(model)
+    codes, labels = 2 * draw(6, d), classes(6)
+    with torch.inference_mode():
+        wanted = model.decode(torch.tensor(codes), torch.tensor(labels)).numpy()
+    told = np.eye(model.n_classes)[labels] if model.n_classes else np.zeros((6, 0))
+    first, again = lab.evaluate(
+        """([text, codes]) => {
+          const { arrays, facts } = unpack(bytesOf(text));
+          const weights = Object.fromEntries(
+            Object.entries(arrays).map(([name, { values }]) => [name, values]));
+          const decode = decoder(facts.layers, weights);
+          const all = () => codes.map((code) => [...decode(code)]);
+          return [all(), all()];
+        }""",
+        [text_of(pack.sealed(weights, {"layers": layers})), np.hstack([codes, told]).tolist()],
+    )
+    np.testing.assert_allclose(first, wanted, atol=1e-4, rtol=1e-4)
+    assert first == again
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_decoder_decodes_as_the_model(lab: Page, name: str) -> None:
+    check_decoder(lab, build(name))
+
+
+@pytest.mark.parametrize("activation", sorted(set(ACTIVATION_LAYERS) - {"identity"}))
+@pytest.mark.parametrize("likelihood", ["gaussian", "squashed-gaussian", "bernoulli"])
+def test_every_activation_decodes_as_the_model(lab: Page, activation: str, likelihood: str) -> None:
+    check_decoder(lab, build("ae", activation=activation, likelihood=likelihood))
+
+
+@pytest.mark.parametrize("settings", [{"tied": True}, {"hidden": ()}, {"dropout": 0.3}], ids=str)
+def test_tied_shallow_and_thinned_decoders_decode_as_the_model(
+    lab: Page, settings: dict[str, Any]
+) -> None:
+    check_decoder(lab, build("ae", **settings))
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+@pytest.mark.parametrize("resampling", ["max-pool", "strided"])
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (1, 13), (6, 5, 3), (5, 7, 3)], ids=str)
+def test_convolutions_of_any_size_decode_as_the_model(
+    lab: Page, name: str, resampling: str, dense: bool, shape: tuple[int, ...]
+) -> None:
+    inner = ImageSize(*shape).halved(2)
+    d = 3 if dense else 3 * inner.height * inner.width
+    settings = {"resampling": resampling, "dense": dense, "latent_dim": d}
+    check_decoder(lab, build(name, of_shape(*shape), **settings), d)
+
+
+@pytest.mark.parametrize("name", ["digits-ae", "digits-vae", "mnist-ae", "mnist-vae"])
+def test_the_shipped_decoders_give_the_same_pictures(lab: Page, name: str) -> None:
+    """No pixel is another by more than one step in 255, also where no sample lies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
+        run = store.load(name)
+    model, codes = run.model(), run.codes["codes"]
+    codes = np.concatenate([codes[:4], 3 * codes[4:6]])
+    with torch.inference_mode():
+        wanted = model.decode(torch.tensor(codes)).numpy()
+    layers, weights = latent.browser_decoder(model)
+    found = lab.evaluate(
+        """([text, codes]) => {
+          const { arrays, facts } = unpack(bytesOf(text));
+          const weights = Object.fromEntries(
+            Object.entries(arrays).map(([name, { values }]) => [name, values]));
+          const decode = decoder(facts.layers, weights);
+          return codes.map((code) => [...decode(code)]);
+        }""",
+        [text_of(pack.sealed(weights, {"layers": layers})), codes.tolist()],
+    )
+    assert np.abs(np.array(found) - wanted).max() < 1 / 255
+
+
+# --- Geometry -----------------------------------------------------------------------------------
+
+CLOUDS = {
+    "random": draw(400, 2) * [3, 1],
+    "clustered": np.concatenate([0.01 * draw(300, 2), [[50, -80]], 0.01 * draw(99, 2) + 9]),
+    "on a line": np.stack([draw(100), np.zeros(100)], axis=1),
+    "all the same": np.full((50, 2), 0.5),
+    "one": np.array([[2, -1]]),
+    "none": np.zeros((0, 2)),
+}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_nearest_point_is_found(lab: Page, cloud: str, every: int) -> None:
+    points = CLOUDS[cloud].astype(np.float32)
+    random = np.random.default_rng(2)
+    near = points[random.integers(0, len(points), 60)] if len(points) else np.zeros((60, 2))
+    places = np.concatenate([near + random.normal(0, 0.05, near.shape), 30 * draw(60, 2)])
+    places = np.concatenate([places, places])
+    reaches = np.repeat([0.1, 20.0], len(places) // 2)
+    found = lab.evaluate(
+        """([points, asked, every]) => {
+          const cells = new Cells(Float32Array.from(points));
+          return asked.map(([x, y, reach]) => cells.nearest(x, y, reach, (i) => i % every === 0));
+        }""",
+        [points.ravel().tolist(), np.column_stack([places, reaches]).tolist(), every],
+    )
+    admitted = np.arange(len(points)) % every == 0
+    for place, reach, i in zip(places, reaches, found, strict=True):
+        distances = np.linalg.norm(points.astype(np.float64) - place, axis=1)
+        distances[~admitted] = np.inf
+        least = distances.min(initial=np.inf)
+        if least > reach:
+            assert i == -1
+        else:
+            assert admitted[i] and distances[i] == least
+
+
+@pytest.mark.parametrize(("reach", "found"), [(5, 0), (4.999, -1), (0, -1)])
+def test_a_point_is_found_up_to_the_reach(lab: Page, reach: float, found: int) -> None:
+    code = "(reach) => new Cells(Float32Array.of(3, 4)).nearest(0, 0, reach, () => true)"
+    assert lab.evaluate(code, reach) == found
+
+
+POLYGONS = {
+    "triangle": [[0, 0], [1, 0.1], [0.3, 0.9]],
+    "concave": [[-1, -1], [1, -1], [1, 1], [0.01, -0.5], [-1, 1]],
+    "box": [[-0.5, -0.25], [0.5, -0.25], [0.5, 0.75], [-0.5, 0.75]],
+    "crossing itself": [[-1, -1], [1, 1], [1, -1], [-1, 1]],
+    "star": [[math.sin(2.4 * i * math.pi), math.cos(2.4 * i * math.pi)] for i in range(5)],
+    "random": draw(25, 2, seed=3).tolist(),
+}
+
+
+@pytest.mark.parametrize("polygon", POLYGONS)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_inside_a_polygon(lab: Page, polygon: str, backwards: bool) -> None:
+    corners = POLYGONS[polygon][:: -1 if backwards else 1]
+    places = np.random.default_rng(0).uniform(-1.5, 1.5, (2000, 2))
+    found = lab.evaluate(
+        "([places, polygon]) => places.map(([x, y]) => inside(x, y, polygon))",
+        [places.tolist(), corners],
+    )
+    wanted = points_in_poly(places, corners)
+    assert wanted.any()
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+@pytest.mark.parametrize(("m", "k"), [(300, 10), (300, 1), (4, 10), (1, 1)])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_nearest_codes_are_found(lab: Page, d: int, m: int, k: int, tied: bool) -> None:
+    codes, asked = draw(m, d), draw(20, d, seed=2)
+    if tied:  # on a grid many are equally far, and come by their number
+        codes, asked = codes.round(), asked.round()
+    found = lab.evaluate(
+        """([codes, d, asked, k]) =>
+          asked.map((code) => nearestCodes(Float32Array.from(codes), d, code, k))""",
+        [codes.ravel().tolist(), d, asked.tolist(), k],
+    )
+    for code, answer in zip(asked.astype(np.float64), found, strict=True):
+        distances = np.linalg.norm(codes - code, axis=1)
+        wanted = np.argsort(distances, kind="stable")[:k]
+        assert [i for i, _ in answer] == wanted.tolist()
+        np.testing.assert_allclose([far for _, far in answer], distances[wanted], rtol=1e-9)
+
+
+def test_the_share_below_a_value(lab: Page) -> None:
+    values = np.sort(draw(101).round(1))
+    asked = [*values.tolist(), -99, 99, 0.05]
+    found = lab.evaluate(
+        "([values, asked]) => asked.map((x) => shareBelow(values, x))", [values.tolist(), asked]
+    )
+    np.testing.assert_allclose(found, np.searchsorted(values, asked) / len(values))
+
+
+# --- Small things -------------------------------------------------------------------------------
+
+
+def test_a_heat_picture_is_upright_and_clear_where_low(lab: Page) -> None:
+    # Row 0 is the lowest y: it must be the last row of the picture.
+    values = np.zeros((20, 30), np.float32)
+    values[0] = 1.0
+    source, pixels = lab.evaluate(
+        """async ([values, rows, columns]) => {
+          const { source } = heat(Float32Array.from(values), rows, columns, [10, 20, 30]);
+          const image = new Image();
+          image.src = source;
+          await image.decode();
+          const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+          canvas.drawImage(image, 0, 0);
+          return [source, [...canvas.getImageData(0, 0, image.width, image.height).data]];
+        }""",
+        [values.ravel().tolist(), 20, 30],
+    )
+    assert source.startswith("data:image/png")
+    alpha = np.reshape(pixels, (20, 30, 4))[..., 3]
+    assert (alpha[:-1] == 0).all() and (alpha[-1] == 200).all()
+
+
+def test_what_was_chosen_is_remembered(lab: Page) -> None:
+    found = lab.evaluate(
+        """() => {
+          const ui = remembered("one", { tool: "explore", hidden: {} });
+          ui.tool = "lasso";
+          ui.hidden = { label: [3] };
+          const again = remembered("one", { tool: "explore", hidden: {}, more: 7 });
+          return [again.tool, again.hidden, again.more, remembered("two", { tool: "box" }).tool];
+        }"""
+    )
+    assert found == ["lasso", {"label": [3]}, 7, "box"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.123456, "0.123"), (1234.5, "1230"), (0, "0"), (-2.5e-7, "-2.5e-7")]
+)
+def test_a_number_is_said_shortly(lab: Page, value: float, said: str) -> None:
+    assert lab.evaluate("(value) => number(value)", value) == said
+
+
+# --- The whole component ------------------------------------------------------------------------
+
+
+class Shown:
+    """What a component shows, and what it has said to the server."""
+
+    def __init__(self, page: Page, samples: pack.Shown, dataset: datasets.Dataset) -> None:
+        self.page, self.samples, self.dataset = page, samples, dataset
+
+    def mount(self, content: bytes) -> None:
+        self.page.evaluate(
+            """async (text) => {
+              const data = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+              const { show } = await import("/main.js");
+              window.said ??= [];
+              const setStateValue = (name, value) => said.push([name, value]);
+              const parentElement = document.querySelector("#host");
+              window.close = show({ data, parentElement, setStateValue });
+            }""",
+            text_of(content),
+        )
+        self.page.wait_for_selector(".loupe[data-ready]")
+
+    def said(self) -> list[Any]:
+        return self.page.evaluate("said")
+
+    def place(self, pane: int, x: float, y: float) -> tuple[float, float]:
+        """Where data coordinates of a pane lie on the screen."""
+        return tuple(
+            self.page.evaluate(
+                """([pane, x, y]) => {
+                  const { loupe } = document.querySelector(".loupe");
+                  const { left, top } = loupe.plot.getBoundingClientRect();
+                  const [px, py] = loupe.figure.toPixels(pane)(x, y);
+                  return [left + px, top + py];
+                }""",
+                [pane, float(x), float(y)],
+            )
+        )
+
+    def at(self, pane: int, where: tuple[float, float]) -> tuple[float, float]:
+        """The data coordinates of a place on the screen."""
+        return tuple(
+            self.page.evaluate(
+                """([pane, px, py]) => {
+                  const { loupe } = document.querySelector(".loupe");
+                  const { left, top } = loupe.plot.getBoundingClientRect();
+                  const { x, y } = loupe.figure.within(pane, px - left, py - top);
+                  return [x, y];
+                }""",
+                [pane, *where],
+            )
+        )
+
+    def selected(self) -> np.ndarray:
+        """Numbers of the samples that were last said to be selected."""
+        name, mask = self.said()[-1]
+        assert name == "selection"
+        if mask is None:
+            return np.zeros(0, int)
+        return np.flatnonzero(pack.unpacked_mask(mask, len(self.samples.rows)))
+
+    def count(self) -> int:
+        count = self.page.locator(".loupe-picked").get_attribute("data-count")
+        return int(count or 0)
+
+
+@pytest.fixture(scope="module")
+def contents(
+    tmp_path_factory: pytest.TempPathFactory, served: tuple[str, dict[str, bytes]]
+) -> dict[str, tuple[bytes, pack.Shown, datasets.Dataset]]:
+    """What the component is sent of several runs."""
+    found = {}
+    digits, iris = datasets.get("digits"), datasets.get("iris")
+    subset = Subset()
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("contents")
+        patch.setenv("AECORE_STORE", str(folder))
+        runs = {
+            name: tasks.train(
+                run_config("digits", variant, {"latent_dim": d}, epochs=3), name, Listener()
+            )
+            for name, variant, d in [("vae", "vae", 2), ("ae", "ae", 2), ("cvae", "cvae", 5)]
+        }
+        runs["line"] = tasks.train(run_config("digits", model={"latent_dim": 1}), "l", Listener())
+        runs["iris"] = tasks.train(run_config(), "iris", Listener())
+        # Before any analysis: no decoder, no images.
+        bare = pack.pack(runs["ae"], digits, subset, {}, None, {}, "all")
+        found["bare"] = bare, pack.shown(runs["ae"], digits, subset), digits
+        for run in runs.values():
+            tasks.analyse(run.name, Listener())
+        sheets = {}
+        for split, file in tasks.sheet_files("digits", digits.fingerprint).items():
+            served[1][f"/sheet-{split}.gz"] = file.read_bytes()
+            sheets[split] = f"sheet-{split}.gz"
+        pca = projections.compute(digits, projections.PCAProjection(), Listener().progress)
+        for name, run in runs.items():
+            dataset = iris if name == "iris" else digits
+            maps = {"pca": ("PCA", pca)} if dataset is digits else {}
+            other = runs["ae"] if name == "vae" else None
+            own = sheets if dataset is digits else {}
+            content = pack.pack(run, dataset, subset, maps, other, own, "all")
+            found[name] = content, pack.shown(run, dataset, subset), dataset
+        both = Subset(split="all")
+        content = pack.pack(runs["ae"], digits, both, {}, None, sheets, "all")
+        found["both"] = content, pack.shown(runs["ae"], digits, both), digits
+    return found
+
+
+@pytest.fixture
+def shown(
+    request: pytest.FixtureRequest,
+    browser: Browser,
+    served: tuple[str, dict[str, bytes]],
+    contents: dict[str, tuple[bytes, pack.Shown, datasets.Dataset]],
+) -> Iterator[Shown]:
+    """The component with the content that the test asks for, "vae" if it does not."""
+    content, samples, dataset = contents[getattr(request, "param", "vae")]
+    context = browser.new_context(viewport={"width": 1400, "height": 1500})
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    page.goto(served[0])
+    found = Shown(page, samples, dataset)
+    found.mount(content)
+    yield found
+    context.close()
+    assert not faults
+
+
+def showing(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("shown", names, indirect=True)
+
+
+def lasso(shown: Shown, pane: int, corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Draw around a part of a pane; returns the polygon in data coordinates."""
+    shown.page.get_by_role("button", name="Lasso").click()
+    mouse = shown.page.mouse
+    mouse.move(*corners[0])
+    mouse.down()
+    for corner in corners[1:]:
+        mouse.move(*corner)
+    polygon = [shown.at(pane, corner) for corner in corners]
+    mouse.up()
+    return polygon
+
+
+def around(shown: Shown, pane: int) -> list[tuple[float, float]]:
+    """A lasso on the screen, by shares of the pane."""
+    box = shown.page.evaluate(
+        """(pane) => {
+          const { loupe } = document.querySelector(".loupe");
+          const { left, top } = loupe.plot.getBoundingClientRect();
+          const box = loupe.figure.box(pane);
+          return [left + box.left, top + box.top, box.width, box.height];
+        }""",
+        pane,
+    )
+    left, top, width, height = box
+    shares = [(0.2, 0.3), (0.6, 0.15), (0.85, 0.6), (0.5, 0.45), (0.35, 0.9)]
+    return [(round(left + x * width), round(top + y * height)) for x, y in shares]
+
+
+@pytest.mark.parametrize("pane", [0, 1, 2])
+def test_a_lasso_says_which_samples_lie_in_it(shown: Shown, pane: int) -> None:
+    polygon = lasso(shown, pane, around(shown, pane))
+    points = shown.page.evaluate(
+        "(pane) => [...document.querySelector('.loupe').loupe.panes[pane]]", pane
+    )
+    wanted = np.flatnonzero(points_in_poly(np.reshape(points, (-1, 2)), polygon))
+    assert 0 < len(wanted) < len(shown.samples.rows)
+    np.testing.assert_array_equal(shown.selected(), wanted)
+    assert shown.count() == len(wanted)
+    classes = shown.page.locator(".loupe-classes span").all()
+    counts = [int(part.get_attribute("title").split(": ")[1].split()[0]) for part in classes]
+    own = np.bincount(shown.samples.labels[wanted])
+    assert counts == sorted(own[own > 0].tolist(), reverse=True)
+
+
+@showing("vae", "bare", "both", "iris")
+def test_a_selection_arrives_bit_by_bit(shown: Shown) -> None:
+    n = len(shown.samples.rows)
+    random = np.random.default_rng(0)
+    for chosen in ([0], [n - 1], range(n), sorted(random.choice(n, n // 3, replace=False))):
+        numbers = [int(i) for i in chosen]
+        shown.page.evaluate(
+            """(numbers) => {
+              const chosen = new Set(numbers);
+              document.querySelector(".loupe").loupe.select((i) => chosen.has(i));
+            }""",
+            numbers,
+        )
+        assert shown.selected().tolist() == numbers
+        assert shown.count() == len(numbers)
+    shown.page.get_by_role("button", name="Clear").click()
+    assert shown.said()[-1] == ["selection", None] and shown.count() == 0
+
+
+def test_a_box_by_numbers_selects(shown: Shown) -> None:
+    left, top = np.median(shown.samples.plane, axis=0)
+    shown.page.get_by_text("A box by numbers", exact=True).click()
+    shown.page.get_by_label("x from").fill(f"{left}")
+    shown.page.get_by_label("y to").fill(f"{top}")
+    shown.page.get_by_role("button", name="Select the box").click()
+    x, y = shown.samples.plane.astype(np.float64).T
+    assert shown.selected().tolist() == np.flatnonzero((x >= left) & (y <= top)).tolist()
+
+
+def test_the_worst_come_first(shown: Shown) -> None:
+    shown.page.evaluate("() => document.querySelector('.loupe').loupe.select((i) => i < 200)")
+    thumbnails = shown.page.locator(".loupe-thumbnails button")
+    thumbnails.first.wait_for()
+    assert thumbnails.count() == 48
+    error = shown.samples.error[:200]
+    for order, ids in {
+        "worst": np.argsort(-error)[:48],
+        "best": np.argsort(error)[:48],
+        "number": np.arange(48),
+    }.items():
+        shown.page.get_by_label("Show").select_option(order)
+        titles = [each.get_attribute("title").split(",")[0] for each in thumbnails.all()]
+        assert titles == [f"test #{i}" for i in ids]
+    shown.page.get_by_role("button", name="Later thumbnails").click()
+    assert thumbnails.first.get_attribute("title").startswith("test #48,")
+
+
+def card_image(shown: Shown, number: int) -> np.ndarray:
+    """The grey values of a canvas of the card: original, reconstruction, decoded, nearest."""
+    pixels = shown.page.evaluate(
+        """(number) => {
+          const canvas = document.querySelectorAll(".loupe-card canvas")[number];
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return [...data].filter((_, i) => i % 4 === 0);
+        }""",
+        number,
+    )
+    return np.array(pixels)
+
+
+def test_a_sample_is_shown_with_its_image_and_reconstruction(
+    shown: Shown, contents: dict[str, Any]
+) -> None:
+    x, y = shown.samples.plane[17]
+    shown.page.mouse.move(*shown.place(0, x, y))
+    number = int(shown.page.locator(".loupe-card").get_attribute("data-sample"))
+    plane = shown.samples.plane
+    assert np.linalg.norm(plane[number] - plane[17]) < 0.05 * np.ptp(plane)
+    shown.page.wait_for_function("document.querySelector('.loupe').loupe.sheets.pixels(0)")
+    digits = shown.dataset
+    np.testing.assert_array_equal(card_image(shown, 0), np.rint(digits.test.x[number] * 255))
+    label = digits.label_names[digits.test.labels[number]]
+    text = shown.page.locator(".loupe-card p").first.inner_text()
+    assert f"label {label}" in text and f"error {shown.samples.error[number]:.4f}" in text
+    difference = card_image(shown, 1) / 255 - digits.test.x[number]
+    assert np.square(difference).mean() == pytest.approx(shown.samples.error[number], abs=1e-3)
+
+
+def typed(shown: Shown, *place: float) -> None:
+    for name, value in zip("xy", place, strict=False):
+        field = shown.page.get_by_label(f"Place to decode, {name}")
+        if field.is_visible():
+            field.fill(f"{value}")
+            field.press("Tab")
+            shown.page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
+@showing("vae", "cvae", "line")
+def test_a_place_is_decoded_and_its_nearest_training_sample_named(
+    shown: Shown, contents: dict[str, Any]
+) -> None:
+    name = shown.page.evaluate("document.querySelector('.loupe').loupe.facts.latent_dim")
+    typed(shown, 0.5, -0.25)
+    place = np.array([[0.5, -0.25 if name > 1 else 0]])
+    arrays = {
+        key: np.array(values)
+        for key, values in shown.page.evaluate(
+            """() => Object.fromEntries(
+              ["plane/mean", "plane/axes", "train/codes", "train/rows"].map((key) =>
+                [key, [...document.querySelector(".loupe").loupe.arrays[key].values]]))"""
+        ).items()
+    }
+    code = arrays["plane/mean"] + place @ arrays["plane/axes"].reshape(2, -1)
+    train = arrays["train/codes"].reshape(-1, name)
+    distances = np.linalg.norm(train - code, axis=1)
+    note = shown.page.locator(".loupe-card p").last.inner_text()
+    assert f"#{int(arrays['train/rows'][distances.argmin()])} " in note
+    assert f"{distances.min():.2g} away" in note
+    assert len(set(card_image(shown, 2))) > 1
+
+
+@showing("cvae")
+def test_another_label_decodes_another_image(shown: Shown) -> None:
+    typed(shown, 0.5, -0.25)
+    before = card_image(shown, 2)
+    shown.page.locator(".loupe-place select").select_option("7")
+    assert (card_image(shown, 2) != before).any()
+
+
+@showing("bare")
+def test_without_an_analysis_there_is_nothing_to_decode(shown: Shown) -> None:
+    assert shown.page.get_by_text("Decode a place").is_hidden()
+    shown.page.mouse.click(*around(shown, 0)[0])
+    assert shown.said() == []
+    shown.page.mouse.move(*shown.place(0, *shown.samples.plane[3]))
+    assert shown.page.locator(".loupe-card").get_attribute("data-sample") is not None
+    shown.page.evaluate("() => document.querySelector('.loupe').loupe.select((i) => i < 5)")
+    assert shown.page.get_by_text("the dataset is missing").is_visible()
+
+
+@showing("iris")
+def test_a_sample_of_a_table_is_shown_by_its_features(shown: Shown) -> None:
+    shown.page.mouse.move(*shown.place(0, *shown.samples.plane[3]))
+    number = int(shown.page.locator(".loupe-card").get_attribute("data-sample"))
+    values = shown.page.locator(".loupe-card dl").first.locator("dd").all_inner_texts()
+    np.testing.assert_allclose([float(v) for v in values], shown.dataset.test.x[number], atol=0.006)
+    shown.page.evaluate("() => document.querySelector('.loupe').loupe.select((i) => i < 5)")
+    assert shown.page.locator(".loupe-table tr").count() == 6
+
+
+@showing("vae", "iris")
+def test_every_colouring_puts_each_sample_into_one_group(shown: Shown) -> None:
+    colors = shown.page.get_by_label("Colour by")
+    for option in colors.locator("option").all():
+        colors.select_option(option.get_attribute("value"))
+        counts = [
+            int(chip.get_attribute("title").split(" ")[0].replace(",", ""))
+            for chip in shown.page.locator(".loupe-chip").all()
+        ]
+        assert sum(counts) == len(shown.samples.rows) and len(counts) <= 11
+
+
+def test_what_the_legend_hides_is_not_found_and_not_selected(shown: Shown) -> None:
+    labels = shown.samples.labels
+    shown.page.locator(".loupe-chip").nth(3).click()
+    shown.page.mouse.move(*shown.place(0, *shown.samples.plane[labels == 3][0]))
+    found = shown.page.locator(".loupe-card").get_attribute("data-sample")
+    assert found is None or labels[int(found)] != 3
+    lasso(shown, 0, around(shown, 0))
+    assert len(shown.selected()) and 3 not in labels[shown.selected()]
+    # A double click leaves one class alone, and a second one brings all back.
+    shown.page.locator(".loupe-chip").nth(5).dblclick()
+    pressed = [
+        chip.get_attribute("aria-pressed") for chip in shown.page.locator(".loupe-chip").all()
+    ]
+    assert [i for i, state in enumerate(pressed) if state == "true"] == [5]
+    shown.page.locator(".loupe-chip").nth(5).dblclick()
+    assert shown.page.locator(".loupe-chip[aria-pressed=true]").count() == 10
+
+
+def find(shown: Shown, text: str) -> str:
+    """What is said when this is looked for."""
+    shown.page.get_by_label("Find").fill(text)
+    shown.page.keyboard.press("Enter")
+    return shown.page.locator(".loupe-said").inner_text()
+
+
+@showing("vae", "both")
+def test_a_sample_is_found_by_its_number(shown: Shown) -> None:
+    for asked in ("#38", "38", "test 38", " TEST #38 "):
+        shown.page.evaluate("() => document.querySelector('.loupe').loupe.light(5)")
+        assert find(shown, asked) == "Found test #38"
+        assert shown.page.locator(".loupe-card").get_attribute("data-sample") == "38"
+    assert shown.said() == []
+
+
+@showing("both")
+def test_a_training_sample_is_found_by_its_split(shown: Shown) -> None:
+    assert find(shown, "train #38") == "Found train #38"
+    row = str(38 + shown.dataset.n_test)
+    assert shown.page.locator(".loupe-card").get_attribute("data-sample") == row
+
+
+@showing("vae", "iris")
+def test_what_is_not_found_is_said(shown: Shown) -> None:
+    for asked in ("", "#", "nonsense", "#99999", "train 3", "7.5", "-1", "<b>x</b>"):
+        said = find(shown, asked)
+        assert f"“{asked}”" in said and f"try #0 or {shown.dataset.label_names[0]}" in said
+    assert shown.said() == []
+
+
+def test_a_label_is_found(shown: Shown) -> None:
+    assert find(shown, "7") == "Selected: label 7"
+    assert shown.selected().tolist() == np.flatnonzero(shown.samples.labels == 7).tolist()
+
+
+def moving(page: Page) -> np.ndarray | None:
+    """Where the moving samples are, (m, 2)."""
+    found = page.evaluate(
+        """() => {
+          const moving = document.querySelector(".loupe").loupe.motion.points();
+          return moving && [...moving.points];
+        }"""
+    )
+    return None if found is None else np.reshape(found, (-1, 2))
+
+
+def slide(page: Page, value: float) -> None:
+    page.locator(".loupe-motion input[type=range]").evaluate(
+        "(range, value) => { range.value = value; range.dispatchEvent(new Event('input')); }", value
+    )
+
+
+def test_the_slider_moves_the_samples_through_the_epochs(shown: Shown) -> None:
+    assert moving(shown.page) is None
+    epochs = np.reshape(
+        shown.page.evaluate("[...document.querySelector('.loupe').loupe.arrays.epochs.values]"),
+        (3, -1, 2),
+    )
+    for at, wanted in {0: epochs[0], 0.5: epochs[:2].mean(0), 2: epochs[2]}.items():
+        slide(shown.page, at)
+        np.testing.assert_allclose(moving(shown.page), wanted, atol=1e-5)
+        said = shown.page.locator(".loupe-motion output").inner_text()
+        assert said.startswith(f"Epoch {round(at + 0.01) + 1} of 3, test loss ")
+    shown.page.get_by_role("button", name="Play").click()
+    shown.page.get_by_role("button", name="Play").wait_for()  # it stops at the end by itself
+    shown.page.get_by_role("button", name="Final map").click()
+    assert moving(shown.page) is None
+
+
+def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
+    assert shown.page.locator(".loupe-titles b").all_inner_texts() == ["Bottleneck", "ae", "PCA"]
+    shown.page.get_by_label("What moves").select_option("morph")
+    panes = [
+        np.reshape(
+            shown.page.evaluate("(i) => [...document.querySelector('.loupe').loupe.panes[i]]", i),
+            (-1, 2),
+        )
+        for i in (0, 1)
+    ]
+    slide(shown.page, 0.25)
+    wanted = 0.75 * panes[0] + 0.25 * panes[1]
+    np.testing.assert_allclose(moving(shown.page), wanted, atol=1e-4)
+    assert "25 % of the way" in shown.page.locator(".loupe-motion output").inner_text()
+    shown.page.get_by_role("button", name="biggest movers").click()
+    moved = np.linalg.norm(panes[1] - panes[0], axis=1)
+    assert len(shown.selected()) == 48
+    assert moved[shown.selected()].min() >= np.sort(moved)[-48] - 1e-5
+
+
+def test_other_content_takes_the_place_of_the_shown(shown: Shown, contents: dict[str, Any]) -> None:
+    shown.page.evaluate("() => document.querySelector('.loupe').loupe.light(3)")
+    for name, (content, samples, dataset) in contents.items():
+        shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+        shown.mount(content)
+        said = shown.page.locator(".loupe").get_attribute("aria-label")
+        assert f"{len(samples.rows)} samples of {dataset.name}" in said, name
+        count = shown.page.evaluate(
+            "document.querySelector('.loupe-plot')._fullData.reduce((sum, t) => sum + t._length, 0)"
+        )
+        panes = shown.page.locator(".loupe-titles b").count()
+        assert count == panes * len(samples.rows), name
+        assert "could not be drawn" not in shown.page.locator(".loupe").inner_text()
+        assert shown.count() == 0
+    assert shown.said() == []
+
+
+def test_a_selection_is_taken_back_when_other_samples_come(
+    shown: Shown, contents: dict[str, Any]
+) -> None:
+    def come(name: str) -> None:
+        shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+        shown.mount(contents[name][0])
+
+    find(shown, "7")
+    count, told = shown.count(), len(shown.said())
+    come("ae")  # the same samples
+    assert shown.count() == count and len(shown.said()) == told
+    come("both")
+    assert shown.said()[told:] == [["selection", None]] and shown.count() == 0
+    find(shown, "7")
+    shown.page.evaluate("() => close()")  # and by another component that knows of it
+    come("vae")
+    assert shown.said()[-1] == ["selection", None] and shown.count() == 0
+    shown.page.evaluate("() => close()")
+    told = len(shown.said())
+    come("vae")
+    assert len(shown.said()) == told
+
+
+def test_content_that_cannot_be_read_is_a_sentence(shown: Shown) -> None:
+    shown.page.evaluate(
+        """async () => {
+          const { show } = await import("/main.js");
+          console.error = () => {}; // it would be taken for a fault of the test
+          const parentElement = document.querySelector("#host");
+          show({ data: new Uint8Array(16), parentElement, setStateValue() {} });
+        }"""
+    )
+    shown.page.get_by_text("The maps could not be drawn").wait_for()
+
+
+def test_it_can_be_closed_and_shown_again(shown: Shown, contents: dict[str, Any]) -> None:
+    shown.page.get_by_label("Colour by").select_option("error")
+    shown.page.get_by_role("button", name="Box").click()
+    shown.page.evaluate("() => close()")
+    shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+    shown.mount(contents["vae"][0])
+    assert shown.page.get_by_label("Colour by").input_value() == "error"
+    box = shown.page.get_by_role("button", name="Box", exact=True)
+    assert box.get_attribute("aria-pressed") == "true"
+    assert shown.page.locator(".loupe-tools").count() == 1
+
+
+@pytest.mark.parametrize("background", ["density", "sensitivity"])
+def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) -> None:
+    shown.page.get_by_label("Behind the code").select_option(background)
+    image, x, y = shown.page.evaluate(
+        """async () => {
+          const { loupe } = document.querySelector(".loupe");
+          await new Promise(requestAnimationFrame);
+          const [image] = loupe.plot.layout.images;
+          return [image, ...["x", "y"].map((axis) => [...loupe.arrays[`grid/${axis}`].values])];
+        }"""
+    )
+    step = x[1] - x[0], y[1] - y[0]
+    assert image["x"] == pytest.approx(x[0] - step[0] / 2, abs=1e-4)
+    assert image["y"] == pytest.approx(y[-1] + step[1] / 2, abs=1e-4)
+    assert image["sizex"] == pytest.approx(len(x) * step[0], rel=1e-3)
+    assert image["sizey"] == pytest.approx(len(y) * step[1], rel=1e-3)
+    assert "Behind the code: " in shown.page.locator(".loupe-said").inner_text()

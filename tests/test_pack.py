@@ -1,0 +1,448 @@
+"""What the linked maps are sent, opened again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Listener, run_config
+from safetensors.numpy import load
+
+from aecore import colors, datasets, latent, projections, store, tasks
+from aecore.datasets import Subset
+from aecore.errors import Faults
+from aecore.projections import Map
+from pages.shared import pack
+
+ROOT = Path(__file__).parents[1]
+DIGITS = datasets.get("digits")
+IRIS = datasets.get("iris")
+
+
+@pytest.fixture(params=["digits-ae", "digits-vae"])
+def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
+    """A run that comes with the project, in the test's own store, not analysed yet."""
+    return copied(request.param, store_folder)
+
+
+@pytest.fixture
+def analysed(shipped: store.Run) -> store.Run:
+    tasks.analyse(shipped.name, Listener())
+    return shipped
+
+
+def copied(name: str, folder: Path) -> store.Run:
+    without_analysis = shutil.ignore_patterns("latent.safetensors")
+    shutil.copytree(ROOT / "models_store" / name, folder / name, ignore=without_analysis)
+    return store.load(name)
+
+
+def trained(dataset: str = "digits", **settings: Any) -> store.Run:
+    """A small run that has been analysed."""
+    run = tasks.train(run_config(dataset, **settings), "own", Listener())
+    tasks.analyse(run.name, Listener())
+    return run
+
+
+def principal(dataset: datasets.Dataset, subset: Subset) -> dict[str, tuple[str, Map]]:
+    settings = projections.PCAProjection()
+    return {"pca": ("PCA", projections.compute(dataset, settings, Listener().progress, subset))}
+
+
+def opened(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and facts of a file."""
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    return load(content), json.loads(header["__metadata__"]["json"])
+
+
+def packed(
+    run: store.Run,
+    dataset: datasets.Dataset = DIGITS,
+    subset: Subset | None = None,
+    other: store.Run | None = None,
+    maps: bool = False,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    subset = subset or Subset()
+    found = principal(dataset, subset) if maps else {}
+    return opened(pack.pack(run, dataset, subset, found, other, {}, "all"))
+
+
+def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
+    """The facts of a column, whose array is there."""
+    (found,) = (each for each in facts["columns"] if each["key"] == key)
+    assert len(arrays[f"column/{key}"]) == len(arrays["rows"])
+    return found
+
+
+# --- A run as it is shipped ---------------------------------------------------------------------
+
+
+def test_a_run_without_an_analysis_has_its_samples_and_nothing_to_decode(
+    shipped: store.Run,
+) -> None:
+    arrays, facts = packed(shipped)
+    np.testing.assert_array_equal(arrays["rows"], np.arange(360))
+    np.testing.assert_array_equal(arrays["pane/bottleneck"], shipped.codes["plane"])
+    np.testing.assert_array_equal(arrays["codes"], shipped.codes["codes"])
+    np.testing.assert_array_equal(arrays["column/error"], shipped.codes["error"])
+    assert not facts["decodes"] and facts["layers"] is None and facts["backgrounds"] == []
+    assert not [name for name in arrays if name.startswith(("weight/", "train/", "grid/"))]
+    assert facts["n_test"] == 360 and facts["shape"] == [8, 8] and facts["other"] is None
+    assert facts["alt"] == "Linked maps of 360 samples of digits: Bottleneck"
+
+
+def test_labels_have_the_colours_that_all_figures_have(shipped: store.Run) -> None:
+    arrays, facts = packed(shipped)
+    np.testing.assert_array_equal(arrays["column/label"], DIGITS.test.labels)
+    label = column(arrays, facts, "label")
+    assert label["names"] == facts["label_names"] == list(DIGITS.label_names)
+    assert label["colors"] == [colors.class_color(number) for number in range(10)]
+    assert facts["ramp"] == list(colors.POSITION_COLORS)
+
+
+def test_everything_is_of_a_type_that_a_browser_knows(analysed: store.Run) -> None:
+    arrays, _ = packed(analysed, maps=True)
+    assert {values.dtype.str for values in arrays.values()} == {"<f4", "<i4"}
+
+
+def test_an_analysis_brings_decoder_grids_and_training_codes(analysed: store.Run) -> None:
+    arrays, facts = packed(analysed, maps=True)
+    known, facts_known = latent.analysis(analysed)
+    assert facts["decodes"] and facts["layers"] == facts_known["layers"]
+    named = [layer[key] for layer in facts["layers"] for key in ("weight", "bias") if key in layer]
+    assert sorted(f"weight/{name}" for name in named) == sorted(
+        name for name in arrays if name.startswith("weight/")
+    )
+    np.testing.assert_array_equal(arrays["train/codes"], known["train_codes"])
+    np.testing.assert_array_equal(arrays["train/rows"], np.arange(1437))
+    np.testing.assert_array_equal(arrays["train/labels"], DIGITS.train.labels)
+    assert facts["backgrounds"] == ["density", "cycle_error", "sensitivity"]
+    for name in facts["backgrounds"]:
+        assert arrays[f"grid/{name}"].shape == (len(arrays["grid/y"]), len(arrays["grid/x"]))
+    variational = analysed.name == "digits-vae"
+    assert ("spread" in arrays) == variational == facts["prior"]
+    titles = {each["key"]: each["title"] for each in facts["columns"]}
+    assert titles["false-bottleneck"] == "false neighbours, bottleneck"
+    assert titles["torn-pca"] == "torn neighbours, PCA"
+    false = 1 - known["trustworthiness"]
+    np.testing.assert_allclose(arrays["column/false-bottleneck"], false, atol=1e-6)
+
+
+def test_panes_come_in_order_with_what_can_be_said_of_them(analysed: store.Run) -> None:
+    arrays, facts = packed(analysed, maps=True)
+    assert [pane["key"] for pane in facts["panes"]] == ["bottleneck", "pca"]
+    found = principal(DIGITS, Subset())["pca"][1]
+    np.testing.assert_array_equal(arrays["pane/pca"], found.plane)
+    wanted = found.metrics
+    assert facts["panes"][1]["note"] == (
+        f"trustworthiness {wanted['trustworthiness']:.3f} · continuity {wanted['continuity']:.3f}"
+        f" · 10-NN {wanted['knn_accuracy']:.1%}"
+    )
+    assert "trustworthiness" in facts["panes"][0]["note"]
+
+
+def test_epochs_are_of_the_first_test_samples(shipped: store.Run) -> None:
+    arrays, facts = packed(shipped, subset=Subset(limit=50))
+    epochs = shipped.codes["epochs"]
+    np.testing.assert_array_equal(arrays["epochs"], epochs)
+    np.testing.assert_array_equal(arrays["epochs/labels"], DIGITS.test.labels[: epochs.shape[1]])
+    assert facts["epochs"]["kept"] == shipped.codes["epochs_kept"].tolist()
+    assert len(facts["epochs"]["loss"]) == len(shipped.history)
+    assert facts["epochs"]["loss"][-1] == shipped.history[-1]["test"]["total"]
+    assert facts["epochs"]["train_loss"][0] == shipped.history[0]["train"]["total"]
+
+
+# --- Subsets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", ["train", "all"])
+def test_training_samples_come_from_the_analysis(analysed: store.Run, split: str) -> None:
+    subset = Subset(split=split)
+    arrays, facts = packed(analysed, subset=subset, maps=True)
+    known, _ = latent.analysis(analysed)
+    n = 360 if split == "all" else 0
+    np.testing.assert_array_equal(arrays["rows"], np.arange(360 - n, 1797))
+    np.testing.assert_array_equal(arrays["codes"][n:], known["train_codes"])
+    np.testing.assert_array_equal(arrays["codes"][:n], analysed.codes["codes"][:n])
+    np.testing.assert_array_equal(arrays["column/error"][n:], known["train_error"])
+    np.testing.assert_array_equal(arrays["column/label"], subset.samples(DIGITS).labels)
+    # A code of two dimensions is drawn as it is.
+    np.testing.assert_array_equal(arrays["pane/bottleneck"][n:], known["train_codes"])
+    keys = [each["key"] for each in facts["columns"]]
+    assert ("split" in keys) == (split == "all")
+    if split == "all":
+        wanted = np.arange(1797) >= 360
+        np.testing.assert_array_equal(arrays["column/split"], wanted)
+        assert column(arrays, facts, "split")["names"] == ["test", "train"]
+        assert np.isnan(arrays["column/false-bottleneck"][n:]).all()
+    else:
+        assert "false-bottleneck" not in keys
+    assert len(arrays["pane/pca"]) == len(arrays["rows"])
+
+
+def test_training_samples_wait_for_the_analysis(shipped: store.Run) -> None:
+    with pytest.raises(Faults, match="not been encoded yet"):
+        packed(shipped, subset=Subset(split="train"))
+
+
+@pytest.mark.parametrize("split", ["test", "train", "all"])
+def test_a_limit_keeps_the_share_of_each_class(analysed: store.Run, split: str) -> None:
+    def rows(seed: int) -> np.ndarray:
+        subset = Subset(split=split, limit=90, seed=seed)
+        arrays, _ = packed(analysed, subset=subset)
+        np.testing.assert_array_equal(arrays["column/label"], subset.samples(DIGITS).labels)
+        return arrays["rows"]
+
+    first = rows(0)
+    assert len(first) == 90 and (np.diff(first) > 0).all()
+    np.testing.assert_array_equal(first, rows(0))
+    assert (first != rows(1)).any()
+    whole = Subset(split=split).samples(DIGITS).labels
+    chosen = Subset(split=split, limit=90).samples(DIGITS).labels
+    shares = 90 * np.bincount(whole) / len(whole)
+    assert np.abs(np.bincount(chosen, minlength=10) - shares).max() < 1
+
+
+def test_a_wide_code_that_keeps_too_few_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latent, "VALUES_KEPT", 500)
+    run = trained(model={"latent_dim": 5})
+    with pytest.raises(Faults, match="only 100 training samples are kept"):
+        packed(run, subset=Subset(split="train"))
+    kept = Subset(split="train", limit=100)
+    np.testing.assert_array_equal(packed(run, subset=kept)[0]["rows"], kept.rows(DIGITS))
+
+
+# --- Codes of other widths, and other kinds of data ---------------------------------------------
+
+
+def test_a_wide_code_is_drawn_in_its_plane(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(model={"latent_dim": 5})
+    arrays, facts = packed(run, subset=Subset(split="all"))
+    assert facts["latent_dim"] == 5 and not facts["prior"]
+    assert arrays["codes"].shape == (1797, 5) and arrays["plane/axes"].shape == (2, 5)
+    mean, axes = arrays["plane/mean"], arrays["plane/axes"]
+    np.testing.assert_allclose(
+        (arrays["codes"] - mean) @ axes.T, arrays["pane/bottleneck"], atol=1e-3
+    )
+    keys = [each["key"] for each in facts["columns"]]
+    assert [key for key in keys if key.startswith("code")] == [f"code{i}" for i in range(5)]
+    np.testing.assert_array_equal(arrays["column/code4"], arrays["codes"][:, 4])
+    monkeypatch.setattr(pack, "MOST_CODES", 360 * 5 - 1)
+    assert "codes" not in packed(run)[0]
+
+
+def test_a_code_of_one_dimension_is_drawn_along_x() -> None:
+    run = trained(model={"latent_dim": 1})
+    for split, n in (("test", 360), ("all", 1797)):
+        arrays, facts = packed(run, subset=Subset(split=split))
+        assert facts["latent_dim"] == 1 and arrays["codes"].shape == (n, 1)
+        np.testing.assert_allclose(arrays["pane/bottleneck"][:, 0], arrays["codes"][:, 0])
+        assert arrays["plane/axes"].tolist() == [[1], [0]]
+        assert "code0" in [each["key"] for each in facts["columns"]]
+
+
+def test_more_dimensions_than_a_list_can_hold_are_not_listed() -> None:
+    run = trained(model={"latent_dim": 20})
+    _, facts = packed(run)
+    keys = [each["key"] for each in facts["columns"] if each["key"].startswith("code")]
+    assert len(keys) == pack.WIDEST
+
+
+def test_a_table_has_its_features_as_columns() -> None:
+    run = trained("iris")
+    arrays, facts = packed(run, IRIS, Subset(split="all"), maps=True)
+    both = np.concatenate([IRIS.test.x, IRIS.train.x])
+    np.testing.assert_array_equal(arrays["features"], both)
+    np.testing.assert_array_equal(arrays["train/features"], IRIS.train.x)
+    assert facts["shape"] is None and facts["features"] == list(IRIS.feature_names)
+    for number, name in enumerate(IRIS.feature_names):
+        assert column(arrays, facts, f"feature{number}")["title"] == name
+        np.testing.assert_array_equal(arrays[f"column/feature{number}"], both[:, number])
+
+
+def test_labels_that_are_positions_have_no_names() -> None:
+    run = trained("swiss-roll")
+    roll = datasets.get("swiss-roll")
+    arrays, facts = packed(run, roll, maps=True)
+    assert facts["label_names"] == [] and "names" not in column(arrays, facts, "label")
+    np.testing.assert_allclose(arrays["column/label"], roll.test.labels, rtol=1e-6)
+    steps, labels = arrays["epochs/steps"], arrays["epochs/labels"]
+    assert steps.min() == 0 and steps.max() == len(facts["ramp"]) - 1
+    assert (np.diff(steps[np.argsort(labels)]) >= 0).all()
+    assert "10-NN" not in facts["panes"][0]["note"]
+    rows = np.array([0, 5])
+    found = pack.table(pack.shown(run, roll, Subset()), roll, {}, rows)
+    np.testing.assert_allclose(found["label"], roll.test.labels[rows], rtol=1e-6)
+
+
+def test_codes_that_are_no_numbers_are_a_sentence(shipped: store.Run) -> None:
+    broken = dict(shipped.codes)
+    broken["plane"] = np.where(np.arange(720).reshape(360, 2) == 7, np.nan, broken["plane"])
+    known = shipped.manifest.model_dump(exclude={"format", "created", "files"})
+    weights = shipped.model().state_dict()
+    run = store.save("diverged", shipped.config, weights, broken, shipped.history, **known)
+    with pytest.raises(Faults, match="'diverged' are not finite: its training diverged"):
+        packed(run)
+
+
+# --- Two runs -----------------------------------------------------------------------------------
+
+
+def test_a_second_run_stands_beside_the_first(store_folder: Path) -> None:
+    ours, theirs = (copied(name, store_folder) for name in ("digits-ae", "digits-vae"))
+    arrays, facts = packed(ours, other=theirs, maps=True)
+    assert [pane["key"] for pane in facts["panes"]] == ["bottleneck", "other", "pca"]
+    assert facts["panes"][1]["title"] == "digits-vae"
+    compared = latent.compare(ours.codes["plane"], theirs.codes["plane"])
+    np.testing.assert_allclose(arrays["pane/other"], compared.aligned, rtol=1e-5)
+    np.testing.assert_allclose(arrays["column/moved"], compared.moved, rtol=1e-5)
+    np.testing.assert_allclose(arrays["column/kept"], compared.kept, rtol=1e-5)
+    assert facts["other"]["pane"] == 1
+    assert f"{compared.overlap:.0%} of neighbours kept" in facts["other"]["note"]
+    assert facts["other"]["note"] in facts["panes"][1]["note"]
+
+
+def test_a_run_beside_itself_has_not_moved(shipped: store.Run) -> None:
+    arrays, facts = packed(shipped, other=shipped)
+    np.testing.assert_allclose(arrays["column/moved"], 0, atol=1e-5)
+    assert "100% of neighbours kept, disparity 0.000" in facts["other"]["note"]
+
+
+# --- A training ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", ["digits", "iris", "swiss-roll"])
+def test_a_training_is_one_pane_and_the_way_so_far(dataset: str) -> None:
+    heard = Listener()
+    tasks.train(run_config(dataset, epochs=3), "own", heard)
+    planes = {number: view["plane"] for number, view in enumerate(heard.views, 1)}
+    found = datasets.get(dataset)
+    arrays, facts = opened(pack.training(found, heard.views[-1], planes, heard.entries))
+    assert facts["mode"] == "training" and [pane["key"] for pane in facts["panes"]] == [
+        "bottleneck"
+    ]
+    assert facts["panes"][0]["note"].endswith("test samples after epoch 3")
+    np.testing.assert_array_equal(arrays["pane/bottleneck"], planes[3])
+    np.testing.assert_array_equal(arrays["epochs"], np.stack(list(planes.values())))
+    assert facts["epochs"]["kept"] == [1, 2, 3] and len(facts["epochs"]["loss"]) == 3
+    assert not facts["decodes"] and [each["key"] for each in facts["columns"]] == ["label"]
+    assert ("epochs/steps" in arrays) == (dataset == "swiss-roll")
+    earlier = opened(pack.training(found, heard.views[0], {1: planes[1]}, heard.entries[:1]))[1]
+    # The same samples: what points at one of them still does.
+    assert earlier["samples"] == facts["samples"] and earlier["id"] != facts["id"]
+
+
+# --- What tells contents apart ------------------------------------------------------------------
+
+
+def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
+    ours, theirs = (copied(name, store_folder) for name in ("digits-ae", "digits-vae"))
+
+    def id_of(**changed: Any) -> str:
+        asked = {
+            "run": ours,
+            "dataset": DIGITS,
+            "subset": Subset(),
+            "maps": {},
+            "other": None,
+            "sheets": {},
+            "mode": "all",
+        }
+        return opened(pack.pack(**(asked | changed)))[1]["id"]
+
+    before = id_of()
+    assert id_of() == before
+    found = principal(DIGITS, Subset())
+    (title, plane) = found["pca"]
+    moved = replace(plane, plane=plane.plane + np.float32(1e-3))
+    others = [
+        id_of(run=theirs),
+        id_of(subset=Subset(limit=100)),
+        id_of(subset=Subset(limit=100, seed=1)),
+        id_of(maps=found),
+        id_of(maps={"pca": ("Principal components", plane)}),
+        id_of(maps={"pca": (title, moved)}),
+        id_of(other=theirs),
+        id_of(sheets={"test": "sheet.gz"}),
+        id_of(mode="start"),
+    ]
+    tasks.analyse("digits-ae", Listener())
+    others.append(id_of())
+    assert len({before, *others}) == len(others) + 1
+
+
+def test_the_samples_are_called_the_same_whatever_is_drawn_of_them(store_folder: Path) -> None:
+    ours, theirs = (copied(name, store_folder) for name in ("digits-ae", "digits-vae"))
+    names = [
+        packed(run, other=other)[1]["samples"] for run, other in [(ours, theirs), (theirs, None)]
+    ]
+    assert names[0] == names[1] != packed(ours, subset=Subset(limit=100))[1]["samples"]
+
+
+def test_facts_and_names_of_any_language_are_kept() -> None:
+    facts = {"title": "Größe “模型”", "list": [1, None, "ß"]}
+    content = pack.sealed({"ä": np.arange(3)}, dict(facts))
+    arrays, found = opened(content)
+    assert found == facts | {"id": found["id"]}
+    np.testing.assert_array_equal(arrays["ä"], np.arange(3))
+
+
+# --- A selection --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 360, 10_000])
+def test_a_selection_is_unpacked(n: int) -> None:
+    mask = np.random.default_rng(n).random(n) < 0.3
+    text = base64.b64encode(np.packbits(mask)).decode()
+    found = pack.unpacked_mask(text, n)
+    assert found.dtype == bool
+    np.testing.assert_array_equal(found, mask)
+
+
+@pytest.mark.parametrize("n", [0, 7, 8, 17, 1000])
+def test_a_selection_of_other_samples_is_refused(n: int) -> None:
+    text = base64.b64encode(np.packbits(np.ones(16, bool))).decode()
+    with pytest.raises(Faults, match=f"of 16 samples instead of {n}"):
+        pack.unpacked_mask(text, n)
+
+
+def test_the_table_of_a_selection(analysed: store.Run) -> None:
+    subset = Subset(split="all")
+    found = {"pca": principal(DIGITS, subset)["pca"][1]}
+    samples = pack.shown(analysed, DIGITS, subset)
+    chosen = np.array([3, 359, 360, 1796])
+    table = pack.table(samples, DIGITS, found, chosen)
+    assert table["split"].tolist() == ["test", "test", "train", "train"]
+    assert table["id"].tolist() == [3, 359, 0, 1436]
+    labels = np.concatenate([DIGITS.test.labels, DIGITS.train.labels])[chosen]
+    assert table["label"].tolist() == [DIGITS.label_names[label] for label in labels]
+    np.testing.assert_array_equal(table[["code_1", "code_2"]], samples.codes[chosen])
+    np.testing.assert_array_equal(table[["bottleneck_x", "bottleneck_y"]], samples.plane[chosen])
+    np.testing.assert_array_equal(table[["pca_x", "pca_y"]], found["pca"].plane[chosen])
+    np.testing.assert_array_equal(table["error"], samples.error[chosen])
+    measured = table["bottleneck_trustworthiness"]
+    assert measured[:2].notna().all() and measured[2:].isna().all()
+    assert "pca_continuity" in table
+
+
+def test_the_table_of_everything_and_of_nothing(shipped: store.Run) -> None:
+    samples = pack.shown(shipped, DIGITS, Subset())
+    assert len(pack.table(samples, DIGITS, {}, np.arange(360))) == 360
+    empty = pack.table(samples, DIGITS, {}, np.zeros(0, int))
+    assert len(empty) == 0 and "label" in empty
+
+
+@pytest.mark.parametrize("missing", ["trustworthiness", "continuity", "knn_accuracy"])
+def test_what_was_not_measured_is_not_said_of_a_pane(missing: str) -> None:
+    known = {"trustworthiness": 0.9, "continuity": 0.8, "knn_accuracy": 0.75}
+    note = pack.pane("x", "X", known | {missing: None})["note"]
+    assert note.count("·") == 1
+    assert pack.pane("x", "X", {})["note"] == ""
