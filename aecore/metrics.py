@@ -49,18 +49,25 @@ def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
     n = len(x)
     if not 1 <= k < n / 2:
         raise ValueError(f"k = {k} must be at least 1 and less than half of the {n} samples.")
+    from threadpoolctl import threadpool_limits
+
+    from aecore.neighbors import nearest
+
     in_data, on_map = _Distances(x), _Distances(plane)
+    all_near_on_map = nearest(plane, k).indices  # by a tree, as maps have few dimensions
 
     def penalties(start: int) -> tuple[np.ndarray, np.ndarray]:
         data, drawn = in_data.rows(start), on_map.rows(start)
-        near_in_data, near_on_map = (np.argpartition(each, k)[:, :k] for each in (data, drawn))
+        near_on_map = all_near_on_map[start : start + CHUNK]
+        near_in_data = np.argpartition(data, k)[:, :k]
         to_near_on_map = np.take_along_axis(data, near_on_map, axis=1)
         to_near_in_data = np.take_along_axis(drawn, near_in_data, axis=1)
         # Sorted rows give every rank by bisection, faster than counting for each neighbour.
         return _excess(data, to_near_on_map, k), _excess(drawn, to_near_in_data, k)
 
-    # NumPy lets the lock go in all that takes time here.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # NumPy lets the lock go in all that takes time here; its products use threads of their own,
+    # which would only stand in the way of these.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(penalties, range(0, n, CHUNK)))
     most = k * (2 * n - 3 * k - 1) / 2
     return Preservation(*(1 - np.concatenate(part) / most for part in zip(*parts, strict=True)))
@@ -82,8 +89,7 @@ class _Distances:
         if self.direct:
             distances = sum(np.square(own[:, i, None] - each) for i, each in enumerate(self.x.T))
         else:
-            distances = own @ self.x.T
-            distances *= -2
+            distances = (-2 * own) @ self.x.T
             distances += self.norms
         each = np.arange(len(own))
         distances[each, start + each] = np.inf

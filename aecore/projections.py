@@ -160,7 +160,7 @@ class TSNEProjection(Projection):
             n_jobs=-1 if n >= 5_000 else 1,
             random_state=self.seed,
         )
-        early, late = 250, 500
+        early, late = 250, 400
 
         def report(before: int) -> dict[str, Any]:
             def callback(iteration: int, error: float, embedding: np.ndarray) -> None:

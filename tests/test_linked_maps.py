@@ -450,11 +450,13 @@ class Shown:
 
     def selected(self) -> np.ndarray:
         """Numbers of the samples that were last said to be selected."""
-        name, mask = self.said()[-1]
+        name, selection = self.said()[-1]
         assert name == "selection"
-        if mask is None:
+        if selection is None:
             return np.zeros(0, int)
-        return np.flatnonzero(pack.unpacked_mask(mask, len(self.samples.rows)))
+        digest = pack.identity(self.samples.rows, datasets.get("digits")).split("-")[-1]
+        assert selection["samples"].endswith(digest)
+        return np.flatnonzero(pack.unpacked_mask(selection["mask"], len(self.samples.rows)))
 
     def count(self) -> int:
         count = self.page.locator(".loupe-picked").get_attribute("data-count")

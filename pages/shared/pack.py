@@ -90,6 +90,17 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     )
 
 
+def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
+    """The same; raises `Faults` where the codes are no finite numbers."""
+    samples = shown(run, dataset, subset)
+    if not np.isfinite(samples.plane).all():
+        raise Faults(
+            f"The codes of the run '{run.name}' are not finite: its training diverged. Train it "
+            "again with a lower learning rate."
+        )
+    return samples
+
+
 def pack(
     run: Run,
     dataset: Dataset,
@@ -107,12 +118,7 @@ def pack(
         sheets: the address of the images of "test" and "train", where they are known.
         mode: "all", or "start" for the panes and the card alone.
     """
-    samples = shown(run, dataset, subset)
-    if not np.isfinite(samples.plane).all():
-        raise Faults(
-            f"The codes of the run '{run.name}' are not finite: its training diverged. Train it "
-            "again with a lower learning rate."
-        )
+    samples = drawable(run, dataset, subset)
     analysis = latent.analysis(run)
     known, facts_known = analysis or ({}, {})
     arrays: dict[str, np.ndarray] = {"rows": samples.rows}
@@ -140,7 +146,7 @@ def pack(
                 columns.add(f"{fault}-{key}", f"{fault} neighbours, {title}", values)
     facts: dict[str, Any] = {"other": None}
     if other is not None:
-        compared = latent.compare(samples.plane, shown(other, dataset, subset).plane)
+        compared = latent.compare(samples.plane, drawable(other, dataset, subset).plane)
         arrays["pane/other"] = compared.aligned
         note = f"{compared.overlap:.0%} of neighbours kept, disparity {compared.disparity:.3f}"
         beside = {"key": "other", "title": other.name, "note": f"laid upon the first: {note}"}
@@ -222,7 +228,7 @@ def common(
         arrays["epochs/steps"] = steps
     rows = arrays["rows"]
     return {
-        "samples": hashlib.sha256(rows).hexdigest() + dataset.name,
+        "samples": identity(rows, dataset),
         "alt": f"Linked maps of {len(rows)} samples of {dataset.name}: "
         + ", ".join(found["title"] for found in panes),
         "n_test": dataset.n_test,
@@ -350,12 +356,20 @@ def table(
     return pandas.DataFrame(columns)
 
 
+def identity(rows: np.ndarray, dataset: Dataset) -> str:
+    """What tells samples from others, so that a selection is not taken for one of others."""
+    return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32)).hexdigest()[:16]}"
+
+
 def unpacked_mask(text: str, n: int) -> np.ndarray:
     """The selection that the scripts send: the bits of n samples, (n,) bool.
 
-    Raises `Faults` where it is of another length.
+    Raises `Faults` where it is not that.
     """
-    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8))
+    try:
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(text, validate=True), np.uint8))
+    except ValueError as error:
+        raise Faults(f"The selection cannot be read ({error}): select anew.") from error
     if not 0 <= len(bits) - n < 8:
         raise Faults(f"The selection is of {len(bits)} samples instead of {n}: select anew.")
     return bits[:n].astype(bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
@@ -28,11 +29,13 @@ def show(view: View) -> None:
             decoded(view, chosen.place)
 
 
-def export(view: View, selection: str) -> None:
+def export(view: View, selection: Mapping[str, str]) -> None:
     """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
     samples = cache.shown(view.run, view.subset)
-    rows = np.flatnonzero(pack.unpacked_mask(selection, len(samples.rows)))
     dataset = datasets.get(view.run.config.dataset)
+    if selection["samples"] != pack.identity(samples.rows, dataset):
+        return  # of what was shown before; the scripts take it back in a moment
+    rows = np.flatnonzero(pack.unpacked_mask(selection["mask"], len(samples.rows)))
     name = f"{view.run.name}-{len(rows)}-samples"
 
     def table():

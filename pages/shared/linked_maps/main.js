@@ -420,7 +420,8 @@ class LinkedMaps {
     this.members = members;
     this.paint();
     this.picked.show(members);
-    this.say("selection", members.length ? packed(mask) : null);
+    const { samples } = this.facts;
+    this.say("selection", members.length ? { samples, mask: packed(mask) } : null);
   }
 
   // --- Drawing what moves ---
