@@ -184,7 +184,7 @@ def test_check_settings_gives_every_fault() -> None:
     assert error.value.faults == [
         "min_dist = 1 is not possible: give a number from 0 to 0.99.",
         "n_neighbors = '1' is not possible: give a whole number from 2 to 200.",
-        "Unknown setting 'sed': did you mean 'seed'? Known: n_neighbors, min_dist, seed.",
+        "Unknown setting 'sed': did you mean 'seed'? Known: n_neighbors, min_dist, metric, seed.",
     ]
     assert check_settings(PROJECTIONS["umap"], {"n_neighbors": "20"}).n_neighbors == 20
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from aecore import configs, datasets, latent, store
 from aecore.datasets import Subset
+from aecore.errors import Faults
 from aecore.projections import PROJECTIONS, Map, Projection
 from pages.shared import cache, parts
 
@@ -58,10 +59,17 @@ def ask(run: store.Run) -> View:
                 asked[name] = parts.settings_form(
                     kind, kind.defaults(n), f"{name}_", kind.title, width=190
                 )
-    subset = configs.check_settings(Subset, subset)
-    settings = (configs.check_settings(PROJECTIONS[name], asked[name]) for name in chosen)
+    kinds = [(Subset, subset), *((PROJECTIONS[name], asked[name]) for name in chosen)]
+    checked, faults = [], []
+    for kind, values in kinds:
+        try:
+            checked.append(configs.check_settings(kind, values))
+        except Faults as error:
+            faults += error.faults
+    if faults:
+        raise Faults(faults)
     second = next((found for found in others if found.name == other), None)
-    return View(run, subset, tuple(settings), second)
+    return View(run, checked[0], tuple(checked[1:]), second)
 
 
 NO_RUN = "no other run"

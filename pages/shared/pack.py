@@ -228,6 +228,7 @@ def common(
         arrays["epochs/steps"] = steps
     rows = arrays["rows"]
     return {
+        "dataset": dataset.name,
         "samples": identity(rows, dataset),
         "alt": f"Linked maps of {len(rows)} samples of {dataset.name}: "
         + ", ".join(found["title"] for found in panes),

@@ -217,9 +217,14 @@ class LinkedMaps {
     );
   }
 
+  /** Groups of another dataset or column are others. */
+  legendKey() {
+    return `${this.facts.dataset}/${this.column.key}`;
+  }
+
   /** The numbers of the groups that the legend hides. */
   hidden() {
-    return new Set(this.ui.hidden[this.column.key] ?? []);
+    return new Set(this.ui.hidden[this.legendKey()] ?? []);
   }
 
   fillLegend() {
@@ -246,7 +251,7 @@ class LinkedMaps {
   }
 
   hide(hidden) {
-    this.ui.hidden = { ...this.ui.hidden, [this.column.key]: [...hidden] };
+    this.ui.hidden = { ...this.ui.hidden, [this.legendKey()]: [...hidden] };
     [...this.legend.querySelectorAll(".loupe-chip")].forEach((chip, i) => {
       chip.setAttribute("aria-pressed", !hidden.has(i));
     });
