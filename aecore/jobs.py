@@ -42,7 +42,7 @@ class Job:
     """One training or map: what was asked, how far it is, and what came of it."""
 
     id: str
-    kind: Literal["train", "project", "prepare", "analyse", "recipe"]
+    kind: Literal["train", "project", "prepare", "analyse", "denoise", "recipe"]
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -123,6 +123,11 @@ class Jobs:
     def analyse(self, run: str) -> Job:
         """Queue the analysis of a run's code space, or find that job."""
         return self._once("analyse", f"analysing {run}", tasks.analyse, (run,))
+
+    def denoise(self, run: str, noise: str, clip: bool) -> Job:
+        """Queue a run's curve of denoising over the levels of a noise, or find that job."""
+        title = f"denoising by {run}"
+        return self._once("denoise", title, tasks.denoising_curve, (run, noise, clip))
 
     def reproduce(self, recipe: str) -> Job:
         """Queue a recipe, or find the job that runs it already."""

@@ -16,9 +16,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from aecore import configs, datasets, latent, projections, store
+from aecore import configs, datasets, denoising, latent, projections, store
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
+from aecore.errors import Faults
 from aecore.projections import Projection
 
 EPOCHS_KEPT = 60
@@ -139,6 +140,49 @@ def analyse(run_name: str, reporter: Reporter) -> None:
         prepare(run.config.dataset, reporter)
         dataset = datasets.get(run.config.dataset)
     latent.analyse(run, dataset, reporter.progress)
+
+
+def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -> None:
+    """Find out how well a run and classical filters take away a noise, and where its codes go."""
+    run = store.load(run_name)
+    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+    import torch
+
+    dataset = datasets.get(run.config.dataset)
+    _fetch(dataset, reporter)
+    if dataset.fingerprint != run.manifest.fingerprint:
+        raise Faults(
+            f"The dataset {dataset.name} has changed since '{run_name}' was trained on it: train "
+            "the run again."
+        )
+    model = run.model()
+
+    def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model.encode(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+
+    def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model.reconstruct(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+
+    levels = denoising.NOISES[noise].levels
+    found = denoising.curve(
+        dataset,
+        {run.name: rebuild},
+        projections.components(dataset),
+        noise,
+        levels,
+        clip=clip,
+        progress=reporter.progress,
+    )
+    flipped = None
+    if dataset.label_names:
+        chosen = denoising.some(dataset.n_test, denoising.MEASURED)
+        x, labels = (part[chosen] for part in dataset.test)
+        means = denoising.class_means(run.codes["codes"], run.codes["labels"])
+        drift = denoising.drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)
+        flipped = drift.flipped(levels)
+    denoising.keep(run, found, flipped, noise, clip)
 
 
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:

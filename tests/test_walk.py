@@ -26,7 +26,9 @@ WALK = (
     {"neighbors"},
     {"metrics"},
     {"projections"},
+    {"denoising"},
     {"latent"},
+    {"generation"},
     {"tasks"},
     {"estimator", "recipes"},
     {"jobs"},
@@ -66,7 +68,10 @@ def test_no_import_points_backwards(module: str) -> None:
 
 
 def test_the_rooms_that_a_module_imports_are_found() -> None:
-    assert rooms("tasks") == {"configs", "datasets", "latent", "projections", "store", "training"}
+    assert rooms("tasks") == {
+        *("configs", "datasets", "denoising", "errors", "latent"),
+        *("projections", "store", "training"),
+    }
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -91,7 +96,18 @@ def test_nothing_is_unpickled(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["configs", "store", "projections", "latent", "jobs", "tasks", "images"]
+    "module",
+    [
+        "configs",
+        "store",
+        "projections",
+        "denoising",
+        "latent",
+        "generation",
+        "jobs",
+        "tasks",
+        "images",
+    ],
 )
 def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
     heavy = "torch", "sklearn", "umap", "numba", "openTSNE", "distributed", "dask", "plotly"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, images, latent, metrics, projections, recipes, store, tasks
+from aecore import datasets, denoising, images, latent, metrics, projections, recipes, store, tasks
 from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import PCA, Map, Projection
@@ -24,6 +24,7 @@ from pages.shared import pack as packs
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
+    from aecore.generation import Mixture
     from aecore.jobs import Jobs
 
 
@@ -377,3 +378,79 @@ def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
 
 def _chunks(n: int) -> list[slice]:
     return [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
+
+
+# --- Generate -----------------------------------------------------------------------------------
+
+
+def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
+    """What the decoder makes of codes (n, latent_dim), (n, n_features); needs no dataset.
+
+    The label is told to a conditioned model. Raises `Faults` where an answer is no finite number.
+    """
+    from aecore import generation
+
+    decoded = generation.decode(_model_for(chosen, len(codes)), codes, label)
+    if not np.isfinite(decoded).all():
+        raise Faults(
+            f"The run '{chosen.name}' answers with values that are no finite numbers (NaN): train "
+            "it again with a lower learning rate."
+        )
+    return decoded
+
+
+def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
+    """How far decoding and encoding again leads away from codes (n, latent_dim), (n,)."""
+    from aecore import generation
+
+    return generation.cycle_error(_model_for(chosen, len(codes)), codes, label)
+
+
+def mixture(chosen: store.Run) -> Mixture:
+    """The mixture of Gaussians of the training codes of a run that has been analysed."""
+    return _mixture(*identity(chosen), _changed(latent.analysis_file(chosen)))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _mixture(name: str, created: str, analysed: int) -> Mixture:
+    from aecore import generation
+
+    fitted = generation.fit_mixture(analysis(run(name))[0]["train_codes"])
+    settle("torch and scikit-learn, mixtures")
+    return fitted
+
+
+def _model_for(chosen: store.Run, n: int) -> Autoencoder:
+    """The model of a run, with as many threads as n codes are worth; see `reconstruct`."""
+    import torch
+
+    model, most = _model(*identity(chosen)), _threads()
+    torch.set_num_threads(1 if n <= HANDFUL else most)
+    return model
+
+
+# --- Denoise ------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=512, show_spinner="Trying the settings of a filter")
+def tuned(
+    dataset: str, fingerprint: str, filter_name: str, noise: str, level: float, clip: bool
+) -> denoising.Setting:
+    """The best setting of a classical filter for a noise, found on training images."""
+    pca = components(dataset, fingerprint)
+    return denoising.tune(filter_name, datasets.get(dataset), pca, noise, level, clip)
+
+
+def denoising_curve(
+    chosen: store.Run, noise: str, clip: bool
+) -> tuple[denoising.Curve, np.ndarray | None] | None:
+    """How well a run and the filters take a noise away at every level, if it has been computed."""
+    changed = _changed(denoising.curve_file(chosen, noise, clip))
+    return _denoising_curve(*identity(chosen), noise, clip, changed)
+
+
+@st.cache_resource(max_entries=32)
+def _denoising_curve(
+    name: str, created: str, noise: str, clip: bool, changed: int
+) -> tuple[denoising.Curve, np.ndarray | None] | None:
+    return denoising.stored(run(name), noise, clip)

@@ -22,6 +22,8 @@ MENU = (
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/latent_map.py", "Latent map", ":material/scatter_plot:"),
     ("pages/reconstructions.py", "Reconstructions", ":material/compare:"),
+    ("pages/denoise.py", "Denoise", ":material/blur_on:"),
+    ("pages/generate.py", "Generate", ":material/auto_awesome:"),
     ("pages/recipes.py", "Recipes", ":material/science:"),
 )
 OF_A_RUN = MENU[2:4]

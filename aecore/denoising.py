@@ -1,0 +1,503 @@
+"""Noise taken away from images: by runs, and by classical filters at their best.
+
+A filter has settings. The best of them is looked for on training images under the same noise, so
+that what is reported of test images was never tuned on them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aecore import metrics, store
+from aecore.datasets import Dataset
+from aecore.errors import Faults, unknown
+from aecore.projections import PCA, Progress
+
+TUNED_ON = 64
+"""Training images on which a filter's settings are compared."""
+TUNED_WITH = 2**31 - 1
+"""The seed of their noise, which no test image is given."""
+MEASURED = 256
+"""Test images of which a curve is the mean."""
+LEVELS = 8
+"""Levels of a curve."""
+STEP = 0.05
+"""From one level to the next that can be chosen."""
+NOTHING = "leaving the noise"
+"""What a verdict calls the noisy image itself."""
+
+Shape = tuple[int, ...]
+Setting = dict[str, Any]
+Rebuild = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Samples (n, n_features) and their labels (n,) -> what a model makes of each, (n, m)."""
+
+
+# --- Noise --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One way to spoil an image whose pixels lie in [0, 1], at a level from `least` to `most`."""
+
+    title: str
+    unit: str
+    least: float
+    most: float
+    default: float
+    draw: Callable[[np.ndarray, Shape, float, int, bool], np.ndarray]
+    """Samples (n, n_features), shape, level, seed, clip -> noisy samples."""
+
+    @property
+    def levels(self) -> np.ndarray:
+        """Levels from the least to the most, on the grid of `STEP`, (LEVELS,)."""
+        return (np.linspace(self.least, self.most, LEVELS) / STEP).round() * STEP
+
+
+def corrupt(
+    x: np.ndarray, shape: Shape, noise: str, level: float, seed: int = 0, clip: bool = False
+) -> np.ndarray:
+    """Samples with noise; one seed gives the same noise at every level, only more of it.
+
+    Arguments
+        x: (n, n_features) in [0, 1], images of `shape` (height, width).
+        noise: a key of `NOISES`; level: in its unit, 0 for none.
+        clip: whether Gaussian noise is cut off at 0 and 1; the others stay there anyway.
+
+    Raises `Faults` for a noise that is not known and a level out of its range.
+    """
+    if noise not in NOISES:
+        raise Faults(unknown("noise", noise, NOISES))
+    entry = NOISES[noise]
+    if not 0 <= level <= entry.most:
+        raise Faults(
+            f"level = {level:g} of {entry.title.lower()} is out of range: give 0 to {entry.most:g}."
+        )
+    return entry.draw(np.asarray(x, np.float32), shape, level, seed, clip)
+
+
+def _trained_on(name: str) -> Callable[..., np.ndarray]:
+    """Noise as a denoising autoencoder meets it in training."""
+
+    def draw(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
+        import torch
+
+        from aecore.corruption import CORRUPTIONS
+
+        options = {"clip": clip} if name == "gaussian" else {}
+        generator = torch.Generator().manual_seed(seed)
+        return CORRUPTIONS[name](level, **options)(torch.tensor(x), generator).numpy()
+
+    return draw
+
+
+def _block(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
+    side = round(level * min(shape))
+    # Near the edges there is often nothing to hide.
+    places = 0.25 + 0.5 * np.random.default_rng(seed).random((len(x), 2))
+    inside = []
+    for axis in (0, 1):
+        start = (places[:, axis] * (shape[axis] - side + 1)).astype(int)[:, None]
+        along = np.arange(shape[axis])
+        inside.append((along >= start) & (along < start + side))
+    hole = inside[0][:, :, None] & inside[1][:, None, :]
+    return np.where(hole.reshape(x.shape), np.float32(0), x)
+
+
+def _blur(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(x.reshape(-1, *shape), (0, level, level)).reshape(x.shape)
+
+
+NOISES = {
+    "gaussian": Noise("Gaussian", "standard deviation", 0.05, 1.0, 0.5, _trained_on("gaussian")),
+    "masking": Noise("Masking", "share of pixels set to 0", 0.05, 0.9, 0.5, _trained_on("masking")),
+    "salt-and-pepper": Noise(
+        "Salt and pepper",
+        "share of pixels set to 0 or 1",
+        0.05,
+        0.9,
+        0.3,
+        _trained_on("salt-and-pepper"),
+    ),
+    "block": Noise("Block", "side of a square set to 0, as a share", 0.2, 0.8, 0.4, _block),
+    "blur": Noise("Blur", "standard deviation in pixels", 0.3, 3.0, 1.0, _blur),
+}
+
+
+# --- Classical filters --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A filter that learns nothing, or only a plane, and the settings that it is tried with."""
+
+    title: str
+    source: str
+    settings: tuple[Setting, ...]
+    run: Callable[..., np.ndarray]
+    """Images (n, height, width), the components of the training split, a setting -> images."""
+
+    def denoise(self, noisy: np.ndarray, shape: Shape, pca: PCA, setting: Setting) -> np.ndarray:
+        """What it makes of samples, cut off at 0 and 1, where images are known to lie.
+
+        Arguments
+            noisy: (n, n_features), images of `shape`.
+            pca: the principal components of the training split, which projection needs.
+
+        Returns (n, n_features).
+        """
+        images = self.run(noisy.reshape(-1, *shape), pca, **setting)
+        return np.clip(images.reshape(noisy.shape), 0, 1).astype(np.float32)
+
+
+def _median(images: np.ndarray, pca: PCA, size: int) -> np.ndarray:
+    from scipy.ndimage import median_filter
+
+    return median_filter(images, (1, size, size))
+
+
+def _total_variation(images: np.ndarray, pca: PCA, weight: float) -> np.ndarray:
+    from skimage.restoration import denoise_tv_chambolle
+
+    return np.stack([denoise_tv_chambolle(image, weight) for image in images])
+
+
+def _nonlocal_means(images: np.ndarray, pca: PCA, patch: int, h: float) -> np.ndarray:
+    from skimage.restoration import denoise_nl_means
+
+    return np.stack([denoise_nl_means(image, patch, 5, h) for image in images])
+
+
+def _wavelet(images: np.ndarray, pca: PCA, wavelet: str, sigma: float) -> np.ndarray:
+    from skimage.restoration import denoise_wavelet
+
+    found = [
+        denoise_wavelet(image, sigma, wavelet, method="BayesShrink", rescale_sigma=True)
+        for image in images
+    ]
+    # A flat image has no details to shrink, and a threshold of 0 / 0.
+    return np.where(np.isfinite(found), found, images)
+
+
+def _projection(images: np.ndarray, pca: PCA, components: int) -> np.ndarray:
+    return pca.reconstruct(images.reshape(len(images), -1), components)
+
+
+BASELINES = {
+    "median": Baseline(
+        "Median",
+        "Tukey (1977), Exploratory data analysis",
+        tuple({"size": size} for size in (3, 5, 7)),
+        _median,
+    ),
+    "total-variation": Baseline(
+        "Total variation",
+        "Chambolle (2004), An algorithm for total variation minimization and applications",
+        tuple({"weight": weight} for weight in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)),
+        _total_variation,
+    ),
+    "non-local-means": Baseline(
+        "Non-local means",
+        "Buades, Coll & Morel (2005), A non-local algorithm for image denoising",
+        tuple({"patch": p, "h": h} for p in (3, 5) for h in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)),
+        _nonlocal_means,
+    ),
+    "wavelet": Baseline(
+        "Wavelet (BayesShrink)",
+        "Chang, Yu & Vetterli (2000), Adaptive wavelet thresholding for image denoising and "
+        "compression",
+        tuple(
+            {"wavelet": w, "sigma": s}
+            for w in ("haar", "sym4")
+            for s in (0.05, 0.15, 0.4, 0.8, 1.6)
+        ),
+        _wavelet,
+    ),
+    "pca": Baseline(
+        "PCA",
+        "Hotelling (1933), Analysis of a complex of statistical variables into components",
+        tuple({"components": k} for k in (1, 2, 4, 8, 16, 32, 64, 128, 256)),
+        _projection,
+    ),
+}
+# scikit-image's wavelets need PyWavelets, which it does not bring along.
+if importlib.util.find_spec("pywt") is None:
+    del BASELINES["wavelet"]
+
+
+def best(
+    baseline: str, clean: np.ndarray, noisy: np.ndarray, shape: Shape, pca: PCA
+) -> tuple[Setting, float]:
+    """The setting of a filter with the highest mean PSNR, and that PSNR in dB.
+
+    Arguments
+        baseline: a key of `BASELINES`.
+        clean, noisy: (n, n_features), images of the training split.
+        pca: the principal components of the training split.
+    """
+    chosen = BASELINES[baseline]
+    found = [
+        metrics.psnr(clean, chosen.denoise(noisy, shape, pca, setting))
+        for setting in chosen.settings
+    ]
+    return chosen.settings[int(np.argmax(found))], max(found)
+
+
+def tune(
+    baseline: str, dataset: Dataset, pca: PCA, noise: str, level: float, clip: bool = False
+) -> Setting:
+    """The best setting of a filter for this noise, on seeded images of the training split."""
+    clean = dataset.train.x[some(dataset.n_train, TUNED_ON)]
+    noisy = corrupt(clean, dataset.shape, noise, level, TUNED_WITH, clip)
+    return best(baseline, clean, noisy, dataset.shape, pca)[0]
+
+
+def told(setting: Setting) -> str:
+    """A setting in words.
+
+    >>> told({"patch": 3, "h": 0.2})
+    'patch 3, h 0.2'
+    """
+    return ", ".join(f"{name} {value}" for name, value in setting.items())
+
+
+def some(n: int, most: int, seed: int = 0) -> np.ndarray:
+    """Sorted numbers of `most` of n samples, or of all where there are no more."""
+    return np.sort(np.random.default_rng(seed).choice(n, min(n, most), replace=False))
+
+
+# --- How good -----------------------------------------------------------------------------------
+
+
+def psnr(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """`metrics.psnr` of each sample in dB, (n,).
+
+    Arguments
+        x, y: (n, n_features), where the data lie in [0, 1].
+    """
+    pairs = zip(x, y, strict=True)
+    return np.array([metrics.psnr(one[None], other[None]) for one, other in pairs])
+
+
+def ssim(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
+    """Structural similarity of each sample, (n,): 1 for the same image.
+
+    The mean over all windows of (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 +
+    s_y^2 + c2)), c1 = 0.01^2, c2 = 0.03^2, with 7 x 7 windows, or the widest odd ones that fit
+    (Wang, Bovik, Sheikh & Simoncelli 2004).
+
+    Arguments
+        x, y: (n, n_features), images of `shape` in [0, 1]; each side at least 3.
+    """
+    from skimage.metrics import structural_similarity
+
+    window = min(7, *(side - 1 + side % 2 for side in shape))
+    pairs = zip(x.reshape(-1, *shape), y.reshape(-1, *shape), strict=True)
+    return np.array([structural_similarity(*pair, win_size=window, data_range=1) for pair in pairs])
+
+
+# --- Over all levels ----------------------------------------------------------------------------
+
+
+class Curve(NamedTuple):
+    """Mean PSNR of test images in dB at each level, (m,)."""
+
+    levels: np.ndarray
+    noisy: np.ndarray
+    runs: dict[str, np.ndarray]
+    baselines: dict[str, np.ndarray]
+    settings: dict[str, list[Setting]]
+    """Of each filter, one for each level."""
+
+
+def curve(
+    dataset: Dataset,
+    runs: Mapping[str, Rebuild],
+    pca: PCA,
+    noise: str,
+    levels: Sequence[float],
+    baselines: Sequence[str] = tuple(BASELINES),
+    clip: bool = False,
+    n: int = MEASURED,
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> Curve:
+    """How well noise is taken away from n seeded test images as its level rises.
+
+    Arguments
+        runs: a name, and what reconstructs noisy samples (n, n_features).
+        pca: the principal components of the training split.
+        levels: (m,) in the unit of the noise.
+    """
+    chosen = some(dataset.n_test, n, seed)
+    x, labels = (part[chosen] for part in dataset.test)
+    noisy_curve: list[float] = []
+    run_curves: dict[str, list[float]] = {name: [] for name in runs}
+    curves: dict[str, list[float]] = {name: [] for name in baselines}
+    settings: dict[str, list[Setting]] = {name: [] for name in baselines}
+    for position, level in enumerate(levels):
+        noisy = corrupt(x, dataset.shape, noise, level, seed, clip)
+        noisy_curve.append(metrics.psnr(x, noisy))
+        for name, rebuild in runs.items():
+            run_curves[name].append(metrics.psnr(x, rebuild(noisy, labels).clip(0, 1)))
+        for name in baselines:
+            progress(f"{BASELINES[name].title}, level {level:g}", position, len(levels))
+            setting = tune(name, dataset, pca, noise, level, clip)
+            denoised = BASELINES[name].denoise(noisy, dataset.shape, pca, setting)
+            settings[name].append(setting)
+            curves[name].append(metrics.psnr(x, denoised))
+    return Curve(
+        np.array(levels, np.float64),
+        np.array(noisy_curve),
+        {name: np.array(values) for name, values in run_curves.items()},
+        {name: np.array(values) for name, values in curves.items()},
+        settings,
+    )
+
+
+def verdict(
+    levels: Sequence[float],
+    run_curve: np.ndarray,
+    baseline_curves: Mapping[str, np.ndarray],
+    name: str = "The run",
+) -> str:
+    """At which levels a classical filter is better than a run, and by how much.
+
+    Arguments
+        levels: (m,), rising.
+        run_curve: PSNR of the run in dB, (m,); baseline_curves: that of others, by their names.
+
+    >>> verdict([0.1, 0.2, 0.4], np.array([12, 12, 11]), {"median": np.array([15, 13, 9])})
+    'At levels 0.1 to 0.2 median wins over **The run**, by up to 3.0 dB; at the others it is \
+better than all of them, by up to 2.0 dB.'
+    """
+    if not np.isfinite(run_curve).all():
+        return f"**{name}** answers with values that are no finite numbers."
+    others = np.stack(list(baseline_curves.values()))
+    names = np.array(list(baseline_curves))
+    lead = run_curve - others.max(axis=0)
+    if (lead >= 0).all():
+        return (
+            f"**{name}** is better than all of them at every level from {levels[0]:g} to "
+            f"{levels[-1]:g}, by {lead.min():.1f} to {lead.max():.1f} dB."
+        )
+    lost = []
+    for wins, group in groupby(range(len(levels)), lambda at: bool(lead[at] >= 0)):
+        if wins:
+            continue
+        span = list(group)
+        first, last = levels[span[0]], levels[span[-1]]
+        where = f"level {first:g}" if first == last else f"levels {first:g} to {last:g}"
+        who = dict.fromkeys(names[others[:, span].argmax(axis=0)].tolist())
+        by = f"{-lead[span].min():.1f} dB"
+        up_to = "" if first == last else "up to "
+        lost.append(f"at {where} {' or '.join(who)} wins over **{name}**, by {up_to}{by}")
+    text = "; ".join(lost)
+    text = text[0].upper() + text[1:]
+    if (lead < 0).all():
+        return f"{text}; it is better at none."
+    return f"{text}; at the others it is better than all of them, by up to {lead.max():.1f} dB."
+
+
+# --- Where codes go -----------------------------------------------------------------------------
+
+
+class Drift(NamedTuple):
+    """What becomes of the codes of some samples as noise rises."""
+
+    codes: np.ndarray
+    """(m, n, latent_dim), at m levels."""
+    flips: np.ndarray
+    """(n,) the first level at which the nearest class mean is another than that of the clean
+    sample's code; NaN where it stays the same."""
+
+    def flipped(self, levels: Sequence[float]) -> np.ndarray:
+        """Share of the samples that have flipped by each level, (m,)."""
+        return (self.flips <= np.asarray(levels)[:, None]).mean(axis=1)
+
+
+def class_means(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The mean code of each class that occurs, (classes, latent_dim)."""
+    return np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
+
+
+def drift(
+    encode: Rebuild,
+    x: np.ndarray,
+    labels: np.ndarray,
+    means: np.ndarray,
+    shape: Shape,
+    noise: str,
+    levels: Sequence[float],
+    seed: int = 0,
+    clip: bool = False,
+) -> Drift:
+    """Codes of the same samples under more and more of the same noise.
+
+    Arguments
+        encode: samples and their labels to codes (n, latent_dim).
+        x: (n, n_features) clean; labels: (n,).
+        means: (classes, latent_dim), of `class_means`.
+        levels: (m,), rising.
+    """
+
+    def nearest(codes: np.ndarray) -> np.ndarray:
+        return np.square(codes[:, None] - means).sum(axis=2).argmin(axis=1)
+
+    noisy = (corrupt(x, shape, noise, level, seed, clip) for level in levels)
+    codes = np.stack([encode(each, labels) for each in noisy])
+    other = np.stack([nearest(each) for each in codes]) != nearest(encode(x, labels))
+    first = np.asarray(levels, np.float64)[other.argmax(axis=0)]
+    return Drift(codes, np.where(other.any(axis=0), first, np.nan))
+
+
+# --- On disk ------------------------------------------------------------------------------------
+
+
+def curve_file(run: store.Run, noise: str, clip: bool) -> Path:
+    """Where the curve of a run under a noise is kept."""
+    return run.folder / f"denoising-{noise}{'-clipped' * clip}.safetensors"
+
+
+def keep(run: store.Run, found: Curve, flipped: np.ndarray | None, noise: str, clip: bool) -> None:
+    """Store the curve of one run, and the share of samples that flipped by each level."""
+    arrays = {"levels": found.levels, "noisy": found.noisy, "run": found.runs[run.name]}
+    arrays |= {f"baseline.{name}": values for name, values in found.baselines.items()}
+    if flipped is not None:
+        arrays["flipped"] = flipped
+    facts = {"created": run.manifest.created.isoformat(), "settings": found.settings}
+    store.write_arrays(curve_file(run, noise, clip), arrays, facts)
+
+
+def stored(run: store.Run, noise: str, clip: bool) -> tuple[Curve, np.ndarray | None] | None:
+    """What `keep` stored of this very run, if it did."""
+    file = curve_file(run, noise, clip)
+    if not file.is_file():
+        return None
+    arrays, facts = store.read_arrays(file)
+    if facts.get("created") != run.manifest.created.isoformat():
+        return None
+    baselines = dict(_named(arrays))
+    found = Curve(
+        arrays["levels"],
+        arrays["noisy"],
+        {run.name: arrays["run"]},
+        # In the order of the registry; a file does not keep one.
+        {name: baselines[name] for name in BASELINES if name in baselines},
+        facts["settings"],
+    )
+    return found, arrays.get("flipped")
+
+
+def _named(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    for key, values in arrays.items():
+        if key.startswith("baseline."):
+            yield key.removeprefix("baseline."), values

@@ -1,0 +1,341 @@
+"""Noise, classical filters at their best setting, and who takes noise away at which level."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+from conftest import Listener, run_config
+from scipy.ndimage import gaussian_filter, median_filter
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
+from aecore import datasets, denoising, metrics, projections, store, tasks
+from aecore.corruption import GaussianNoise, Masking, SaltAndPepper
+from aecore.denoising import BASELINES, NOISES
+from aecore.errors import Faults
+
+DIGITS = datasets.get("digits")
+SHAPE = DIGITS.shape
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def part(split: str, n: int) -> np.ndarray:
+    return getattr(DIGITS, split).x[:n]
+
+
+def pca() -> projections.PCA:
+    return projections.components(DIGITS)
+
+
+# --- Noise --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_noise_is_drawn_by_its_seed(noise: str) -> None:
+    x = part("test", 6)
+    level = NOISES[noise].default
+    first, again = (denoising.corrupt(x, SHAPE, noise, level, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert first.dtype == np.float32 and first.shape == x.shape
+    other = denoising.corrupt(x, SHAPE, noise, level, seed=4)
+    assert np.array_equal(first, other) == (noise == "blur")
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_no_noise_leaves_the_image_and_more_is_worse(noise: str) -> None:
+    x, entry = part("test", 40), NOISES[noise]
+    np.testing.assert_array_equal(denoising.corrupt(x, SHAPE, noise, 0), x)
+    found = [metrics.psnr(x, denoising.corrupt(x, SHAPE, noise, level)) for level in entry.levels]
+    # Some sides of a block are the same in whole pixels.
+    assert (np.diff(found) <= 0).all() and found[-1] < found[0] - 5
+    assert entry.levels[0] == pytest.approx(entry.least)
+    assert entry.levels[-1] == pytest.approx(entry.most)
+    assert entry.least < entry.default < entry.most and len(entry.levels) == denoising.LEVELS
+
+
+@pytest.mark.parametrize(
+    ("noise", "clip", "trained_on"),
+    [
+        ("gaussian", False, GaussianNoise(0.4)),
+        ("gaussian", True, GaussianNoise(0.4, clip=True)),
+        ("masking", False, Masking(0.4)),
+        ("salt-and-pepper", False, SaltAndPepper(0.4)),
+    ],
+)
+def test_noise_is_that_of_training(noise: str, clip: bool, trained_on) -> None:
+    x = part("test", 9)
+    wanted = trained_on(torch.tensor(x), torch.Generator().manual_seed(5)).numpy()
+    np.testing.assert_array_equal(denoising.corrupt(x, SHAPE, noise, 0.4, 5, clip), wanted)
+
+
+def test_a_block_is_one_square_of_zeros() -> None:
+    white = np.ones((50, 20 * 30), np.float32)
+    found = denoising.corrupt(white, (20, 30), "block", 0.5).reshape(-1, 20, 30)
+    places = set()
+    for image in found:
+        rows, columns = np.nonzero(image == 0)
+        assert len(rows) == 100
+        assert np.ptp(rows) == np.ptp(columns) == 9
+        places.add((rows.min(), columns.min()))
+    assert len(places) > 20
+
+
+def test_blur_is_scipys() -> None:
+    x = part("test", 3)
+    found = denoising.corrupt(x, SHAPE, "blur", 0.8)
+    for before, after in zip(x, found, strict=True):
+        wanted = gaussian_filter(before.reshape(SHAPE), 0.8)
+        np.testing.assert_allclose(after.reshape(SHAPE), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("noise", "level"), [("gauss", 0.3), ("masking", 0.95), ("blur", -1)])
+def test_impossible_noise_is_a_sentence(noise: str, level: float) -> None:
+    with pytest.raises(Faults, match=r"did you mean 'gaussian'|out of range: give 0 to"):
+        denoising.corrupt(part("test", 1), SHAPE, noise, level)
+
+
+# --- Filters ------------------------------------------------------------------------------------
+
+REFERENCES = {
+    "median": (lambda image, size: median_filter(image, size), {"size": 3}),
+    "total-variation": (lambda image, weight: denoise_tv_chambolle(image, weight), {"weight": 0.1}),
+    "non-local-means": (
+        lambda image, patch, h: denoise_nl_means(image, patch, 5, h),
+        {"patch": 3, "h": 0.2},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_filter_sees_one_image_at_a_time(name: str) -> None:
+    reference, setting = REFERENCES[name]
+    assert setting in BASELINES[name].settings
+    noisy = denoising.corrupt(part("test", 4), SHAPE, "gaussian", 0.2)
+    found = BASELINES[name].denoise(noisy, SHAPE, pca(), setting)
+    for before, after in zip(noisy, found, strict=True):
+        wanted = reference(before.reshape(SHAPE), **setting).clip(0, 1)
+        np.testing.assert_allclose(after.reshape(SHAPE), wanted, atol=1e-6)
+
+
+def test_wavelets_are_scikit_images() -> None:
+    pytest.importorskip("pywt")
+    from skimage.restoration import denoise_wavelet
+
+    noisy = denoising.corrupt(part("test", 4), SHAPE, "gaussian", 0.2)
+    found = BASELINES["wavelet"].denoise(noisy, SHAPE, pca(), {"wavelet": "haar", "sigma": 0.15})
+    for before, after in zip(noisy, found, strict=True):
+        wanted = denoise_wavelet(
+            before.reshape(SHAPE), 0.15, "haar", method="BayesShrink", rescale_sigma=True
+        )
+        np.testing.assert_allclose(after.reshape(SHAPE), wanted.clip(0, 1), atol=1e-6)
+
+
+def test_projection_is_scikit_learns() -> None:
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(8, svd_solver="full").fit(DIGITS.train.x)
+    noisy = denoising.corrupt(part("test", 5), SHAPE, "gaussian", 0.2)
+    wanted = fitted.inverse_transform(fitted.transform(noisy)).clip(0, 1)
+    found = BASELINES["pca"].denoise(noisy, SHAPE, pca(), {"components": 8})
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("noise", NOISES)
+def test_every_filter_answers_every_noise(name: str, noise: str) -> None:
+    black_and_white = np.stack([np.zeros(64), np.ones(64)]).astype(np.float32)
+    x = np.concatenate([part("test", 4), black_and_white])
+    noisy = denoising.corrupt(x, SHAPE, noise, NOISES[noise].most)
+    for setting in BASELINES[name].settings:
+        found = BASELINES[name].denoise(noisy, SHAPE, pca(), setting)
+        assert found.shape == x.shape and found.dtype == np.float32
+        assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1
+    assert BASELINES[name].source
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_best_setting_is_that_of_the_highest_psnr(name: str) -> None:
+    clean = part("train", 24)
+    noisy = denoising.corrupt(clean, SHAPE, "gaussian", 0.3)
+    setting, reached = denoising.best(name, clean, noisy, SHAPE, pca())
+    entry = BASELINES[name]
+    each = [
+        np.mean(
+            [
+                peak_signal_noise_ratio(*pair, data_range=1)
+                for pair in zip(clean, entry.denoise(noisy, SHAPE, pca(), one), strict=True)
+            ]
+        )
+        for one in entry.settings
+    ]
+    assert reached == pytest.approx(max(each), abs=1e-6)
+    assert setting == entry.settings[int(np.argmax(each))]
+
+
+def test_filters_are_tuned_on_training_images_alone() -> None:
+    def read(split: str) -> datasets.Samples:
+        assert split == "train", "a filter was tuned on what is reported"
+        return datasets.Samples(*(part.copy() for part in DIGITS.train))
+
+    blind = replace(DIGITS, read=read)
+    for name in BASELINES:
+        setting = denoising.tune(name, blind, pca(), "gaussian", 0.3)
+        assert setting == denoising.tune(name, DIGITS, pca(), "gaussian", 0.3)
+
+
+def test_more_noise_asks_for_a_stronger_filter() -> None:
+    def weight(level: float) -> float:
+        return denoising.tune("total-variation", DIGITS, pca(), "gaussian", level)["weight"]
+
+    assert weight(0.05) < weight(0.3) < weight(0.9)
+
+
+# --- How good -----------------------------------------------------------------------------------
+
+
+def test_psnr_and_similarity_are_scikit_images(mnist: datasets.Dataset) -> None:
+    for dataset, window in ((DIGITS, 7), (mnist, 7)):
+        x = dataset.test.x[:8]
+        y = denoising.corrupt(x, dataset.shape, "gaussian", 0.3)
+        psnr = denoising.psnr(x, y)
+        ssim = denoising.ssim(x, y, dataset.shape)
+        assert psnr.mean() == pytest.approx(metrics.psnr(x, y))
+        for number, pair in enumerate(zip(x, y, strict=True)):
+            one, other = (each.reshape(dataset.shape) for each in pair)
+            wanted = peak_signal_noise_ratio(one, other, data_range=1)
+            assert psnr[number] == pytest.approx(wanted, abs=1e-4)
+            wanted = structural_similarity(one, other, data_range=1, win_size=window)
+            assert ssim[number] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_small_images_have_smaller_windows() -> None:
+    x = np.random.default_rng(0).random((2, 24)).astype(np.float32)
+    y = x.clip(0.2, 0.8)
+    wanted = structural_similarity(x[1].reshape(6, 4), y[1].reshape(6, 4), win_size=3, data_range=1)
+    assert denoising.ssim(x, y, (6, 4))[1] == pytest.approx(wanted)
+    np.testing.assert_allclose(denoising.ssim(x, x, (6, 4)), 1)
+
+
+# --- Over all levels ----------------------------------------------------------------------------
+
+
+def test_a_curve_is_the_mean_of_seeded_test_images() -> None:
+    heard = Listener()
+    found = denoising.curve(
+        DIGITS,
+        {"as it is": lambda x, labels: x, "grey": lambda x, labels: np.full_like(x, 0.3)},
+        pca(),
+        "gaussian",
+        [0.1, 0.6],
+        ["median", "pca"],
+        n=30,
+        seed=2,
+        progress=heard.progress,
+    )
+    chosen = denoising.some(DIGITS.n_test, 30, 2)
+    assert len(np.unique(chosen)) == 30 and not np.array_equal(chosen, np.arange(30))
+    x = DIGITS.test.x[chosen]
+    for at, level in enumerate([0.1, 0.6]):
+        noisy = denoising.corrupt(x, SHAPE, "gaussian", level, 2)
+        assert found.noisy[at] == pytest.approx(metrics.psnr(x, noisy))
+        assert found.runs["as it is"][at] == pytest.approx(metrics.psnr(x, noisy.clip(0, 1)))
+        for name in ("median", "pca"):
+            setting = denoising.tune(name, DIGITS, pca(), "gaussian", level)
+            assert found.settings[name][at] == setting
+            wanted = metrics.psnr(x, BASELINES[name].denoise(noisy, SHAPE, pca(), setting))
+            assert found.baselines[name][at] == pytest.approx(wanted)
+    assert found.runs["grey"][0] == found.runs["grey"][1]
+    assert [done for _, done, _ in heard.heard] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("run", "wanted"),
+    [
+        ([16, 16, 16], "**a** is better than all of them at every level from 0.1 to 0.4, by 1.0 "),
+        ([9, 9, 9], "At levels 0.1 to 0.4 median or TV wins over **a**, by up to 6.0 dB; it is "),
+        ([14, 14, 14], "At level 0.1 median wins over **a**, by 1.0 dB; at the others it is "),
+        ([16, 9, 16], "At level 0.2 TV wins over **a**, by 4.0 dB; at the others it is better"),
+        ([9, 16, 9], "At level 0.1 median wins over **a**, by 6.0 dB; at level 0.4 TV wins over "),
+        ([np.nan, 1, 1], "**a** answers with values that are no finite numbers."),
+    ],
+)
+def test_where_a_filter_wins_is_said(run: list[float], wanted: str) -> None:
+    others = {"median": np.array([15, 12, 9]), "TV": np.array([13, 13, 11])}
+    assert denoising.verdict([0.1, 0.2, 0.4], np.array(run), others, "a").startswith(wanted)
+
+
+# --- Where codes go -----------------------------------------------------------------------------
+
+
+def test_codes_flip_at_the_first_level_at_which_another_mean_is_nearest() -> None:
+    x = np.zeros((3, 64), np.float32)
+    x[:, 0] = [0.45, 0.2, 0.9]
+    labels = np.array([0, 0, 1])
+    levels = [0.0, 0.2, 0.5]
+
+    def encode(noisy: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        # As if noise moved every code to the right, by its level.
+        return x[:, :1] + encode.levels.pop(0)
+
+    encode.levels = [*levels, 0.0]
+    means = np.array([[0.0], [1.0]])
+    found = denoising.drift(encode, x, labels, means, SHAPE, "gaussian", levels)
+    assert found.codes.shape == (3, 3, 1)
+    np.testing.assert_array_equal(found.flips, [0.2, 0.5, np.nan])
+    np.testing.assert_allclose(found.flipped(levels), [0, 1 / 3, 2 / 3])
+
+
+def test_class_means_are_of_the_classes_that_occur() -> None:
+    codes = np.array([[0.0, 0], [2, 2], [5, 1]])
+    found = denoising.class_means(codes, np.array([3, 3, 7]))
+    np.testing.assert_array_equal(found, [[1, 1], [5, 1]])
+
+
+# --- The task -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("variant", "model"), [("denoising", {"level": 0.3}), ("cvae", {})])
+def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None:
+    run = tasks.train(
+        run_config("digits", variant, model, epochs=3), "small", Listener(), resumable=False
+    )
+    assert denoising.stored(run, "gaussian", True) is None
+    heard = Listener()
+    tasks.denoising_curve("small", "gaussian", True, heard)
+    found, flipped = denoising.stored(store.load("small"), "gaussian", True)
+    assert list(found.baselines) == list(BASELINES) == list(found.settings)
+    assert len(found.levels) == len(found.noisy) == len(found.runs["small"]) == denoising.LEVELS
+    assert (np.diff(flipped) >= 0).all() and 0 <= flipped[0] <= flipped[-1] <= 1
+    assert denoising.stored(run, "gaussian", False) is None
+    assert "level" in heard.heard[-1][0]
+    again = store.load("small")
+    assert again.model() is not None  # a file more does not make a run incomplete
+    made_later = again.manifest.model_copy(update={"created": LONG_AGO})
+    assert denoising.stored(replace(again, manifest=made_later), "gaussian", True) is None
+
+
+def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
+    config = run_config(
+        "digits",
+        "denoising",
+        {"hidden": (128,), "latent_dim": 32, "level": 0.5, "likelihood": "squashed-gaussian"},
+        epochs=40,
+        batch_size=32,
+    )
+    run = tasks.train(config, "denoiser", Listener(), resumable=False)
+    model = run.model()
+
+    def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model.reconstruct(torch.tensor(x)).numpy()
+
+    found = denoising.curve(DIGITS, {"run": rebuild}, pca(), "gaussian", [0.05, 0.5])
+    best = np.max(list(found.baselines.values()), axis=0)
+    assert found.runs["run"][1] > best[1] + 1
+    assert found.runs["run"][0] < best[0]
+    text = denoising.verdict(found.levels, found.runs["run"], found.baselines)
+    assert text.startswith("At level 0.05")
