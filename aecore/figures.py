@@ -93,6 +93,8 @@ def curves(
     y_title: str,
     height: int = 300,
     dotted: Sequence[str] = (),
+    faint: str = "",
+    marks: Mapping[str, float] | None = None,
 ) -> go.Figure:
     """Lines over the same x.
 
@@ -100,6 +102,8 @@ def curves(
         x: (m,), in order.
         lines: a name and values (m,) for each.
         dotted: the names of those that are drawn so.
+        faint: the name of one that the others are measured by, drawn in grey.
+        marks: a text and an x for each, drawn from top to bottom.
     """
     figure = go.Figure()
     for (name, values), color in zip(lines.items(), cycle(LINE_COLORS)):
@@ -121,6 +125,11 @@ def curves(
         uirevision="keep",
         showlegend=True,
     )
+    grey = {"line_color": "gray", "line_dash": "dash"}
+    if faint:
+        figure.update_traces(mode="lines", **grey, selector={"name": faint})
+    for text, place in (marks or {}).items():
+        figure.add_vline(x=place, **grey, annotation_text=text)
     figure.update_xaxes(title=x_title, rangemode="tozero")
     figure.update_yaxes(title=y_title)
     return figure

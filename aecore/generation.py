@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from aecore import metrics
+from aecore import latent, metrics
 from aecore.errors import Faults, unknown
 from aecore.store import Run
 
@@ -309,11 +309,7 @@ def covered(codes: np.ndarray, known: np.ndarray) -> np.ndarray:
     cases, measured on 1,000 of them, drawn with seed 0. Where no code ever lay, a decoder was never
     asked.
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    search = NearestNeighbors(n_neighbors=min(NEIGHBORS + 1, len(known))).fit(known)
-    reach = search.kneighbors(_some(known, 1_000, 0))[0][:, -1]  # each is its own nearest
-    return search.kneighbors(codes, 1)[0][:, 0] <= np.percentile(reach, 99)
+    return nearest(codes, known).distances <= np.percentile(latent.reach(known, 1_000), 99)
 
 
 # --- Paths --------------------------------------------------------------------------------------
@@ -439,20 +435,3 @@ def _batches(codes: np.ndarray, label: int) -> Iterator[tuple[Tensor, Tensor]]:
 
     for part in torch.tensor(codes, dtype=torch.float32).split(BATCH):
         yield part, torch.full((len(part),), label)
-
-
-def sheet(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images laid side by side in reading order, as one.
-
-    Arguments
-        images: (rows * columns, height, width) or (rows * columns, height, width, 3).
-
-    Returns (rows * height, columns * width), or the same with 3 behind.
-
-    >>> sheet(np.arange(4).reshape(4, 1, 1), 2)
-    array([[0, 1],
-           [2, 3]])
-    """
-    n, height, width, *colors = images.shape
-    laid = images.reshape(n // columns, columns, height, width, *colors).swapaxes(1, 2)
-    return laid.reshape(n // columns * height, columns * width, *colors)

@@ -198,11 +198,6 @@ def _plain(layer: nn.Module, stride: int) -> bool:
 # --- Codes --------------------------------------------------------------------------------------
 
 
-def train_codes(run: Run, dataset: Dataset) -> np.ndarray:
-    """The codes of a run's training split, (n_train, d) float32: the means of the posterior."""
-    return _codes(run.model(), dataset.train)
-
-
 def encode(
     model: Autoencoder, samples: Samples
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
@@ -223,14 +218,6 @@ def encode(
             errors.append((model.decode(posterior.mean, labels) - x).square().mean(1))
     spread = torch.cat(deviations).numpy() if deviations else None
     return torch.cat(means).numpy(), spread, torch.cat(errors).numpy()
-
-
-def _codes(model: Autoencoder, samples: Samples) -> np.ndarray:
-    import torch
-
-    with torch.inference_mode():
-        codes = [model.encode(x, labels=labels) for x, labels in _batches(samples)]
-    return torch.cat(codes).numpy()
 
 
 def _batches(samples: Samples) -> Iterator[tuple[Tensor, Tensor]]:
@@ -443,7 +430,7 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
     labels = run.codes["labels"].astype(np.int64)
     arrays: dict[str, np.ndarray] = {}
     facts: dict[str, Any] = {}
-    _refuse_unless_finite(run, codes)
+    refuse_unless_finite(run, codes)
     if dataset is not None:
         arrays, facts = _with_data(run, model, dataset, progress)
         codes, labels = arrays["train_codes"], arrays["train_labels"].astype(np.int64)
@@ -467,23 +454,19 @@ def _with_data(
     run: Run, model: Autoencoder, dataset: Dataset, progress: Progress
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The part of an analysis that needs the samples themselves."""
-    if dataset.fingerprint != run.manifest.fingerprint:
-        raise Faults(
-            f"The dataset '{dataset.name}' has changed since the run '{run.name}' was trained on "
-            "it: train the run again."
-        )
+    refuse_changed(run, dataset)
     progress("Encoding the training samples", 0, 1)
     n, d = run.codes["codes"].shape
     chosen = Subset(split="train", limit=min(max(VALUES_KEPT // d, 10), MOST_SAMPLES))
     samples = chosen.samples(dataset)
     codes, _, errors = encode(model, samples)
-    _refuse_unless_finite(run, codes)
+    refuse_unless_finite(run, codes)
     arrays = {
         "train_codes": codes,
         "train_rows": (chosen.rows(dataset) - n).astype(np.int32),
         "train_labels": samples.labels.astype(np.int16 if dataset.label_names else np.float32),
         "train_error": errors,
-        "train_reach": _reach(codes),
+        "train_reach": reach(codes),
     }
     progress("Encoding the test samples", 0, 1)
     _, spread, _ = encode(model, dataset.test)
@@ -500,7 +483,17 @@ def _with_data(
     return arrays, facts
 
 
-def _refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
+def refuse_changed(run: Run, dataset: Dataset) -> None:
+    """Raise `Faults` where the dataset is no longer the one that a run was trained on."""
+    if dataset.fingerprint != run.manifest.fingerprint:
+        raise Faults(
+            f"The dataset '{dataset.name}' has changed since the run '{run.name}' was trained on "
+            "it: train the run again."
+        )
+
+
+def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
+    """Raise `Faults` where the codes of a run are no numbers."""
     if not np.isfinite(codes).all():
         raise Faults(
             f"The codes of the run '{run.name}' are not finite: its training diverged; train it "
@@ -508,7 +501,7 @@ def _refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
         )
 
 
-def _reach(codes: np.ndarray, n: int = 2_000) -> np.ndarray:
+def reach(codes: np.ndarray, n: int = 2_000) -> np.ndarray:
     """Sorted distances from n seeded codes to their tenth nearest among all, float32."""
     from sklearn.neighbors import NearestNeighbors
 

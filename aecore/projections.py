@@ -17,7 +17,7 @@ import contextlib
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -39,6 +39,9 @@ NEIGHBORHOOD = 12
 """What trustworthiness and continuity look at; they need more than twice as many samples."""
 VOTERS = 10
 """Neighbours that vote on a sample's label."""
+
+CHUNK = 2_000
+"""Samples that are worked on at a time."""
 
 Progress = Callable[[str, float, float], None]
 """Called with what is being done, how much of it is done, and of how much in all."""
@@ -62,6 +65,31 @@ class PCA(NamedTuple):
     def reconstruct(self, x: np.ndarray, k: int) -> np.ndarray:
         """Samples projected onto the first k components: mean + (x - mean) W_k^T W_k."""
         return self.mean + self.encode(x, k) @ self.components[:k]
+
+    def errors(self, x: np.ndarray, k: int) -> np.ndarray:
+        """Mean over the features of the squared error of `reconstruct`, (n,).
+
+        What k orthonormal directions W leave over: (|x - mean|^2 - |W (x - mean)|^2) / n_features.
+        """
+        parts = []
+        for centred in self._centred(x):
+            code = centred @ self.components[:k].T
+            total = np.einsum("ij,ij->i", centred, centred)
+            parts.append(total - np.einsum("ij,ij->i", code, code))
+        return np.concatenate(parts).clip(0) / x.shape[1]
+
+    def error_curve(self, x: np.ndarray, most: int) -> np.ndarray:
+        """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
+        left = np.zeros(most + 1)
+        for centred in self._centred(x):
+            left += np.square(centred).sum()
+            left[1:] -= np.square(centred @ self.components[:most].T).sum(axis=0).cumsum()
+        return left.clip(0) / x.size
+
+    def _centred(self, x: np.ndarray) -> Iterator[np.ndarray]:
+        """x - mean in portions, so that a training split never stands in memory twice."""
+        for start in range(0, len(x), CHUNK):
+            yield x[start : start + CHUNK] - self.mean
 
 
 class Projection(BaseModel, ABC):

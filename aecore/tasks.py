@@ -19,7 +19,6 @@ import numpy as np
 from aecore import configs, datasets, denoising, latent, projections, store
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
-from aecore.errors import Faults
 from aecore.projections import Projection
 
 EPOCHS_KEPT = 60
@@ -150,11 +149,7 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
 
     dataset = datasets.get(run.config.dataset)
     _fetch(dataset, reporter)
-    if dataset.fingerprint != run.manifest.fingerprint:
-        raise Faults(
-            f"The dataset {dataset.name} has changed since '{run_name}' was trained on it: train "
-            "the run again."
-        )
+    latent.refuse_changed(run, dataset)
     model = run.model()
 
     def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -197,9 +192,7 @@ def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     if codes.shape[1] == 1:
         heights = np.random.default_rng(0).uniform(-1, 1, (len(codes), 1))
         return np.hstack([codes, heights * codes.std() / 4]).astype(np.float32)
-    from sklearn.decomposition import PCA
-
-    return PCA(2, svd_solver="covariance_eigh").fit(fitted_on).transform(codes)
+    return latent.fit_plane(fitted_on).lower(codes)
 
 
 def _discarded_if_diverged(name: str, records: Iterator[Any]) -> Iterator[Any]:

@@ -21,18 +21,16 @@ Needs MNIST (`AECORE_DATA`), the shipped runs in the store, and `make test` to h
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from aecore import configs, store, tasks
-from benchmarks.pages import FLAGS, ROOT, app, chromium, compared, dashboard, free_port, server
+from benchmarks.pages import ROOT, app, compared, dashboard, free_port, measure, server
 
 RUN = "mnist-vae"
 DECODER_RUN = "benchmark-2-128-512-784"
@@ -317,15 +315,5 @@ KINDS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], default=[])
-    asked = parser.parse_args().kinds or [kind for kind in KINDS if kind != "many"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
-        print(json.dumps({kind: KINDS[kind](browser) for kind in asked}, indent=1))
-        browser.close()
-
-
 if __name__ == "__main__":
-    main()
+    measure(KINDS, [kind for kind in KINDS if kind != "many"], __doc__)

@@ -234,11 +234,11 @@ def compared(base_name: str, base: list[float], name: str, values: list[float]) 
     return {base_name: facts(base), name: facts(values), "ratio": round(ratio, 3)}
 
 
-def main() -> None:
-    kinds = {"paint": paint, "slider": slider, "training": training}
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def measure(kinds: dict[str, Callable[[Browser], dict]], usual: list[str], about: str) -> None:
+    """Measure what the command line asks for, or the usual, and print it as JSON."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("kinds", nargs="*", choices=[*kinds, []], default=[])
-    asked = parser.parse_args().kinds or list(kinds)
+    asked = parser.parse_args().kinds or usual
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
         print(json.dumps({kind: kinds[kind](browser) for kind in asked}, indent=1))
@@ -246,4 +246,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    KINDS = {"paint": paint, "slider": slider, "training": training}
+    measure(KINDS, list(KINDS), __doc__)

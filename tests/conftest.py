@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ import pytest
 from aecore import datasets
 from aecore.configs import RunConfig
 from aecore.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +32,21 @@ def mnist() -> datasets.Dataset:
     if not datasets.here("mnist"):
         pytest.skip("MNIST is not on this machine: set AECORE_DATA to a folder that holds mnist/.")
     return datasets.get("mnist")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium with WebGL in software."""
+    import chromium
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=chromium.find(),
+            args=["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"],
+        )
+        yield found
+        found.close()
 
 
 class Listener:

@@ -15,18 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import chromium
 import numpy as np
 import pandas
 import pytest
 from conftest import Listener
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from skimage.measure import points_in_poly
 from test_linked_maps import Shown, around, card_image, lasso, slide, typed
 
-from aecore import datasets, latent, store, tasks
+from aecore import datasets, latent, pack, store, tasks
 from aecore.datasets import Subset
-from pages.shared import pack
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
@@ -77,17 +75,6 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
         log.close()
     said = (folder / ".server-log").read_text()
     assert "Traceback" not in said, said
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=chromium.find(),
-            args=["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"],
-        )
-        yield found
-        found.close()
 
 
 def stock(folder: Path, *analysed: str) -> None:

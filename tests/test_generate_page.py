@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 
-from aecore import datasets, latent, store, tasks
+from aecore import datasets, images, latent, store, tasks
 from aecore.errors import Faults
 from aecore.jobs import Jobs
 from pages.shared import generated
@@ -249,7 +249,7 @@ def test_all_numbers_that_are_no_samples_are_told() -> None:
 def test_the_picture_holds_the_pixels_and_how_opaque_they_are(colors: tuple[int, ...]) -> None:
     pictures = np.random.default_rng(0).random((6, 8, 10, *colors))
     opaque = np.array([1, 0.4, 1, 1, 1, 0.4])
-    png = generated.as_png(pictures, opaque, columns=3)
+    png = images.mosaic(pictures, opaque, 3, generated.WIDTH)
     picture = Image.open(io.BytesIO(png)).convert("RGBA")
     times = picture.width // 30
     assert picture.size == (30 * times, 16 * times)
@@ -265,7 +265,7 @@ def test_the_picture_holds_the_pixels_and_how_opaque_they_are(colors: tuple[int,
 
 @pytest.mark.parametrize("columns", [1, 50])
 def test_a_picture_of_any_width_keeps_each_image(columns: int) -> None:
-    png = generated.as_png(np.ones((columns, 28, 28)), np.ones(columns), columns)
+    png = images.mosaic(np.ones((columns, 28, 28)), np.ones(columns), columns, generated.WIDTH)
     assert np.asarray(Image.open(io.BytesIO(png)))[..., 0].min() == 255
 
 
@@ -274,6 +274,6 @@ def test_a_picture_of_any_width_keeps_each_image(columns: int) -> None:
 def test_an_animation_goes_there_and_back(n: int, colors: tuple[int, ...]) -> None:
     frames = np.linspace(0, 1, n).reshape(-1, 1, 1, *(1 for _ in colors))
     frames = np.broadcast_to(frames, (n, 8, 8, *colors))
-    picture = Image.open(io.BytesIO(generated.as_gif(frames)))
+    picture = Image.open(io.BytesIO(images.animation(frames)))
     assert getattr(picture, "n_frames", 1) == max(2 * n - 2, 1)
     assert picture.size == (256, 256)

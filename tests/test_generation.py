@@ -15,6 +15,7 @@ from aecore import generation, latent, metrics, store, tasks
 from aecore.autoencoder import Autoencoder
 from aecore.errors import Faults
 from aecore.generation import WAYS, covered, grid, lattice, path
+from aecore.images import sheet
 
 rng = np.random.default_rng(3)
 BLOB = rng.normal(size=(400, 3)) * (2, 1, 0.1) + (1, 0, -1)
@@ -77,7 +78,7 @@ def test_a_traversal_moves_one_dimension_alone() -> None:
 def test_a_sheet_is_the_images_side_by_side() -> None:
     for colors in ((), (3,)):
         images = rng.random((6, 2, 4, *colors))
-        laid = generation.sheet(images, 3)
+        laid = sheet(images, 3)
         rows = [np.concatenate(images[i : i + 3], axis=1) for i in (0, 3)]
         np.testing.assert_array_equal(laid, np.concatenate(rows, axis=0))
 

@@ -106,7 +106,7 @@ def test_the_plane_of_a_run_is_found_in_its_files(d: int) -> None:
     run = tasks.train(run_config("digits", model={"latent_dim": d}, epochs=1), "wide", Listener())
     plane = latent.plane_of_run(run)
     assert plane.mean.dtype == plane.axes.dtype == np.float32
-    fitted = latent.fit_plane(latent.train_codes(run, datasets.get("digits")))
+    fitted = latent.fit_plane(latent.encode(run.model(), datasets.get("digits").train)[0])
     np.testing.assert_allclose(plane.axes, fitted.axes, atol=1e-4)
     codes, drawn = run.codes["codes"], run.codes["plane"]
     columns = slice(0, 1 if d == 1 else 2)  # the heights of one dimension mean nothing
@@ -298,7 +298,7 @@ def test_an_unknown_likelihood_is_not_guessed_at() -> None:
 
 def test_the_codes_of_the_training_split_are_those_of_the_model(shipped: store.Run) -> None:
     digits = datasets.get("digits")
-    found = latent.train_codes(shipped, digits)
+    found = latent.encode(shipped.model(), digits.train)[0]
     assert found.dtype == np.float32
     with torch.inference_mode():
         wanted = shipped.model().encode(torch.tensor(digits.train.x)).numpy()
@@ -521,7 +521,9 @@ def test_a_run_is_analysed_once_and_for_all(shipped: store.Run) -> None:
     assert latent.analysis(shipped) is None
     arrays, facts = analysed(shipped)
     digits, codes = datasets.get("digits"), shipped.codes["codes"]
-    np.testing.assert_allclose(arrays["train_codes"], latent.train_codes(shipped, digits))
+    np.testing.assert_allclose(
+        arrays["train_codes"], latent.encode(shipped.model(), digits.train)[0]
+    )
     np.testing.assert_array_equal(arrays["train_rows"], np.arange(1437))
     assert arrays["train_rows"].dtype == np.int32
     assert arrays["grid_x"].shape == arrays["grid_y"].shape == (96,)
@@ -600,7 +602,7 @@ def test_a_run_of_labels_and_one_dimension_is_analysed() -> None:
     assert {name: facts[name] for name in wanted} == wanted
     assert facts["conditioned"] is True
     iris = datasets.get("iris")
-    plane, codes = latent.plane_of_run(run), latent.train_codes(run, iris)
+    plane, codes = latent.plane_of_run(run), latent.encode(run.model(), iris.train)[0]
     maps = latent.reliability(run.model(), plane, codes, labels=iris.train.labels)
     np.testing.assert_allclose(arrays["cycle_error"], maps.cycle_error, rtol=1e-3, atol=1e-5)
 
@@ -648,7 +650,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
     arrays, _ = analysed(shipped)
     digits, rows = datasets.get("digits"), arrays["train_rows"]
     assert len(set(rows.tolist())) == 400 and rows.min() >= 0 and rows.max() > 1000
-    every = latent.train_codes(shipped, digits)
+    every = latent.encode(shipped.model(), digits.train)[0]
     np.testing.assert_allclose(arrays["train_codes"], every[rows], atol=1e-5)
     assert np.bincount(digits.train.labels[rows]).min() >= 38
 

@@ -11,22 +11,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import chromium
 import numpy as np
 import plotly
 import pytest
 import torch
 from conftest import Listener, run_config
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from skimage.measure import points_in_poly
 from test_latent import CONVOLUTIONAL, build, classes, draw, of_shape
 
-from aecore import datasets, latent, projections, store, tasks
+from aecore import datasets, latent, pack, projections, store, tasks
 from aecore.autoencoder import Autoencoder
 from aecore.datasets import Subset
 from aecore.networks import ACTIVATION_LAYERS, ImageSize
 from aecore.variants import VARIANTS
-from pages.shared import pack
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
@@ -64,17 +62,6 @@ def served() -> Iterator[tuple[str, dict[str, bytes]]]:
     yield f"http://127.0.0.1:{server.server_port}/", files
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=chromium.find(),
-            args=["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"],
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,10 @@ import pytest
 from conftest import Listener, run_config
 from safetensors.numpy import load
 
-from aecore import colors, datasets, latent, projections, store, tasks
+from aecore import colors, datasets, latent, pack, projections, store, tasks
 from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import Map
-from pages.shared import pack
 
 ROOT = Path(__file__).parents[1]
 DIGITS = datasets.get("digits")

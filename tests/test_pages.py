@@ -19,12 +19,12 @@ from streamlit.testing.v1 import AppTest
 from test_pack import opened as unpacked
 from test_recipes import one_of_each_kind
 
-from aecore import datasets, latent, projections, recipes, store, tasks
+from aecore import datasets, latent, pack, projections, recipes, store, tasks
 from aecore.datasets import Samples, Subset
 from aecore.jobs import Jobs
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.variants import VARIANTS
-from pages.shared import cache, pack
+from pages.shared import cache
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae")

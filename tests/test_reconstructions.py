@@ -110,7 +110,8 @@ def test_a_run_of_changed_data_says_so() -> None:
     like("digits-ae", "of-changed-digits", fingerprint="1" * 64)
     at = opened(PAGE, run="of-changed-digits")
     assert not at.exception
-    assert "digits has changed since 'of-changed-digits'" in at.error[0].value.replace("\\", "")
+    told = at.error[0].value.replace("\\", "")
+    assert "'digits' has changed since the run 'of-changed-digits'" in told
 
 
 def test_a_lonely_run_has_nothing_to_compare_with() -> None:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, denoising, images, latent, metrics, projections, recipes, store, tasks
+from aecore import datasets, denoising, images, latent, projections, recipes, store, tasks
+from aecore import pack as packing
 from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import PCA, Map, Projection
-from pages.shared import pack as packs
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
@@ -152,35 +152,22 @@ def _pack(
         for kind, settings in computed
     }
     second = run(other[0]) if other else None
-    content = packs.pack(chosen, dataset, choice, maps, second, dict(sheets), mode)
+    content = packing.pack(chosen, dataset, choice, maps, second, dict(sheets), mode)
     settle("the maps")
     return content
 
 
-def shown(chosen: store.Run, subset: Subset) -> packs.Shown:
+def shown(chosen: store.Run, subset: Subset) -> packing.Shown:
     """The samples of a view with labels, codes and errors."""
     analysed = _changed(latent.analysis_file(chosen))
     return _shown(*identity(chosen), subset.model_dump_json(), analysed)
 
 
 @st.cache_resource(max_entries=4)
-def _shown(name: str, created: str, subset: str, analysed: int) -> packs.Shown:
+def _shown(name: str, created: str, subset: str, analysed: int) -> packing.Shown:
     chosen = run(name)
     dataset = datasets.get(chosen.config.dataset)
-    return packs.shown(chosen, dataset, Subset.model_validate_json(subset))
-
-
-def decoded(chosen: store.Run, place: tuple[float, float], label: int) -> np.ndarray:
-    """What the decoder makes of a place in the plane of a run, (n_features,).
-
-    The label is told to a conditioned model.
-    """
-    import torch
-
-    code = latent.plane_of_run(chosen).lift(np.array([place], np.float32))
-    with torch.inference_mode():
-        model = _model(*identity(chosen))
-        return model.decode(torch.tensor(code).float(), torch.tensor([label])).numpy()[0]
+    return packing.shown(chosen, dataset, Subset.model_validate_json(subset))
 
 
 def analysis(chosen: store.Run) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -259,8 +246,6 @@ STATIC = Path(__file__).parents[2] / "static"
 
 # --- Reconstructions ----------------------------------------------------------------------------
 
-CHUNK = 2_000
-"""Samples worked on at a time, so that a training split never stands in memory twice."""
 HANDFUL = 32
 
 
@@ -279,6 +264,17 @@ def _threads() -> int:
     return torch.get_num_threads()
 
 
+def _model_for(name: str, created: str, n: int) -> Autoencoder:
+    """The model of a run, with as many threads as n samples are worth."""
+    import torch
+
+    # A handful gains nothing by threads and waits for them where the machine is busy. What is set
+    # holds for this thread and those that begin later, so every call sets it.
+    model, most = _model(name, created), _threads()
+    torch.set_num_threads(1 if n <= HANDFUL else most)
+    return model
+
+
 def reconstruct(
     name: str, created: str, x: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -288,11 +284,7 @@ def reconstruct(
     """
     import torch
 
-    model = _model(name, created)
-    # A handful gains nothing by threads and waits for them where the machine is busy. What is set
-    # holds for this thread and those that begin later, so every call sets it.
-    most = _threads()
-    torch.set_num_threads(1 if len(x) <= HANDFUL else most)
+    model = _model_for(name, created, len(x))
     with torch.inference_mode():
         known = torch.tensor(labels)
         codes = model.encode(torch.tensor(x), labels=known)
@@ -308,25 +300,13 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
     """
     chosen = run(name)
     dataset = datasets.get(chosen.config.dataset)
-    if dataset.fingerprint != chosen.manifest.fingerprint:
-        raise Faults(
-            f"The dataset {dataset.name} has changed since '{name}' was trained on it: train the "
-            "run again."
-        )
+    latent.refuse_changed(chosen, dataset)
     found = chosen.codes["error"]
     known = analysis(chosen)
     if split == "train" and known and len(known[0].get("train_rows", ())) == dataset.n_train:
         found = known[0]["train_error"]
     elif split == "train":  # a wide code, of which not every sample was kept
-        x, labels = dataset.train
-        found = np.concatenate(
-            [
-                metrics.mean_squared_error(
-                    x[rows], reconstruct(name, created, x[rows], labels[rows])[1]
-                )
-                for rows in _chunks(len(x))
-            ]
-        )
+        _, _, found = latent.encode(_model_for(name, created, dataset.n_train), dataset.train)
     if not np.isfinite(found).all():
         raise Faults(
             f"The run '{name}' answers with values that are no finite numbers (NaN), so there is "
@@ -345,27 +325,14 @@ def components(dataset: str, fingerprint: str) -> PCA:
 def pca_errors(dataset: str, fingerprint: str, split: str, k: int) -> np.ndarray:
     """The same of reconstruction from k principal components, (n,)."""
     x = getattr(datasets.get(dataset), split).x
-    pca = components(dataset, fingerprint)
-    parts = []
-    for rows in _chunks(len(x)):
-        # What k orthonormal directions leave over: |x - mean|^2 - |code|^2.
-        centred = x[rows] - pca.mean
-        code = centred @ pca.components[:k].T
-        parts.append(np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", code, code))
-    return np.concatenate(parts).clip(0) / x.shape[1]
+    return components(dataset, fingerprint).errors(x, k)
 
 
 @st.cache_resource(max_entries=16)
 def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarray:
     """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
     x = getattr(datasets.get(dataset), split).x
-    pca = components(dataset, fingerprint)
-    left = np.zeros(most + 1)
-    for rows in _chunks(len(x)):
-        centred = x[rows] - pca.mean
-        left += np.square(centred).sum()
-        left[1:] -= np.square(centred @ pca.components[:most].T).sum(axis=0).cumsum()
-    return left.clip(0) / x.size
+    return components(dataset, fingerprint).error_curve(x, most)
 
 
 @st.cache_resource(max_entries=4)
@@ -374,10 +341,6 @@ def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
     found = datasets.get(dataset)
     first = found.test.x[:500].reshape(-1, *found.shape)
     return first.mean(axis=0), images.filled(first)
-
-
-def _chunks(n: int) -> list[slice]:
-    return [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
 
 
 # --- Generate -----------------------------------------------------------------------------------
@@ -390,7 +353,7 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
     """
     from aecore import generation
 
-    decoded = generation.decode(_model_for(chosen, len(codes)), codes, label)
+    decoded = generation.decode(_model_for(*identity(chosen), len(codes)), codes, label)
     if not np.isfinite(decoded).all():
         raise Faults(
             f"The run '{chosen.name}' answers with values that are no finite numbers (NaN): train "
@@ -403,7 +366,7 @@ def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndar
     """How far decoding and encoding again leads away from codes (n, latent_dim), (n,)."""
     from aecore import generation
 
-    return generation.cycle_error(_model_for(chosen, len(codes)), codes, label)
+    return generation.cycle_error(_model_for(*identity(chosen), len(codes)), codes, label)
 
 
 def mixture(chosen: store.Run) -> Mixture:
@@ -418,15 +381,6 @@ def _mixture(name: str, created: str, analysed: int) -> Mixture:
     fitted = generation.fit_mixture(analysis(run(name))[0]["train_codes"])
     settle("torch and scikit-learn, mixtures")
     return fitted
-
-
-def _model_for(chosen: store.Run, n: int) -> Autoencoder:
-    """The model of a run, with as many threads as n codes are worth; see `reconstruct`."""
-    import torch
-
-    model, most = _model(*identity(chosen)), _threads()
-    torch.set_num_threads(1 if n <= HANDFUL else most)
-    return model
 
 
 # --- Denoise ------------------------------------------------------------------------------------

@@ -211,6 +211,7 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
     own = {run.name: known[run.name][0].runs[run.name] for run in runs}
     classical = {BASELINES[name].title: line for name, line in measured.baselines.items()}
     others = {NOISY: measured.noisy, **classical}
+    trained = [(run, trained_at(run, asked)) for run in runs]
     figure = figures.curves(
         measured.levels,
         own | others,
@@ -218,12 +219,9 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
         "mean PSNR, dB",
         height=420,
         dotted=tuple(others),
+        faint=NOISY,
+        marks={f"{run.name}, {TRAINED}": level for run, level in trained if level is not None},
     )
-    grey = {"line_color": "gray", "line_dash": "dash"}
-    figure.update_traces(mode="lines", **grey, selector={"name": NOISY})
-    for run in runs:
-        if (level := trained_at(run, asked)) is not None:
-            figure.add_vline(x=level, **grey, annotation_text=f"{run.name}, {TRAINED}")
     st.plotly_chart(
         figure,
         key="denoising-curve",

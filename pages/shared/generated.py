@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
-from aecore import datasets, generation, images, store
+from aecore import datasets, generation, images, latent, store
 from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
@@ -33,11 +31,7 @@ NO_PRIOR = (
 def show(run: store.Run) -> None:
     """One way to make codes at a time; a fragment, so that a slider draws nothing else anew."""
     with parts.guarded():
-        if not np.isfinite(run.codes["codes"]).all():
-            raise Faults(
-                f"The codes of the run '{run.name}' are not finite: its training diverged; train "
-                "it again with a lower learning rate."
-            )
+        latent.refuse_unless_finite(run, run.codes["codes"])
         view = st.segmented_control(
             "View", list(VIEWS), default="Grid", required=True, key="view", bind="query-params"
         )
@@ -111,7 +105,7 @@ def as_grid(run: store.Run) -> None:
         f"{np.count_nonzero(~known)} of {len(known)}."
     )
     if dataset.kind == "image":
-        png = as_png(shaped(dataset, decoded), np.where(known, 1, PALE), n)
+        png = images.mosaic(shaped(dataset, decoded), np.where(known, 1, PALE), n, WIDTH)
         st.image(
             png, width=WIDTH, alt=f"{len(made)} images decoded by {run.name} from a grid: {where}"
         )
@@ -513,40 +507,6 @@ def listed(ranked: generation.Importance, measure: str, columns: Mapping[str, np
     )
 
 
-def as_png(pictures: np.ndarray, opaque: np.ndarray, columns: int) -> bytes:
-    """Images in [0, 1] side by side, as a PNG that is hardly blurred when shown.
-
-    Arguments
-        pictures: (n, height, width) or (n, height, width, 3).
-        opaque: (n,) in [0, 1].
-    """
-    # Whole pixels near the size at which it is shown: more of them take longer to write and send.
-    times = max(round(WIDTH / (columns * pictures.shape[2])), 1)
-    large = eight_bits(pictures).repeat(times, axis=1).repeat(times, axis=2)
-    alpha = np.broadcast_to(eight_bits(opaque)[:, None, None], large.shape[:3]).copy()
-    if times > 1:  # a line between them, which hides no whole pixel
-        alpha[:, -1], alpha[:, :, -1] = 0, 0
-    image = Image.fromarray(generation.sheet(large, columns))
-    image.putalpha(Image.fromarray(generation.sheet(alpha, columns)))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    return buffer.getvalue()
-
-
-def as_gif(frames: np.ndarray) -> bytes:
-    """Images in [0, 1], (n, height, width[, 3]), as an animation there and back."""
-    times = max(256 // frames.shape[2], 1)
-    sharp = eight_bits(frames).repeat(times, axis=1).repeat(times, axis=2)
-    first, *rest = (Image.fromarray(frame) for frame in [*sharp, *sharp[-2:0:-1]])
-    buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=120, loop=0)
-    return buffer.getvalue()
-
-
-def eight_bits(pixels: np.ndarray) -> np.ndarray:
-    return (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
-
-
 def downloads(
     name: str,
     png: bytes | None,
@@ -566,7 +526,7 @@ def downloads(
     offered.append(("NPZ", f"{name}.npz", npz, "application/octet-stream"))
     for way, frames in (moving or {}).items():
         file = f"{name}-{way.replace(' ', '-')}.gif"
-        offered.append((f"GIF, {way}", file, partial(as_gif, frames), "image/gif"))
+        offered.append((f"GIF, {way}", file, partial(images.animation, frames), "image/gif"))
     with st.container(horizontal=True):
         for title, file, content, kind in offered:
             st.download_button(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images
+from aecore import datasets, figures, images, pack
 from aecore.jobs import Job
-from pages.shared import cache, maps, pack, parts, state
+from pages.shared import cache, maps, parts, state
 
 
 def watch() -> None:

@@ -93,7 +93,8 @@ def found(view: View) -> dict[str, Map]:
 
 def show(view: View, key: str, mode: str = "all") -> Any:
     """The panes; returns what they say: `selection` and `place`, each None until it is made."""
-    computed = [settings for settings in view.projections if settings.name in found(view)]
+    known = found(view)
+    computed = [settings for settings in view.projections if settings.name in known]
     return mount(cache.pack(view.run, view.subset, computed, view.other, mode), key)
 
 
@@ -151,21 +152,14 @@ def prepare(view: View) -> None:
     """See to it that decoder, training codes and images are there, or say what is missing."""
     run, dataset = view.run, datasets.get(view.run.config.dataset)
     here = datasets.here(dataset.name)
-    jobs, analysis = cache.jobs(), cache.analysis(run)
-    if analysis is None or (here and not analysis[1]["complete"]):
-        job = jobs.find("analyse", run.name)
-        # Done, and still not complete: the dataset was not here yet at that time.
-        if job is None or (here and analysis is not None and job.state == "done"):
-            jobs.analyse(run.name)
-            st.rerun()
-        if job.error:
-            st.error(parts.plain(job.error), icon=":material/error:")
+    jobs = cache.jobs()
+    analysed = parts.analysed(run)
     job = jobs.find("prepare", dataset.name)
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
         images_missing = dataset.kind == "image" and not cache.sheets(run)
-        if analysis is not None and images_missing and job is None:
+        if analysed and images_missing and job is None:
             jobs.prepare(dataset.name)
             st.rerun()
         return

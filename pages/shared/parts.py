@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
-from aecore import configs, store
+from aecore import configs, datasets, store
 from aecore.configs import Setting
 from aecore.errors import Faults
 from aecore.jobs import Job
@@ -108,6 +108,22 @@ def progress(job: Job) -> None:
     if job.seconds_left is not None and job.total > 1:
         text += f", {duration(job.seconds_left)} left"
     st.progress(min(job.done / job.total, 1.0), text=text)
+
+
+def analysed(run: store.Run) -> bool:
+    """Whether a run has been analysed as far as its data allow; otherwise sees to it."""
+    jobs, analysis = cache.jobs(), cache.analysis(run)
+    here = datasets.here(run.config.dataset)
+    if analysis is not None and (analysis[1]["complete"] or not here):
+        return True
+    job = jobs.find("analyse", run.name)
+    # Done, and still not complete: the dataset was not here yet at that time.
+    if job is None or (here and analysis is not None and job.state == "done"):
+        jobs.analyse(run.name)
+        st.rerun()
+    if job.error:
+        st.error(plain(job.error), icon=":material/error:")
+    return False
 
 
 def duration(seconds: float) -> str:

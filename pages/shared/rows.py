@@ -118,17 +118,7 @@ def show(runs: Sequence[store.Run]) -> None:
 
 def encoded(runs: Sequence[store.Run]) -> bool:
     """Whether the training split has been through every run; otherwise sees to it and says so."""
-    jobs, missing = cache.jobs(), []
-    for run in runs:
-        analysis = cache.analysis(run)
-        if analysis is None or not analysis[1]["complete"]:
-            missing.append(run.name)
-            job = jobs.find("analyse", run.name)
-            if job is None or (analysis is not None and job.state == "done"):
-                jobs.analyse(run.name)
-                st.rerun()
-            if job.error:
-                st.error(parts.plain(job.error), icon=":material/error:")
+    missing = [run.name for run in runs if not parts.analysed(run)]
     if missing:
         st.info(
             f"The training split goes through {', '.join(missing)} for the first time; the menu "

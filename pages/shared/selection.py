@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, images
-from pages.shared import cache, pack, parts
+from aecore import datasets, images, latent, pack
+from pages.shared import cache, parts
 from pages.shared.maps import View, found, said
 from pages.shared.maps import show as show_maps
 
@@ -70,7 +70,8 @@ def decoded(view: View, place: list[float]) -> None:
     """What the server decodes where the decoder is too large to be sent."""
     dataset = datasets.get(view.run.config.dataset)
     x, y, label = place
-    features = cache.decoded(view.run, (x, y), int(label))
+    code = latent.plane_of_run(view.run).lift(np.array([[x, y]]))
+    features = cache.generated(view.run, code, int(label))[0]
     where = f"{x:.3g}, {y:.3g}"
     if dataset.kind != "image":
         st.table(dict(zip(dataset.feature_names, features.tolist(), strict=True)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import colors, latent, tasks
+from aecore import colors, generation, latent, tasks
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.projections import Map
@@ -23,8 +23,6 @@ WIDEST = 12
 """Code dimensions that samples can be coloured by; wider codes show the first of them."""
 MOST_CODES = 2 * 2**20
 """Numbers of the codes that are sent along, 8 MiB of float32."""
-VARIATIONAL = ("vae", "conv-vae", "beta-vae", "cvae", "iwae", "wae-mmd")
-"""Variants that ask their codes to look like draws from N(0, I)."""
 
 
 class Shown(NamedTuple):
@@ -93,11 +91,7 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
 def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     """The same; raises `Faults` where the codes are no finite numbers."""
     samples = shown(run, dataset, subset)
-    if not np.isfinite(samples.plane).all():
-        raise Faults(
-            f"The codes of the run '{run.name}' are not finite: its training diverged. Train it "
-            "again with a lower learning rate."
-        )
+    latent.refuse_unless_finite(run, samples.plane)
     return samples
 
 
@@ -174,7 +168,7 @@ def pack(
     facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
     facts["mode"] = mode
     facts["latent_dim"] = samples.codes.shape[1]
-    facts["prior"] = run.config.variant in VARIATIONAL and samples.codes.shape[1] == 2
+    facts["prior"] = generation.has_prior(run) and samples.codes.shape[1] == 2
     return sealed(arrays, facts | common(dataset, arrays, panes, columns, sheets))
 
 
@@ -291,10 +285,8 @@ class Columns:
 
 def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str, str]:
     """A pane's name and how far it can be trusted, as it stands above it."""
-    titles = {"trustworthiness": "trustworthiness", "continuity": "continuity"}
-    said = [
-        f"{titles[name]} {metrics[name]:.3f}" for name in titles if metrics.get(name) is not None
-    ]
+    names = ("trustworthiness", "continuity")
+    said = [f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None]
     if metrics.get("knn_accuracy") is not None:
         said.append(f"10-NN {metrics['knn_accuracy']:.1%}")
     return {"key": key, "title": title, "note": " · ".join(said)}
