@@ -1,4 +1,4 @@
-"""The command line: `python -m aecore datasets | variants | train | runs | project | reproduce`.
+"""The command line: `python -m aecore COMMAND`, with the commands that `--help` lists.
 
 With `--json` one JSON document goes to standard output, and for `reproduce` one a line for each
 recipe; progress goes to standard error.
@@ -322,6 +322,42 @@ def project(
     }
     columns = ("dataset", "projection", "samples", "trustworthiness", "continuity", "knn_accuracy")
     show_one(row, as_json, columns)
+
+
+@app.command()
+@sentences_not_tracebacks
+def denoise(
+    run: Annotated[str, typer.Argument(help="Name of a run of images.")],
+    noise: Annotated[str, typer.Option(help="The kind of noise.")] = "gaussian",
+    clip: Annotated[bool, typer.Option("--clip", help="Cut Gaussian noise off at 0, 1.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mean PSNR in dB of noisy test images and of what a run and classical filters make of them."""
+    from aecore import denoising, tasks
+
+    with reporting() as reporter:
+        tasks.denoising_curve(run, noise, clip, reporter)
+    found, _ = denoising.stored(store.load(run), noise, clip)
+    lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
+    rows = [
+        {"level": level} | {name: float(line[at]) for name, line in lines.items()}
+        for at, level in enumerate(found.levels.tolist())
+    ]
+    show(rows, as_json, ("level", *lines))
+
+
+@app.command()
+@sentences_not_tracebacks
+def quality(
+    run: Annotated[str, typer.Argument(help="Name of the run.")], as_json: AsJson = False
+) -> None:
+    """How good samples of a run are, beside real test samples."""
+    from aecore import quality, tasks
+
+    with reporting() as reporter:
+        tasks.sample_quality(run, reporter)
+    found = quality.stored(store.load(run))
+    show([row._asdict() for row in found.rows], as_json, quality.Figures._fields)
 
 
 @app.command("recipes")

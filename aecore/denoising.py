@@ -6,7 +6,6 @@ that what is reported of test images was never tuned on them.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aecore import metrics, store
+from aecore import metrics, projections, store
 from aecore.datasets import Dataset
 from aecore.errors import Faults, unknown
 from aecore.projections import PCA, Progress
@@ -26,10 +25,10 @@ TUNED_WITH = 2**31 - 1
 """The seed of their noise, which no test image is given."""
 MEASURED = 256
 """Test images of which a curve is the mean."""
+MEANS_OF = 5_000
+"""Training samples of which class means are taken."""
 LEVELS = 8
-"""Levels of a curve."""
-STEP = 0.05
-"""From one level to the next that can be chosen."""
+"""Levels of a curve, evenly spaced; the usual level comes between them."""
 NOTHING = "leaving the noise"
 """What a verdict calls the noisy image itself."""
 
@@ -53,11 +52,20 @@ class Noise:
     default: float
     draw: Callable[[np.ndarray, Shape, float, int, bool], np.ndarray]
     """Samples (n, n_features), shape, level, seed, clip -> noisy samples."""
+    step: float = 0.05
+    """From one level to the next that can be chosen."""
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Every level that can be chosen, (m,)."""
+        first, last = (round(level / self.step) for level in (self.least, self.most))
+        return (np.arange(first, last + 1) * self.step).round(2)
 
     @property
     def levels(self) -> np.ndarray:
-        """Levels from the least to the most, on the grid of `STEP`, (LEVELS,)."""
-        return (np.linspace(self.least, self.most, LEVELS) / STEP).round() * STEP
+        """Some of them for a curve: `LEVELS` from the least to the most, and the usual one."""
+        even = self.steps[np.linspace(0, len(self.steps) - 1, LEVELS).round().astype(int)]
+        return np.union1d(even, self.default)
 
 
 def corrupt(
@@ -80,6 +88,19 @@ def corrupt(
             f"level = {level:g} of {entry.title.lower()} is out of range: give 0 to {entry.most:g}."
         )
     return entry.draw(np.asarray(x, np.float32), shape, level, seed, clip)
+
+
+def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
+    """Raise `Faults` where a noise is not known, or does not go with a dataset or with clipping."""
+    faults = []
+    if dataset.kind != "image":
+        faults.append(f"{dataset.name} has no images to denoise: choose a run of images.")
+    if noise not in NOISES:
+        faults.append(unknown("noise", noise, NOISES))
+    elif clip and noise != "gaussian":
+        faults.append(f"clip is for Gaussian noise: {noise} stays within 0 and 1 anyway.")
+    if faults:
+        raise Faults(faults)
 
 
 def _trained_on(name: str) -> Callable[..., np.ndarray]:
@@ -128,7 +149,7 @@ NOISES = {
         _trained_on("salt-and-pepper"),
     ),
     "block": Noise("Block", "side of a square set to 0, as a share", 0.2, 0.8, 0.4, _block),
-    "blur": Noise("Blur", "standard deviation in pixels", 0.3, 3.0, 1.0, _blur),
+    "blur": Noise("Blur", "standard deviation in pixels", 0.3, 3.0, 1.0, _blur, 0.1),
 }
 
 
@@ -228,9 +249,6 @@ BASELINES = {
         _projection,
     ),
 }
-# scikit-image's wavelets need PyWavelets, which it does not bring along.
-if importlib.util.find_spec("pywt") is None:
-    del BASELINES["wavelet"]
 
 
 def best(
@@ -251,13 +269,59 @@ def best(
     return chosen.settings[int(np.argmax(found))], max(found)
 
 
+class Tuned(NamedTuple):
+    """The best settings of every filter for one kind of noise, at the levels that were tried."""
+
+    levels: np.ndarray
+    """(m,), rising."""
+    settings: dict[str, list[Setting]]
+    """Of each filter, one for each level."""
+
+    def complete(self, noise: str) -> bool:
+        """Whether every filter was tried at every level that can be chosen."""
+        return (
+            np.array_equal(self.levels, NOISES[noise].steps)
+            and self.settings.keys() == BASELINES.keys()
+        )
+
+    def at(self, level: float) -> tuple[dict[str, Setting], float]:
+        """The settings at the nearest level that was tried, and that level."""
+        nearest = int(np.abs(self.levels - level).argmin())
+        found = {name: settings[nearest] for name, settings in self.settings.items()}
+        return found, float(self.levels[nearest])
+
+
 def tune(
-    baseline: str, dataset: Dataset, pca: PCA, noise: str, level: float, clip: bool = False
-) -> Setting:
-    """The best setting of a filter for this noise, on seeded images of the training split."""
+    dataset: Dataset,
+    pca: PCA,
+    noise: str,
+    clip: bool = False,
+    levels: Sequence[float] | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Iterator[Tuned]:
+    """The best setting of every filter for a noise, on seeded images of the training split.
+
+    Yields what is known after each level, from the usual level outwards.
+
+    Arguments
+        pca: the principal components of the training split.
+        levels: all that can be chosen, unless told.
+    """
+    entry = NOISES[noise]
     clean = dataset.train.x[some(dataset.n_train, TUNED_ON)]
-    noisy = corrupt(clean, dataset.shape, noise, level, TUNED_WITH, clip)
-    return best(baseline, clean, noisy, dataset.shape, pca)[0]
+    levels = entry.steps if levels is None else levels
+    known: dict[float, dict[str, Setting]] = {}
+    for level in sorted(levels, key=lambda level: abs(level - entry.default)):
+        noisy = corrupt(clean, dataset.shape, noise, level, TUNED_WITH, clip)
+        known[level] = {}
+        for name, baseline in BASELINES.items():
+            what = f"{baseline.title} on training images of {dataset.name}, {entry.title.lower()}"
+            progress(what, len(known) - 1, len(levels))
+            known[level][name] = best(name, clean, noisy, dataset.shape, pca)[0]
+        rising = sorted(known)
+        yield Tuned(
+            np.array(rising), {name: [known[at][name] for at in rising] for name in BASELINES}
+        )
 
 
 def told(setting: Setting) -> str:
@@ -323,8 +387,8 @@ def curve(
     runs: Mapping[str, Rebuild],
     pca: PCA,
     noise: str,
+    tuned: Tuned,
     levels: Sequence[float],
-    baselines: Sequence[str] = tuple(BASELINES),
     clip: bool = False,
     n: int = MEASURED,
     seed: int = 0,
@@ -335,22 +399,22 @@ def curve(
     Arguments
         runs: a name, and what reconstructs noisy samples (n, n_features).
         pca: the principal components of the training split.
+        tuned: the settings of the filters for this noise.
         levels: (m,) in the unit of the noise.
     """
     chosen = some(dataset.n_test, n, seed)
     x, labels = (part[chosen] for part in dataset.test)
     noisy_curve: list[float] = []
     run_curves: dict[str, list[float]] = {name: [] for name in runs}
-    curves: dict[str, list[float]] = {name: [] for name in baselines}
-    settings: dict[str, list[Setting]] = {name: [] for name in baselines}
+    curves: dict[str, list[float]] = {name: [] for name in tuned.settings}
+    settings: dict[str, list[Setting]] = {name: [] for name in tuned.settings}
     for position, level in enumerate(levels):
         noisy = corrupt(x, dataset.shape, noise, level, seed, clip)
         noisy_curve.append(metrics.psnr(x, noisy))
         for name, rebuild in runs.items():
             run_curves[name].append(metrics.psnr(x, rebuild(noisy, labels).clip(0, 1)))
-        for name in baselines:
+        for name, setting in tuned.at(level)[0].items():
             progress(f"{BASELINES[name].title}, level {level:g}", position, len(levels))
-            setting = tune(name, dataset, pca, noise, level, clip)
             denoised = BASELINES[name].denoise(noisy, dataset.shape, pca, setting)
             settings[name].append(setting)
             curves[name].append(metrics.psnr(x, denoised))
@@ -415,25 +479,37 @@ class Drift(NamedTuple):
 
     codes: np.ndarray
     """(m, n, latent_dim), at m levels."""
+    nearest: np.ndarray
+    """(m, n) class numbers, of the class whose mean is nearest."""
+    clean: np.ndarray
+    """(n,) the same without noise."""
     flips: np.ndarray
-    """(n,) the first level at which the nearest class mean is another than that of the clean
-    sample's code; NaN where it stays the same."""
+    """(n,) the first level at which the nearest mean is of another class than without noise; NaN
+    where it stays the same."""
 
     def flipped(self, levels: Sequence[float]) -> np.ndarray:
         """Share of the samples that have flipped by each level, (m,)."""
         return (self.flips <= np.asarray(levels)[:, None]).mean(axis=1)
 
 
-def class_means(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The mean code of each class that occurs, (classes, latent_dim)."""
-    return np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
+def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
+    """The mean code of each class over 5,000 seeded training samples, (classes, latent_dim).
+
+    NaN for a class of which there is none.
+    """
+    x, labels = (part[some(dataset.n_train, MEANS_OF)] for part in dataset.train)
+    codes = encode(x, labels)
+    means = np.full((len(dataset.label_names), codes.shape[1]), np.nan)
+    for label in np.unique(labels):
+        means[label] = codes[labels == label].mean(axis=0)
+    return means
 
 
 def drift(
     encode: Rebuild,
     x: np.ndarray,
     labels: np.ndarray,
-    means: np.ndarray,
+    means: np.ndarray | None,
     shape: Shape,
     noise: str,
     levels: Sequence[float],
@@ -445,26 +521,48 @@ def drift(
     Arguments
         encode: samples and their labels to codes (n, latent_dim).
         x: (n, n_features) clean; labels: (n,).
-        means: (classes, latent_dim), of `class_means`.
+        means: (classes, latent_dim), of `class_means`; None where there are no classes, and then
+            everything is nearest to the same.
         levels: (m,), rising.
     """
 
     def nearest(codes: np.ndarray) -> np.ndarray:
-        return np.square(codes[:, None] - means).sum(axis=2).argmin(axis=1)
+        if means is None:
+            return np.zeros(len(codes), np.int64)
+        return np.nanargmin(np.square(codes[:, None] - means).sum(axis=2), axis=1)
 
     noisy = (corrupt(x, shape, noise, level, seed, clip) for level in levels)
     codes = np.stack([encode(each, labels) for each in noisy])
-    other = np.stack([nearest(each) for each in codes]) != nearest(encode(x, labels))
+    found, clean = np.stack([nearest(each) for each in codes]), nearest(encode(x, labels))
+    other = found != clean
     first = np.asarray(levels, np.float64)[other.argmax(axis=0)]
-    return Drift(codes, np.where(other.any(axis=0), first, np.nan))
+    return Drift(codes, found, clean, np.where(other.any(axis=0), first, np.nan))
 
 
 # --- On disk ------------------------------------------------------------------------------------
 
 
+def tuned_file(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Path:
+    """Where the best settings of the filters for a noise are kept."""
+    return projections.folder(dataset_name, fingerprint) / f"filters-{_suffix(noise, clip)}"
+
+
+def keep_tuned(path: Path, found: Tuned) -> None:
+    """Store settings, some levels of which may still be missing."""
+    store.write_arrays(path, {"levels": found.levels}, {"settings": found.settings})
+
+
+def stored_tuned(path: Path) -> Tuned | None:
+    """What `keep_tuned` stored, if it did."""
+    if not path.is_file():
+        return None
+    arrays, facts = store.read_arrays(path)
+    return Tuned(arrays["levels"], facts["settings"])
+
+
 def curve_file(run: store.Run, noise: str, clip: bool) -> Path:
     """Where the curve of a run under a noise is kept."""
-    return run.folder / f"denoising-{noise}{'-clipped' * clip}.safetensors"
+    return run.folder / f"denoising-{_suffix(noise, clip)}"
 
 
 def keep(run: store.Run, found: Curve, flipped: np.ndarray | None, noise: str, clip: bool) -> None:
@@ -501,3 +599,7 @@ def _named(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]
     for key, values in arrays.items():
         if key.startswith("baseline."):
             yield key.removeprefix("baseline."), values
+
+
+def _suffix(noise: str, clip: bool) -> str:
+    return f"{noise}{'-clipped' * clip}.safetensors"

@@ -86,6 +86,63 @@ def scatter_map(
     return figure
 
 
+def drift_map(
+    plane: np.ndarray,
+    labels: np.ndarray,
+    label_names: Sequence[str],
+    ways: np.ndarray,
+    of: np.ndarray,
+    levels: Sequence[float],
+    samples: Sequence[str],
+    nearest: np.ndarray,
+    flips: np.ndarray,
+    height: int = 480,
+) -> go.Figure:
+    """Where the codes of some samples go as a level rises, over the map of all.
+
+    Arguments
+        plane, labels, label_names: as in `scatter_map`.
+        ways: (m, n, 2), places at m levels.
+        of: (n,), the labels of these samples.
+        samples: a name for each of the n samples.
+        nearest: (m, n) numbers of the nearest class.
+        flips: (n,) the level from which on that is another one, NaN for none.
+    """
+    figure = scatter_map(plane, labels, label_names, height)
+    figure.update_traces(marker_opacity=0.25, hoverinfo="skip", hovertemplate=None)
+    for number, (sample, flip) in enumerate(zip(samples, flips, strict=True)):
+        way = ways[:, number]
+        told = [f"{sample}, level {level:g}" for level in levels]
+        if label_names:
+            classes = (label_names[label] for label in nearest[:, number])
+            told = [f"{text}: nearest {name}" for text, name in zip(told, classes, strict=True)]
+        color = class_color(int(of[number])) if label_names else LINE_COLORS[0]
+        figure.add_trace(
+            go.Scatter(
+                x=way[:, 0],
+                y=way[:, 1],
+                mode="lines+markers",
+                line={"color": color, "width": 2},
+                marker={"size": [9] + [3] * (len(way) - 1)},
+                text=told,
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+        at = np.flatnonzero(np.asarray(levels) == flip)
+        figure.add_trace(
+            go.Scatter(
+                x=way[at, 0],
+                y=way[at, 1],
+                mode="markers+text",
+                marker={"symbol": "x", "size": 10, "color": "#c8321e"},
+                text=[f"{flip:g}"] * len(at),
+                textposition="top right",
+                hoverinfo="skip",
+            )
+        )
+    return figure
+
+
 def curves(
     x: Sequence[float],
     lines: Mapping[str, Sequence[float]],
@@ -274,4 +331,56 @@ def feature_rows(
     )
     # Without a type Plotly would read "#38" as a number.
     figure.update_yaxes(autorange="reversed", type="category")
+    return figure
+
+
+def marginals(
+    z: np.ndarray,
+    densities: np.ndarray,
+    prior: np.ndarray,
+    titles: Sequence[str],
+    columns: int = 3,
+) -> go.Figure:
+    """Densities over the same axes, a panel each, every one over the filled prior.
+
+    Arguments
+        z: (m,), in order.
+        densities: (k, m).
+        prior: (m,).
+        titles: one for each of the k panels.
+    """
+    from plotly.subplots import make_subplots
+
+    columns = min(columns, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        horizontal_spacing=0.03,
+        vertical_spacing=0.2 / rows,
+        subplot_titles=titles,
+    )
+    for number, density in enumerate(densities):
+        place = {"row": number // columns + 1, "col": number % columns + 1}
+        once = {"showlegend": number == 0}
+        ground = {"mode": "none", "fill": "tozeroy", "fillcolor": "rgba(128, 138, 148, 0.35)"}
+        figure.add_trace(go.Scatter(x=z, y=prior, name="prior N(0, 1)", **ground, **once), **place)
+        line = {"color": LINE_COLORS[0], "width": 2}
+        figure.add_trace(
+            go.Scatter(x=z, y=density, name="aggregate posterior", mode="lines", line=line, **once),
+            **place,
+        )
+    figure.update_traces(hovertemplate="%{y:.3f}")
+    figure.update_layout(
+        height=90 + 190 * rows,
+        margin={"l": 8, "r": 8, "t": 60, "b": 8},
+        legend={"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x": 0},
+        hovermode="x",
+        uirevision="keep",
+    )
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(zeroline=False, rangemode="tozero")
     return figure

@@ -1,8 +1,8 @@
-"""New codes to decode: grids, samples, paths and traversals, and how far a posterior is used."""
+"""New codes to decode, where the known ones lie, and how far a posterior is used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -27,6 +27,8 @@ WIDEST_MIXTURE = 512
 ON_THE_WAY = 2_000
 """Codes among which a path along the data is sought."""
 NEIGHBORS = 10
+PARTS = 800
+"""Of the range on which the aggregate posterior is measured."""
 BATCH = 256
 
 
@@ -228,6 +230,55 @@ def _advice(used: np.ndarray) -> str | None:
     )
 
 
+class Marginals(NamedTuple):
+    """The aggregate posterior in each of k dimensions beside the prior."""
+
+    z: np.ndarray
+    """(m,), evenly spaced."""
+    density: np.ndarray
+    """(k, m), q(z_j)."""
+    prior: np.ndarray
+    """(m,), N(0, 1)."""
+    kl: np.ndarray
+    """(k,) KL(q(z_j) || p(z_j)) in nats."""
+
+
+def marginals(means: np.ndarray, spread: np.ndarray, dimensions: Sequence[int]) -> Marginals:
+    """How the codes of all samples are distributed in single dimensions, against the prior.
+
+    q(z_j) = 1/n sum_i N(z_j; mu_ij, sigma_ij^2), averaged within each of 800 parts of a range
+    that is -4 to 4, or wider where the posteriors are, and
+
+    KL(q(z_j) || N(0, 1)) = 1/2 (E[mu^2 + sigma^2] + log 2 pi) + integral of q log q,
+
+    the integral over these parts. It is what draws from the prior get wrong in a dimension, and
+    the part of the mean KL that says nothing of a sample (Hoffman & Johnson 2016, "ELBO surgery:
+    yet another way to carve up the variational evidence lower bound").
+
+    Arguments
+        means, spread: (n, d), mu and sigma of the posteriors of a split.
+        dimensions: the numbers of k of them.
+    """
+    from scipy.special import entr, ndtr
+
+    mean = means[:, dimensions].astype(np.float64)
+    # A deviation that float32 has rounded to 0 would have no density.
+    sigma = np.maximum(spread[:, dimensions], 1e-6, dtype=np.float64)
+    low, high = min((mean - 4 * sigma).min(), -4), max((mean + 4 * sigma).max(), 4)
+    edges, step = np.linspace(low, high, PARTS + 1, retstep=True)
+    below = [
+        ndtr((edges[:, None] - mu) / s).mean(axis=1) for mu, s in zip(mean.T, sigma.T, strict=True)
+    ]
+    density = np.diff(below) / step
+    second = (np.square(mean) + np.square(sigma)).mean(axis=0)
+    return Marginals(
+        (edges[1:] + edges[:-1]) / 2,
+        density,
+        np.diff(ndtr(edges)) / step,
+        (second + np.log(2 * np.pi)) / 2 - entr(density).sum(axis=1) * step,
+    )
+
+
 # --- Samples ------------------------------------------------------------------------------------
 
 
@@ -285,31 +336,92 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
     return Mixture(fitted.weights_, fitted.means_, np.linalg.cholesky(fitted.covariances_))
 
 
-class Nearest(NamedTuple):
-    """The nearest known code of each of n codes, by exact Euclidean search."""
+class Around(NamedTuple):
+    """What lies around each of n codes."""
 
-    rows: np.ndarray
-    """(n,) rows of the known codes."""
     distances: np.ndarray
-    """(n,) in units of the code."""
+    """(n,) to the nearest known code, in units of the code."""
+    covered: np.ndarray
+    """(n,) bool: whether the nearest known code is no farther than `Places.limit`."""
+    density: np.ndarray
+    """(n,) in [0, 1]: 0 where known codes are as sparse as at `limit`, 1 from their median on."""
 
 
-def nearest(codes: np.ndarray, known: np.ndarray) -> Nearest:
-    """The known code (m, d) that is nearest to each of codes (n, d)."""
-    from sklearn.neighbors import NearestNeighbors
+class Places:
+    """Where known codes lie, made ready once for many questions; exact Euclidean search.
 
-    distances, rows = NearestNeighbors(n_neighbors=1).fit(known).kneighbors(codes)
-    return Nearest(rows[:, 0], distances[:, 0])
-
-
-def covered(codes: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Whether codes (n, d) lie where known ones (m, d) do, (n,) bool.
-
-    Their nearest known code is no farther than the tenth neighbour of a known code is in 99 of 100
-    cases, measured on 1,000 of them, drawn with seed 0. Where no code ever lay, a decoder was never
-    asked.
+    Arguments
+        codes: (m, d).
     """
-    return nearest(codes, known).distances <= np.percentile(latent.reach(known, 1_000), 99)
+
+    limit: float
+    """The distance from a known code to its tenth nearest that 1 of 100 exceeds, measured on 1,000
+    of them, drawn with seed 0; in units of the code."""
+    typical: float
+    """The median of these distances."""
+
+    def __init__(self, codes: np.ndarray) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        self._search = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(codes))).fit(codes)
+        reach = latent.reach(codes, 1_000)
+        self.limit, self.typical = float(np.percentile(reach, 99)), float(np.median(reach))
+
+    def nearest(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the known codes nearest to codes (n, d), and their distances, (n,) each."""
+        distances, rows = self._search.kneighbors(codes, 1)
+        return rows[:, 0], distances[:, 0]
+
+    def around(self, codes: np.ndarray) -> Around:
+        """How near known codes are to codes (n, d), and how dense they lie there.
+
+        The density is that of k nearest neighbours, p(z) proportional to 1 / r(z)^d, with r the
+        distance to the tenth nearest known code (Loftsgaarden & Quesenberry 1965, "A nonparametric
+        estimate of a multivariate density function"), on a scale of its logarithm:
+        log(limit / r) / log(limit / typical), clipped to [0, 1]; d cancels, so that it reads the
+        same in any number of dimensions. Where no code ever lay, a decoder was never asked.
+        """
+        distances, _ = self._search.kneighbors(codes)
+        # Copies of one code are at no distance, which has no logarithm.
+        tiny = np.finfo(np.float64).tiny
+        limit, typical, r = (
+            -np.log(np.maximum(each, tiny)) for each in (self.limit, self.typical, distances[:, -1])
+        )
+        nearest = distances[:, 0]
+        return Around(nearest, nearest <= self.limit, np.interp(r, [limit, typical], [0, 1]))
+
+
+# --- Arithmetic ---------------------------------------------------------------------------------
+
+
+class Sum(NamedTuple):
+    """Groups of codes added and taken away by their means."""
+
+    means: np.ndarray
+    """(3, d) float32: of the group added, of the one taken away, and of the one added to."""
+    codes: np.ndarray
+    """(n, d) float32, one for each strength."""
+
+
+def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths: np.ndarray) -> Sum:
+    """What sets two groups of codes apart, added to a third: z = c + t (a - b).
+
+    a, b and c are the means of the groups: single codes carry their own chance along, means do
+    not (Radford, Metz & Chintala 2016, "Unsupervised representation learning with deep
+    convolutional generative adversarial networks").
+
+    Arguments
+        plus, minus, onto: (m, d) codes with means a, b and c; m may differ.
+        strengths: (n,), t.
+
+    Raises `Faults` where a group has no code.
+    """
+    groups = {"plus": plus, "minus": minus, "onto": onto}
+    if empty := [name for name, codes in groups.items() if not len(codes)]:
+        raise Faults(f"The group '{name}' has no code: give one or more." for name in empty)
+    a, b, c = means = np.stack([each.mean(axis=0, dtype=np.float64) for each in groups.values()])
+    moved = c + np.asarray(strengths)[:, None] * (a - b)
+    return Sum(means.astype(np.float32), moved.astype(np.float32))
 
 
 # --- Paths --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import io
 import textwrap
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -16,6 +16,9 @@ from aecore.errors import Faults
 
 INK = {"light": (28, 39, 48), "dark": (232, 238, 242)}
 SCALE = 2  # for screens with two pixels to the point
+DENSITY = (11, 110, 153)  # as in the linked maps
+FRAME = 0.11  # of an image's side, on each side of it: 9 % of both together
+GAP = 8  # pixels between the images of an animation
 TITLE = 18  # characters in a line of a row's title
 
 
@@ -39,13 +42,17 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64) -> bytes:
     Returns the bytes of the PNG, at two pixels to the point.
     """
     side, gap, ink = cell * SCALE, 6 * SCALE, INK[theme]
+    # Two numbers a pixel are written twice as fast as four.
+    mode = "LA" if all(row.images.ndim == 3 for row in rows) else "RGBA"
+    ink = (sum(ink) // 3, 255) if mode == "LA" else ink
     font = ImageFont.load_default(13 * SCALE)
     names = ["\n".join(textwrap.wrap(row.title, TITLE)) for row in rows]
     titles = int(max(font.getlength(line) for name in names for line in name.split("\n"))) + gap
     line = 18 * SCALE
     heights = [side + (line if row.captions else 0) + gap for row in rows]
     columns = max(len(row.images) for row in rows)
-    picture = Image.new("RGBA", (titles + columns * (side + gap), sum(heights)), (0, 0, 0, 0))
+    size = titles + columns * (side + gap), sum(heights)
+    picture = Image.new(mode, size, (0,) * len(mode))
     draw = ImageDraw.Draw(picture)
     top = 0
     for row, name, height in zip(rows, names, heights, strict=True):
@@ -53,13 +60,18 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64) -> bytes:
         for column, pixels in enumerate(row.images):
             left = titles + column * (side + gap)
             picture.paste(
-                _image(pixels).resize((side, side), Image.Resampling.NEAREST), (left, top)
+                _image(pixels, mode).resize((side, side), Image.Resampling.NEAREST), (left, top)
             )
             if row.captions:
                 middle = (left + side / 2, top + side + line / 2)
                 draw.text(middle, row.captions[column], ink, font, anchor="mm")
         top += height
     return _png(picture)
+
+
+def width(png: bytes) -> int:
+    """How wide a composed picture is, in points."""
+    return Image.open(io.BytesIO(png)).width // SCALE
 
 
 def error_colors(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
@@ -103,33 +115,52 @@ def thumbnail(plane: np.ndarray, labels: np.ndarray, classes: bool, side: int = 
     return _png(picture)
 
 
-def mosaic(pictures: np.ndarray, opaque: np.ndarray, columns: int, width: int) -> bytes:
-    """Images side by side, as a PNG that is hardly blurred when shown.
+def mosaic(
+    pictures: np.ndarray, opaque: np.ndarray, ground: np.ndarray, columns: int, width: int
+) -> bytes:
+    """Images side by side, each in a frame whose tint says how much is there, as a PNG.
 
     Arguments
         pictures: (n, height, width) or (n, height, width, 3), in [0, 1].
-        opaque: (n,) in [0, 1].
+        opaque: (n,) in [0, 1], how opaque each image is.
+        ground: (n,) in [0, 1], how opaque the tint of its frame is.
         width: at which it is shown, in points.
     """
+    n, height, side = pictures.shape[:3]
     # Whole pixels near the size at which it is shown: more of them take longer to write and send.
-    times = max(round(width / (columns * pictures.shape[2])), 1)
-    large = _eight_bits(pictures).repeat(times, axis=1).repeat(times, axis=2)
-    alpha = np.broadcast_to(_eight_bits(opaque)[:, None, None], large.shape[:3]).copy()
-    if times > 1:  # a line between them, which hides no whole pixel
-        alpha[:, -1], alpha[:, :, -1] = 0, 0
-    image = Image.fromarray(sheet(large, columns))
-    image.putalpha(Image.fromarray(sheet(alpha, columns)))
-    return _png(image)
+    times = max(round(width / (columns * side * (1 + 2 * FRAME))), 1)
+    frame = max(round(FRAME * times * side), 1)
+    cells = np.empty((n, height * times + 2 * frame, side * times + 2 * frame, 4), np.uint8)
+    cells[..., :3] = DENSITY
+    cells[..., 3] = _eight_bits(ground)[:, None, None]
+    inside = cells[:, frame:-frame, frame:-frame]
+    inside[..., :3] = _enlarged(pictures, times).reshape(*inside.shape[:3], -1)
+    inside[..., 3] = _eight_bits(opaque)[:, None, None]
+    # Four channels seldom run on equally, but repeat themselves.
+    return _png(Image.fromarray(sheet(cells, columns)), zlib.Z_DEFAULT_STRATEGY)
 
 
-def animation(frames: np.ndarray) -> bytes:
-    """Images in [0, 1], (n, height, width[, 3]), as a GIF that goes there and back."""
-    times = max(256 // frames.shape[2], 1)
-    sharp = _eight_bits(frames).repeat(times, axis=1).repeat(times, axis=2)
-    first, *rest = (Image.fromarray(frame) for frame in [*sharp, *sharp[-2:0:-1]])
+def animation(series: Sequence[np.ndarray], kind: Literal["GIF", "WebP"]) -> bytes:
+    """Series of images beside each other, all a step further in each frame, there and back.
+
+    Arguments
+        series: k of (steps, height, width) or (steps, height, width, 3), in [0, 1].
+    """
+    times = max(min(256, 1_024 // len(series)) // series[0].shape[2], 1)
+    large = np.stack([_enlarged(each, times) for each in series])
+    between = [(0, 0)] * large.ndim
+    between[3] = (GAP, 0)
+    frames = np.concatenate(np.pad(large, between, constant_values=255), axis=2)[:, :, GAP:]
+    first, *rest = (Image.fromarray(frame) for frame in [*frames, *frames[-2:0:-1]])
     buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=120, loop=0)
+    options = {"lossless": True} if kind == "WebP" else {}
+    first.save(buffer, kind, save_all=True, append_images=rest, duration=120, loop=0, **options)
     return buffer.getvalue()
+
+
+def _enlarged(pictures: np.ndarray, times: int) -> np.ndarray:
+    """Images in [0, 1], (n, height, width[, 3]), in eight bits, each pixel a square of them."""
+    return _eight_bits(pictures).repeat(times, axis=1).repeat(times, axis=2)
 
 
 def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
@@ -153,14 +184,14 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     return (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
 
 
-def _image(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(_eight_bits(pixels)).convert("RGB")
+def _image(pixels: np.ndarray, mode: str) -> Image.Image:
+    return Image.fromarray(_eight_bits(pixels)).convert(mode)
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(picture: Image.Image, strategy: int = zlib.Z_RLE) -> bytes:
     buffer = io.BytesIO()
-    # Runs of equal pixels are all there is to gain, and quickly found.
-    picture.save(buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    # Runs of equal pixels are mostly all there is to gain, and quickly found.
+    picture.save(buffer, "PNG", compress_level=1, compress_type=strategy)
     return buffer.getvalue()
 
 

@@ -42,7 +42,7 @@ class Job:
     """One training or map: what was asked, how far it is, and what came of it."""
 
     id: str
-    kind: Literal["train", "project", "prepare", "analyse", "denoise", "recipe"]
+    kind: Literal["train", "project", "prepare", "analyse", "denoise", "quality", "recipe"]
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -124,10 +124,20 @@ class Jobs:
         """Queue the analysis of a run's code space, or find that job."""
         return self._once("analyse", f"analysing {run}", tasks.analyse, (run,))
 
+    def tune(self, dataset: str, noise: str, clip: bool) -> Job:
+        """Queue the search for the filters' best settings for a noise, or find that job."""
+        title = f"tuning filters on {dataset}"
+        return self._once("tune", title, tasks.tune, (dataset, noise, clip))
+
     def denoise(self, run: str, noise: str, clip: bool) -> Job:
         """Queue a run's curve of denoising over the levels of a noise, or find that job."""
         title = f"denoising by {run}"
         return self._once("denoise", title, tasks.denoising_curve, (run, noise, clip))
+
+    def sample_quality(self, run: str) -> Job:
+        """Queue the figures of a run's samples, or find that job."""
+        title = f"Quality of samples of {run}"
+        return self._once("quality", title, tasks.sample_quality, (run,))
 
     def reproduce(self, recipe: str) -> Job:
         """Queue a recipe, or find the job that runs it already."""

@@ -197,3 +197,71 @@ def psnr(x: np.ndarray, reconstruction: np.ndarray) -> float:
     """
     errors = mean_squared_error(x.astype(np.float64), reconstruction)
     return float((-10 * np.log10(np.maximum(errors, 1e-12))).mean())
+
+
+# --- Generated samples --------------------------------------------------------------------------
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """Squared Fréchet distance between Gaussians that are fitted to two sets of vectors.
+
+    ||m_a - m_b||^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), with means m and covariances S: the squared
+    Wasserstein-2 distance (Dowson & Landau 1982), which Heusel et al. (2017) take between codes of
+    real and of generated images.
+
+    Arguments
+        a, b: (n, d) and (m, d), in the same units; n and m may be less than d, but not than 2.
+
+    Raises `ValueError` where a set has fewer than two vectors and so no covariance.
+    """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"A covariance needs two vectors or more, and got {len(a)} and {len(b)}.")
+    away = a.mean(axis=0, dtype=np.float64) - b.mean(axis=0, dtype=np.float64)
+    root_a, root_b = _covariance_root(a), _covariance_root(b)
+    # With S = R^T R, the eigenvalues of S_a S_b are the squared singular values of R_a R_b^T: so
+    # the root is found without squaring anything, and holds where covariances are singular.
+    overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
+    found = away @ away + np.square(root_a).sum() + np.square(root_b).sum() - 2 * overlap
+    return max(float(found), 0.0)
+
+
+def _covariance_root(x: np.ndarray) -> np.ndarray:
+    """R with R^T R = S, the unbiased covariance of vectors (n, d), (min(n, d), d)."""
+    centred = x - x.mean(axis=0, dtype=np.float64)
+    return np.linalg.qr(centred, mode="r") / np.sqrt(len(x) - 1)
+
+
+def nearest_distance(x: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Root-mean-square difference per feature of each sample to its nearest known one, (n,).
+
+    min_j ||x_i - known_j|| / sqrt(n_features), by exact search.
+
+    Arguments
+        x: (n, n_features); known: (m, n_features), in the same units.
+    """
+    return _to_nearest(x, known) / np.sqrt(x.shape[1])
+
+
+def coverage(real: np.ndarray, made: np.ndarray, k: int = 5) -> float:
+    """Share of real samples that have a generated one as near as their k-th real neighbour.
+
+    1/n sum_i [min_j ||real_i - made_j|| <= NND_k(real_i)], where NND_k is the distance to the k-th
+    nearest other real sample (Naeem, Oh, Uh, Choi & Yoo 2020, Reliable fidelity and diversity
+    metrics for generative models). As many samples of the same distribution reach about 1 - 2^-k.
+
+    Arguments
+        real: (n, n_features); made: (m, n_features), in the same units.
+        k: neighbours, less than n.
+
+    Raises `ValueError` where k is not less than n.
+    """
+    from aecore.neighbors import nearest
+
+    reach = nearest(real, k).distances[:, -1]
+    return float((_to_nearest(real, made).astype(np.float32) <= reach).mean())
+
+
+def _to_nearest(x: np.ndarray, known: np.ndarray) -> np.ndarray:
+    from sklearn.neighbors import NearestNeighbors
+
+    return NearestNeighbors(n_neighbors=1).fit(known).kneighbors(x)[0][:, 0]

@@ -110,7 +110,7 @@ def pack(
         maps: a title and the map for each further pane, by its key.
         other: a second run of the same samples, to be laid upon the first.
         sheets: the address of the images of "test" and "train", where they are known.
-        mode: "all", or "start" for the panes and the card alone.
+        mode: "all", "start" for the panes and the card alone, or "pick" to choose samples.
     """
     samples = drawable(run, dataset, subset)
     analysis = latent.analysis(run)

@@ -260,7 +260,7 @@ def save(
             (aside / file).write_bytes(content)
         complete = Manifest(
             format=FORMAT,
-            created=datetime.now(UTC).replace(microsecond=0),
+            created=datetime.now(UTC),
             files={
                 file: (len(content), hashlib.sha256(content).hexdigest())
                 for file, content in contents.items()

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from aecore import configs, datasets, denoising, latent, projections, store
+from aecore import configs, datasets, denoising, latent, projections, quality, store
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
 from aecore.projections import Projection
@@ -141,6 +141,20 @@ def analyse(run_name: str, reporter: Reporter) -> None:
     latent.analyse(run, dataset, reporter.progress)
 
 
+def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoising.Tuned:
+    """Find the best settings of the classical filters for a noise, or take them from disk."""
+    dataset = datasets.get(dataset_name)
+    denoising.refuse(dataset, noise, clip)
+    _fetch(dataset, reporter)
+    file = denoising.tuned_file(dataset.name, dataset.fingerprint, noise, clip)
+    found = denoising.stored_tuned(file)
+    if found is None or not found.complete(noise):
+        pca = projections.components(dataset)
+        for found in denoising.tune(dataset, pca, noise, clip, progress=reporter.progress):
+            denoising.keep_tuned(file, found)
+    return found
+
+
 def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -> None:
     """Find out how well a run and classical filters take away a noise, and where its codes go."""
     run = store.load(run_name)
@@ -150,6 +164,7 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
     dataset = datasets.get(run.config.dataset)
     _fetch(dataset, reporter)
     latent.refuse_changed(run, dataset)
+    tuned = tune(dataset.name, noise, clip, reporter)
     model = run.model()
 
     def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -166,6 +181,7 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
         {run.name: rebuild},
         projections.components(dataset),
         noise,
+        tuned,
         levels,
         clip=clip,
         progress=reporter.progress,
@@ -174,10 +190,19 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
     if dataset.label_names:
         chosen = denoising.some(dataset.n_test, denoising.MEASURED)
         x, labels = (part[chosen] for part in dataset.test)
-        means = denoising.class_means(run.codes["codes"], run.codes["labels"])
+        means = denoising.class_means(encode, dataset)
         drift = denoising.drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)
         flipped = drift.flipped(levels)
     denoising.keep(run, found, flipped, noise, clip)
+
+
+def sample_quality(run_name: str, reporter: Reporter) -> None:
+    """Find out how good the samples are that a run's decoder makes of new codes."""
+    run = store.load(run_name)
+    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+    dataset = datasets.get(run.config.dataset)
+    _fetch(dataset, reporter)
+    quality.keep(run, quality.measure(run, dataset, reporter.progress))
 
 
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import denoised, parts, rows
+from pages.shared import denoised, denoising_curves, parts, rows
 
 with parts.page("Denoise"):
     st.title("Denoise")
@@ -17,4 +17,4 @@ with parts.page("Denoise"):
     runs = [run, *rows.pinned(run)]
     asked = denoised.ask()
     denoised.show(runs, asked)
-    denoised.curve(runs, asked)
+    denoising_curves.show(runs, asked)

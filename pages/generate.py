@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import generated, parts
+from pages.shared import parts
+from pages.shared.generate import views
 
 with parts.page("Generate"):
     st.title("Generate")
@@ -12,4 +13,4 @@ with parts.page("Generate"):
     if run is None:
         st.stop()
     st.caption(parts.run_facts(run))
-    generated.show(run)
+    views.show(run)

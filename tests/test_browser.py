@@ -19,7 +19,7 @@ import numpy as np
 import pandas
 import pytest
 from conftest import Listener
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from skimage.measure import points_in_poly
 from test_linked_maps import Shown, around, card_image, lasso, slide, typed
 
@@ -500,6 +500,78 @@ def test_a_run_opens_where_its_dataset_is_missing(page: Page, poor_address: str)
     assert len(set(card_image(shown, 2))) > 1
 
 
+# --- Denoise ------------------------------------------------------------------------------------
+
+
+def level(page: Page) -> Locator:
+    """The slider of the level, when its picture is painted."""
+    page.wait_for_function("document.querySelector('.live-picture')?.naturalWidth")
+    return page.locator(".live input")
+
+
+def picture(page: Page) -> str:
+    return page.locator(".live-picture").get_attribute("src")
+
+
+def test_the_level_of_noise_answers_while_it_is_dragged(page: Page, address: str) -> None:
+    page.goto(f"{address}/denoise?run=digits-ae")
+    box = level(page).bounding_box()
+    seen = [picture(page)]
+
+    def to(share: float) -> None:
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+    def changed() -> str:
+        page.wait_for_function(
+            "old => document.querySelector('.live-picture').src !== old", arg=seen[-1]
+        )
+        return picture(page)
+
+    to(0.5)
+    page.mouse.down()
+    for share in (0.7, 0.8, 0.2):
+        to(share)
+        seen.append(changed())
+    assert len(set(seen)) == 4
+    assert "level_gaussian" not in page.url  # an address a level would fill the history
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"level_gaussian=0\.25"))
+    expect(page.locator(".live output")).to_have_text("0.25")
+    settled = picture(page)
+    level(page).press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"level_gaussian=0\.3"))
+    page.go_back()
+    expect(level(page)).to_have_value("0.25")
+    expect(page.locator(".live-picture")).to_have_attribute("src", settled)
+    page.reload()
+    expect(level(page)).to_have_value("0.25")
+    page.get_by_role("link", name="Train a denoiser at this level, fully connected").click()
+    expect(page.get_by_label("Level", exact=True)).to_have_value("0.25")
+    page.get_by_role("link", name="Denoise", exact=True).click()
+    expect(level(page)).to_have_value("0.25")
+
+
+def test_a_level_is_kept_for_each_noise_and_taken_away_as_it_is_shown(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/denoise?run=digits-ae&level_masking=0.9&samples=4")
+    level(page).focus()
+    page.keyboard.press("End")
+    expect(page.locator(".live output")).to_have_text("1")
+    page.get_by_role("combobox", name="Noise").click()
+    page.get_by_role("option", name="Masking").click()
+    expect(page.locator(".live output")).to_have_text("0.9")
+    expect(level(page)).to_have_attribute("max", "0.9")
+    with page.expect_download() as found:
+        page.get_by_role("button", name="NPZ").first.click()
+    with np.load(found.value.path()) as arrays:
+        assert arrays["level"] == 0.9 and arrays["names"][:2].tolist() == ["noisy", "digits-ae"]
+        assert arrays["made"].shape == (5, 4, 64) and arrays["psnr"].shape == (5, 4)
+        clean, noisy = arrays["clean"], arrays["made"][0]
+    np.testing.assert_array_equal(clean, DIGITS.test.x[:4])
+    assert set(np.unique(noisy[noisy != clean])) == {0}
+
+
 # --- Every page ---------------------------------------------------------------------------------
 
 
@@ -517,6 +589,8 @@ def test_every_page_fits_its_window(
         page.wait_for_selector(READY, timeout=60_000)
     elif name == "reconstructions":
         page.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+    elif name == "denoise":
+        level(page)
     page.wait_for_timeout(500)
     SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SHOTS / f"{name or 'start'}-{scheme}-{width}.png")

@@ -15,7 +15,7 @@ import pytest
 from conftest import Listener, run_config, wait_until
 from typer.testing import CliRunner, Result
 
-from aecore import projections, recipes, store, tasks
+from aecore import denoising, projections, quality, recipes, store, tasks
 from aecore.__main__ import app
 from aecore.configs import PRESETS, settings
 from aecore.datasets import DATASETS, Subset
@@ -268,6 +268,41 @@ def test_project_prints_a_table() -> None:
     assert "pca" in result.stdout
 
 
+# --- What a run is worth ------------------------------------------------------------------------
+
+
+def test_denoise_prints_a_row_for_each_level() -> None:
+    name = answer(*TRAIN, "--epochs", "1")["run"]
+    rows = answer("denoise", name, "--noise", "block")
+    noise = denoising.NOISES["block"]
+    assert [row["level"] for row in rows] == noise.levels.tolist()
+    assert rows[0].keys() == {"level", "noisy", "run", *denoising.BASELINES}
+    kept, _ = denoising.stored(store.load(name), "block", False)
+    assert [row["run"] for row in rows] == kept.runs[name].tolist()
+    table = call("denoise", name, "--noise", "block").stdout
+    assert all(title in table for title in ("level", "noisy", "non-local-means"))
+
+
+def test_noise_that_cannot_be_is_refused_with_all_its_faults() -> None:
+    table, digits = (answer(*each, "--epochs", "1")["run"] for each in (TINY, TRAIN))
+    assert refusal("denoise", table, "--noise", "fog") == [
+        "iris has no images to denoise: choose a run of images.",
+        f"Unknown noise 'fog'. Known: {', '.join(denoising.NOISES)}.",
+    ]
+    (said,) = refusal("denoise", digits, "--noise", "block", "--clip")
+    assert said == "clip is for Gaussian noise: block stays within 0 and 1 anyway."
+    (said,) = refusal("quality", "nobody")
+    assert said.startswith("Unknown run 'nobody'.")
+
+
+def test_quality_prints_a_row_for_each_source() -> None:
+    name = answer(*TINY, "--epochs", "2")["run"]
+    rows = answer("quality", name)
+    assert [row["source"] for row in rows] == ["prior", "mixture", "test samples"]
+    assert rows == [row._asdict() for row in quality.stored(store.load(name)).rows]
+    assert "coverage" in call("quality", name).stdout
+
+
 # --- Recipes ------------------------------------------------------------------------------------
 
 
@@ -438,8 +473,11 @@ def test_ctrl_c_stops_a_training_and_says_how_to_go_on() -> None:
     assert left.name == "long" and left.epochs_done >= 1
 
 
+LISTS = ("datasets", "variants", "runs", "recipes")
+
+
 def test_without_a_command_the_help_is_shown() -> None:
     result = call()
-    for command in ("datasets", "variants", "train", "runs", "project", "recipes", "reproduce"):
+    for command in (*LISTS, "train", "project", "denoise", "quality", "reproduce"):
         assert command in result.output
     assert os.linesep in result.output

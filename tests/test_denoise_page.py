@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 from conftest import Listener
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
-from test_reconstructions import alts, faultless, said, trained
+from test_reconstructions import faultless, said, trained
 
-from aecore import datasets, denoising, tasks
+from aecore import datasets, denoising, images, store, tasks
 from aecore.denoising import BASELINES, NOISES
-from pages.shared import cache, denoised, parts
+from pages.shared import cache, denoised, denoising_curves, parts
 
 PAGE = ROOT / "pages" / "denoise.py"
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -24,9 +32,15 @@ def button(at: AppTest, label: str):
     return next(button for button in at.button if button.label == label)
 
 
+def live(at: AppTest) -> dict[str, Any]:
+    """What the slider of the level is sent."""
+    (component,) = at.get("bidi_component")
+    return json.loads(component.proto.json)
+
+
 def test_runs_and_filters_are_one_picture() -> None:
     at = faultless(opened(PAGE, run="digits-ae", pins="digits-vae"))
-    (alt,) = alts(at)
+    alt = live(at)["alt"]
     assert alt.startswith("8 test images of digits, and under each noisy, digits-ae, digits-vae,")
     for name in ("Median, size ", "Total variation, weight ", "PCA, components "):
         assert name in alt
@@ -35,37 +49,127 @@ def test_runs_and_filters_are_one_picture() -> None:
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_every_noise_has_a_slider_of_its_own(noise: str) -> None:
-    at = faultless(opened(PAGE, run="digits-ae", noise_kind=NOISES[noise].title))
-    slider = at.slider(key=f"level_{noise}")
-    assert (slider.min, slider.max, slider.value) == (
-        NOISES[noise].least,
-        NOISES[noise].most,
-        NOISES[noise].default,
-    )
-    before = at.get("image")[0].proto.imgs[0].url
-    slider.set_value(NOISES[noise].most).run()
-    assert faultless(at).get("image")[0].proto.imgs[0].url != before
+    entry = NOISES[noise]
+    query = {"run": "digits-ae", "noise_kind": entry.title}
+    at = faultless(opened(PAGE, **query))
+    sent = live(at)
+    assert (sent["low"], sent["high"], sent["value"]) == (entry.least, entry.most, entry.default)
+    assert entry.unit in sent["title"]
     assert bool(at.toggle) == (noise == "gaussian")
+    most = live(faultless(opened(PAGE, **query, **{f"level_{noise}": f"{entry.most:g}"})))
+    assert most["value"] == entry.most and most["picture"] != sent["picture"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "level"), [("0.31", 0.3), ("7", 0.5), ("nan", 0.5), ("-1", 0.5), ("much", 0.5)]
+)
+def test_a_level_in_the_address_is_one_that_can_be_chosen(asked: str, level: float) -> None:
+    assert live(faultless(opened(PAGE, run="digits-ae", level_gaussian=asked)))["value"] == level
+
+
+def test_the_picture_is_a_png_of_the_width_that_is_told() -> None:
+    sent = live(opened(PAGE, run="digits-ae", samples="4"))
+    kind, content = sent["picture"].split(",")
+    assert kind == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(content))).width == images.SCALE * sent["width"]
 
 
 def test_seed_samples_and_filters_can_be_chosen() -> None:
     at = opened(PAGE, run="digits-ae", noise_seed="7", first="359", samples="4")
     assert at.number_input(key="noise_seed").value == 7
     at.multiselect(key="filters").set_value(list(BASELINES)).run()
-    (alt,) = alts(faultless(at))
+    alt = live(faultless(at))["alt"]
     assert alt.startswith("4 test images")
     assert all(entry.title in alt for entry in BASELINES.values())
     at.multiselect(key="filters").set_value([]).run()
-    assert "under each noisy, digits-ae, each with" in alts(faultless(at))[0]
+    assert "under each noisy, digits-ae, each with" in live(faultless(at))["alt"]
 
 
 def test_the_setting_of_a_filter_is_the_tuned_one() -> None:
     at = faultless(opened(PAGE, run="digits-ae", level_gaussian="0.3"))
     digits = datasets.get("digits")
+    clean = digits.train.x[denoising.some(digits.n_train, denoising.TUNED_ON)]
+    noisy = denoising.corrupt(clean, digits.shape, "gaussian", 0.3, denoising.TUNED_WITH)
     pca = cache.components("digits", digits.fingerprint)
     for name in denoised.FILTERS:
-        setting = denoising.tune(name, digits, pca, "gaussian", 0.3)
-        assert f"{BASELINES[name].title}, {denoising.told(setting)}" in alts(at)[0]
+        setting, _ = denoising.best(name, clean, noisy, digits.shape, pca)
+        assert f"{BASELINES[name].title}, {denoising.told(setting)}," in live(at)["alt"]
+
+
+def test_filters_wait_for_their_tuning_and_take_the_nearest_level(store_folder: Path) -> None:
+    for file in store_folder.glob("_maps/*/filters-gaussian.safetensors"):
+        file.unlink()
+    at = faultless(opened(PAGE, run="digits-ae", level_gaussian="0.3"))
+    assert "being looked for on training images" in said(at)
+    assert "Median" not in live(at)["alt"]
+    (job,) = cache.jobs().all()
+    assert (job.kind, job.arguments) == ("tune", ("digits", "gaussian", False))
+    with pytest.raises(KeyboardInterrupt):  # after the usual level
+        job.task(*job.arguments, Listener(lambda heard: stop_at(heard, 1)))
+    at.run()
+    assert ", tuned at 0.5," in live(faultless(at))["alt"]
+    job.state = "cancelled"
+    button(at.run(), "Tune the filters").click().run()
+    assert len(cache.jobs().all()) == 2
+    job.task(*job.arguments, Listener())
+    at.run()
+    assert "tuned at" not in live(faultless(at))["alt"]
+    assert "being looked for" not in said(at)
+
+
+def stop_at(heard: Listener, done: int) -> Exception | None:
+    return KeyboardInterrupt() if heard.heard[-1][1] >= done else None
+
+
+def test_all_can_be_taken_away() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", noise_kind="Masking"))
+    assert [each.proto.label for each in at.get("download_button")] == ["PNG", "NPZ", "NPZ"]
+
+
+def test_a_curve_ships_with_the_first_run() -> None:
+    (chart,) = curves(faultless(opened(PAGE, run="digits-ae")))
+    assert "digits-ae, noisy, Median" in chart.proto.alt
+
+
+# --- Where codes go -----------------------------------------------------------------------------
+
+
+def drawn(at: AppTest) -> dict[str, Any]:
+    """The figure of the map, by its title."""
+    charts = at.get("plotly_chart")
+    (chart,) = (each for each in charts if each.proto.alt.startswith("Map of the test codes"))
+    return json.loads(chart.proto.spec)
+
+
+def test_the_ways_of_codes_are_drawn_on_the_map() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", samples="4", first="10"))
+    ways = [trace for trace in drawn(at)["data"] if trace.get("mode") == "lines+markers"]
+    assert len(ways) == 4
+    codes = store.load("digits-ae").codes["plane"]
+    for number, way in enumerate(ways, start=10):
+        assert len(way["text"]) == 1 + len(NOISES["gaussian"].steps)
+        assert way["text"][0].startswith(f"test sample {number}, level 0: nearest ")
+        np.testing.assert_allclose(start(way), codes[number], atol=1e-5)
+    assert "comes nearest to the mean of another class" in said(at)
+
+
+def start(way: dict[str, Any]) -> list[float]:
+    """The first place of a line, whichever way Plotly writes numbers."""
+    return [
+        np.frombuffer(base64.b64decode(each["bdata"]), each["dtype"])[0]
+        if isinstance(each, dict)
+        else each[0]
+        for each in (way["x"], way["y"])
+    ]
+
+
+@pytest.mark.parametrize("d", [1, 5])
+def test_codes_of_any_width_go_somewhere(d: int) -> None:
+    trained("own", "digits", latent_dim=d)
+    assert drawn(faultless(opened(PAGE, run="own")))["data"]
+
+
+# --- A denoiser of one's own --------------------------------------------------------------------
 
 
 def test_a_denoiser_can_be_trained_at_the_level_shown() -> None:
@@ -97,21 +201,25 @@ def test_no_variant_trains_on_some_noises(noise: str) -> None:
     assert not links(at)
 
 
+def curves(at: AppTest) -> list[Any]:
+    return [each for each in at.get("plotly_chart") if each.proto.alt.startswith("Mean PSNR")]
+
+
 def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
     at = faultless(opened(PAGE, run="digits-ae", pins="digits-vae", noise_kind="Masking"))
-    assert not at.get("plotly_chart")
+    assert not curves(at)
     button(at, "Compute the curve").click().run()
     asked = [(job.kind, job.arguments) for job in cache.jobs().all()]
     assert asked == [
         ("denoise", ("digits-vae", "masking", False)),
         ("denoise", ("digits-ae", "masking", False)),
     ]
-    assert "The curve is being computed" in said(faultless(at))
+    assert "This is being computed" in said(faultless(at))
     for job in cache.jobs().all():
         job.task(*job.arguments, Listener())
         job.state = "done"
     at.run()
-    (chart,) = faultless(at).get("plotly_chart")
+    (chart,) = curves(faultless(at))
     assert "digits-ae, digits-vae, noisy, Median, Total variation" in chart.proto.alt
     assert said(at).count("wins over **digits-ae**") and "**digits-vae**" in said(at)
     assert "Codes of digits-ae: under noise of up to 0.9, " in said(at)
@@ -120,17 +228,17 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
 
 def test_the_level_of_training_is_marked() -> None:
     run = trained("denoiser", "digits", "denoising", level=0.3, noise="masking")
-    assert denoised.trained_at(run, denoised.Asked("masking", False, 0)) == 0.3
-    assert denoised.trained_at(run, denoised.Asked("gaussian", False, 0)) is None
+    assert denoising_curves.trained_at(run, denoised.Asked("masking", False, 0)) == 0.3
+    assert denoising_curves.trained_at(run, denoised.Asked("gaussian", False, 0)) is None
     tasks.denoising_curve("denoiser", "masking", False, Listener())
     at = faultless(opened(PAGE, run="denoiser", noise_kind="Masking"))
-    assert "denoiser, trained at this level" in at.get("plotly_chart")[0].proto.spec
+    assert "denoiser, trained at this level" in curves(at)[0].proto.spec
 
 
 def test_a_failed_job_is_said() -> None:
-    job = cache.jobs().denoise("digits-ae", "gaussian", False)
+    job = cache.jobs().denoise("digits-ae", "masking", False)
     job.state, job.error = "failed", "The worker process ended unexpectedly."
-    at = opened(PAGE, run="digits-ae")
+    at = opened(PAGE, run="digits-ae", noise_kind="Masking")
     assert not at.exception
     assert at.error[0].value == parts.plain(job.error)
     assert button(at, "Compute the curve")
@@ -140,7 +248,7 @@ def test_tables_have_no_pictures_to_denoise() -> None:
     trained("iris", "iris")
     at = faultless(opened(PAGE, run="iris"))
     assert "iris has no images" in said(at)
-    assert not at.get("image") and not at.slider
+    assert not at.get("bidi_component") and not at.slider
 
 
 @pytest.mark.parametrize("variant", ["cvae", "vq-vae", "conv-denoising"])
@@ -152,15 +260,15 @@ def test_other_variants_are_shown(variant: str) -> None:
     trained("another", "digits", variant)
     tasks.denoising_curve("another", "gaussian", False, Listener())
     at = faultless(opened(PAGE, run="another"))
-    assert "noisy, another, " in alts(at)[0]
-    assert len(at.get("plotly_chart")) == 1
+    assert "noisy, another, " in live(at)["alt"]
+    assert len(curves(at)) == 1
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "here", lambda name: False)
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
-    assert not at.get("image")
+    assert not at.get("bidi_component")
 
 
 def test_it_stands_in_the_menu_and_the_pages_of_a_run_stay() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from aecore.errors import Faults
 
 DIGITS = datasets.get("digits")
 SHAPE = DIGITS.shape
+SHIPPED = Path(__file__).parents[1] / "models_store" / "_maps"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -54,7 +56,7 @@ def test_no_noise_leaves_the_image_and_more_is_worse(noise: str) -> None:
     assert (np.diff(found) <= 0).all() and found[-1] < found[0] - 5
     assert entry.levels[0] == pytest.approx(entry.least)
     assert entry.levels[-1] == pytest.approx(entry.most)
-    assert entry.least < entry.default < entry.most and len(entry.levels) == denoising.LEVELS
+    assert entry.least < entry.default < entry.most and entry.default in entry.levels
 
 
 @pytest.mark.parametrize(
@@ -176,22 +178,71 @@ def test_the_best_setting_is_that_of_the_highest_psnr(name: str) -> None:
     assert setting == entry.settings[int(np.argmax(each))]
 
 
+def tuned(*levels: float, dataset: datasets.Dataset = DIGITS) -> denoising.Tuned:
+    """The filters' settings for Gaussian noise at these levels."""
+    *_, last = denoising.tune(dataset, pca(), "gaussian", levels=levels)
+    return last
+
+
 def test_filters_are_tuned_on_training_images_alone() -> None:
     def read(split: str) -> datasets.Samples:
         assert split == "train", "a filter was tuned on what is reported"
         return datasets.Samples(*(part.copy() for part in DIGITS.train))
 
-    blind = replace(DIGITS, read=read)
+    blind = tuned(0.3, dataset=replace(DIGITS, read=read))
+    clean = DIGITS.train.x[denoising.some(DIGITS.n_train, denoising.TUNED_ON)]
+    noisy = denoising.corrupt(clean, SHAPE, "gaussian", 0.3, denoising.TUNED_WITH)
     for name in BASELINES:
-        setting = denoising.tune(name, blind, pca(), "gaussian", 0.3)
-        assert setting == denoising.tune(name, DIGITS, pca(), "gaussian", 0.3)
+        assert blind.settings[name] == [denoising.best(name, clean, noisy, SHAPE, pca())[0]]
 
 
 def test_more_noise_asks_for_a_stronger_filter() -> None:
-    def weight(level: float) -> float:
-        return denoising.tune("total-variation", DIGITS, pca(), "gaussian", level)["weight"]
+    weights = [each["weight"] for each in tuned(0.05, 0.3, 0.9).settings["total-variation"]]
+    assert weights[0] < weights[1] < weights[2]
 
-    assert weight(0.05) < weight(0.3) < weight(0.9)
+
+def test_tuning_begins_at_the_usual_level_and_tells_what_is_known() -> None:
+    heard = Listener()
+    found = list(
+        denoising.tune(DIGITS, pca(), "masking", levels=[0.4, 0.5, 0.65], progress=heard.progress)
+    )
+    assert [each.levels.tolist() for each in found] == [[0.5], [0.4, 0.5], [0.4, 0.5, 0.65]]
+    settings = {name: each[1] for name, each in found[-1].settings.items()}
+    assert found[0].at(0.9) == (settings, 0.5)
+    assert found[-1].at(0.45)[1] in (0.4, 0.5) and found[-1].at(0.6)[1] == 0.65
+    assert not found[-1].complete("masking")
+    assert [done for _, done, _ in heard.heard] == sorted([0, 1, 2] * len(BASELINES))
+    assert "masking" in heard.heard[0][0]
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_every_level_that_can_be_chosen_can_be_tuned(noise: str) -> None:
+    entry = NOISES[noise]
+    assert entry.steps[0] == entry.least and entry.steps[-1] == entry.most
+    assert entry.default in entry.steps and set(entry.levels) <= set(entry.steps)
+    np.testing.assert_allclose(np.diff(entry.steps), entry.step)
+
+
+def test_settings_that_ship_are_those_that_are_found() -> None:
+    file = SHIPPED / f"digits-{DIGITS.fingerprint[:12]}" / "filters-gaussian.safetensors"
+    found = denoising.stored_tuned(file)
+    assert found.complete("gaussian")
+    for level in (0.05, 0.8):
+        assert found.at(level)[0] == tuned(level).at(level)[0]
+
+
+def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Listener(lambda heard: KeyboardInterrupt() if len(heard.heard) > 12 else None)
+    with pytest.raises(KeyboardInterrupt):
+        tasks.tune("digits", "block", False, stop)
+    file = denoising.tuned_file("digits", DIGITS.fingerprint, "block", False)
+    part = denoising.stored_tuned(file)
+    assert 0 < len(part.levels) < len(NOISES["block"].steps)
+    found = tasks.tune("digits", "block", False, Listener())
+    assert found.complete("block") and denoising.stored_tuned(file).settings == found.settings
+    monkeypatch.setattr(denoising, "tune", None)
+    assert tasks.tune("digits", "block", False, Listener()).settings == found.settings
+    assert denoising.stored_tuned(file.with_name("filters-none.safetensors")) is None
 
 
 # --- How good -----------------------------------------------------------------------------------
@@ -230,8 +281,8 @@ def test_a_curve_is_the_mean_of_seeded_test_images() -> None:
         {"as it is": lambda x, labels: x, "grey": lambda x, labels: np.full_like(x, 0.3)},
         pca(),
         "gaussian",
+        tuned(0.1, 0.6),
         [0.1, 0.6],
-        ["median", "pca"],
         n=30,
         seed=2,
         progress=heard.progress,
@@ -243,13 +294,12 @@ def test_a_curve_is_the_mean_of_seeded_test_images() -> None:
         noisy = denoising.corrupt(x, SHAPE, "gaussian", level, 2)
         assert found.noisy[at] == pytest.approx(metrics.psnr(x, noisy))
         assert found.runs["as it is"][at] == pytest.approx(metrics.psnr(x, noisy.clip(0, 1)))
-        for name in ("median", "pca"):
-            setting = denoising.tune(name, DIGITS, pca(), "gaussian", level)
+        for name, setting in tuned(level).at(level)[0].items():
             assert found.settings[name][at] == setting
             wanted = metrics.psnr(x, BASELINES[name].denoise(noisy, SHAPE, pca(), setting))
             assert found.baselines[name][at] == pytest.approx(wanted)
     assert found.runs["grey"][0] == found.runs["grey"][1]
-    assert [done for _, done, _ in heard.heard] == [0, 0, 1, 1]
+    assert [done for _, done, _ in heard.heard] == [0] * len(BASELINES) + [1] * len(BASELINES)
 
 
 @pytest.mark.parametrize(
@@ -286,13 +336,27 @@ def test_codes_flip_at_the_first_level_at_which_another_mean_is_nearest() -> Non
     found = denoising.drift(encode, x, labels, means, SHAPE, "gaussian", levels)
     assert found.codes.shape == (3, 3, 1)
     np.testing.assert_array_equal(found.flips, [0.2, 0.5, np.nan])
+    np.testing.assert_array_equal(found.clean, [0, 0, 1])
+    np.testing.assert_array_equal(found.nearest, [[0, 0, 1], [1, 0, 1], [1, 1, 1]])
     np.testing.assert_allclose(found.flipped(levels), [0, 1 / 3, 2 / 3])
 
 
-def test_class_means_are_of_the_classes_that_occur() -> None:
-    codes = np.array([[0.0, 0], [2, 2], [5, 1]])
-    found = denoising.class_means(codes, np.array([3, 3, 7]))
-    np.testing.assert_array_equal(found, [[1, 1], [5, 1]])
+def test_without_classes_codes_go_but_nothing_flips() -> None:
+    x, labels = part("test", 3), np.linspace(0, 1, 3)
+    found = denoising.drift(lambda x, _: x, x, labels, None, SHAPE, "masking", [0, 0.5])
+    np.testing.assert_array_equal(found.codes[0], x)
+    assert np.isnan(found.flips).all() and not found.nearest.any()
+
+
+def test_class_means_are_of_training_samples() -> None:
+    found = denoising.class_means(lambda x, labels: x, DIGITS)
+    x, labels = DIGITS.train
+    np.testing.assert_allclose(found, [x[labels == label].mean(axis=0) for label in range(10)])
+    few = replace(DIGITS, read=lambda split: datasets.Samples(x[labels == 3], labels[labels == 3]))
+    few = replace(few, n_train=int((labels == 3).sum()))
+    found = denoising.class_means(lambda x, labels: x, few)
+    np.testing.assert_allclose(found[3], x[labels == 3].mean(axis=0), rtol=1e-5)
+    assert np.isnan(np.delete(found, 3, axis=0)).all()
 
 
 # --- The task -----------------------------------------------------------------------------------
@@ -308,7 +372,8 @@ def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None
     tasks.denoising_curve("small", "gaussian", True, heard)
     found, flipped = denoising.stored(store.load("small"), "gaussian", True)
     assert list(found.baselines) == list(BASELINES) == list(found.settings)
-    assert len(found.levels) == len(found.noisy) == len(found.runs["small"]) == denoising.LEVELS
+    assert len(found.levels) == len(found.noisy) == len(found.runs["small"])
+    np.testing.assert_array_equal(found.levels, NOISES["gaussian"].levels)
     assert (np.diff(flipped) >= 0).all() and 0 <= flipped[0] <= flipped[-1] <= 1
     assert denoising.stored(run, "gaussian", False) is None
     assert "level" in heard.heard[-1][0]
@@ -333,7 +398,8 @@ def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
         with torch.inference_mode():
             return model.reconstruct(torch.tensor(x)).numpy()
 
-    found = denoising.curve(DIGITS, {"run": rebuild}, pca(), "gaussian", [0.05, 0.5])
+    levels = [0.05, 0.5]
+    found = denoising.curve(DIGITS, {"run": rebuild}, pca(), "gaussian", tuned(*levels), levels)
     best = np.max(list(found.baselines.values()), axis=0)
     assert found.runs["run"][1] > best[1] + 1
     assert found.runs["run"][0] < best[0]

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from aecore import figures
-from aecore.colors import CLASS_COLORS
+from aecore.colors import CLASS_COLORS, class_color
 from aecore.figures import LINE_COLORS, WEBGL_FROM
 
 RANDOM = np.random.default_rng(0)
@@ -74,6 +74,35 @@ def test_both_axes_of_a_map_have_the_same_scale() -> None:
 
 
 # --- Curves -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("nought", "one"), ()])
+def test_a_drift_is_a_way_for_each_sample_over_a_faint_map(names: tuple[str, ...]) -> None:
+    plane, ways = np.eye(2).repeat(3, axis=0), np.arange(12.0).reshape(3, 2, 2)
+    labels, nearest = np.array([0, 0, 0, 1, 1, 1]), np.array([[0, 1], [1, 1], [1, 1]])
+    figure = figures.drift_map(
+        plane,
+        labels,
+        names,
+        ways,
+        np.array([0, 1]),
+        [0, 0.5, 1],
+        ["#7", "#9"],
+        nearest,
+        np.array([0.5, np.nan]),
+    )
+    clouds = len(figure.data) - 4
+    assert clouds == (len(names) or 1)
+    assert all(trace.marker.opacity < 0.5 for trace in figure.data[:clouds])
+    first, crossed, second, none = figure.data[clouds:]
+    np.testing.assert_array_equal(np.stack([first.x, first.y], axis=1), ways[:, 0])
+    np.testing.assert_array_equal(np.stack([second.x, second.y], axis=1), ways[:, 1])
+    assert (crossed.x, crossed.y, crossed.text) == ((4,), (5,), ("0.5",)) and not len(none.x)
+    if names:
+        assert first.text[:2] == ("#7, level 0: nearest nought", "#7, level 0.5: nearest one")
+        assert (first.line.color, second.line.color) == (class_color(0), class_color(1))
+    else:
+        assert first.text[1] == "#7, level 0.5"
 
 
 def test_curves_are_lines_over_the_same_x() -> None:
@@ -247,3 +276,27 @@ def test_tables_are_side_by_side_on_one_scale_around_zero() -> None:
     assert [note.text for note in figure.layout.annotations] == ["test", "model"]
     for axis in (figure.layout.yaxis, figure.layout.yaxis2):
         assert (axis.type, axis.autorange) == ("category", "reversed")
+
+
+# --- Densities ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("k", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (5, 2, 3)])
+def test_each_marginal_has_a_panel_over_the_prior(k: int, rows: int, columns: int) -> None:
+    z, prior, titles = np.linspace(-4, 4, 9), RANDOM.random(9), [f"panel {i}" for i in range(k)]
+    densities = RANDOM.random((k, 9))
+    figure = figures.marginals(z, densities, prior, titles)
+    assert [note.text for note in figure.layout.annotations] == titles
+    grounds, lines = figure.data[::2], figure.data[1::2]
+    for ground, line, density in zip(grounds, lines, densities, strict=True):
+        assert ground.fill == "tozeroy" and line.fill is None
+        np.testing.assert_array_equal(ground.y, prior)
+        np.testing.assert_array_equal(line.y, density)
+        np.testing.assert_array_equal(line.x, z)
+        assert ground.xaxis == line.xaxis
+    assert len({line.xaxis for line in lines}) == k
+    places = {(*figure.layout["xaxis" + line.xaxis[1:]].domain,) for line in lines}
+    heights = {(*figure.layout["yaxis" + line.yaxis[1:]].domain,) for line in lines}
+    assert (len(heights), len(places)) == (rows, columns)
+    assert [trace.showlegend for trace in figure.data] == [True, True] + [False] * (2 * k - 2)
+    survives_json(figure)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import Listener, run_config
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 
-from aecore import datasets, images, latent, store, tasks
+from aecore import datasets, generation, images, latent, quality, store, tasks
 from aecore.errors import Faults
 from aecore.jobs import Jobs
-from pages.shared import generated
+from pages.shared import files
+from pages.shared.generate import arithmetic, common, views
 
 PAGE = ROOT / "pages" / "generate.py"
-VIEWS = list(generated.VIEWS)
+VIEWS = list(views.VIEWS)
 pytestmark = pytest.mark.usefixtures("shipped_runs")
 
 
@@ -66,11 +70,13 @@ def test_every_view_of_the_shipped_runs(run: str, view: str, request: Any) -> No
         request.getfixturevalue("mnist")
     at = faultless(opened(PAGE, run=run, view=view))
     assert at.segmented_control(key="view").value == view
+    moving = ["GIF", "WebP"] * (view in ("Path", "Traversal", "Arithmetic"))
     if view == "Health":
-        assert len(at.dataframe) == 1
+        assert len(at.dataframe) == 1 and offered(at) == ["NPZ"]
+        assert len(at.get("plotly_chart")) == (run != "digits-ae")
     else:
         assert len(alts(at)) == 1 and run in alts(at)[0]
-        assert offered(at)[:2] == ["PNG", "NPZ"]
+        assert offered(at) == ["PNG", "NPZ", *moving]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +102,10 @@ def test_every_view_of_other_runs(dataset: str, variant: str, d: int) -> None:
     pictures = dataset == "digits"
     for view in VIEWS:
         at = faultless(opened(PAGE, run=run, view=view))
+        assert "NPZ" in offered(at)
         if view != "Health":
             assert len(alts(at)) == pictures and len(at.dataframe) == 1 - pictures
-            assert "NPZ" in offered(at) and ("PNG" in offered(at)) == pictures
+            assert ("PNG" in offered(at)) == pictures and (pictures or len(offered(at)) == 1)
         assert ("told" in [box.key for box in at.selectbox]) == (
             variant == "cvae" and view != "Health"
         )
@@ -132,13 +139,96 @@ def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
     assert across.options[0].endswith(across.options[0].split()[-1]) and "KL" in across.options[0]
     assert across.value != up.value
     at.selectbox(key="up_6").set_value(across.value).run()
-    assert "two different dimensions" in said(faultless(at))
+    assert "Across and up are both dimension" in said(at) and not at.exception
     at.segmented_control(key="plane").set_value("through three samples").run()
     assert "from sample 0 towards 1 to the right and towards 2" in alts(faultless(at))[0]
     at.text_input(key="corners").set_value("5, 9999").run()
     assert "'9999' is no test sample" in said(at) and not at.exception
+    assert "Pick on the map" in marked(at)  # where it can be mended
     at.text_input(key="corners").set_value("5, 6").run()
     assert "names 2" in said(at) and not at.exception
+
+
+def marked(at: AppTest) -> str:
+    return "\n".join(element.value for element in at.markdown)
+
+
+def test_what_stays_is_as_in_a_picked_sample() -> None:
+    run = trained("digits", "vae", 4)
+    for view in ("Grid", "Traversal"):
+        at = faultless(opened(PAGE, run=run, view=view, held="7"))
+        assert at.text_input(key="held").value == "7" and "Pick on the map" in marked(at)
+        assert "names 2" in said(at.text_input(key="held").set_value("7, 8").run())
+        assert "'400' is no test sample" in said(at.text_input(key="held").set_value("400").run())
+        assert not at.exception
+
+
+def test_a_map_is_there_for_groups_by_number_alone() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", view="Arithmetic"))
+    assert "Pick on the map" not in marked(at)
+    at.selectbox(key="minus_group").set_value("test samples by number").run()
+    assert "Pick on the map" in marked(faultless(at))
+
+
+# --- Traversal ----------------------------------------------------------------------------------
+
+
+def sent(at: AppTest) -> dict[str, Any]:
+    """What the slider along a dimension is sent."""
+    told = [component.proto.json for component in at.get("bidi_component")]
+    (found,) = (each for each in map(json.loads, filter(None, told)) if "track" in each)
+    return found
+
+
+def test_a_slider_along_a_dimension_has_previews_and_decodes() -> None:
+    at = faultless(opened(PAGE, run="digits-vae", view="Traversal", steps="7"))
+    begin = sent(at)
+    assert (begin["low"], begin["high"], begin["value"]) == (-2, 2, 0)
+    pixels = Image.open(io.BytesIO(base64.b64decode(begin["track"].split(",")[1])))
+    assert pixels.width % 7 == 0
+    moved = sent(faultless(opened(PAGE, run="digits-vae", view="Traversal", steps="7", place="1")))
+    assert moved["value"] == 1 and moved["picture"] != begin["picture"]
+    assert moved["track"] == begin["track"]
+    at.slider(key="range").set_value((-4.0, 1.0)).run()
+    assert (sent(faultless(at))["low"], sent(at)["high"]) == (-4, 1)
+
+
+def test_a_model_without_a_prior_is_moved_in_spreads_of_its_codes() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", view="Traversal"))
+    assert "standard deviations of the test codes" in sent(at)["title"]
+    first = generation.importance(store.load("digits-ae").codes["codes"]).order[0]
+    mean = store.load("digits-ae").codes["codes"].mean(axis=0)[first]
+    assert f"at {mean:.2f} of dimension {first + 1}" in sent(at)["alt"]
+
+
+# --- How good the samples are -------------------------------------------------------------------
+
+
+def test_samples_are_measured_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
+    quality.quality_file(store.load("digits-vae")).unlink(missing_ok=True)
+    at = faultless(opened(PAGE, run="digits-vae", view="Samples"))
+    (start,) = (button for button in at.button if button.label == "Measure the samples")
+    start.click().run()
+    (job,) = idle_jobs.all()
+    assert (job.kind, job.arguments) == ("quality", ("digits-vae",))
+    assert "This is being computed" in said(faultless(at))
+    job.task(*job.arguments, Listener())
+    job.state = "done"
+    at.run()
+    (shown,) = faultless(at).dataframe
+    assert shown.value["source"].tolist() == ["prior", "mixture", "test images"]
+    found = quality.stored(store.load("digits-vae"))
+    assert shown.value["frechet"].tolist() == [row.frechet for row in found.rows]
+    assert "360 samples of each source" in said(at) and "no Inception FID" in said(at)
+
+
+def test_samples_of_a_table_without_classes_have_no_frechet_distance() -> None:
+    run = trained("swiss-roll", "ae", 2)
+    tasks.sample_quality(run, Listener())
+    at = faultless(opened(PAGE, run=run, view="Samples"))
+    columns = [list(frame.value) for frame in at.dataframe]
+    assert ["source", "nearest", "coverage"] in columns
+    assert "Inception" not in said(at)
 
 
 # --- What is missing ----------------------------------------------------------------------------
@@ -148,10 +238,12 @@ def test_what_needs_only_the_weights_works_without_the_dataset(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(datasets, "places", lambda name: [tmp_path / "nowhere"])
-    for view in ("Grid", "Samples", "Path", "Traversal"):
+    for view in ("Grid", "Samples", "Path", "Traversal", "Arithmetic"):
         at = faultless(opened(PAGE, run="mnist-vae", view=view))
         assert len(alts(at)) == 1
-        assert ("mnist is not on this machine" in said(at)) == (view == "Samples")
+        # Arithmetic of classes and a grid of the whole plane need no sample to be picked.
+        wanted = view not in ("Grid", "Arithmetic")
+        assert ("mnist is not on this machine" in said(at)) == wanted
 
 
 def test_a_run_that_was_not_analysed_is_sent_to_be(idle_jobs: Jobs) -> None:  # noqa: F811
@@ -160,7 +252,7 @@ def test_a_run_that_was_not_analysed_is_sent_to_be(idle_jobs: Jobs) -> None:  # 
     assert [(job.kind, job.arguments[0]) for job in idle_jobs.all()] == [("analyse", "digits-vae")]
     assert "goes through digits-vae for the first time" in said(at)
     assert len(alts(at)) == 1 and "nearest" not in alts(at)[0]
-    for view in ("Grid", "Path", "Traversal"):
+    for view in ("Grid", "Path", "Traversal", "Arithmetic"):
         assert len(alts(faultless(opened(PAGE, run="digits-vae", view=view)))) == 1
     at = faultless(opened(PAGE, run="digits-vae", view="Health"))
     assert "goes through digits-vae for the first time" in said(at) and not at.dataframe
@@ -225,7 +317,7 @@ def test_a_path_through_islands_shows_the_other_ways() -> None:
     assert not at.exception
     assert "No way along the data" in said(at)
     assert alts(at)[0].endswith("in rows: straight; spherical")
-    assert offered(at) == ["PNG", "NPZ", "GIF, straight", "GIF, spherical"]
+    assert offered(at) == ["PNG", "NPZ", "GIF", "WebP"]
 
 
 @pytest.mark.parametrize("stops", ["1", "", "0, -1", "0, x", "0 1 2 3 4 5 6 7 8"])
@@ -236,44 +328,93 @@ def test_picks_that_make_no_path_are_said(stops: str) -> None:
 
 
 def test_all_numbers_that_are_no_samples_are_told() -> None:
-    assert generated.sample_numbers("3, 17  4", 20) == [3, 17, 4]
+    assert common.sample_numbers("3, 17  4", 20) == [3, 17, 4]
     with pytest.raises(Faults) as told:
-        generated.sample_numbers("20, a, 1", 20)
+        common.sample_numbers("20, a, 1", 20)
     assert len(told.value.faults) == 2
+
+
+# --- Arithmetic ---------------------------------------------------------------------------------
+
+
+def test_classes_are_added_unless_numbers_are_asked_for() -> None:
+    at = faultless(opened(PAGE, run="digits-vae", view="Arithmetic"))
+    labels = store.load("digits-vae").codes["labels"]
+    for name, kind, label in (("A", "plus", 1), ("B", "minus", 0), ("C", "onto", 2)):
+        assert at.selectbox(key=f"{kind}_group").value == f"every {label}"
+        assert f"{name}: every {label} ({np.count_nonzero(labels == label)})" in said(at)
+    assert not at.text_input
+    at.selectbox(key="minus_group").set_value(arithmetic.BY_NUMBER).run()
+    assert [field.key for field in faultless(at).text_input] == ["minus"]
+    assert "B: 0 (1)" in said(at)
+    at.text_input(key="minus").set_value("3, 5 8").run()
+    assert "B: 3, 5 8 (3)" in said(faultless(at))
+
+
+def test_data_without_classes_is_added_by_number() -> None:
+    run = trained("swiss-roll")
+    at = faultless(opened(PAGE, run=run, view="Arithmetic", plus="4", minus="5", onto="5, 6"))
+    assert not [box for box in at.selectbox if box.key.endswith("_group")]
+    codes = store.load(run).codes["codes"]
+    shown = at.dataframe[0].value
+    assert shown["code"].tolist()[:4] == ["A", "B", "C", "C + 0.00 (A - B)"]
+    assert shown["code"].iloc[-1] == "C + 1.50 (A - B)" and len(shown) == 3 + 7
+    decoded = store.load(run).model().decode(torch.tensor(codes[[5, 6]].mean(0, keepdims=True)))
+    features = shown[list(datasets.get("swiss-roll").feature_names)]
+    np.testing.assert_allclose(features.iloc[2], decoded[0].detach(), atol=1e-5)
+    np.testing.assert_allclose(features.iloc[3], features.iloc[2])
+
+
+def test_all_that_is_wrong_with_the_groups_is_told_and_can_be_mended() -> None:
+    numbers = dict.fromkeys(("plus_group", "minus_group", "onto_group"), arithmetic.BY_NUMBER)
+    at = opened(
+        PAGE, run="digits-ae", view="Arithmetic", **numbers, plus="9999", minus="", onto="x, 2"
+    )
+    assert len(at.error) == 1 and not at.exception and not alts(at)
+    assert all(each in said(at) for each in ("'9999'", "B has no test sample", "'x'"))
+    for key in ("plus", "minus", "onto"):
+        at.text_input(key=key).set_value("1, 2")
+    assert len(alts(faultless(at.run()))) == 1
+
+
+def test_a_class_without_test_samples_is_said() -> None:
+    labels = np.full(360, 3, np.int64)
+    like("digits-ae", "of-threes", {"labels": labels})
+    at = opened(PAGE, run="of-threes", view="Arithmetic", onto_group="every 3")
+    assert not at.exception
+    assert "A has no test sample" in said(at) and "B has no test sample" in said(at)
+
+
+def test_the_groups_follow_another_run() -> None:
+    trained("iris")
+    at = faultless(opened(PAGE, run="digits-vae", view="Arithmetic", plus_group="every 7"))
+    assert at.selectbox(key="plus_group").value == "every 7"
+    at.selectbox(key="run").set_value("own").run()
+    assert at.selectbox(key="plus_group").value == "every versicolor"
+    assert "every versicolor" in said(faultless(at))
 
 
 # --- Files --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("colors", [(), (3,)], ids=["grey", "colour"])
-def test_the_picture_holds_the_pixels_and_how_opaque_they_are(colors: tuple[int, ...]) -> None:
-    pictures = np.random.default_rng(0).random((6, 8, 10, *colors))
-    opaque = np.array([1, 0.4, 1, 1, 1, 0.4])
-    png = images.mosaic(pictures, opaque, 3, generated.WIDTH)
-    picture = Image.open(io.BytesIO(png)).convert("RGBA")
-    times = picture.width // 30
-    assert picture.size == (30 * times, 16 * times)
-    assert 0.6 < picture.width / generated.WIDTH < 1.5
-    found = np.asarray(picture)[::times, ::times] / 255
-    wanted = pictures if colors else np.repeat(pictures[..., None], 3, axis=3)
-    for number in range(6):
-        top, left = 8 * (number // 3), 10 * (number % 3)
-        cell = found[top : top + 8, left : left + 10]
-        np.testing.assert_allclose(cell[..., :3], wanted[number], atol=0.002)
-        np.testing.assert_allclose(cell[..., 3], opaque[number], atol=0.002)
-
-
-@pytest.mark.parametrize("columns", [1, 50])
-def test_a_picture_of_any_width_keeps_each_image(columns: int) -> None:
-    png = images.mosaic(np.ones((columns, 28, 28)), np.ones(columns), columns, generated.WIDTH)
-    assert np.asarray(Image.open(io.BytesIO(png)))[..., 0].min() == 255
-
-
-@pytest.mark.parametrize("colors", [(), (3,)], ids=["grey", "colour"])
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_an_animation_goes_there_and_back(n: int, colors: tuple[int, ...]) -> None:
-    frames = np.linspace(0, 1, n).reshape(-1, 1, 1, *(1 for _ in colors))
-    frames = np.broadcast_to(frames, (n, 8, 8, *colors))
-    picture = Image.open(io.BytesIO(images.animation(frames)))
-    assert getattr(picture, "n_frames", 1) == max(2 * n - 2, 1)
-    assert picture.size == (256, 256)
+def test_files_hold_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, tuple[Any, ...]] = {}
+    monkeypatch.setattr(
+        files.st,
+        "download_button",
+        lambda kind, content, *rest, **_: kept.update({kind: (content, *rest)}),
+    )
+    strips = [np.random.default_rng(0).random((4, 8, 8)) for _ in range(2)]
+    files.downloads(
+        "a-path", b"png", strips, codes=np.arange(6).reshape(3, 2), used=np.ones(3, bool)
+    )
+    assert [(file, mime) for _, file, mime in kept.values()] == [
+        ("a-path.png", "image/png"),
+        ("a-path.npz", "application/octet-stream"),
+        ("a-path.gif", "image/gif"),
+        ("a-path.webp", "image/webp"),
+    ]
+    arrays = np.load(io.BytesIO(kept["NPZ"][0]()))
+    assert arrays["codes"].tolist() == [[0, 1], [2, 3], [4, 5]] and arrays["used"].all()
+    for kind in ("GIF", "WebP"):
+        assert kept[kind][0]() == images.animation(strips, kind)

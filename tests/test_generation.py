@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import Listener, run_config
+from scipy.integrate import quad
 from scipy.stats import norm
 from test_variants import model, variant  # noqa: F401
 
 from aecore import generation, latent, metrics, store, tasks
 from aecore.autoencoder import Autoencoder
 from aecore.errors import Faults
-from aecore.generation import WAYS, covered, grid, lattice, path
+from aecore.generation import WAYS, Places, grid, lattice, path
 from aecore.images import sheet
 
 rng = np.random.default_rng(3)
@@ -136,6 +137,48 @@ def test_a_collapsed_posterior_is_said_with_what_to_change() -> None:
     assert generation.health(np.zeros((9, 64)), np.ones((9, 64))).advice
 
 
+# --- The aggregate posterior --------------------------------------------------------------------
+
+
+def test_the_aggregate_posterior_is_scipys_mixture() -> None:
+    means, spread = rng.normal(0.5, 1.5, (60, 3)), rng.uniform(0.1, 0.8, (60, 3))
+    found = generation.marginals(means, spread, [2, 0])
+    for j, density, kl in zip((2, 0), found.density, found.kl, strict=True):
+
+        def q(z: float, j: int = j) -> float:
+            return norm.pdf(z, means[:, j], spread[:, j]).mean()
+
+        np.testing.assert_allclose(density, [q(z) for z in found.z], atol=2e-3)
+        np.testing.assert_allclose(density.sum() * np.diff(found.z)[0], 1, atol=1e-4)
+        wanted = quad(lambda z: q(z) * np.log(q(z) / norm.pdf(z)), -9, 9, limit=500)[0]
+        np.testing.assert_allclose(kl, wanted, atol=1e-3)
+    np.testing.assert_allclose(found.prior, norm.pdf(found.z), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mean", "sigma"), [(0, 1), (1, 1), (0, 0.3), (-3, 0.5), (2, 4), (30, 0.5)]
+)
+def test_of_one_gaussian_the_marginal_kl_is_the_closed_form(mean: float, sigma: float) -> None:
+    means, spread = np.full((5, 1), mean), np.full((5, 1), sigma)
+    found = generation.marginals(means, spread, [0])
+    wanted = generation.kl_by_dimension(means, spread)
+    np.testing.assert_allclose(found.kl, wanted, rtol=2e-3, atol=1e-3)
+    assert found.z[0] < min(-3.9, mean - 3.9 * sigma) and found.z[-1] > mean + 3.9 * sigma
+
+
+def test_the_marginal_kl_is_a_part_of_the_mean_kl() -> None:
+    means, spread = rng.normal(size=(500, 4)), rng.uniform(0.05, 1, (500, 4))
+    found = generation.marginals(means, spread, range(4))
+    assert (found.kl < generation.kl_by_dimension(means, spread)).all() and (found.kl > 0).all()
+
+
+def test_posteriors_narrower_than_the_parts_have_a_density() -> None:
+    means = rng.normal(size=(4_000, 1))
+    found = generation.marginals(means, np.zeros((4_000, 1)), [0])
+    assert np.isfinite(found.kl).all()
+    np.testing.assert_allclose(found.density.sum() * np.diff(found.z)[0], 1, atol=1e-6)
+
+
 # --- Samples ------------------------------------------------------------------------------------
 
 
@@ -179,18 +222,78 @@ def test_too_wide_a_mixture_is_refused() -> None:
         generation.fit_mixture(np.zeros((2_000, 513)))
 
 
+# --- Where codes lie ----------------------------------------------------------------------------
+
+
 def test_the_nearest_code_is_found_by_plain_search() -> None:
     codes = rng.normal(size=(20, 3))
     distances = np.linalg.norm(codes[:, None] - BLOB[None], axis=2)
-    found = generation.nearest(codes, BLOB)
-    np.testing.assert_array_equal(found.rows, distances.argmin(1))
-    np.testing.assert_allclose(found.distances, distances.min(1))
+    rows, found = Places(BLOB).nearest(codes)
+    np.testing.assert_array_equal(rows, distances.argmin(1))
+    np.testing.assert_allclose(found, distances.min(1))
+    np.testing.assert_allclose(Places(BLOB).around(codes).distances, distances.min(1))
 
 
 def test_codes_are_covered_where_others_lie() -> None:
-    assert covered(BLOB, BLOB).all()
-    assert not covered(BLOB + 50, BLOB).any()
-    assert covered(BLOB[:2], BLOB[:1]).tolist() == [True, False]
+    assert Places(BLOB).around(BLOB).covered.all()
+    assert not Places(BLOB).around(BLOB + 50).covered.any()
+    assert Places(BLOB[:1]).around(BLOB[:2]).covered.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("d", [1, 2, 16])
+def test_the_density_is_that_of_ten_neighbours_by_scipys_tree(d: int) -> None:
+    from scipy.spatial import KDTree
+
+    known, codes = rng.normal(size=(900, d)), rng.normal(0, 2, size=(200, d))
+    places = Places(known)
+    tree = KDTree(known)
+    reach = np.sort(tree.query(known, 11)[0][:, -1])  # each is its own nearest
+    np.testing.assert_allclose(places.limit, np.percentile(reach, 99), rtol=1e-5)
+    np.testing.assert_allclose(places.typical, np.median(reach), rtol=1e-5)
+    density = 1 / tree.query(codes, 10)[0][:, -1] ** d
+    sparse, usual = 1 / places.limit**d, 1 / places.typical**d
+    wanted = np.log(density / sparse) / np.log(usual / sparse)
+    np.testing.assert_allclose(places.around(codes).density, wanted.clip(0, 1), atol=1e-6)
+    assert np.mean((wanted > 0) & (wanted < 1)) > 0
+
+
+def test_the_density_falls_from_the_middle_outwards_and_is_none_where_nothing_is_near() -> None:
+    places = Places(rng.normal(size=(5_000, 2)))
+    ring = np.stack([np.linspace(0, 6, 13), np.zeros(13)], axis=1)
+    around = places.around(ring)
+    assert around.density[0] == 1 and around.density[-1] == 0
+    assert (np.diff(around.density) <= 0).all()
+    assert not around.density[~around.covered].any() and not around.covered[-1]
+
+
+@pytest.mark.parametrize("known", [np.ones((50, 2)), np.ones((1, 2)), np.ones((4, 2))], ids=len)
+def test_copies_of_one_code_are_dense_there_and_nowhere_else(known: np.ndarray) -> None:
+    around = Places(known).around(np.array([[1, 1], [1, 1.5]]))
+    assert around.density.tolist() == [1, 0]
+    assert around.covered.tolist() == [True, False]
+
+
+# --- Arithmetic ---------------------------------------------------------------------------------
+
+
+def test_sums_are_of_the_means() -> None:
+    plus, minus, onto = BLOB[:50], BLOB[50:70], BLOB[70:71]
+    found = generation.arithmetic(plus, minus, onto, np.array([0, 1, -0.5]))
+    a, b, c = (np.average(each, axis=0) for each in (plus, minus, onto))
+    np.testing.assert_allclose(found.means, [a, b, c], rtol=1e-6)
+    np.testing.assert_allclose(found.codes, [c, a - b + c, (b - a) / 2 + c], rtol=1e-5)
+    assert found.codes.dtype == np.float32
+
+
+def test_what_is_added_to_what_is_taken_away_gives_what_was_added() -> None:
+    found = generation.arithmetic(BLOB[:9], BLOB[9:20], BLOB[9:20], np.array([0, 1]))
+    np.testing.assert_allclose(found.codes, found.means[[1, 0]], rtol=1e-5)
+
+
+def test_all_empty_groups_are_told() -> None:
+    with pytest.raises(Faults) as told:
+        generation.arithmetic(BLOB[:0], BLOB, BLOB[:0], np.ones(1))
+    assert [fault.split("'")[1] for fault in told.value.faults] == ["plus", "onto"]
 
 
 # --- Paths --------------------------------------------------------------------------------------

@@ -256,3 +256,92 @@ def test_error_maps_of_colour_are_of_the_mean() -> None:
     rebuilt[0, 0, 0] = (1, 0.5, 0)
     grey = images.error_colors(x.mean(axis=-1), rebuilt.mean(axis=-1))
     np.testing.assert_array_equal(images.error_colors(x, rebuilt), grey)
+
+
+# --- Mosaics ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colors", [(), (3,)], ids=["grey", "colour"])
+def test_a_mosaic_holds_the_pixels_and_how_opaque_they_and_their_frames_are(
+    colors: tuple[int, ...],
+) -> None:
+    pictures = np.random.default_rng(0).random((6, 8, 10, *colors))
+    opaque = np.array([1, 0.4, 1, 1, 1, 0.4])
+    ground = np.array([0, 0.2, 0.4, 0.6, 0.8, 1])
+    mosaic = Image.open(io.BytesIO(images.mosaic(pictures, opaque, ground, 3, 700)))
+    assert mosaic.mode == "RGBA"
+    wide, high = mosaic.width // 3, mosaic.height // 2
+    times = (wide - high) // 2
+    frame = (wide - 10 * times) // 2
+    assert 0.08 <= frame / wide <= 0.1
+    wanted = pictures if colors else np.repeat(pictures[..., None], 3, axis=3)
+    for number in range(6):
+        left, top = wide * (number % 3), high * (number // 3)
+        cell = np.asarray(mosaic.crop((left, top, left + wide, top + high)))
+        inside = cell[frame:-frame:times, frame:-frame:times] / 255
+        np.testing.assert_allclose(inside[..., :3], wanted[number], atol=0.002)
+        np.testing.assert_allclose(inside[..., 3], opaque[number], atol=0.002)
+        around = np.ones(cell.shape[:2], bool)
+        around[frame:-frame, frame:-frame] = False
+        tint = (11, 110, 153, round(ground[number] * 255))
+        np.testing.assert_array_equal(np.unique(cell[around], axis=0), [tint])
+
+
+@pytest.mark.parametrize("side", [8, 28])
+@pytest.mark.parametrize("columns", [1, 2, 5, 12, 20, 50])
+def test_a_mosaic_keeps_each_image_near_the_width_at_which_it_is_shown(
+    columns: int, side: int
+) -> None:
+    ones = np.ones(columns)
+    png = images.mosaic(np.ones((columns, side, side)), ones, 0 * ones, columns, 700)
+    mosaic = np.asarray(Image.open(io.BytesIO(png)))
+    cell = mosaic.shape[1] // columns
+    assert mosaic.shape[:2] == (cell, cell * columns)
+    shown = np.count_nonzero(mosaic[..., 3])
+    assert shown >= columns * side * side
+    if columns * side < 700:
+        assert 0.7 < mosaic.shape[1] / 700 < 1.4
+
+
+# --- Animations ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WebP"])
+@pytest.mark.parametrize("colors", [(), (3,)], ids=["grey", "colour"])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_an_animation_goes_there_and_back_for_ever(
+    n: int, colors: tuple[int, ...], kind: str
+) -> None:
+    levels = np.linspace(0, 1, n)
+    frames = np.broadcast_to(levels.reshape(-1, 1, 1, *(1 for _ in colors)), (n, 8, 8, *colors))
+    moving = Image.open(io.BytesIO(images.animation([frames], kind)))
+    assert moving.format == kind.upper() and moving.size == (256, 256)
+    assert getattr(moving, "n_frames", 1) == max(2 * n - 2, 1)
+    assert n == 1 or moving.info["loop"] == 0
+    order = [*range(n), *range(n - 2, 0, -1)]
+    for number, step in enumerate(order):
+        moving.seek(number)
+        pixels = np.asarray(moving.convert("L"))
+        np.testing.assert_array_equal(pixels, round(levels[step] * 255))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WebP"])
+def test_series_move_side_by_side_with_a_gap(kind: str) -> None:
+    series = list(np.random.default_rng(0).random((3, 4, 28, 28)))
+    moving = Image.open(io.BytesIO(images.animation(series, kind)))
+    times = moving.height // 28
+    step = 28 * times + images.GAP
+    assert moving.n_frames == 6
+    assert moving.size == (3 * step - images.GAP, 28 * times)
+    for number in range(4):
+        moving.seek(number)
+        pixels = np.asarray(moving.convert("L")) / 255
+        for k in range(3):
+            shown = pixels[::times, k * step : k * step + 28 * times : times]
+            np.testing.assert_allclose(shown, series[k][number], atol=0.003)
+        np.testing.assert_array_equal(pixels[:, step - images.GAP : step], 1)
+
+
+def test_many_series_stay_small() -> None:
+    moving = Image.open(io.BytesIO(images.animation([np.ones((2, 28, 28))] * 12, "GIF")))
+    assert 12 * 56 <= moving.width < 1_200

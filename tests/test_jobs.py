@@ -87,6 +87,14 @@ def test_the_same_recipe_is_not_queued_twice(queue: Jobs) -> None:
     assert len(queue.all()) == 3
 
 
+def test_the_quality_of_the_same_run_is_not_queued_twice(queue: Jobs) -> None:
+    first = queue.sample_quality("mine")
+    assert (first.kind, first.title) == ("quality", "Quality of samples of mine")
+    assert queue.sample_quality("mine") is first
+    assert queue.sample_quality("other") is not first
+    assert queue.find("quality", "mine") is first
+
+
 def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
     queue: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

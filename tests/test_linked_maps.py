@@ -486,6 +486,8 @@ def contents(
             own = sheets if dataset is digits else {}
             content = pack.pack(run, dataset, subset, maps, other, own, "all")
             found[name] = content, pack.shown(run, dataset, subset), dataset
+        content = pack.pack(runs["vae"], digits, subset, {}, None, sheets, "pick")
+        found["pick"] = content, pack.shown(runs["vae"], digits, subset), digits
         both = Subset(split="all")
         content = pack.pack(runs["ae"], digits, both, {}, None, sheets, "all")
         found["both"] = content, pack.shown(runs["ae"], digits, both), digits
@@ -904,3 +906,140 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert image["sizex"] == pytest.approx(len(x) * step[0], rel=1e-3)
     assert image["sizey"] == pytest.approx(len(y) * step[1], rel=1e-3)
     assert "Behind the code: " in shown.page.locator(".loupe-said").inner_text()
+
+
+# --- Picking ------------------------------------------------------------------------------------
+
+
+def on_screen(shown: Shown) -> np.ndarray:
+    """Where the samples lie on the screen, (n, 2)."""
+    return np.array([shown.place(0, *each) for each in shown.samples.plane])
+
+
+def isolated(shown: Shown) -> list[int]:
+    """Samples that no other lies near on the screen, the loneliest first."""
+    places = on_screen(shown)
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+    np.fill_diagonal(apart, np.inf)
+    order = np.argsort(-apart.min(axis=0))
+    assert apart.min(axis=0)[order[3]] > 3  # pixels, else the test does not know what it clicks
+    return order.tolist()
+
+
+def picks(shown: Shown) -> list[dict[str, Any]]:
+    """What was last said to be picked, the last event last."""
+    name, found = shown.said()[-1]
+    assert name == "picked"
+    return found
+
+
+@showing("pick")
+def test_a_click_tells_the_sample_and_a_second_one_tells_it_again(shown: Shown) -> None:
+    first, second = isolated(shown)[:2]
+    for number in (first, second, second):
+        shown.page.mouse.click(*shown.place(0, *shown.samples.plane[number]))
+        card = shown.page.locator(".loupe-card")
+        assert card.get_attribute("data-sample") == f"{number}"
+    assert [pick["sample"] for pick in picks(shown)] == [first, second, second]
+    when = [pick["when"] for pick in picks(shown)]
+    assert sorted(set(when)) == when
+    assert shown.page.locator(".loupe-said").inner_text() == f"Clicked test #{second}"
+
+
+@showing("pick")
+def test_only_what_was_picked_of_late_is_told_together(shown: Shown) -> None:
+    first, second = isolated(shown)[:2]
+    shown.page.mouse.click(*shown.place(0, *shown.samples.plane[first]))
+    shown.page.evaluate(
+        "() => { const now = performance.now(); performance.now = () => now + 6000; }"
+    )
+    shown.page.mouse.click(*shown.place(0, *shown.samples.plane[second]))
+    assert [pick["sample"] for pick in picks(shown)] == [second]
+
+
+@showing("pick")
+def test_nothing_is_picked_by_a_drag_or_where_nothing_is_seen(shown: Shown) -> None:
+    number = isolated(shown)[0]
+    place = shown.place(0, *shown.samples.plane[number])
+    mouse = shown.page.mouse
+    mouse.move(*place)
+    mouse.down()
+    mouse.move(place[0] + 60, place[1])
+    mouse.up()
+    assert shown.said() == []
+    shown.page.locator(".loupe-chip").nth(3).dblclick()
+    places, alone = on_screen(shown), shown.samples.labels == 3
+    (left, top), (right, bottom) = places[alone].min(axis=0), places[alone].max(axis=0)
+    within = (places > (left, top)).all(axis=1) & (places < (right, bottom)).all(axis=1)
+    hidden = places[within & ~alone]
+    far = np.linalg.norm(hidden[:, None] - places[alone], axis=2).min(axis=1)
+    assert far.max() > 15
+    mouse.click(*hidden[far.argmax()])
+    assert shown.page.locator(".loupe-said").inner_text() == "No sample here: click on one"
+    assert shown.said() == []
+    assert shown.page.evaluate("document.querySelector('.loupe').loupe.place") is None
+
+
+@showing("pick")
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_lasso_picks_what_lies_in_it_each_time(shown: Shown, again: int) -> None:
+    for _ in range(again):
+        polygon = lasso(shown, 0, around(shown, 0))
+    assert len(picks(shown)) == again
+    pick, n = picks(shown)[-1], len(shown.samples.rows)
+    assert pick["samples"] == pack.identity(shown.samples.rows, shown.dataset)
+    found = np.flatnonzero(pack.unpacked_mask(pick["mask"], n))
+    assert 0 < len(found) < n
+    points = shown.samples.plane.astype(np.float32)
+    np.testing.assert_array_equal(found, np.flatnonzero(points_in_poly(points, polygon)))
+    assert shown.page.locator(".loupe-said").inner_text() == f"{len(found)} samples selected"
+    shown.page.mouse.click(*around(shown, 0)[0])  # and a lasso around nothing says nothing
+    assert len(picks(shown)) == again
+
+
+@showing("pick")
+def test_marked_samples_are_ringed(shown: Shown) -> None:
+    number = isolated(shown)[0]
+
+    def drawn() -> float:
+        """How much of the overlay around the sample is painted."""
+        return shown.page.evaluate(
+            """([x, y]) => {
+              const { loupe } = document.querySelector(".loupe");
+              const [px, py] = loupe.figure.toPixels(0)(x, y);
+              const pixels = loupe.canvas.getContext("2d").getImageData(px - 9, py - 9, 18, 18);
+              return pixels.data.filter((value, i) => i % 4 === 3 && value).length;
+            }""",
+            shown.samples.plane[number].tolist(),
+        )
+
+    shown.page.get_by_label("Colour by").select_option("error")  # without centroids of labels
+    before = drawn()
+    for rows, more in {(number,): True, (99_999,): False, (): False}.items():
+        shown.page.evaluate(
+            """(rows) => {
+              window.loupeMarks = rows;
+              window.dispatchEvent(new Event("loupe-marks"));
+            }""",
+            list(rows),
+        )
+        assert (drawn() > before + 50) == more
+
+
+@showing("pick")
+@pytest.mark.parametrize("width", [500, 600])
+def test_a_map_to_pick_on_is_small(shown: Shown, width: int) -> None:
+    tools = shown.page.locator(".loupe-tools button").all_inner_texts()
+    assert tools == ["Pick", "Move", "Lasso", "Box"]
+    for name in (".loupe-motion", ".loupe-picked", ".loupe-place"):
+        assert shown.page.locator(name).is_hidden()
+    shown.page.set_viewport_size({"width": width + 16, "height": 900})
+    shown.page.wait_for_function(
+        """() => {
+          const { figure, plot } = document.querySelector(".loupe").loupe;
+          return Math.abs(figure.size.paneWidth - plot.clientWidth) < 1;
+        }"""
+    )
+    assert 0.95 * width < shown.page.locator(".loupe").bounding_box()["width"] <= width
+    assert shown.page.locator(".loupe").bounding_box()["height"] <= 430
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width + 16

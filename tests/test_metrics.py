@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
+from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 from skimage.metrics import peak_signal_noise_ratio
 from sklearn import manifold
@@ -187,3 +189,64 @@ def test_psnr_of_identical_images_is_finite_and_above_any_other() -> None:
 def test_psnr_of_a_single_step_in_eight_bits_is_known() -> None:
     x = np.zeros((2, 16), np.float32)
     assert metrics.psnr(x, x + 1 / 255) == pytest.approx(20 * np.log10(255), rel=1e-5)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(50, 80, 3), (300, 200, 20), (1000, 900, 64)])
+def test_frechet_is_its_formula_with_scipys_root(n: int, m: int, d: int) -> None:
+    a, b = points(n, d) @ points(d, d), 2 * points(m, d) + 1
+    s_a, s_b = np.cov(a.T), np.cov(b.T)
+    away = np.square(a.mean(axis=0) - b.mean(axis=0)).sum()
+    expected = away + np.trace(s_a + s_b - 2 * sqrtm(s_a @ s_b).real)
+    assert metrics.frechet(a, b) == pytest.approx(expected, rel=1e-8)
+    assert metrics.frechet(b, a) == pytest.approx(expected, rel=1e-8)
+    single = metrics.frechet(a.astype(np.float32), b.astype(np.float32))
+    assert single == pytest.approx(expected, rel=1e-4)
+
+
+def test_frechet_has_known_values() -> None:
+    x = points(200, 10)
+    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-6)
+    shift = np.arange(10)
+    assert metrics.frechet(x, x + shift) == pytest.approx(np.square(shift).sum())
+    # Between N(0, S) and N(0, 9 S): tr(S) (1 - 3)^2.
+    centred = x - x.mean(axis=0)
+    assert metrics.frechet(centred, 3 * centred) == pytest.approx(4 * np.trace(np.cov(x.T)))
+
+
+@pytest.mark.parametrize("n", [2, 5, 40])
+def test_frechet_of_singular_covariances_is_finite_and_not_negative(n: int) -> None:
+    few, flat = points(n, 20), points(300, 3) @ points(3, 20)
+    for a, b in ((few, flat), (flat, few), (few, few), (few, np.ones((9, 20)))):
+        found = metrics.frechet(a, b)
+        assert np.isfinite(found) and found >= 0
+    assert metrics.frechet(few, few) < 1e-6 < metrics.frechet(few, flat)
+    with pytest.raises(ValueError, match="got 1 and 300"):
+        metrics.frechet(few[:1], flat)
+
+
+@pytest.mark.parametrize("d", [2, 40])
+def test_nearest_distance_is_that_of_all_pairs(d: int) -> None:
+    x, known = points(60, d).astype(np.float32), points(90, d).astype(np.float32)
+    expected = np.sqrt(cdist(x, known, "sqeuclidean").min(axis=1) / d)
+    np.testing.assert_allclose(metrics.nearest_distance(x, known), expected, rtol=1e-5)
+    off_by_a_tenth = metrics.nearest_distance(known + 0.1, known[:1])[:1]
+    np.testing.assert_allclose(off_by_a_tenth, 0.1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("d", "k"), [(2, 1), (2, 5), (40, 5)])
+def test_coverage_is_that_of_all_pairs(d: int, k: int) -> None:
+    real, made = points(80, d), points(60, d) + 0.5
+    reach = np.sort(cdist(real, real), axis=1)[:, k]  # the sample itself comes first
+    expected = (cdist(real, made).min(axis=1) <= reach).mean()
+    assert 0.05 < expected < 0.95
+    assert metrics.coverage(real, made, k) == expected
+
+
+def test_coverage_of_what_is_as_varied_and_of_what_is_not() -> None:
+    real = points(400, 3)
+    assert metrics.coverage(real, real) == 1
+    assert metrics.coverage(real, np.zeros((400, 3))) < 0.1
+    assert metrics.coverage(real, real + 100) == 0
+    pairs = np.random.default_rng(0).normal(size=(20, 2, 400, 3))
+    same = np.mean([metrics.coverage(*pair) for pair in pairs])
+    assert same == pytest.approx(1 - 2**-5, abs=0.005)

@@ -29,6 +29,7 @@ WALK = (
     {"denoising"},
     {"latent"},
     {"generation"},
+    {"quality"},
     {"tasks"},
     {"estimator", "recipes"},
     {"jobs"},
@@ -71,7 +72,7 @@ def test_no_import_points_backwards(module: str) -> None:
 def test_the_rooms_that_a_module_imports_are_found() -> None:
     assert rooms("tasks") == {
         *("configs", "datasets", "denoising", "latent"),
-        *("projections", "store", "training"),
+        *("projections", "quality", "store", "training"),
     }
 
 
@@ -105,6 +106,7 @@ def test_nothing_is_unpickled(module: str) -> None:
         "denoising",
         "latent",
         "generation",
+        "quality",
         "jobs",
         "tasks",
         "images",

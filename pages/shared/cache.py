@@ -24,8 +24,9 @@ from aecore.projections import PCA, Map, Projection
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
-    from aecore.generation import Mixture
+    from aecore.generation import Marginals, Mixture, Places
     from aecore.jobs import Jobs
+    from aecore.quality import Quality
 
 
 @st.cache_resource
@@ -223,6 +224,18 @@ export default function (component) {
 """
 
 
+@st.cache_resource
+def live_slider() -> Any:
+    """The component of a slider that answers while it is dragged."""
+    own = Path(__file__).with_name("live_slider")
+    html, css, js = (
+        (own / f"slider.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
+    )
+    return st.components.v2.component(
+        "live_slider", html=html, css=css, js=js, isolate_styles=False
+    )
+
+
 def sheets(chosen: store.Run) -> dict[str, str]:
     """The addresses of the images of a run's dataset, where they have been prepared."""
     dataset, fingerprint = chosen.config.dataset, chosen.manifest.fingerprint
@@ -246,7 +259,7 @@ STATIC = Path(__file__).parents[2] / "static"
 
 # --- Reconstructions ----------------------------------------------------------------------------
 
-HANDFUL = 32
+HANDFUL = 1_000
 
 
 @st.cache_resource(max_entries=16)
@@ -346,6 +359,12 @@ def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
 # --- Generate -----------------------------------------------------------------------------------
 
 
+def load(chosen: store.Run) -> None:
+    """Read what every view of Generate needs, so that none of them waits for it in the middle."""
+    _model(*identity(chosen))
+    places(chosen)
+
+
 def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
     """What the decoder makes of codes (n, latent_dim), (n, n_features); needs no dataset.
 
@@ -383,16 +402,79 @@ def _mixture(name: str, created: str, analysed: int) -> Mixture:
     return fitted
 
 
+def places(chosen: store.Run) -> Places:
+    """Where the test codes of a run lie."""
+    return _places(*identity(chosen), None)
+
+
+def training_places(chosen: store.Run) -> Places:
+    """Where the training codes of a run lie that has been analysed."""
+    return _places(*identity(chosen), _changed(latent.analysis_file(chosen)))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _places(name: str, created: str, analysed: int | None) -> Places:
+    from aecore import generation
+
+    chosen = run(name)
+    if analysed is None:
+        return generation.Places(chosen.codes["codes"])
+    return generation.Places(analysis(chosen)[0]["train_codes"])
+
+
+def marginals(chosen: store.Run, dimensions: Sequence[int]) -> Marginals:
+    """The aggregate posterior in some dimensions of a run that has been analysed."""
+    changed = _changed(latent.analysis_file(chosen))
+    return _marginals(*identity(chosen), changed, tuple(dimensions))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _marginals(name: str, created: str, analysed: int, dimensions: tuple[int, ...]) -> Marginals:
+    from aecore import generation
+
+    chosen = run(name)
+    spread = analysis(chosen)[0]["spread"]
+    return generation.marginals(chosen.codes["codes"], spread, dimensions)
+
+
+def quality(chosen: store.Run) -> Quality | None:
+    """The figures of a run's samples, if they have been measured."""
+    from aecore import quality
+
+    return _quality(*identity(chosen), _changed(quality.quality_file(chosen)))
+
+
+@st.cache_resource(max_entries=32)
+def _quality(name: str, created: str, changed: int) -> Quality | None:
+    from aecore import quality
+
+    return quality.stored(run(name))
+
+
 # --- Denoise ------------------------------------------------------------------------------------
 
 
-@st.cache_resource(max_entries=512, show_spinner="Trying the settings of a filter")
-def tuned(
-    dataset: str, fingerprint: str, filter_name: str, noise: str, level: float, clip: bool
-) -> denoising.Setting:
-    """The best setting of a classical filter for a noise, found on training images."""
-    pca = components(dataset, fingerprint)
-    return denoising.tune(filter_name, datasets.get(dataset), pca, noise, level, clip)
+def tuned(dataset: str, fingerprint: str, noise: str, clip: bool) -> denoising.Tuned | None:
+    """The best settings of the classical filters for a noise, as far as they have been found."""
+    path = denoising.tuned_file(dataset, fingerprint, noise, clip)
+    return _tuned(str(path), _changed(path))
+
+
+@st.cache_resource(max_entries=32)
+def _tuned(path: str, changed: int) -> denoising.Tuned | None:
+    return denoising.stored_tuned(Path(path))
+
+
+@st.cache_resource(max_entries=16)
+def class_means(name: str, created: str) -> np.ndarray:
+    """The mean code of each class over training samples, (classes, latent_dim)."""
+    dataset = datasets.get(run(name).config.dataset)
+    return denoising.class_means(encoder(name, created), dataset)
+
+
+def encoder(name: str, created: str) -> denoising.Rebuild:
+    """What encodes samples by a run."""
+    return lambda x, labels: reconstruct(name, created, x, labels)[0]
 
 
 def denoising_curve(

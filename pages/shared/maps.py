@@ -6,6 +6,7 @@ the Plotly that is installed; it gets one package of arrays, and says which samp
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -91,21 +92,43 @@ def found(view: View) -> dict[str, Map]:
     return {name: computed for name, computed in maps.items() if computed is not None}
 
 
-def show(view: View, key: str, mode: str = "all") -> Any:
-    """The panes; returns what they say: `selection` and `place`, each None until it is made."""
+def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = lambda: None) -> Any:
+    """The panes; returns what they say: `selection`, `place`, `picked`, None until it is made.
+
+    Arguments
+        mode: what they are for, as in `pack.pack`; only "pick" says `picked`.
+        heard: the callback of `picked`.
+    """
     known = found(view)
     computed = [settings for settings in view.projections if settings.name in known]
-    return mount(cache.pack(view.run, view.subset, computed, view.other, mode), key)
+    return mount(cache.pack(view.run, view.subset, computed, view.other, mode), key, heard)
 
 
-def mount(content: bytes, key: str) -> Any:
+def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) -> Any:
     """The component with what it is to draw."""
     return cache.linked_maps()(
         key=key,
         data=content,
         on_selection_change=lambda: None,
         on_place_change=lambda: None,
+        on_picked_change=heard,
     )
+
+
+def mark(numbers: Sequence[int]) -> None:
+    """Ring these test samples in the maps of the mode "pick".
+
+    Another component than the maps, whose content would be sent anew with every mark.
+    """
+    st.components.v2.component("linked_maps_marks", js=MARKS)(key="marks", data=list(numbers))
+
+
+MARKS = """
+export default function ({ data }) {
+  window.loupeMarks = data;
+  window.dispatchEvent(new Event("loupe-marks"));
+}
+"""
 
 
 def offer_missing(view: View) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,22 @@ def analysed(run: store.Run) -> bool:
     if job.error:
         st.error(plain(job.error), icon=":material/error:")
     return False
+
+
+def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
+    """Say how jobs are getting on, or offer to start them; returns whether that was pressed."""
+    for job in known:
+        if job is not None and job.error:
+            st.error(plain(job.error), icon=":material/error:")
+    if any(job is not None and job.active for job in known):
+        st.info(
+            "This is being computed; the menu says how far it is, and the page shows it when it is "
+            "done.",
+            icon=":material/hourglass_top:",
+        )
+        return False
+    st.caption(hint)
+    return st.button(label, icon=icon)
 
 
 def duration(seconds: float) -> str:

@@ -57,6 +57,33 @@ def keep(key: str) -> None:
     st.query_params[key] = st.session_state[_last(key)] = st.session_state[key]
 
 
+def follow_number(key: str, low: float, high: float, step: float, usual: float) -> float:
+    """A number that stands in the address and is changed by `hear_number`, on a grid of steps.
+
+    A change of the address from outside, by a link or the back button, counts; while a slider is
+    dragged the address stays behind.
+    """
+    asked = st.query_params.get(key)
+    if asked is not None and asked != st.session_state.get(_last(key)):
+        st.session_state[_last(key)] = asked
+        st.session_state[key] = asked
+    try:
+        number = float(st.session_state.get(key, usual))
+    except ValueError:
+        number = usual
+    # What is no number passes none of the comparisons.
+    number = number if low <= number <= high else usual
+    return round(low + round((number - low) / step) * step, 6)
+
+
+def hear_number(key: str, component: str) -> None:
+    """Take over what a component says has moved: its value, and whether it was let go."""
+    moved = st.session_state[component]["moved"]
+    st.session_state[key] = moved["value"]
+    if moved["settled"]:
+        st.query_params[key] = st.session_state[_last(key)] = f"{moved['value']:g}"
+
+
 def _last(key: str) -> str:
     return f"last_{key}"
 

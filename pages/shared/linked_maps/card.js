@@ -48,14 +48,16 @@ export class Card {
     this.decoded.root.hidden = !this.decoder;
     this.back.root.hidden = !(this.decoder && this.codes);
     this.original.root.hidden = !(facts.shape ? facts.sheets.test : arrays.features);
-    this.place.hidden = !facts.decodes;
+    this.place.hidden = !facts.decodes || facts.mode === "pick";
     this.inputs[1].hidden = facts.latent_dim === 1;
     this.near.root.hidden = !this.trainShown();
     this.choice.hidden = !facts.conditioned;
     if (facts.conditioned) {
       fill(this.label, facts.label_names.map((name, label) => [label, name]), 0);
     }
-    this.about.textContent = "Point at a sample to see it here and in every pane.";
+    this.about.textContent = facts.mode === "pick"
+      ? "Point at a sample to see it; click to pick it."
+      : "Point at a sample to see it here and in every pane.";
     this.note.textContent = facts.layers
       ? "Click or drag in the bottleneck, also where there is no sample."
       : `${facts.decoder_note} Click in the bottleneck: the server decodes, below the maps.`;

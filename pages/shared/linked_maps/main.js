@@ -1,5 +1,6 @@
-// Linked maps: panes over one index of samples. What is said to the server are selections, and
-// places to decode where the decoder is too large to be sent; everything else happens here.
+// Linked maps: panes over one index of samples. What is said to the server are selections, or what is
+// picked where that is asked for, and places to decode where the decoder is too large to be sent;
+// everything else happens here.
 
 import { unpack } from "./arrays.js";
 import { Card } from "./card.js";
@@ -11,12 +12,15 @@ import { Picked } from "./picked.js";
 import { element, fill, remembered, Sheets } from "./parts.js";
 
 const REACH = 14; // pixels around the pointer in which a sample is found
+const TOGETHER = 5000; // milliseconds in which picks are told together
+const NAMED = 12; // marked samples that are told apart by their numbers
 const BACKGROUNDS = {
   density: { title: "density of training codes", color: [11, 110, 153] },
   cycle_error: { title: "cycle error ‖E(D(z)) − z‖", color: [214, 96, 16] },
   sensitivity: { title: "decoder sensitivity ‖dD/dz‖", color: [131, 45, 182] },
 };
 const TOOLS = {
+  pick: ["Pick", "Click a sample to put its number into the field, or to take it out again"],
   explore: ["Explore", "Point to see samples; click or drag in the bottleneck to decode"],
   move: ["Move", "Drag to move the view"],
   lasso: ["Lasso", "Draw around samples to select them"],
@@ -30,6 +34,7 @@ class LinkedMaps {
     this.place = null; // where the bottleneck is decoded
     this.polygon = null; // being drawn: {pane, points}
     this.mask = null; // which samples are selected
+    this.picks = []; // what was last picked
     this.build();
     this.figure = new Figure(this.plot, () => this.paint());
     this.overlay = new Overlay(this.canvas, this.figure);
@@ -37,6 +42,8 @@ class LinkedMaps {
     this.watch.observe(this.plot);
     this.themes = new MutationObserver(() => this.paint());
     this.themes.observe(document.documentElement, { attributes: true, subtree: false });
+    this.marked = () => this.paint();
+    window.addEventListener("loupe-marks", this.marked);
   }
 
   build() {
@@ -66,18 +73,19 @@ class LinkedMaps {
   // --- What is shown ---
 
   async show(bytes, say) {
-    this.say = (name, value) => {
+    const { arrays, facts } = unpack(bytes);
+    // What is picked is an event, which nobody takes back.
+    this.say = facts.mode === "pick" ? say : (name, value) => {
       const { [name]: before, ...said } = this.ui.said;
       this.ui.said = value === null ? said : { ...said, [name]: true };
       say(name, value);
     };
-    const { arrays, facts } = unpack(bytes);
     if (facts.id === this.facts?.id) return;
     const same = facts.samples === this.facts?.samples;
     // By the mode, because Streamlit gives the element another key whenever it is mounted.
-    this.ui ??= remembered(`loupe-${facts.mode}`, {
-      tool: "explore", column: null, hidden: {}, background: "", centroids: true, ellipses: false,
-      prior: false, said: {},
+    if (facts.mode !== this.facts?.mode) this.ui = remembered(`loupe-${facts.mode}`, {
+      tool: facts.mode === "pick" ? "pick" : "explore", column: null, hidden: {}, background: "",
+      centroids: true, ellipses: false, prior: false, said: {},
     });
     this.facts = facts;
     this.arrays = arrays;
@@ -88,7 +96,7 @@ class LinkedMaps {
     if (!same) {
       // What the server was told, perhaps by a component before this one, was of other samples.
       for (const name of Object.keys(this.ui.said)) this.say(name, null);
-      [this.sample, this.place, this.mask] = [null, null, null];
+      [this.sample, this.place, this.mask, this.picks] = [null, null, null, []];
     }
     this.figure.image = null;
     this.sheets = new Sheets(facts, () => this.paint());
@@ -157,7 +165,9 @@ class LinkedMaps {
 
   fillBar() {
     const { facts, ui } = this;
-    const tools = Object.entries(TOOLS).map(([tool, [title, hint]]) => {
+    const picks = facts.mode === "pick";
+    const own = Object.entries(TOOLS).filter(([tool]) => tool !== (picks ? "explore" : "pick"));
+    const tools = own.map(([tool, [title, hint]]) => {
       const button = element("button", "", title);
       button.title = hint;
       button.setAttribute("aria-pressed", ui.tool === tool);
@@ -209,9 +219,8 @@ class LinkedMaps {
     this.bar.replaceChildren(
       element("div", "loupe-tools", ...tools),
       element("label", "", "Colour by", colors),
-      ...(options.length ? [element("label", "", "Behind the code", backgrounds)] : []),
-      ...overlays,
-      element("label", "", "Find", find),
+      ...(options.length ? [element("label", "", picks ? "Behind" : "Behind the code", backgrounds)] : []),
+      ...(picks ? [] : [...overlays, element("label", "", "Find", find)]),
       whole,
       this.said,
     );
@@ -355,13 +364,15 @@ class LinkedMaps {
     if (!at) return;
     const { tool } = this.ui;
     const decodes = tool === "explore" && at.pane === 0 && this.facts.decodes;
-    if (!decodes && tool !== "lasso" && tool !== "box") return;
+    if (!decodes && !["pick", "lasso", "box"].includes(tool)) return;
     event.stopPropagation();
     event.preventDefault();
     this.plot.setPointerCapture(event.pointerId);
     if (decodes) {
       this.decoding = true;
       this.decodeSoon([at.x, at.y]);
+    } else if (tool === "pick") {
+      this.pressedAt = at;
     } else {
       this.polygon = { pane: at.pane, points: [[at.x, at.y]] };
     }
@@ -372,6 +383,14 @@ class LinkedMaps {
       event.stopPropagation();
       this.decoding = false;
       this.card.settled();
+    } else if (this.pressedAt) {
+      event.stopPropagation();
+      const { pressedAt: at } = this;
+      this.pressedAt = null;
+      const { x, y } = this.figure.within(at.pane, ...this.pointer(event));
+      const moved = Math.hypot(x - at.x, y - at.y) > REACH * at.unit;
+      // A finger that scrolls the page ends in a cancel.
+      if (event.type === "pointerup" && !moved) this.pick(this.nearest(at));
     } else if (this.polygon) {
       event.stopPropagation();
       const { pane, points } = this.polygon;
@@ -393,6 +412,23 @@ class LinkedMaps {
     this.sample = i;
     this.card.sample(i);
     this.paint();
+  }
+
+  /** Tell that a sample was clicked. */
+  pick(i) {
+    if (i < 0) return this.tell("No sample here: click on one");
+    this.light(i); // a finger does not point before it clicks
+    this.tell(`Clicked ${this.name(i)}`);
+    this.tellPicked({ sample: this.rows[i] });
+  }
+
+  /** Tell one sample, or the mask of some, as an event: the same may be picked again. */
+  tellPicked(what) {
+    const when = performance.now();
+    // Of what is told while the server is busy it hears only the last, so the last few go together.
+    const recent = this.picks.filter((pick) => when - pick.when < TOGETHER);
+    this.picks = [...recent, { ...what, when }];
+    this.say("picked", this.picks);
   }
 
   decodeSoon(place) {
@@ -421,11 +457,17 @@ class LinkedMaps {
         }
       }
     }
+    const { samples, mode } = this.facts;
+    if (mode === "pick") {
+      this.paint(); // they are marked when the server has taken them
+      this.tell(`${members.length.toLocaleString("en")} samples selected`);
+      if (members.length) this.tellPicked({ samples, mask: packed(mask) });
+      return;
+    }
     this.mask = members.length ? mask : null;
     this.members = members;
     this.paint();
     this.picked.show(members);
-    const { samples } = this.facts;
     this.say("selection", members.length ? { samples, mask: packed(mask) } : null);
   }
 
@@ -466,6 +508,7 @@ class LinkedMaps {
       if (pane === 0 && !moving) this.paintPrior(draw, toPixels, ink);
       const named = this.ui.centroids && this.facts.label_names.length;
       if (named && !(pane === 0 && moving)) this.paintCentroids(draw, toPixels, pane);
+      if (this.facts.mode === "pick") this.paintMarks(draw, toPixels, points, accent, ground);
       if (this.sample !== null) {
         const at = toPixels(points[2 * this.sample], points[2 * this.sample + 1]);
         ring(draw, at, ink, ground);
@@ -486,6 +529,18 @@ class LinkedMaps {
     draw.fillStyle = accent;
     draw.fill();
     draw.globalAlpha = 1;
+  }
+
+  /** The samples that the server says are picked. */
+  paintMarks(draw, toPixels, points, accent, ground) {
+    const marks = window.loupeMarks ?? [];
+    for (const row of marks) {
+      const i = this.rows.indexOf(row);
+      if (i < 0) continue;
+      const [x, y] = toPixels(points[2 * i], points[2 * i + 1]);
+      ring(draw, [x, y], accent, ground, marks.length > NAMED ? 4 : 6);
+      if (marks.length <= NAMED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
+    }
   }
 
   paintPrior(draw, toPixels, ink) {
@@ -527,6 +582,7 @@ class LinkedMaps {
   close() {
     this.watch.disconnect();
     this.themes.disconnect();
+    window.removeEventListener("loupe-marks", this.marked);
     this.motion.stop();
     this.figure.close();
   }

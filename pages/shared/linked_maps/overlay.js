@@ -76,11 +76,11 @@ export function cross(draw, [x, y], ink, ground) {
 }
 
 /** A name on a plate of its own. */
-export function plate(draw, text, [x, y]) {
+export function plate(draw, text, [x, y], ground = "rgba(30,40,48,0.78)", ink = "white") {
   const width = draw.measureText(text).width + 8;
-  draw.fillStyle = "rgba(30,40,48,0.78)";
+  draw.fillStyle = ground;
   draw.fillRect(x - width / 2, y - 9, width, 18);
-  draw.fillStyle = "white";
+  draw.fillStyle = ink;
   draw.fillText(text, x, y + 1);
 }
 

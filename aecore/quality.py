@@ -1,0 +1,280 @@
+"""How good the samples of a decoder are: how near to the data, how varied, and how alike.
+
+    models_store/_maps/<dataset>-<fingerprint>/classifier.safetensors
+    models_store/<run>/quality.safetensors
+
+keep the classifier of a dataset, in whose codes samples are compared, and the figures of a run.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from aecore import generation, latent, metrics, projections, store
+from aecore.datasets import Dataset, Subset
+from aecore.errors import Faults
+from aecore.projections import Progress
+from aecore.store import Run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from aecore.autoencoder import Autoencoder
+
+MEASURED = 2_000
+"""Samples of each source that are measured, where the test split has as many."""
+REFERENCE = 10_000
+"""Training samples that they are held against."""
+NEIGHBORS = 5
+"""How far coverage reaches around each training sample."""
+SEED = 0
+
+WIDTHS = (256, 64)
+"""Of the classifier's hidden layers."""
+STEPS = 3_000
+"""Batches that a classifier is trained for, in whole epochs: every dataset takes about as long."""
+BATCH = 128
+
+DEFINITIONS = {
+    "nearest": (
+        "Nearest training sample",
+        "The mean over the samples of min_j ||x - t_j|| / sqrt(features), the root-mean-square "
+        "difference per feature to the nearest training sample t_j. Read it beside the test row: "
+        "far above it, samples are unlike any data; below it, they are blurred or copied.",
+    ),
+    "coverage": (
+        "Coverage",
+        "The share of training samples that have a sample of this row no farther away than their "
+        f"neighbour number {NEIGHBORS} among other training samples (Naeem et al. 2020), between "
+        "codes of a small classifier that was trained here, or between the data themselves where "
+        "there are no classes. More is more varied; as many real samples reach about "
+        f"1 - 1/2^{NEIGHBORS}, or {1 - 2**-NEIGHBORS:.0%}.",
+    ),
+    "frechet": (
+        "Fréchet distance",
+        "||m - m'||^2 + tr(S + S' - 2 (S S')^(1/2)) between means and covariances of the last "
+        "hidden layer of a small classifier that was trained here, of these samples and of "
+        "training samples (Dowson & Landau 1982; Heusel et al. 2017); less is better, and the test "
+        "row shows what real data reach. It is no Inception FID: it cannot be held against "
+        "published figures and only compares runs of the same dataset here.",
+    ),
+}
+"""Of each figure, its title and what it is."""
+
+
+# --- The classifier -----------------------------------------------------------------------------
+
+
+class Classifier(NamedTuple):
+    """A small network that tells a dataset's classes apart, for the codes of its last layer."""
+
+    network: nn.Sequential
+    """(n, n_features) -> (n, classes), in evaluation mode on the CPU."""
+    accuracy: float
+    """Share of the test split that it names rightly."""
+    epochs: int
+    seed: int
+
+
+def classifier(dataset: Dataset, progress: Progress = lambda what, done, total: None) -> Classifier:
+    """The classifier of a dataset, trained on its training split unless it is on disk already.
+
+    n_features-256-64-classes with ReLU, cross-entropy, Adam (Kingma & Ba 2015), for one seed. It
+    is the same for all runs of a dataset, so that their figures can be compared.
+
+    Raises `Faults` where the dataset has no classes.
+    """
+    if not dataset.label_names:
+        raise Faults(f"The dataset '{dataset.name}' has no classes to tell apart: choose another.")
+    import torch
+
+    path = projections.folder(dataset, dataset.fingerprint) / "classifier.safetensors"
+    if path.is_file():
+        weights, facts = store.read_arrays(path)
+        network = _network(dataset)
+        network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        return Classifier(network.eval(), **facts)
+    epochs = math.ceil(STEPS * BATCH / dataset.n_train)
+    network = _trained(dataset, epochs, progress).eval()
+    with torch.inference_mode():
+        named = network(torch.tensor(dataset.test.x)).argmax(dim=1).numpy()
+    accuracy = float((named == dataset.test.labels).mean())
+    facts = {"accuracy": accuracy, "epochs": epochs, "seed": SEED}
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    store.write_arrays(path, weights, facts)
+    return Classifier(network, **facts)
+
+
+def _network(dataset: Dataset) -> nn.Sequential:
+    import torch
+    from torch import nn
+
+    first, second = WIDTHS
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return nn.Sequential(
+            *(nn.Linear(dataset.n_features, first), nn.ReLU()),
+            *(nn.Linear(first, second), nn.ReLU()),
+            nn.Linear(second, len(dataset.label_names)),
+        )
+
+
+def _trained(dataset: Dataset, epochs: int, progress: Progress) -> nn.Sequential:
+    import torch
+
+    network = _network(dataset)
+    x, labels = (torch.tensor(array) for array in dataset.train)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    generator = torch.Generator().manual_seed(SEED)
+    for epoch in range(epochs):
+        for rows in torch.randperm(len(x), generator=generator).split(BATCH):
+            loss = torch.nn.functional.cross_entropy(network(x[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            progress(f"Training a classifier of {dataset.name}", epoch, epochs)
+    return network
+
+
+def embed(classifier: Classifier, x: np.ndarray) -> np.ndarray:
+    """The activations of the classifier's last hidden layer, (n, 64) float32.
+
+    Arguments
+        x: (n, n_features), in the units of the dataset.
+    """
+    import torch
+
+    with torch.inference_mode():
+        return classifier.network[:-1](torch.tensor(x)).numpy()
+
+
+# --- Figures ------------------------------------------------------------------------------------
+
+
+class Figures(NamedTuple):
+    """How good the samples of one source are; `DEFINITIONS` says what each figure is."""
+
+    source: str
+    """"prior", "mixture", or "test images" (of tables and points "test samples")."""
+    nearest: float
+    """In the units of the data."""
+    coverage: float
+    """From 0 to 1, of classifier codes; of the data where they have no classes."""
+    frechet: float | None
+    """In squared units of the classifier's codes; None where the dataset has no classes."""
+
+
+class Quality(NamedTuple):
+    """The figures of a run, and what they were measured with."""
+
+    rows: tuple[Figures, ...]
+    """One a source; the last is that of real test samples, which say what can be reached."""
+    n: int
+    """Samples of each source."""
+    n_ref: int
+    """Training samples that they were held against; coverage takes `n` of them."""
+    seed: int
+    """Of the samples, and of the choice of real ones."""
+    accuracy: float | None
+    """Of the classifier, on the test split; None where the dataset has no classes."""
+
+
+def measure(
+    run: Run, dataset: Dataset, progress: Progress = lambda what, done, total: None
+) -> Quality:
+    """The figures of what a run's decoder makes of codes from several sources, and of test samples.
+
+    The prior is N(0, I), whether or not the run was trained towards it; the mixture is that of
+    `generation.fit_mixture`, left out where a code is too wide for it. A conditioned model is told
+    labels as frequent as in the training split. What is decoded is cut off at the dataset's range.
+
+    Raises `Faults` where the dataset has changed since the run, or its codes are not finite.
+    """
+    latent.refuse_changed(run, dataset)
+    latent.refuse_unless_finite(run, run.codes["codes"])
+    model, d = run.model(), run.codes["codes"].shape[1]
+    real = Subset(limit=MEASURED, seed=SEED).samples(dataset).x
+    n = len(real)
+    codes = {"prior": generation.from_prior(n, d, seed=SEED)}
+    if d <= generation.WIDEST_MIXTURE:
+        progress("Fitting a mixture to the training codes", 0, 1)
+        mixture = generation.fit_mixture(_train_codes(run, model, dataset), seed=SEED)
+        codes["mixture"] = mixture.draw(n, seed=SEED)
+    labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
+    made = {
+        source: _decode(model, each, labels, dataset, progress) for source, each in codes.items()
+    }
+    made["test images" if dataset.kind == "image" else "test samples"] = real
+
+    known = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
+    to_cover = Subset(split="train", limit=n, seed=SEED).samples(dataset).x
+    judge = classifier(dataset, progress) if dataset.label_names else None
+
+    def compared(x: np.ndarray) -> np.ndarray:
+        # Between pixels, blurred samples would cover more than real ones: they lie amid the data.
+        return embed(judge, x) if judge else x
+
+    rows = []
+    for source, x in made.items():
+        progress(f"Measuring {source}", len(rows), len(made))
+        nearest = float(metrics.nearest_distance(x, known).mean())
+        coverage = metrics.coverage(compared(to_cover), compared(x), NEIGHBORS)
+        frechet = metrics.frechet(compared(known), compared(x)) if judge else None
+        rows.append(Figures(source, nearest, coverage, frechet))
+    return Quality(tuple(rows), n, len(known), SEED, judge.accuracy if judge else None)
+
+
+def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
+    known = latent.analysis(run)
+    if known is not None and known[1]["complete"]:
+        return known[0]["train_codes"]
+    codes, _, _ = latent.encode(model, dataset.train)
+    latent.refuse_unless_finite(run, codes)
+    return codes
+
+
+def _decode(
+    model: Autoencoder, codes: np.ndarray, labels: np.ndarray, dataset: Dataset, progress: Progress
+) -> np.ndarray:
+    """Samples (n, n_features) of codes (n, d), each told its own label."""
+    import torch
+
+    made = []
+    with torch.inference_mode():
+        for start in range(0, len(codes), generation.BATCH):
+            progress("Decoding samples", start, len(codes))
+            part = slice(start, start + generation.BATCH)
+            made.append(model.decode(torch.tensor(codes[part]), torch.tensor(labels[part])).numpy())
+    x = np.concatenate(made)
+    return x if dataset.value_range is None else x.clip(*dataset.value_range)
+
+
+# --- On disk ------------------------------------------------------------------------------------
+
+
+def quality_file(run: Run) -> Path:
+    """Where the figures of a run are kept."""
+    return run.folder / "quality.safetensors"
+
+
+def keep(run: Run, found: Quality) -> None:
+    """Store what `measure` found of a run."""
+    facts = found._asdict() | {"rows": [row._asdict() for row in found.rows]}
+    created = run.manifest.created.isoformat()
+    store.write_arrays(quality_file(run), {}, {"created": created, "quality": facts})
+
+
+def stored(run: Run) -> Quality | None:
+    """What `keep` stored of this very run, if it did."""
+    file = quality_file(run)
+    if not file.is_file():
+        return None
+    _, facts = store.read_arrays(file)
+    if facts.get("created") != run.manifest.created.isoformat():
+        return None
+    found = facts["quality"]
+    return Quality(**found | {"rows": tuple(Figures(**row) for row in found["rows"])})

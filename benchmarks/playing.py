@@ -1,0 +1,134 @@
+"""How quickly the pages Denoise and Generate answer, in real Chromium.
+
+    python -m benchmarks.playing            every measurement, as one JSON document
+    python -m benchmarks.playing denoise    only one of: denoise, grid
+
+`denoise`  the level dragged from end to end and back: pictures a second that the browser painted,
+           and milliseconds from a value that is set to its picture.
+`grid`     a 20 x 20 latent grid of a VAE of MNIST (of digits where it is absent): from a key on the
+           slider of its side to the new picture, against a bare Streamlit fragment with the same
+           slider that shows one of two fixed images of that size. Turns alternate.
+
+Needs `make test` to have run once. Timings are noisy: what counts are medians and ratios.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from playwright.sync_api import Browser, Page
+
+from aecore import datasets
+from benchmarks.pages import app, compared, dashboard, free_port, measure, server
+
+BARE_GRID = """
+import io
+import numpy as np, streamlit as st
+from PIL import Image
+
+@st.cache_data
+def picture(seed):
+    pixels = np.random.default_rng(seed).integers(0, 255, ({height}, {width}), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels // 32 * 32).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+@st.fragment
+def show():
+    n = st.slider("Side", 1, 30, 20)
+    st.image(picture(n % 2))
+
+show()
+"""
+IMAGE = "document.querySelector('[data-testid=stImage] img')"
+DRAG = """async seconds => {
+  const slider = document.querySelector('.live').slider, { range, picture } = slider;
+  const low = Number(range.min), high = Number(range.max), step = Number(range.step);
+  const steps = Math.round((high - low) / step), began = performance.now();
+  let shown = 0, last = picture.src;
+  while (performance.now() - began < seconds * 1000) {
+    const way = ((performance.now() - began) / 1000) % 2;  // there and back in two seconds
+    range.value = low + Math.round(steps * (way < 1 ? way : 2 - way)) * step;
+    range.dispatchEvent(new Event('input'));
+    await new Promise(requestAnimationFrame);
+    if (picture.src !== last && picture.complete) { shown++; last = picture.src; }
+  }
+  return shown / seconds;
+}"""
+ONE = """async value => {
+  const { range, picture } = document.querySelector('.live').slider;
+  const before = picture.src, began = performance.now();
+  range.value = value;
+  range.dispatchEvent(new Event('input'));
+  while (picture.src === before || !picture.complete) await new Promise(requestAnimationFrame);
+  return performance.now() - began;
+}"""
+
+
+def data() -> str:
+    return "mnist" if datasets.here("mnist") else "digits"
+
+
+def denoise(browser: Browser, repeats: int = 20) -> dict:
+    """Pictures a second while the level is dragged, and milliseconds for one of them."""
+    with dashboard() as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{address}/denoise?run={data()}-ae")
+        page.wait_for_function("document.querySelector('.live')?.slider", timeout=120_000)
+        page.get_by_text("Jobs", exact=True).wait_for(state="hidden", timeout=600_000)
+        page.wait_for_timeout(2_000)
+        page.evaluate(DRAG, 2)
+        rates = [page.evaluate(DRAG, 4) for _ in range(3)]
+        page.wait_for_timeout(1_000)
+        single = []
+        for turn in range(repeats):
+            single.append(page.evaluate(ONE, (0.3, 0.7)[turn % 2]))
+            page.wait_for_timeout(300)
+    return {
+        "run": f"{data()}-ae",
+        "pictures_per_second": round(statistics.median(rates), 1),
+        "ms_from_value_to_picture": round(statistics.median(single[2:]), 1),
+        "from_ms": round(min(single[2:]), 1),
+        "to_ms": round(max(single[2:]), 1),
+        "n": len(single) - 2,
+    }
+
+
+def grid(browser: Browser, repeats: int = 24) -> dict:
+    """Seconds from a key on a slider to the new picture."""
+    with dashboard() as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{address}/generate?run={data()}-vae&n=20")
+        page.wait_for_selector("[data-testid=stImage] img", timeout=120_000)
+        page.wait_for_timeout(2_000)
+        width, height = page.evaluate(f"[{IMAGE}.naturalWidth, {IMAGE}.naturalHeight]")
+        port = free_port()
+        with server(app(BARE_GRID.format(width=width, height=height), port), port) as bare:
+            other = context.new_page()
+            other.goto(bare)
+            other.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+            times: tuple[list[float], list[float]] = ([], [])
+            for turn in range(repeats):
+                for tab, found in zip((other, page), times, strict=True):
+                    tab.bring_to_front()
+                    found.append(turned(tab, ("ArrowLeft", "ArrowRight")[turn % 2]))
+    return compared("bare_fragment", times[0][4:], "grid_of_20", times[1][4:])
+
+
+def turned(page: Page, key: str) -> float:
+    """Press a key on the slider of the side; seconds until another picture is there, whole."""
+    before = page.evaluate(f"{IMAGE}.src")
+    page.get_by_role("slider", name="Side").focus()
+    started = time.perf_counter()
+    page.keyboard.press(key)
+    page.wait_for_function(
+        f"old => {IMAGE} && {IMAGE}.src !== old && {IMAGE}.complete", arg=before, polling="raf"
+    )
+    elapsed = time.perf_counter() - started
+    page.wait_for_timeout(400)
+    return elapsed
+
+
+if __name__ == "__main__":
+    measure({"denoise": denoise, "grid": grid}, ["denoise", "grid"], __doc__)

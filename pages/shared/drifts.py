@@ -1,0 +1,76 @@
+"""Where the codes of noisy test samples go on a run's map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, denoising, figures, latent, store
+from aecore.denoising import NOISES
+from pages.shared import cache, files
+
+if TYPE_CHECKING:
+    from pages.shared.denoised import Asked, Chosen
+
+
+FLIPS = (
+    " A cross, with its level, is where a code first comes nearest to the mean of another class "
+    f"than without noise, in the whole code space; means are of up to {denoising.MEANS_OF:,} "
+    "training samples."
+)
+
+
+def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
+    """The way of each code as the noise rises, and where it comes nearest to another class."""
+    dataset, noise = datasets.get(run.config.dataset), NOISES[asked.noise]
+    st.subheader(f"Where the codes of {run.name} go")
+    latent.refuse_unless_finite(run, run.codes["codes"])
+    levels = np.array([0, *noise.steps])
+    names = dataset.label_names
+    identity = cache.identity(run)
+    means = cache.class_means(*identity) if names else None
+    found = denoising.drift(
+        cache.encoder(*identity),
+        chosen.clean,
+        chosen.labels,
+        means,
+        dataset.shape,
+        asked.noise,
+        levels,
+        asked.seed,
+        asked.clip,
+    )
+    places = latent.plane_of_run(run).lower(found.codes)
+    st.plotly_chart(
+        figures.drift_map(
+            run.codes["plane"],
+            run.codes["labels"],
+            names,
+            places,
+            chosen.labels,
+            levels,
+            [f"test sample {number}" for number in chosen.numbers],
+            found.nearest,
+            found.flips,
+        ),
+        key="drift",
+        config=figures.MODEBAR,
+        alt=f"Map of the test codes of {run.name} with the ways of {len(chosen.numbers)} codes "
+        f"from no noise to level {levels[-1]:g}",
+    )
+    st.caption(
+        "A line is the way of one sample's code from no noise (dot) to the most, "
+        f"{levels[-1]:g} {noise.unit}; the noise is the same all along, only more of it."
+        + (FLIPS if names else "")
+    )
+    files.downloads(
+        f"{run.name}-drift-{asked.noise}",
+        None,
+        numbers=chosen.numbers,
+        levels=levels,
+        codes=found.codes,
+        nearest_class=found.nearest,
+        flips=found.flips,
+    )

@@ -1,0 +1,243 @@
+"""What the views of Generate share: what is asked, what is known of a run, what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, generation, images, store
+from aecore.datasets import Dataset, Subset
+from aecore.errors import Faults
+from aecore.variants import VARIANTS
+from pages.shared import cache, files, maps, parts, picking, rows
+
+MAP_WIDTH = 780  # points
+
+HELD = "Others as in sample"
+PICKED = "Numbers of test samples, with commas between them"
+NO_PRIOR = (
+    "This model was not trained towards a prior. Draws from N(0, I) and places away from its codes "
+    "are guesses that training never checked."
+)
+
+
+# --- What is asked ------------------------------------------------------------------------------
+
+
+def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any) -> Any:
+    """A slider that is kept in the address."""
+    return st.slider(title, low, high, value, key=key, bind="query-params", width=190, **options)
+
+
+def choice(title: str, options: Sequence[str], key: str, **more: Any) -> str:
+    """One of a few, the first unless told, kept in the address."""
+    return st.segmented_control(
+        title, options, default=options[0], required=True, key=key, bind="query-params", **more
+    )
+
+
+def numbers(title: str, value: str, key: str) -> str:
+    """A text field for the numbers of test samples, kept in the address; see `sample_numbers`."""
+    return st.text_input(title, value, key=key, bind="query-params", help=PICKED, width=200)
+
+
+def label(run: store.Run) -> int:
+    """The class that a conditioned model is told; 0, which the others do not see."""
+    if not VARIANTS[run.config.variant].conditioned:
+        return 0
+    names = datasets.get(run.config.dataset).label_names
+    name = st.selectbox(
+        "Class",
+        names,
+        key="told",
+        bind="query-params",
+        width=140,
+        help="A conditioned model is told what to make.",
+    )
+    return names.index(name)
+
+
+def ask_held() -> str:
+    """In which sample the dimensions that do not move are as they should be; see `held`."""
+    return st.text_input(
+        HELD,
+        key="held",
+        bind="query-params",
+        width=200,
+        placeholder="the mean of all",
+        help="The number of a test sample; empty for the mean code.",
+    )
+
+
+def held(run: store.Run, text: str) -> np.ndarray:
+    """What the dimensions that do not move are held at, (d,)."""
+    codes = run.codes["codes"]
+    chosen = sample_numbers(text, len(codes))
+    if len(chosen) > 1:
+        raise Faults(f"The others are held as in one sample, and '{text}' names {len(chosen)}.")
+    return codes[chosen[0]] if chosen else codes.mean(axis=0)
+
+
+def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> list[np.ndarray]:
+    """n values for each dimension, in units of the code."""
+    prior = generation.has_prior(run)
+    middle, unit = generation.units(run.codes["codes"], prior)
+    if spacing == "linear":
+        what = "the prior" if prior else "the test codes, from their mean"
+        low, high = slider(
+            "Range", -5.0, 5.0, (-2.0, 2.0), "range", help=f"In standard deviations of {what}."
+        )
+        side = generation.grid(n, low, high, "linear")
+    else:
+        side = generation.grid(n)
+    return [middle[number] + unit[number] * side for number in dimensions]
+
+
+def sample_numbers(text: str, n: int) -> list[int]:
+    """The numbers in a list such as "3, 17, 4"; raises `Faults` with all that are no samples.
+
+    >>> sample_numbers("3, 17", 20)
+    [3, 17]
+    """
+    words = text.replace(",", " ").split()
+    strange = [word for word in words if not word.isdecimal() or int(word) >= n]
+    if strange:
+        raise Faults(
+            f"'{word}' is no test sample: give whole numbers from 0 to {n - 1}, with commas."
+            for word in strange
+        )
+    return [int(word) for word in words]
+
+
+@contextmanager
+def above_map(run: store.Run, fields: Mapping[str, str], most: int | None = None) -> Iterator[None]:
+    """What is drawn in this block stands above a map on which samples for the fields are picked.
+
+    The map is there even where what was asked for is at fault, so that it can be mended.
+
+    Arguments
+        fields: titles of text fields that have been drawn, by their keys.
+        most: how many numbers each holds.
+    """
+    above = st.container()
+    view = maps.View(run, Subset(), ())
+    if fields:
+        st.markdown(
+            "**Pick on the map** · click a sample to put its number into the field or take it out; "
+            "a lasso or box takes all inside"
+        )
+        with st.container(width=MAP_WIDTH):
+            picking.picker(run, fields, dict.fromkeys(fields, most) if most else None)
+        maps.prepare(view)
+    with above, parts.guarded():
+        yield
+
+
+# --- What is known of a run ---------------------------------------------------------------------
+
+
+def known_spread(run: store.Run) -> np.ndarray | None:
+    """The posterior's standard deviations on the test split, if the run has been analysed."""
+    analysed = cache.analysis(run)
+    return analysed[0].get("spread") if analysed else None
+
+
+def importance(run: store.Run) -> generation.Importance:
+    """The dimensions by KL where the posterior's widths are known, else by variance."""
+    return generation.importance(run.codes["codes"], known_spread(run))
+
+
+def named(ranked: generation.Importance) -> Callable[[int], str]:
+    """What a dimension is called, by its number."""
+    values = dict(zip(ranked.order.tolist(), ranked.values.tolist(), strict=True))
+    return lambda number: f"dimension {number + 1}, {ranked.measure} {values[number]:.2f}"
+
+
+def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
+    """The arrays of a run's analysis with its training codes; None, and why, where there are none.
+
+    Sees to the analysis where it is missing.
+    """
+    dataset = datasets.get(run.config.dataset)
+    if not datasets.here(dataset.name):
+        st.info(
+            f"{dataset.name} is not on this machine, so nothing is known of its training samples. "
+            "The page Reconstructions can download it.",
+            icon=":material/cloud_download:",
+        )
+        return None
+    with st.spinner("Reading the training samples, once"):
+        changed = dataset.fingerprint != run.manifest.fingerprint
+    if changed:
+        st.warning(
+            f"The dataset {dataset.name} has changed since '{run.name}' was trained on it: train "
+            "the run again to compare with its training samples.",
+            icon=":material/warning:",
+        )
+        return None
+    return cache.analysis(run)[0] if rows.encoded([run]) else None
+
+
+# --- What is shown ------------------------------------------------------------------------------
+
+
+def shaped(dataset: Dataset, features: np.ndarray) -> np.ndarray:
+    """Samples as images; as they are where the data are none."""
+    return features.reshape(-1, *dataset.shape) if dataset.kind == "image" else features
+
+
+def pictures(
+    run: store.Run,
+    view: str,
+    lines: Sequence[images.Row],
+    beside: Mapping[str, Sequence[Any] | np.ndarray],
+    moving: Sequence[np.ndarray] | None = None,
+    **arrays: np.ndarray,
+) -> None:
+    """Rows of decoded images, or one table with what stands beside it, and the downloads.
+
+    Arguments
+        view: what they are, in one word.
+        moving: series of as many decoded samples, (steps, ...) each, that an animation shows
+            beside each other.
+        arrays: what is offered, among it `decoded`.
+    """
+    dataset, png = datasets.get(run.config.dataset), None
+    if dataset.kind == "image":
+        png = images.compose(lines, st.context.theme.type or "light")
+        titles = "; ".join(line.title for line in lines)
+        with st.container(width="stretch" if len(lines) < 4 else 780):
+            st.image(png, alt=f"Images decoded by {run.name}, a {view}, in rows: {titles}")
+    else:
+        moving = None
+        table(dataset, arrays["decoded"], beside)
+    files.downloads(f"{run.name}-{view}", png, moving, **arrays)
+
+
+def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> None:
+    """Decoded features of data that are no images, one row a code."""
+    names = dataset.feature_names or [f"feature {i + 1}" for i in range(decoded.shape[1])]
+    st.dataframe(
+        {name: np.asarray(values) for name, values in beside.items()}
+        | dict(zip(names, decoded.T, strict=True)),
+        width="content",
+    )
+    if dataset.value_range is None:
+        st.caption("Features are standardised: 0 is the mean of the training split.")
+
+
+def listed(ranked: generation.Importance, measure: str, columns: Mapping[str, np.ndarray]) -> None:
+    """The dimensions in their order, with a bar for what ranks them."""
+    bar = st.column_config.ProgressColumn(
+        format="%.3f", min_value=0, max_value=max(float(ranked.values.max()), 1e-9)
+    )
+    st.dataframe(
+        {"dimension": ranked.order + 1, measure: ranked.values} | dict(columns),
+        column_config={measure: bar},
+        hide_index=True,
+        width="content",
+    )

@@ -1,0 +1,137 @@
+"""A lattice of codes, decoded; a strip where the code has one dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, generation, images, store
+from aecore.errors import Faults
+from pages.shared import cache, files
+from pages.shared.generate import common
+
+MOST_SIDE = 30
+WIDTH = 700  # points of the composed picture
+THREE = "Three samples"
+PALE = 0.4  # how opaque pictures are that no data vouches for
+
+
+def show(run: store.Run) -> None:
+    """A lattice by dimensions or through samples, faded and tinted by where data lie."""
+    d, prior = run.config.model.latent_dim, generation.has_prior(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        told = common.label(run)
+        n = common.slider("Side", 1, MOST_SIDE, 12, "n", help="Pictures along each side.")
+        plane = "two dimensions"
+        if d > 2:
+            plane = common.choice("Plane", ["two dimensions", "through three samples"], "plane")
+        spacing = "linear"
+        if prior and plane == "two dimensions":
+            spacing = common.choice(
+                "Spacing",
+                ["quantiles", "linear"],
+                "spacing",
+                help="Quantiles: the middles of parts of equal probability under the prior.",
+            )
+    if plane == "through three samples":
+        text, reach = ask_for_three()
+        with common.above_map(run, {"corners": THREE}, 3):
+            draw(run, n, told, *through_samples(run, n, text, reach))
+        return
+    dimensions, text = ask_for_two(run) if d > 2 else (list(range(d)), "")
+    values = common.ranges(run, n, spacing, dimensions)
+    with common.above_map(run, {"held": common.HELD} if d > 2 else {}, 1):
+        draw(run, n, told, *along_dimensions(run, values, dimensions, text))
+
+
+def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> None:
+    """Codes in the order of a lattice with n columns, decoded, and `where` they lie."""
+    d = run.config.model.latent_dim
+    if not generation.has_prior(run):
+        st.caption(common.NO_PRIOR)
+    decoded = cache.generated(run, made, told)
+    dataset, around = datasets.get(run.config.dataset), cache.places(run).around(made)
+    pictures = dataset.kind == "image"
+    st.caption(
+        f"{where[0].upper()}{where[1:]}. Faded where no test code lies near: "
+        f"{np.count_nonzero(~around.covered)} of {len(made)}."
+        + " The bluer the frame of a picture, the denser lie test codes there."
+        * pictures
+    )
+    if pictures:
+        opaque = np.where(around.covered, 1, PALE)
+        png = images.mosaic(common.shaped(dataset, decoded), opaque, around.density, n, WIDTH)
+        # An image with a width of its own would be made smaller and written anew.
+        with st.container(width=WIDTH):
+            st.image(png, alt=f"{len(made)} images decoded by {run.name} from a grid: {where}")
+    else:
+        png = None
+        beside = {f"code {i + 1}": made[:, i] for i in range(min(d, 8))}
+        beside |= {"data near": around.covered, "density": around.density}
+        common.table(dataset, decoded, beside)
+    files.downloads(f"{run.name}-grid", png, codes=made, decoded=decoded, **around._asdict())
+
+
+def ask_for_two(run: store.Run) -> tuple[list[int], str]:
+    """Two dimensions, and in which sample the others are as they should be."""
+    ranked = common.importance(run)
+    order, name = ranked.order.tolist(), common.named(ranked)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        dimensions = [
+            st.selectbox(
+                title,
+                order,
+                index,
+                key=f"{title.lower()}_{len(order)}",
+                bind="query-params",
+                format_func=name,
+            )
+            for index, title in enumerate(("Across", "Up"))
+        ]
+        return dimensions, common.ask_held()
+
+
+def along_dimensions(
+    run: store.Run, values: Sequence[np.ndarray], dimensions: Sequence[int], text: str
+) -> tuple[np.ndarray, str]:
+    """A lattice of these values of one or two dimensions, and what says where it lies."""
+    if len(dimensions) == 2 and dimensions[0] == dimensions[1]:
+        raise Faults(f"Across and up are both dimension {dimensions[0] + 1}: choose another.")
+    where = "; ".join(
+        f"{way} dimension {number + 1} from {value[0]:.2f} to {value[-1]:.2f}"
+        for way, number, value in zip(("across", "upwards"), dimensions, values, strict=False)
+    )
+    if len(dimensions) == 1:
+        return values[0][:, None].astype(np.float32), where
+    return generation.lattice(*values, common.held(run, text), tuple(dimensions)), where
+
+
+def ask_for_three() -> tuple[str, tuple[float, float]]:
+    """The numbers of three samples, and how far the plane goes beyond them."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = common.numbers(THREE, "0, 1, 2", "corners")
+        reach = common.slider(
+            "Reach",
+            -2.0,
+            3.0,
+            (0.0, 1.0),
+            "reach",
+            help="0 is the first sample; 1 is the second, to the right, and the third, upwards.",
+        )
+    return text, reach
+
+
+def through_samples(
+    run: store.Run, n: int, text: str, reach: tuple[float, float]
+) -> tuple[np.ndarray, str]:
+    """The plane through the codes of three test samples, and what says where it lies."""
+    codes, (low, high) = run.codes["codes"], reach
+    chosen = common.sample_numbers(text, len(codes))
+    if len(chosen) != 3:
+        raise Faults(f"A plane goes through three samples, and '{text}' names {len(chosen)}.")
+    sides = generation.grid(n, low, high, "linear")
+    a, b, c = chosen
+    where = f"from sample {a} towards {b} to the right and towards {c} upwards, {low:g} to {high:g}"
+    return generation.plane_through(codes[chosen], sides, sides), where

@@ -1,0 +1,71 @@
+"""Ways between the codes of picked samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, generation, images, store
+from aecore.errors import Faults
+from pages.shared import cache, parts
+from pages.shared.generate import common
+
+MOST_PICKED = 8
+STOPS = "From one to the next"
+
+
+def show(run: store.Run) -> None:
+    """Ways between the codes of picked samples, and how far off the decoder is along each."""
+    codes = run.codes["codes"]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        told = common.label(run)
+        text = common.numbers(STOPS, ", ".join(map(str, range(min(len(codes), 2)))), "stops")
+        steps = common.slider("Steps", 2, 16, 10, "steps")
+        ways = st.pills(
+            "Ways",
+            generation.WAYS,
+            selection_mode="multi",
+            default=generation.WAYS,
+            key="ways",
+            bind="query-params",
+        )
+    with common.above_map(run, {"stops": STOPS}, MOST_PICKED):
+        along(run, text, steps, ways, told)
+
+
+def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way], told: int) -> None:
+    """Each way through the samples that a text names, as rows of pictures."""
+    codes, dataset = run.codes["codes"], datasets.get(run.config.dataset)
+    chosen = common.sample_numbers(text, len(codes))
+    if not 2 <= len(chosen) <= MOST_PICKED:
+        raise Faults(f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}.")
+    analysed = cache.analysis(run)
+    known = (analysed[0] if analysed else {}).get("train_codes")
+    lines, made = [], {}
+    beside: dict[str, list[Any]] = {"way": [], "cycle error": []}
+    for way in ways:
+        try:
+            found = generation.path(codes[chosen], steps, way, codes if known is None else known)
+        except Faults as error:
+            st.info(parts.plain(str(error)), icon=":material/wrong_location:")
+            continue
+        away = cache.cycle_error(run, found, told)
+        beside["way"] += [way] * steps
+        beside["cycle error"] += away.tolist()
+        made[way] = found, cache.generated(run, found, told)
+        strip = common.shaped(dataset, made[way][1])
+        lines.append(images.Row(way, strip, [f"{value:.2g}" for value in away]))
+    if not lines:
+        return
+    neighbours = "test codes" if known is None else "training codes"
+    st.caption(
+        "The number under a picture is its cycle error, how far encoding it again leads away from "
+        "its code: large where the decoder leaves what it knows. The way along the data follows "
+        f"nearest neighbours among {neighbours}."
+    )
+    passed, decoded = (np.concatenate(each) for each in zip(*made.values(), strict=True))
+    moving = [line.images for line in lines]
+    common.pictures(run, "path", lines, beside, moving, codes=passed, decoded=decoded)

@@ -1,0 +1,60 @@
+"""Codes drawn at random."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, generation, images, store
+from pages.shared import cache
+from pages.shared.generate import common, quality
+
+
+def show(run: store.Run) -> None:
+    """Codes drawn at random, decoded, and the training samples whose codes are nearest."""
+    dataset, d = datasets.get(run.config.dataset), run.config.model.latent_dim
+    prior = generation.has_prior(run)
+    sources = ["prior", "mixture of Gaussians"]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        told = common.label(run)
+        # A name for each default, so that a run without a prior begins with what suits it.
+        source = common.choice(
+            "Source",
+            sources if prior else sources[::-1],
+            f"source_{'prior' if prior else 'codes'}",
+            help="The prior N(0, I), or a mixture with full covariances fitted on training codes.",
+        )
+        count = common.slider("Samples", 1, 16, 8, "count")
+        temperature = common.slider(
+            "Temperature", 0.0, 2.0, 1.0, "temperature", help="Times the standard deviation."
+        )
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="draw", bind="query-params", width=120)
+    known = common.training_codes(run)
+    if source == "prior":
+        made = generation.from_prior(count, d, temperature, seed)
+        if not prior:
+            st.caption(common.NO_PRIOR)
+    elif known is None:
+        return
+    else:
+        with st.spinner("Fitting the mixture to the training codes, once"):
+            made = cache.mixture(run).draw(count, temperature, seed)
+    decoded = cache.generated(run, made, told)
+    lines, beside, away = [], {}, []
+    if known is not None:
+        nearest, distances = cache.training_places(run).nearest(made)
+        numbers = known["train_rows"][nearest]
+        beside = {"nearest training sample": numbers, "distance": distances}
+        away = [f"{distance:.2g}" for distance in distances]
+        originals = common.shaped(dataset, dataset.train.x[numbers])
+        title = "nearest training sample, by code"
+        lines.append(images.Row(title, originals, [f"#{number}" for number in numbers]))
+        st.caption(
+            "The number under a sample is how far its code is from the nearest training code, "
+            "whose sample is below it: where the two pictures differ, the sample is no copy. The "
+            f"median distance is {np.median(distances):.3g}."
+        )
+    lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
+    common.pictures(run, "sample", lines, beside, codes=made, decoded=decoded)
+    if known is not None:
+        quality.show(run)

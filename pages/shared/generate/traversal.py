@@ -1,0 +1,91 @@
+"""One dimension of the code after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, generation, images, store
+from pages.shared import cache, live_slider, parts
+from pages.shared.generate import common
+
+FINE = 0.05  # of a standard deviation, from one place of the slider to the next
+TRACK = 416  # points of the slider, as in its style
+LARGE = 168  # points of the picture of where it stands
+
+
+def show(run: store.Run) -> None:
+    """One strip for each of the dimensions that carry most, and a slider along one of them."""
+    dataset, d = datasets.get(run.config.dataset), run.config.model.latent_dim
+    ranked = common.importance(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        told = common.label(run)
+        text = common.ask_held()
+        most = min(d, 12)
+        count = (
+            common.slider("Dimensions", 1, most, min(d, 6), f"dimensions_{most}") if most > 1 else 1
+        )
+        steps = common.slider("Steps", 2, 16, 10, "steps")
+        chosen = ranked.order[:count].tolist()
+        sides = common.ranges(run, steps, "linear", chosen)
+    with common.above_map(run, {"held": common.HELD}, 1):
+        base = common.held(run, text)
+        if dataset.kind == "image":
+            slide(run, base, told, dict(zip(chosen, sides, strict=True)))
+        strips(run, base, told, dict(zip(chosen, sides, strict=True)))
+
+
+@st.fragment
+def slide(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndarray]) -> None:
+    """A slider along one dimension, with previews, that decodes while it is dragged."""
+    with parts.guarded():
+        dataset, name = datasets.get(run.config.dataset), common.named(common.importance(run))
+        number = st.selectbox(
+            "Move along",
+            list(sides),
+            key=f"along_{len(base)}",
+            bind="query-params",
+            format_func=name,
+            width=300,
+        )
+        prior = generation.has_prior(run)
+        middle, unit = (each[number] for each in generation.units(run.codes["codes"], prior))
+        ends = ((sides[number][[0, -1]] - middle) / unit).round(2)
+        what = "the prior" if prior else "the test codes, from their mean"
+        reach = live_slider.Range(
+            f"In standard deviations of {what}", *ends.tolist(), FINE, float(ends.mean().round(2))
+        )
+        place = live_slider.value("place", reach)
+        code = np.array(base, np.float32)[None]
+        code[:, number] = middle + unit * place
+        before = generation.traversal(base, number, *sides[number][[0, -1]], len(sides[number]))
+        pixels = common.shaped(dataset, cache.generated(run, np.concatenate([code, before]), told))
+        row = images.Row(f"at {code[0, number]:.2f}", pixels[:1])
+        picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
+        seen, clear = np.ones(len(before)), np.zeros(len(before))
+        track = images.mosaic(pixels[1:], seen, clear, len(before), TRACK)
+        alt = f"Image decoded by {run.name} at {code[0, number]:.2f} of {name(number)}"
+        live_slider.show("place", reach, picture, alt, track)
+
+
+def strips(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndarray]) -> None:
+    """All dimensions below each other, each from end to end while the others stay."""
+    dataset, ranked = datasets.get(run.config.dataset), common.importance(run)
+    made, lines, beside = [], [], {"dimension": [], "value": []}
+    for number, values in sides.items():
+        each = generation.traversal(base, number, values[0], values[-1], len(values))
+        made.append(each)
+        beside["dimension"] += [number + 1] * len(values)
+        beside["value"] += values.tolist()
+    codes = np.concatenate(made)
+    decoded = cache.generated(run, codes, told)
+    name = common.named(ranked)
+    for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
+        captions = [f"{value:.2f}" for value in part[:, number]]
+        lines.append(images.Row(name(number), common.shaped(dataset, strip), captions))
+    st.caption(
+        f"Most {ranked.measure} first. The number under a picture is the value of that dimension; "
+        "all others stay."
+    )
+    moving = [line.images for line in lines]
+    common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)

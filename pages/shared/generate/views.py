@@ -1,0 +1,34 @@
+"""The views of the page Generate, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from aecore import latent, store
+from pages.shared import cache, parts
+from pages.shared.generate import arithmetic, grid, health, paths, samples, traversal
+
+VIEWS: dict[str, Callable[[store.Run], None]] = {
+    "Grid": grid.show,
+    "Samples": samples.show,
+    "Path": paths.show,
+    "Traversal": traversal.show,
+    "Arithmetic": arithmetic.show,
+    "Health": health.show,
+}
+
+
+@st.fragment
+def show(run: store.Run) -> None:
+    """One way to make codes at a time; a fragment, so that a slider draws nothing else anew."""
+    with parts.guarded():
+        latent.refuse_unless_finite(run, run.codes["codes"])
+        view = st.segmented_control(
+            "View", list(VIEWS), default="Grid", required=True, key="view", bind="query-params"
+        )
+        with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
+            cache.load(run)
+        cache.settle("what generates")
+        VIEWS[view](run)

@@ -1,0 +1,133 @@
+"""A map to pick test samples on, for text fields that hold their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from aecore import datasets, pack, store
+from aecore.datasets import Subset
+from aecore.errors import Faults
+from pages.shared import cache, maps, parts, state
+
+MOST = 500
+"""Numbers that a selection puts into a field."""
+MAP, LAST = "pick", "pick_last"
+
+
+class Picks(NamedTuple):
+    """What the picks that followed each other made of a field."""
+
+    when: float = 0.0
+    """Of the last of them, on the browser's clock."""
+    field: str = ""
+    texts: tuple[str, ...] = ()
+    """Before the first and after each."""
+    said: str = ""
+
+
+def picker(
+    run: store.Run, fields: Mapping[str, str], most: Mapping[str, int] | None = None
+) -> None:
+    """The bottleneck of the test samples: a click or a selection goes to one of these fields.
+
+    A click adds a number or takes it out again; a selection takes the place of what was there.
+    Draw it in a fragment, after its fields, so that it marks what they hold.
+
+    Arguments
+        fields: the titles of text fields, by their keys.
+        most: how many numbers a field holds, by its key; the oldest goes when one more comes.
+    """
+    if len(fields) > 1:
+        st.segmented_control(
+            "A click goes to",
+            list(fields),
+            default=next(iter(fields)),
+            format_func=fields.get,
+            required=True,
+            key=chooser(fields),
+        )
+    heard = partial(take, run, fields, most or {})
+    maps.show(maps.View(run, Subset(), ()), MAP, "pick", heard)
+    text, last = state.value(active(fields)) or "", state.value(LAST, Picks())
+    if last.said and (last.field, last.texts[-1]) == (active(fields), text):
+        st.caption(parts.plain(last.said))
+    maps.mark([int(word) for word in words(text) if word.isdecimal()])
+
+
+def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:
+    """Put what was picked since the last time into the active field; the map's callback."""
+    field, last = active(fields), state.value(LAST, Picks())
+    told = (state.value(MAP) or {}).get("picked") or ()
+    picks = [pick for pick in told if pick["when"] > last.when]
+    if not picks:
+        return
+    text, said = state.value(field) or "", ""
+    texts = last.texts if len(picks) < len(told) and last.field == field else ()
+    if text in texts:  # a quick series: the browser does not know yet what became of the last pick
+        text = texts[-1]
+    else:
+        texts = (text,)
+    for pick in picks:
+        said = ""
+        try:
+            if "sample" in pick:
+                text = clicked(text, pick["sample"], most.get(field))
+            else:
+                text, said = selected(members(run, pick), most.get(field, MOST))
+        except Faults as error:
+            said = str(error)
+        texts = (*texts, text)
+    state.put({field: text, LAST: Picks(picks[-1]["when"], field, texts, said)})
+
+
+def chooser(fields: Mapping[str, str]) -> str:
+    """The key of what chooses among these fields."""
+    return "_".join((MAP, *fields))
+
+
+def active(fields: Mapping[str, str]) -> str:
+    """The key of the field that a click goes to."""
+    return state.value(chooser(fields)) or next(iter(fields))
+
+
+def words(text: str) -> list[str]:
+    """What stands between commas or blanks."""
+    return text.replace(",", " ").split()
+
+
+def clicked(text: str, number: int, most: int | None = None) -> str:
+    """A field's text after a click on a sample.
+
+    >>> clicked("3, 17", 4)
+    '3, 17, 4'
+    >>> clicked("3, 17", 3)
+    '17'
+    >>> clicked("3, 17", 4, most=2)
+    '17, 4'
+    """
+    before = words(text)
+    others = [word for word in before if word != str(number)]
+    kept = others if len(others) < len(before) else [*others, str(number)][-(most or 0) :]
+    return ", ".join(kept)
+
+
+def selected(numbers: Sequence[int] | np.ndarray, most: int) -> tuple[str, str]:
+    """A field's text after a selection of samples, and what is to be said of it."""
+    n, said = len(numbers), ""
+    if n > most:
+        numbers = np.sort(np.random.default_rng(0).choice(numbers, most, replace=False))
+        said = f"{most:,} of {n:,} selected samples are taken, drawn with seed 0."
+    return ", ".join(map(str, numbers)), said
+
+
+def members(run: store.Run, selection: Mapping[str, Any]) -> np.ndarray:
+    """The numbers of the selected test samples; raises `Faults` where they cannot be read."""
+    rows = cache.shown(run, Subset()).rows
+    if selection["samples"] != pack.identity(rows, datasets.get(run.config.dataset)):
+        raise Faults("The selection is of other samples than these: select anew.")
+    return rows[pack.unpacked_mask(selection["mask"], len(rows))]
