@@ -344,7 +344,7 @@ class Around(NamedTuple):
     covered: np.ndarray
     """(n,) bool: whether the nearest known code is no farther than `Places.limit`."""
     density: np.ndarray
-    """(n,) in [0, 1]: 0 where known codes are as sparse as at `limit`, 1 from their median on."""
+    """(n,) in [0, 1]: 0 where known codes are as sparse as at `limit`, 1 as dense as at `closest`."""
 
 
 class Places:
@@ -357,15 +357,17 @@ class Places:
     limit: float
     """The distance from a known code to its tenth nearest that 1 of 100 exceeds, measured on 1,000
     of them, drawn with seed 0; in units of the code."""
-    typical: float
-    """The median of these distances."""
+    closest: float
+    """The one that 99 of 100 exceed; copies of one code, at no distance, do not count."""
 
     def __init__(self, codes: np.ndarray) -> None:
         from sklearn.neighbors import NearestNeighbors
 
         self._search = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(codes))).fit(codes)
         reach = latent.reach(codes, 1_000)
-        self.limit, self.typical = float(np.percentile(reach, 99)), float(np.median(reach))
+        apart = reach[reach > 0]
+        self.limit = float(np.percentile(reach, 99))
+        self.closest = float(np.percentile(apart, 1)) if len(apart) else self.limit
 
     def nearest(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows of the known codes nearest to codes (n, d), and their distances, (n,) each."""
@@ -378,17 +380,17 @@ class Places:
         The density is that of k nearest neighbours, p(z) proportional to 1 / r(z)^d, with r the
         distance to the tenth nearest known code (Loftsgaarden & Quesenberry 1965, "A nonparametric
         estimate of a multivariate density function"), on a scale of its logarithm:
-        log(limit / r) / log(limit / typical), clipped to [0, 1]; d cancels, so that it reads the
+        log(limit / r) / log(limit / closest), clipped to [0, 1]; d cancels, so that it reads the
         same in any number of dimensions. Where no code ever lay, a decoder was never asked.
         """
         distances, _ = self._search.kneighbors(codes)
         # Copies of one code are at no distance, which has no logarithm.
         tiny = np.finfo(np.float64).tiny
-        limit, typical, r = (
-            -np.log(np.maximum(each, tiny)) for each in (self.limit, self.typical, distances[:, -1])
+        limit, closest, r = (
+            -np.log(np.maximum(each, tiny)) for each in (self.limit, self.closest, distances[:, -1])
         )
         nearest = distances[:, 0]
-        return Around(nearest, nearest <= self.limit, np.interp(r, [limit, typical], [0, 1]))
+        return Around(nearest, nearest <= self.limit, np.interp(r, [limit, closest], [0, 1]))
 
 
 # --- Arithmetic ---------------------------------------------------------------------------------

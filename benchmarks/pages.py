@@ -48,6 +48,7 @@ buffer = io.BytesIO()
 Image.fromarray(pixels[:: 8, :: 8].repeat(8, 0).repeat(8, 1)).save(buffer, "PNG", compress_level=1)
 st.image(buffer.getvalue())
 """
+IMAGE = "document.querySelector('[data-testid=stImage] img')"
 FOUR_MAPS = "document.querySelector('.loupe[data-ready]')"
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
 
@@ -121,10 +122,7 @@ def slider(browser: Browser, repeats: int = 24) -> dict:
         page = context.new_page()
         page.goto(f"{address}/reconstructions")
         page.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
-        width, height = page.evaluate(
-            "(image => [image.naturalWidth, image.naturalHeight])"
-            "(document.querySelector('[data-testid=stImage] img'))"
-        )
+        width, height = page.evaluate(f"[{IMAGE}.naturalWidth, {IMAGE}.naturalHeight]")
         port = free_port()
         with server(app(BARE_SLIDER.format(width=width, height=height), port), port) as bare:
             other = context.new_page()
@@ -138,15 +136,14 @@ def slider(browser: Browser, repeats: int = 24) -> dict:
     return compared("bare_page", times[0][4:], "reconstructions", times[1][4:])
 
 
-def move_slider(page: Page, key: str) -> float:
-    """Press a key on the slider; seconds until another picture is there, whole."""
-    image = "document.querySelector('[data-testid=stImage] img')"
-    before = page.evaluate(f"{image}.src")
-    page.get_by_role("slider", name="Samples").focus()
+def move_slider(page: Page, key: str, name: str = "Samples") -> float:
+    """Press a key on a slider; seconds until another picture is there, whole."""
+    before = page.evaluate(f"{IMAGE}.src")
+    page.get_by_role("slider", name=name).focus()
     started = time.perf_counter()
     page.keyboard.press(key)
     page.wait_for_function(
-        f"old => {image} && {image}.src !== old && {image}.complete", arg=before, polling="raf"
+        f"old => {IMAGE} && {IMAGE}.src !== old && {IMAGE}.complete", arg=before, polling="raf"
     )
     elapsed = time.perf_counter() - started
     page.wait_for_timeout(400)

@@ -15,12 +15,20 @@ Needs `make test` to have run once. Timings are noisy: what counts are medians a
 from __future__ import annotations
 
 import statistics
-import time
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from aecore import datasets
-from benchmarks.pages import app, compared, dashboard, free_port, measure, server
+from benchmarks.pages import (
+    IMAGE,
+    app,
+    compared,
+    dashboard,
+    free_port,
+    measure,
+    move_slider,
+    server,
+)
 
 BARE_GRID = """
 import io
@@ -41,7 +49,6 @@ def show():
 
 show()
 """
-IMAGE = "document.querySelector('[data-testid=stImage] img')"
 DRAG = """async seconds => {
   const slider = document.querySelector('.live').slider, { range, picture } = slider;
   const low = Number(range.min), high = Number(range.max), step = Number(range.step);
@@ -112,22 +119,9 @@ def grid(browser: Browser, repeats: int = 24) -> dict:
             for turn in range(repeats):
                 for tab, found in zip((other, page), times, strict=True):
                     tab.bring_to_front()
-                    found.append(turned(tab, ("ArrowLeft", "ArrowRight")[turn % 2]))
+                    key = ("ArrowLeft", "ArrowRight")[turn % 2]
+                    found.append(move_slider(tab, key, "Side"))
     return compared("bare_fragment", times[0][4:], "grid_of_20", times[1][4:])
-
-
-def turned(page: Page, key: str) -> float:
-    """Press a key on the slider of the side; seconds until another picture is there, whole."""
-    before = page.evaluate(f"{IMAGE}.src")
-    page.get_by_role("slider", name="Side").focus()
-    started = time.perf_counter()
-    page.keyboard.press(key)
-    page.wait_for_function(
-        f"old => {IMAGE} && {IMAGE}.src !== old && {IMAGE}.complete", arg=before, polling="raf"
-    )
-    elapsed = time.perf_counter() - started
-    page.wait_for_timeout(400)
-    return elapsed
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from aecore.configs import RunConfig
 from aecore.variants import VARIANTS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,13 @@ def mnist() -> datasets.Dataset:
     return datasets.get("mnist")
 
 
+@pytest.fixture
+def only_when_asked(request: pytest.FixtureRequest) -> None:
+    """Skips a test that takes minutes unless slow tests were asked for."""
+    if "slow" not in request.config.option.markexpr:
+        pytest.skip("It takes minutes: run it with -m slow.")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chromium with WebGL in software."""
@@ -47,6 +55,26 @@ def browser() -> Iterator[Browser]:
         )
         yield found
         found.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new person's window; it asks no other server for anything."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1300})
+    found = context.new_page()
+    strangers: list[str] = []
+    found.on(
+        "request",
+        lambda request: (
+            strangers.append(request.url)
+            if not re.match(r"(http://127\.0\.0\.1|data:|blob:)", request.url)
+            else None
+        ),
+    )
+    found.set_default_timeout(60_000)
+    yield found
+    context.close()
+    assert not strangers
 
 
 class Listener:

@@ -96,26 +96,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new person's window; it asks no other server for anything."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1300})
-    found = context.new_page()
-    strangers: list[str] = []
-    found.on(
-        "request",
-        lambda request: (
-            strangers.append(request.url)
-            if not re.match(r"(http://127\.0\.0\.1|data:|blob:)", request.url)
-            else None
-        ),
-    )
-    found.set_default_timeout(60_000)
-    yield found
-    context.close()
-    assert not strangers
-
-
 def opened(page: Page, address: str) -> Shown:
     """The linked maps of a page, when they are painted."""
     page.goto(address)

@@ -405,3 +405,19 @@ def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
     assert found.runs["run"][0] < best[0]
     text = denoising.verdict(found.levels, found.runs["run"], found.baselines)
     assert text.startswith("At level 0.05")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("clip", "gain"), [(False, 13), (True, 10)])
+def test_a_denoiser_of_mnist_gains_what_the_literature_asks(
+    only_when_asked: None, mnist: datasets.Dataset, clip: bool, gain: float
+) -> None:
+    model = {"hidden": (512,), "latent_dim": 128, "level": 0.5, "clip": clip}
+    config = run_config("mnist", "denoising", model, epochs=20, batch_size=256)
+    run = tasks.train(config, "denoiser", Listener(), resumable=False)
+    tasks.denoising_curve(run.name, "gaussian", clip, Listener())
+    found, _ = denoising.stored(run, "gaussian", clip)
+    at = found.levels.tolist().index(0.5)
+    reached = found.runs["denoiser"][at]
+    assert reached - found.noisy[at] >= gain
+    assert reached >= 1 + max(curve[at] for curve in found.baselines.values())

@@ -249,10 +249,10 @@ def test_the_density_is_that_of_ten_neighbours_by_scipys_tree(d: int) -> None:
     tree = KDTree(known)
     reach = np.sort(tree.query(known, 11)[0][:, -1])  # each is its own nearest
     np.testing.assert_allclose(places.limit, np.percentile(reach, 99), rtol=1e-5)
-    np.testing.assert_allclose(places.typical, np.median(reach), rtol=1e-5)
+    np.testing.assert_allclose(places.closest, np.percentile(reach, 1), rtol=1e-5)
     density = 1 / tree.query(codes, 10)[0][:, -1] ** d
-    sparse, usual = 1 / places.limit**d, 1 / places.typical**d
-    wanted = np.log(density / sparse) / np.log(usual / sparse)
+    sparse, dense = 1 / places.limit**d, 1 / places.closest**d
+    wanted = np.log(density / sparse) / np.log(dense / sparse)
     np.testing.assert_allclose(places.around(codes).density, wanted.clip(0, 1), atol=1e-6)
     assert np.mean((wanted > 0) & (wanted < 1)) > 0
 
@@ -261,8 +261,8 @@ def test_the_density_falls_from_the_middle_outwards_and_is_none_where_nothing_is
     places = Places(rng.normal(size=(5_000, 2)))
     ring = np.stack([np.linspace(0, 6, 13), np.zeros(13)], axis=1)
     around = places.around(ring)
-    assert around.density[0] == 1 and around.density[-1] == 0
-    assert (np.diff(around.density) <= 0).all()
+    assert around.density[0] > 0.8 and around.density[-1] == 0
+    assert (np.diff(around.density) <= 0.05).all()
     assert not around.density[~around.covered].any() and not around.covered[-1]
 
 

@@ -573,13 +573,6 @@ def unit_normal(grid: np.ndarray) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
-@pytest.fixture
-def only_when_asked(request: pytest.FixtureRequest) -> None:
-    """Skips a test that takes minutes unless slow tests were asked for."""
-    if "slow" not in request.config.option.markexpr:
-        pytest.skip("It takes minutes: run it with -m slow.")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_holds_in_full(only_when_asked: None, mnist: Dataset, name: str) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aecore.quality import Quality
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     """The one queue of this server."""
     from aecore.jobs import Jobs
@@ -37,7 +37,7 @@ def jobs() -> Jobs:
     return Jobs()
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def settle(libraries: str) -> None:
     """Take what is loaded by now out of the garbage collector's sight, once for these libraries.
 
@@ -53,7 +53,7 @@ def runs() -> tuple[list[store.Run], list[store.Broken]]:
     return _runs(str(root), root.stat().st_mtime_ns if root.is_dir() else 0)
 
 
-@st.cache_resource(max_entries=2, ttl=10)
+@st.cache_resource(max_entries=2, ttl=10, show_spinner=False)
 def _runs(root: str, changed: int) -> tuple[list[store.Run], list[store.Broken]]:
     return store.runs()
 
@@ -73,7 +73,7 @@ def comparable(chosen: store.Run) -> list[store.Run]:
     )
 
 
-@st.cache_resource(max_entries=64)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def thumbnail(name: str, created: str) -> bytes:
     """The small picture of a run's map."""
     codes = run(name).codes
@@ -87,7 +87,7 @@ def outcome(recipe: str) -> recipes.Outcome | None:
     return _outcome(recipe, path.stat().st_mtime_ns) if path.is_file() else None
 
 
-@st.cache_resource(max_entries=32)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _outcome(recipe: str, changed: int) -> recipes.Outcome | None:
     return recipes.stored(recipe)
 
@@ -104,7 +104,7 @@ def projection(dataset: str, fingerprint: str, settings: Projection, subset: Sub
     return _projection(dataset, fingerprint, settings.name, settings.model_dump_json(), choice)
 
 
-@st.cache_resource(max_entries=32)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _projection(
     dataset: str, fingerprint: str, name: str, settings: str, subset: str
 ) -> Map | None:
@@ -164,7 +164,7 @@ def shown(chosen: store.Run, subset: Subset) -> packing.Shown:
     return _shown(*identity(chosen), subset.model_dump_json(), analysed)
 
 
-@st.cache_resource(max_entries=4)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _shown(name: str, created: str, subset: str, analysed: int) -> packing.Shown:
     chosen = run(name)
     dataset = datasets.get(chosen.config.dataset)
@@ -192,7 +192,7 @@ def _changed(path: Path) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def linked_maps() -> Any:
     """The component that draws linked maps; its scripts import each other from the static folder.
 
@@ -224,7 +224,7 @@ export default function (component) {
 """
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def live_slider() -> Any:
     """The component of a slider that answers while it is dragged."""
     own = Path(__file__).with_name("live_slider")
@@ -262,14 +262,14 @@ STATIC = Path(__file__).parents[2] / "static"
 HANDFUL = 1_000
 
 
-@st.cache_resource(max_entries=16)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _model(name: str, created: str) -> Autoencoder:
     model = run(name).model()
     settle("torch and scikit-learn")
     return model
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def _threads() -> int:
     """How many threads torch would use if it were not told."""
     import torch
@@ -304,7 +304,7 @@ def reconstruct(
         return codes.numpy(), model.decode(codes, known).numpy()
 
 
-@st.cache_resource(max_entries=64)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def errors(name: str, created: str, split: str) -> np.ndarray:
     """The mean squared error per feature of every sample of "test" or "train", (n,).
 
@@ -328,27 +328,27 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
     return found
 
 
-@st.cache_resource(max_entries=4)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def components(dataset: str, fingerprint: str) -> PCA:
     """The principal components of a dataset's training split."""
     return projections.components(datasets.get(dataset))
 
 
-@st.cache_resource(max_entries=64)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def pca_errors(dataset: str, fingerprint: str, split: str, k: int) -> np.ndarray:
     """The same of reconstruction from k principal components, (n,)."""
     x = getattr(datasets.get(dataset), split).x
     return components(dataset, fingerprint).errors(x, k)
 
 
-@st.cache_resource(max_entries=16)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarray:
     """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
     x = getattr(datasets.get(dataset), split).x
     return components(dataset, fingerprint).error_curve(x, most)
 
 
-@st.cache_resource(max_entries=4)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
     """The mean of the first test images, and how much of the side their bright part takes up."""
     found = datasets.get(dataset)
@@ -444,7 +444,7 @@ def quality(chosen: store.Run) -> Quality | None:
     return _quality(*identity(chosen), _changed(quality.quality_file(chosen)))
 
 
-@st.cache_resource(max_entries=32)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _quality(name: str, created: str, changed: int) -> Quality | None:
     from aecore import quality
 
@@ -460,12 +460,12 @@ def tuned(dataset: str, fingerprint: str, noise: str, clip: bool) -> denoising.T
     return _tuned(str(path), _changed(path))
 
 
-@st.cache_resource(max_entries=32)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _tuned(path: str, changed: int) -> denoising.Tuned | None:
     return denoising.stored_tuned(Path(path))
 
 
-@st.cache_resource(max_entries=16)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def class_means(name: str, created: str) -> np.ndarray:
     """The mean code of each class over training samples, (classes, latent_dim)."""
     dataset = datasets.get(run(name).config.dataset)
@@ -485,7 +485,7 @@ def denoising_curve(
     return _denoising_curve(*identity(chosen), noise, clip, changed)
 
 
-@st.cache_resource(max_entries=32)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _denoising_curve(
     name: str, created: str, noise: str, clip: bool, changed: int
 ) -> tuple[denoising.Curve, np.ndarray | None] | None:
