@@ -29,7 +29,7 @@ MEANS_OF = 5_000
 """Training samples of which class means are taken."""
 LEVELS = 8
 """Levels of a curve, evenly spaced; the usual level comes between them."""
-NOTHING = "leaving the noise"
+NOTHING = "leaving the noise as it is"
 """What a verdict calls the noisy image itself."""
 
 Shape = tuple[int, ...]
@@ -279,10 +279,7 @@ class Tuned(NamedTuple):
 
     def complete(self, noise: str) -> bool:
         """Whether every filter was tried at every level that can be chosen."""
-        return (
-            np.array_equal(self.levels, NOISES[noise].steps)
-            and self.settings.keys() == BASELINES.keys()
-        )
+        return np.array_equal(self.levels, NOISES[noise].steps)
 
     def at(self, level: float) -> tuple[dict[str, Setting], float]:
         """The settings at the nearest level that was tried, and that level."""
@@ -297,6 +294,7 @@ def tune(
     noise: str,
     clip: bool = False,
     levels: Sequence[float] | None = None,
+    known: Tuned | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Iterator[Tuned]:
     """The best setting of every filter for a noise, on seeded images of the training split.
@@ -306,21 +304,23 @@ def tune(
     Arguments
         pca: the principal components of the training split.
         levels: all that can be chosen, unless told.
+        known: what was found before; its levels are not tried again.
     """
     entry = NOISES[noise]
     clean = dataset.train.x[some(dataset.n_train, TUNED_ON)]
-    levels = entry.steps if levels is None else levels
-    known: dict[float, dict[str, Setting]] = {}
-    for level in sorted(levels, key=lambda level: abs(level - entry.default)):
+    levels = entry.steps.tolist() if levels is None else levels
+    found = {level: known.at(level)[0] for level in known.levels.tolist()} if known else {}
+    for level in sorted(set(levels) - found.keys(), key=lambda level: abs(level - entry.default)):
         noisy = corrupt(clean, dataset.shape, noise, level, TUNED_WITH, clip)
-        known[level] = {}
+        best_of: dict[str, Setting] = {}
         for name, baseline in BASELINES.items():
             what = f"{baseline.title} on training images of {dataset.name}, {entry.title.lower()}"
-            progress(what, len(known) - 1, len(levels))
-            known[level][name] = best(name, clean, noisy, dataset.shape, pca)[0]
-        rising = sorted(known)
+            progress(what, len(found), len(levels))
+            best_of[name] = best(name, clean, noisy, dataset.shape, pca)[0]
+        found[level] = best_of
+        rising = sorted(found)
         yield Tuned(
-            np.array(rising), {name: [known[at][name] for at in rising] for name in BASELINES}
+            np.array(rising), {name: [found[at][name] for at in rising] for name in BASELINES}
         )
 
 
@@ -447,7 +447,7 @@ better than all of them, by up to 2.0 dB.'
         return f"**{name}** answers with values that are no finite numbers."
     others = np.stack(list(baseline_curves.values()))
     names = np.array(list(baseline_curves))
-    lead = run_curve - others.max(axis=0)
+    lead = (run_curve - others.max(axis=0)).round(1)  # as it is told
     if (lead >= 0).all():
         return (
             f"**{name}** is better than all of them at every level from {levels[0]:g} to "
@@ -549,15 +549,22 @@ def tuned_file(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> P
 
 def keep_tuned(path: Path, found: Tuned) -> None:
     """Store settings, some levels of which may still be missing."""
-    store.write_arrays(path, {"levels": found.levels}, {"settings": found.settings})
+    facts = {"settings": found.settings, "tried": _tried()}
+    store.write_arrays(path, {"levels": found.levels}, facts)
 
 
 def stored_tuned(path: Path) -> Tuned | None:
-    """What `keep_tuned` stored, if it did."""
+    """What `keep_tuned` stored, if it did, out of the same settings as there are now."""
     if not path.is_file():
         return None
     arrays, facts = store.read_arrays(path)
+    if facts["tried"] != _tried():
+        return None
     return Tuned(arrays["levels"], facts["settings"])
+
+
+def _tried() -> dict[str, list[Setting]]:
+    return {name: list(baseline.settings) for name, baseline in BASELINES.items()}
 
 
 def curve_file(run: store.Run, noise: str, clip: bool) -> Path:
@@ -581,7 +588,8 @@ def stored(run: store.Run, noise: str, clip: bool) -> tuple[Curve, np.ndarray | 
     if not file.is_file():
         return None
     arrays, facts = store.read_arrays(file)
-    if facts.get("created") != run.manifest.created.isoformat():
+    same_run = facts.get("created") == run.manifest.created.isoformat()
+    if not same_run or not np.array_equal(arrays["levels"], NOISES[noise].levels):
         return None
     baselines = dict(_named(arrays))
     found = Curve(

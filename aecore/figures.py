@@ -344,9 +344,8 @@ def marginals(
     """Densities over the same axes, a panel each, every one over the filled prior.
 
     Arguments
-        z: (m,), in order.
-        densities: (k, m).
-        prior: (m,).
+        z: (k, m), in order.
+        densities, prior: (k, m).
         titles: one for each of the k panels.
     """
     from plotly.subplots import make_subplots
@@ -362,14 +361,16 @@ def marginals(
         vertical_spacing=0.2 / rows,
         subplot_titles=titles,
     )
-    for number, density in enumerate(densities):
+    for number, (x, density, expected) in enumerate(zip(z, densities, prior, strict=True)):
         place = {"row": number // columns + 1, "col": number % columns + 1}
         once = {"showlegend": number == 0}
-        ground = {"mode": "none", "fill": "tozeroy", "fillcolor": "rgba(128, 138, 148, 0.35)"}
-        figure.add_trace(go.Scatter(x=z, y=prior, name="prior N(0, 1)", **ground, **once), **place)
+        filled = {"mode": "none", "fill": "tozeroy", "fillcolor": "rgba(128, 138, 148, 0.35)"}
+        figure.add_trace(
+            go.Scatter(x=x, y=expected, name="prior N(0, 1)", **filled, **once), **place
+        )
         line = {"color": LINE_COLORS[0], "width": 2}
         figure.add_trace(
-            go.Scatter(x=z, y=density, name="aggregate posterior", mode="lines", line=line, **once),
+            go.Scatter(x=x, y=density, name="aggregate posterior", mode="lines", line=line, **once),
             **place,
         )
     figure.update_traces(hovertemplate="%{y:.3f}")

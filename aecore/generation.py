@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from aecore import latent, metrics
+from aecore import latent, metrics, store
 from aecore.errors import Faults, unknown
 from aecore.store import Run
 
@@ -234,11 +235,11 @@ class Marginals(NamedTuple):
     """The aggregate posterior in each of k dimensions beside the prior."""
 
     z: np.ndarray
-    """(m,), evenly spaced."""
+    """(k, m), evenly spaced in each dimension."""
     density: np.ndarray
     """(k, m), q(z_j)."""
     prior: np.ndarray
-    """(m,), N(0, 1)."""
+    """(k, m), N(0, 1)."""
     kl: np.ndarray
     """(k,) KL(q(z_j) || p(z_j)) in nats."""
 
@@ -247,36 +248,38 @@ def marginals(means: np.ndarray, spread: np.ndarray, dimensions: Sequence[int]) 
     """How the codes of all samples are distributed in single dimensions, against the prior.
 
     q(z_j) = 1/n sum_i N(z_j; mu_ij, sigma_ij^2), averaged within each of 800 parts of a range
-    that is -4 to 4, or wider where the posteriors are, and
+    that is -6 to 6, or wider where the posteriors are, and
 
     KL(q(z_j) || N(0, 1)) = 1/2 (E[mu^2 + sigma^2] + log 2 pi) + integral of q log q,
 
-    the integral over these parts. It is what draws from the prior get wrong in a dimension, and
-    the part of the mean KL that says nothing of a sample (Hoffman & Johnson 2016, "ELBO surgery:
-    yet another way to carve up the variational evidence lower bound").
+    the integral over these parts; where q is narrower than a part, that is a lower bound. It is
+    what draws from the prior get wrong in a dimension, and the part of the mean KL that says
+    nothing of a sample (Hoffman & Johnson 2016, "ELBO surgery: yet another way to carve up the
+    variational evidence lower bound").
 
     Arguments
         means, spread: (n, d), mu and sigma of the posteriors of a split.
         dimensions: the numbers of k of them.
     """
+    each = [_marginal(means[:, number], spread[:, number]) for number in dimensions]
+    return Marginals(*(np.stack(part) for part in zip(*each, strict=True)))
+
+
+def _marginal(mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, ...]:
+    """One row of each part of `Marginals`."""
     from scipy.special import entr, ndtr
 
-    mean = means[:, dimensions].astype(np.float64)
+    mu = mu.astype(np.float64)
     # A deviation that float32 has rounded to 0 would have no density.
-    sigma = np.maximum(spread[:, dimensions], 1e-6, dtype=np.float64)
-    low, high = min((mean - 4 * sigma).min(), -4), max((mean + 4 * sigma).max(), 4)
+    sigma = np.maximum(sigma, 1e-6, dtype=np.float64)
+    low, high = min((mu - 6 * sigma).min(), -6), max((mu + 6 * sigma).max(), 6)
     edges, step = np.linspace(low, high, PARTS + 1, retstep=True)
-    below = [
-        ndtr((edges[:, None] - mu) / s).mean(axis=1) for mu, s in zip(mean.T, sigma.T, strict=True)
-    ]
-    density = np.diff(below) / step
-    second = (np.square(mean) + np.square(sigma)).mean(axis=0)
-    return Marginals(
-        (edges[1:] + edges[:-1]) / 2,
-        density,
-        np.diff(ndtr(edges)) / step,
-        (second + np.log(2 * np.pi)) / 2 - entr(density).sum(axis=1) * step,
-    )
+    density = np.diff(ndtr((edges[:, None] - mu) / sigma).mean(axis=1)) / step
+    second = (np.square(mu) + np.square(sigma)).mean()
+    kl = (second + np.log(2 * np.pi)) / 2 - entr(density).sum() * step
+    middles = (edges[1:] + edges[:-1]) / 2
+    # Rounding alone could make it less than nothing.
+    return middles, density, np.diff(ndtr(edges)) / step, np.maximum(kl, 0)
 
 
 # --- Samples ------------------------------------------------------------------------------------
@@ -336,6 +339,25 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
     return Mixture(fitted.weights_, fitted.means_, np.linalg.cholesky(fitted.covariances_))
 
 
+def mixture_file(run: Run) -> Path:
+    """Where the mixture of a run's training codes is kept."""
+    return run.folder / "mixture.safetensors"
+
+
+def keep_mixture(run: Run, found: Mixture) -> None:
+    """Store the mixture of a run's training codes."""
+    facts = {"created": run.manifest.created.isoformat()}
+    store.write_arrays(mixture_file(run), found._asdict(), facts)
+
+
+def stored_mixture(run: Run) -> Mixture | None:
+    """What `keep_mixture` stored of this very run, if it did."""
+    if not mixture_file(run).is_file():
+        return None
+    arrays, facts = store.read_arrays(mixture_file(run))
+    return Mixture(**arrays) if facts["created"] == run.manifest.created.isoformat() else None
+
+
 class Around(NamedTuple):
     """What lies around each of n codes."""
 
@@ -344,7 +366,7 @@ class Around(NamedTuple):
     covered: np.ndarray
     """(n,) bool: whether the nearest known code is no farther than `Places.limit`."""
     density: np.ndarray
-    """(n,) in [0, 1]: 0 where known codes are as sparse as at `limit`, 1 as dense as at `closest`."""
+    """(n,) in [0, 1]: 0 as sparse as at `Places.limit`, 1 as dense as at `Places.closest`."""
 
 
 class Places:
@@ -436,31 +458,35 @@ def path(
     known: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Codes on the way from the first of some codes through each to the last, (steps, d) float32.
+    """Codes on the way from the first of some codes to the last, (steps, d) float32.
 
+    Each of them is passed at one of the steps, the parts between them taking about as many steps.
     straight: (1 - t) a + t b;
     spherical: (sin((1 - t) w) a + sin(t w) b) / sin w, w the angle between a and b (Shoemake
     1985); straight where a or b is 0 or they are parallel;
     along the data: the shortest way over the edges of the graph of 10 nearest neighbours among
     known codes and the given ones (Tenenbaum, de Silva & Langford 2000; Dijkstra 1959), at equal
-    lengths.
+    lengths from each to the next.
 
     Arguments
         codes: (m, d), m >= 2.
         known: (n, d), for the way along the data; 2,000 of them are taken, drawn with `seed`.
 
-    Raises `Faults` where there are fewer than two codes, or no way along the data.
+    Raises `Faults` where there are fewer than two codes, fewer steps than codes, or no way along
+    the data.
     """
     codes = np.asarray(codes, np.float64)
     if len(codes) < 2:
         raise Faults(f"A path needs two codes or more, and got {len(codes)}.")
+    if steps < len(codes):
+        raise Faults(f"{steps} steps cannot pass {len(codes)} codes: take {len(codes)} or more.")
     if way not in WAYS:
         raise Faults(unknown("way", way, WAYS))
     if way == "along the data":
         if known is None:
             raise Faults("A path along the data needs the codes of the data: give `known`.")
         return _at_equal_lengths(_over_neighbors(codes, known, seed), steps).astype(np.float32)
-    t = np.linspace(0, len(codes) - 1, steps)
+    t = np.interp(np.arange(steps), _stops(len(codes), steps), np.arange(len(codes)))
     part = np.minimum(t.astype(int), len(codes) - 2)
     share = (t - part)[:, None]
     from_, to = codes[part], codes[part + 1]
@@ -477,8 +503,8 @@ def path(
     return np.where(round_, spherical, straight).astype(np.float32)
 
 
-def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
-    """The places that the shortest way over the graph of neighbours visits, (p, d)."""
+def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The places that the shortest way over the graph of neighbours visits, (p, d) each part."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
@@ -493,7 +519,7 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> np.ndarr
     graph = csr_array((lengths.ravel(), near.indices.ravel(), starts), shape=(n, n))
     ends = np.arange(len(codes) - 1)
     distances, before = dijkstra(graph, directed=False, indices=ends, return_predecessors=True)
-    visited = [0]
+    parts = []
     for start in ends:
         if not np.isfinite(distances[start, start + 1]):
             raise Faults(
@@ -504,14 +530,23 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> np.ndarr
         back = [start + 1]
         while back[-1] != start:
             back.append(before[start, back[-1]])
-        visited += back[-2::-1]
-    return places[visited]
+        parts.append(places[back[::-1]])
+    return parts
 
 
-def _at_equal_lengths(places: np.ndarray, steps: int) -> np.ndarray:
-    reached = np.concatenate([[0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
-    at = np.linspace(0, reached[-1], steps)
-    return np.stack([np.interp(at, reached, column) for column in places.T], axis=1)
+def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
+    """Each part of a way, (p, d), at as many places as it has steps, (steps, d) in all."""
+    found = [parts[0][:1]]
+    for places, taken in zip(parts, np.diff(_stops(len(parts) + 1, steps)), strict=True):
+        reached = np.concatenate([[0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
+        at = np.linspace(0, reached[-1], taken + 1)[1:]
+        found.append(np.stack([np.interp(at, reached, column) for column in places.T], axis=1))
+    return np.concatenate(found)
+
+
+def _stops(n: int, steps: int) -> np.ndarray:
+    """At which steps n codes are passed, (n,), the first at 0."""
+    return np.linspace(0, steps - 1, n).round().astype(int)
 
 
 def _some(codes: np.ndarray, n: int, seed: int) -> np.ndarray:

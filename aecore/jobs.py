@@ -39,10 +39,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Job:
-    """One training or map: what was asked, how far it is, and what came of it."""
+    """What was asked, how far it is, and what came of it."""
 
     id: str
-    kind: Literal["train", "project", "prepare", "analyse", "denoise", "quality", "recipe"]
+    kind: Literal[
+        "train", "project", "prepare", "analyse", "mixture", "tune", "denoise", "quality", "recipe"
+    ]
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -124,9 +126,13 @@ class Jobs:
         """Queue the analysis of a run's code space, or find that job."""
         return self._once("analyse", f"analysing {run}", tasks.analyse, (run,))
 
+    def mixture(self, run: str) -> Job:
+        """Queue the mixture of Gaussians of a run's training codes, or find that job."""
+        return self._once("mixture", f"mixture of codes of {run}", tasks.fit_mixture, (run,))
+
     def tune(self, dataset: str, noise: str, clip: bool) -> Job:
         """Queue the search for the filters' best settings for a noise, or find that job."""
-        title = f"tuning filters on {dataset}"
+        title = f"tuning filters for {noise} noise on {dataset}"
         return self._once("tune", title, tasks.tune, (dataset, noise, clip))
 
     def denoise(self, run: str, noise: str, clip: bool) -> Job:
@@ -136,7 +142,7 @@ class Jobs:
 
     def sample_quality(self, run: str) -> Job:
         """Queue the figures of a run's samples, or find that job."""
-        title = f"Quality of samples of {run}"
+        title = f"quality of samples of {run}"
         return self._once("quality", title, tasks.sample_quality, (run,))
 
     def reproduce(self, recipe: str) -> Job:

@@ -76,8 +76,6 @@ class Classifier(NamedTuple):
     """(n, n_features) -> (n, classes), in evaluation mode on the CPU."""
     accuracy: float
     """Share of the test split that it names rightly."""
-    epochs: int
-    seed: int
 
 
 def classifier(dataset: Dataset, progress: Progress = lambda what, done, total: None) -> Classifier:
@@ -93,20 +91,21 @@ def classifier(dataset: Dataset, progress: Progress = lambda what, done, total: 
     import torch
 
     path = projections.folder(dataset, dataset.fingerprint) / "classifier.safetensors"
+    epochs = math.ceil(STEPS * BATCH / dataset.n_train)
+    recipe = {"widths": list(WIDTHS), "batch": BATCH, "epochs": epochs, "seed": SEED}
     if path.is_file():
         weights, facts = store.read_arrays(path)
-        network = _network(dataset)
-        network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-        return Classifier(network.eval(), **facts)
-    epochs = math.ceil(STEPS * BATCH / dataset.n_train)
+        if facts["recipe"] == recipe:
+            network = _network(dataset)
+            network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+            return Classifier(network.eval(), facts["accuracy"])
     network = _trained(dataset, epochs, progress).eval()
     with torch.inference_mode():
         named = network(torch.tensor(dataset.test.x)).argmax(dim=1).numpy()
     accuracy = float((named == dataset.test.labels).mean())
-    facts = {"accuracy": accuracy, "epochs": epochs, "seed": SEED}
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    store.write_arrays(path, weights, facts)
-    return Classifier(network, **facts)
+    store.write_arrays(path, weights, {"accuracy": accuracy, "recipe": recipe})
+    return Classifier(network, accuracy)
 
 
 def _network(dataset: Dataset) -> nn.Sequential:
@@ -202,7 +201,8 @@ def measure(
     codes = {"prior": generation.from_prior(n, d, seed=SEED)}
     if d <= generation.WIDEST_MIXTURE:
         progress("Fitting a mixture to the training codes", 0, 1)
-        mixture = generation.fit_mixture(_train_codes(run, model, dataset), seed=SEED)
+        mixture = generation.stored_mixture(run)
+        mixture = mixture or generation.fit_mixture(_train_codes(run, model, dataset))
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
     made = {

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from aecore import configs, datasets, denoising, latent, projections, quality, store
+from aecore import configs, datasets, denoising, generation, latent, projections, quality, store
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
 from aecore.projections import Projection
@@ -141,6 +141,16 @@ def analyse(run_name: str, reporter: Reporter) -> None:
     latent.analyse(run, dataset, reporter.progress)
 
 
+def fit_mixture(run_name: str, reporter: Reporter) -> None:
+    """Fit a mixture of Gaussians to the training codes of a run, after analysing it if need be."""
+    run = store.load(run_name)
+    if latent.analysis(run) is None:
+        analyse(run_name, reporter)
+    arrays, _ = latent.analysis(run)
+    reporter.progress("Fitting a mixture to the training codes", 0, 1)
+    generation.keep_mixture(run, generation.fit_mixture(arrays["train_codes"]))
+
+
 def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoising.Tuned:
     """Find the best settings of the classical filters for a noise, or take them from disk."""
     dataset = datasets.get(dataset_name)
@@ -150,7 +160,8 @@ def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoi
     found = denoising.stored_tuned(file)
     if found is None or not found.complete(noise):
         pca = projections.components(dataset)
-        for found in denoising.tune(dataset, pca, noise, clip, progress=reporter.progress):
+        going_on = {"known": found, "progress": reporter.progress}
+        for found in denoising.tune(dataset, pca, noise, clip, **going_on):
             denoising.keep_tuned(file, found)
     return found
 
@@ -164,6 +175,7 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
     dataset = datasets.get(run.config.dataset)
     _fetch(dataset, reporter)
     latent.refuse_changed(run, dataset)
+    latent.refuse_unless_finite(run, run.codes["codes"])
     tuned = tune(dataset.name, noise, clip, reporter)
     model = run.model()
 

@@ -552,6 +552,29 @@ def test_a_level_is_kept_for_each_noise_and_taken_away_as_it_is_shown(
     assert set(np.unique(noisy[noisy != clean])) == {0}
 
 
+def test_another_noise_while_an_answer_is_awaited_keeps_its_own_level(
+    page: Page, address: str
+) -> None:
+    page.goto(f"{address}/denoise?run=digits-ae&level_masking=0.3")
+    level(page)
+    # What the script sends is held back, so that the noise changes before its answer is there.
+    page.evaluate(
+        """() => {
+          const { slider } = document.querySelector(".live"), { range } = slider;
+          slider.say = () => {};
+          range.value = 0.9;
+          range.dispatchEvent(new Event("input"));
+        }"""
+    )
+    page.get_by_role("combobox", name="Noise").click()
+    page.get_by_role("option", name="Masking").click()
+    expect(level(page)).to_have_value("0.3")
+    expect(page.locator(".live output")).to_have_text("0.3")
+    page.get_by_role("combobox", name="Noise").click()
+    page.get_by_role("option", name="Gaussian").click()
+    expect(level(page)).to_have_value("0.5")
+
+
 # --- Every page ---------------------------------------------------------------------------------
 
 

@@ -131,6 +131,25 @@ def test_a_curve_ships_with_the_first_run() -> None:
     assert "digits-ae, noisy, Median" in chart.proto.alt
 
 
+@pytest.mark.parametrize(
+    ("flipped", "wanted"),
+    [
+        ([0.1, 0.5, 0.9], "90% of the samples come nearest to the mean of another class than "),
+        ([0.1, 0.5, 0.9], "; half of all by level 0.2."),
+        ([0.0, 0.1, 0.4], "40% of the samples come nearest"),
+    ],
+)
+def test_it_is_said_how_many_codes_flip(flipped: list[float], wanted: str) -> None:
+    said = denoising_curves.drifted("a", np.array([0.1, 0.2, 0.3]), np.array(flipped))
+    assert wanted in said and ("half" in said) == (flipped[-1] >= 0.5)
+
+
+def test_a_run_may_be_called_like_a_page() -> None:
+    trained("denoising", "digits", "denoising")
+    tasks.denoising_curve("denoising", "gaussian", False, Listener())
+    assert len(curves(faultless(opened(PAGE, run="denoising")))) == 1
+
+
 # --- Where codes go -----------------------------------------------------------------------------
 
 

@@ -238,11 +238,17 @@ def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     file = denoising.tuned_file("digits", DIGITS.fingerprint, "block", False)
     part = denoising.stored_tuned(file)
     assert 0 < len(part.levels) < len(NOISES["block"].steps)
-    found = tasks.tune("digits", "block", False, Listener())
+    going_on = Listener()
+    found = tasks.tune("digits", "block", False, going_on)
+    assert going_on.heard[0][1] == len(part.levels)
+    assert len(going_on.heard) == (len(found.levels) - len(part.levels)) * len(BASELINES)
     assert found.complete("block") and denoising.stored_tuned(file).settings == found.settings
     monkeypatch.setattr(denoising, "tune", None)
     assert tasks.tune("digits", "block", False, Listener()).settings == found.settings
     assert denoising.stored_tuned(file.with_name("filters-none.safetensors")) is None
+    other = replace(BASELINES["median"], settings=({"size": 9},))
+    monkeypatch.setitem(BASELINES, "median", other)
+    assert denoising.stored_tuned(file) is None
 
 
 # --- How good -----------------------------------------------------------------------------------
@@ -377,6 +383,11 @@ def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None
     assert (np.diff(flipped) >= 0).all() and 0 <= flipped[0] <= flipped[-1] <= 1
     assert denoising.stored(run, "gaussian", False) is None
     assert "level" in heard.heard[-1][0]
+    known = denoising.curve_file(run, "gaussian", True)
+    arrays, facts = store.read_arrays(known)
+    store.write_arrays(known, arrays | {"levels": arrays["levels"][:8]}, facts)
+    assert denoising.stored(run, "gaussian", True) is None  # of other levels, from long ago
+    store.write_arrays(known, arrays, facts)
     again = store.load("small")
     assert again.model() is not None  # a file more does not make a run incomplete
     made_later = again.manifest.model_copy(update={"created": LONG_AGO})

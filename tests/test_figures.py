@@ -283,16 +283,16 @@ def test_tables_are_side_by_side_on_one_scale_around_zero() -> None:
 
 @pytest.mark.parametrize(("k", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (5, 2, 3)])
 def test_each_marginal_has_a_panel_over_the_prior(k: int, rows: int, columns: int) -> None:
-    z, prior, titles = np.linspace(-4, 4, 9), RANDOM.random(9), [f"panel {i}" for i in range(k)]
-    densities = RANDOM.random((k, 9))
+    z, prior, densities = np.sort(RANDOM.random((3, k, 9)), axis=-1)
+    titles = [f"panel {i}" for i in range(k)]
     figure = figures.marginals(z, densities, prior, titles)
     assert [note.text for note in figure.layout.annotations] == titles
     grounds, lines = figure.data[::2], figure.data[1::2]
-    for ground, line, density in zip(grounds, lines, densities, strict=True):
+    for number, (ground, line) in enumerate(zip(grounds, lines, strict=True)):
         assert ground.fill == "tozeroy" and line.fill is None
-        np.testing.assert_array_equal(ground.y, prior)
-        np.testing.assert_array_equal(line.y, density)
-        np.testing.assert_array_equal(line.x, z)
+        np.testing.assert_array_equal(ground.y, prior[number])
+        np.testing.assert_array_equal(line.y, densities[number])
+        np.testing.assert_array_equal([line.x, ground.x], [z[number]] * 2)
         assert ground.xaxis == line.xaxis
     assert len({line.xaxis for line in lines}) == k
     places = {(*figure.layout["xaxis" + line.xaxis[1:]].domain,) for line in lines}

@@ -31,6 +31,7 @@ def trained(dataset: str, variant: str = "ae", d: int = 2, analysed: bool = True
     tasks.train(run_config(dataset, variant, {"latent_dim": d}), "own", Listener())
     if analysed:
         tasks.analyse("own", Listener())
+        tasks.fit_mixture("own", Listener())
     return "own"
 
 
@@ -136,7 +137,8 @@ def test_a_grid_by_quantiles_has_no_range_and_a_linear_one_has() -> None:
 def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
     at = faultless(opened(PAGE, run=trained("digits", "vae", 6)))
     across, up = at.selectbox(key="across_6"), at.selectbox(key="up_6")
-    assert across.options[0].endswith(across.options[0].split()[-1]) and "KL" in across.options[0]
+    kl = [float(option.split("KL ")[1]) for option in across.options]
+    assert len(kl) == 6 and kl == sorted(kl, reverse=True)
     assert across.value != up.value
     at.selectbox(key="up_6").set_value(across.value).run()
     assert "Across and up are both dimension" in said(at) and not at.exception
@@ -145,6 +147,8 @@ def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
     at.text_input(key="corners").set_value("5, 9999").run()
     assert "'9999' is no test sample" in said(at) and not at.exception
     assert "Pick on the map" in marked(at)  # where it can be mended
+    at.text_input(key="corners").set_value("9" * 5_000).run()
+    assert "is no test sample" in said(at) and "Pick on the map" in marked(at)
     at.text_input(key="corners").set_value("5, 6").run()
     assert "names 2" in said(at) and not at.exception
 
@@ -199,6 +203,27 @@ def test_a_model_without_a_prior_is_moved_in_spreads_of_its_codes() -> None:
     first = generation.importance(store.load("digits-ae").codes["codes"]).order[0]
     mean = store.load("digits-ae").codes["codes"].mean(axis=0)[first]
     assert f"at {mean:.2f} of dimension {first + 1}" in sent(at)["alt"]
+
+
+def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
+    run = store.load("digits-ae")
+    generation.mixture_file(run).unlink(missing_ok=True)
+    at = faultless(opened(PAGE, run="digits-ae", view="Samples"))
+    (job,) = idle_jobs.all()
+    assert (job.kind, job.arguments) == ("mixture", ("digits-ae",))
+    assert "This is being computed" in said(at) and not alts(at)
+    job.state = "cancelled"
+    (again,) = (button for button in at.run().button if button.label == "Fit the mixture")
+    again.click().run()
+    assert len(idle_jobs.all()) == 2
+    job.task(*job.arguments, Listener())
+    at.run()
+    assert "drawn from the mixture of Gaussians" in alts(faultless(at))[0]
+    known = latent.analysis(run)[0]["train_codes"]
+    for kept, fitted in zip(
+        generation.stored_mixture(run), generation.fit_mixture(known), strict=True
+    ):
+        np.testing.assert_array_equal(kept, fitted)
 
 
 # --- How good the samples are -------------------------------------------------------------------

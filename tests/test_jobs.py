@@ -89,7 +89,7 @@ def test_the_same_recipe_is_not_queued_twice(queue: Jobs) -> None:
 
 def test_the_quality_of_the_same_run_is_not_queued_twice(queue: Jobs) -> None:
     first = queue.sample_quality("mine")
-    assert (first.kind, first.title) == ("quality", "Quality of samples of mine")
+    assert (first.kind, first.title) == ("quality", "quality of samples of mine")
     assert queue.sample_quality("mine") is first
     assert queue.sample_quality("other") is not first
     assert queue.find("quality", "mine") is first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_the_classifier_of_digits_is_right_and_kept() -> None:
     with torch.inference_mode():
         named = made.network(torch.tensor(DIGITS.test.x)).argmax(1).numpy()
     assert made.accuracy == (named == DIGITS.test.labels).mean() >= 0.95
-    assert made.epochs == heard.heard[-1][2] and made.seed == 0
+    assert heard.heard[-1][2] == math.ceil(quality.STEPS * quality.BATCH / DIGITS.n_train)
     assert {what for what, *_ in heard.heard} == {"Training a classifier of digits"}
 
     kept = quality.classifier(DIGITS, Listener(lambda heard: AssertionError()).progress)
@@ -65,12 +66,20 @@ def test_codes_are_the_activations_of_the_last_hidden_layer(quick: None) -> None
     made = quality.classifier(DIGITS)
     file = projections.folder(DIGITS, DIGITS.fingerprint) / "classifier.safetensors"
     weights, facts = store.read_arrays(file)
-    assert facts == {"accuracy": made.accuracy, "epochs": made.epochs, "seed": 0}
+    assert facts["accuracy"] == made.accuracy and facts["recipe"]["seed"] == 0
     h = DIGITS.test.x
     for layer in "02":
         h = np.maximum(h @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"], 0)
     assert h.shape == (360, 64)
     np.testing.assert_allclose(quality.embed(made, DIGITS.test.x), h, atol=1e-4)
+
+
+def test_a_classifier_of_another_recipe_is_trained_anew(
+    quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quality.classifier(DIGITS)
+    monkeypatch.setattr(quality, "WIDTHS", (32, 16))
+    assert quality.embed(quality.classifier(DIGITS), DIGITS.test.x).shape == (360, 16)
 
 
 def test_a_classifier_is_the_same_whatever_was_drawn_before(quick: None) -> None:

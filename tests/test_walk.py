@@ -71,7 +71,7 @@ def test_no_import_points_backwards(module: str) -> None:
 
 def test_the_rooms_that_a_module_imports_are_found() -> None:
     assert rooms("tasks") == {
-        *("configs", "datasets", "denoising", "latent"),
+        *("configs", "datasets", "denoising", "generation", "latent"),
         *("projections", "quality", "store", "training"),
     }
 

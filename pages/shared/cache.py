@@ -225,6 +225,23 @@ export default function (component) {
 
 
 @st.cache_resource(show_spinner=False)
+def marks() -> Any:
+    """The component that rings test samples, by their numbers, in the maps of the mode "pick".
+
+    Another one than the maps, whose content would be sent anew with every mark.
+    """
+    return st.components.v2.component("linked_maps_marks", js=MARKS)
+
+
+MARKS = """
+export default function ({ data }) {
+  window.loupeMarks = data;
+  window.dispatchEvent(new Event("loupe-marks"));
+}
+"""
+
+
+@st.cache_resource(show_spinner=False)
 def live_slider() -> Any:
     """The component of a slider that answers while it is dragged."""
     own = Path(__file__).with_name("live_slider")
@@ -388,18 +405,18 @@ def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndar
     return generation.cycle_error(_model_for(*identity(chosen), len(codes)), codes, label)
 
 
-def mixture(chosen: store.Run) -> Mixture:
-    """The mixture of Gaussians of the training codes of a run that has been analysed."""
-    return _mixture(*identity(chosen), _changed(latent.analysis_file(chosen)))
+def mixture(chosen: store.Run) -> Mixture | None:
+    """The mixture of Gaussians of a run's training codes, if it has been fitted."""
+    from aecore import generation
+
+    return _mixture(*identity(chosen), _changed(generation.mixture_file(chosen)))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _mixture(name: str, created: str, analysed: int) -> Mixture:
+def _mixture(name: str, created: str, changed: int) -> Mixture | None:
     from aecore import generation
 
-    fitted = generation.fit_mixture(analysis(run(name))[0]["train_codes"])
-    settle("torch and scikit-learn, mixtures")
-    return fitted
+    return generation.stored_mixture(run(name))
 
 
 def places(chosen: store.Run) -> Places:

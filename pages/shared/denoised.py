@@ -142,7 +142,7 @@ def rows(runs: Sequence[store.Run], asked: Asked, chosen: Chosen, filters: Seque
         )
         level = live_slider.value(key, reach)
         clean, shape = chosen.clean, dataset.shape
-        noisy = denoising.corrupt(clean, shape, *asked[:1], level, asked.seed, asked.clip)
+        noisy = denoising.corrupt(clean, shape, asked.noise, level, asked.seed, asked.clip)
         made = {NOISY: noisy}
         for run in runs:
             identity = cache.identity(run)
@@ -168,7 +168,8 @@ def rows(runs: Sequence[store.Run], asked: Asked, chosen: Chosen, filters: Seque
         live_slider.show(key, reach, picture, alt)
         st.caption(
             "Under each image: PSNR in dB · structural similarity (1 is the same image). Runs and "
-            "filters are cut off at 0 and 1. A filter has the setting with the highest PSNR on "
+            "filters are cut off at 0 and 1; noise is measured as it is, also beyond. A filter has "
+            "the setting with the highest PSNR on "
             f"{denoising.TUNED_ON} training images under this noise; none was tuned on what is "
             "shown."
         )

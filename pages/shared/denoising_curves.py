@@ -25,7 +25,8 @@ def show(runs: Sequence[store.Run], asked: Asked) -> None:
     if missing:
         hint = (
             f"{denoising.MEASURED} test images at {len(NOISES[asked.noise].levels)} levels go "
-            f"through {parts.plain(', '.join(missing))} and every filter: seconds for a run."
+            f"through {parts.plain(', '.join(missing))} and every filter: seconds for a run, and a "
+            "minute or two before the first if the filters are not tuned yet."
         )
         newest = [jobs.find("denoise", name, *asked.kind) for name in missing]
         if parts.offer(newest, hint, "Compute the curve", ":material/show_chart:"):
@@ -67,7 +68,7 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
     ]
     st.markdown("  \n".join(verdicts))
     files.downloads(
-        f"denoising-{asked.noise}",
+        f"{runs[0].name}-curve-{asked.noise}",
         None,
         levels=measured.levels,
         names=np.array([*own, *others]),
@@ -92,4 +93,4 @@ def drifted(name: str, levels: np.ndarray, flipped: np.ndarray | None) -> str:
     half = np.flatnonzero(flipped >= 0.5)
     told = f"Codes of {name}: under noise of up to {levels[-1]:g}, {flipped[-1]:.0%} of the "
     told += "samples come nearest to the mean of another class than without noise"
-    return told + (f", half of them by level {levels[half[0]]:g}." if len(half) else ".")
+    return told + (f"; half of all by level {levels[half[0]]:g}." if len(half) else ".")

@@ -43,6 +43,7 @@ def show(key: str, asked: Range, picture: bytes, alt: str, track: bytes | None =
     cache.live_slider()(
         key=COMPONENT,
         data={
+            "key": key,
             "title": title,
             "low": low,
             "high": high,

@@ -6,7 +6,7 @@ the Plotly that is installed; it gets one package of arrays, and says which samp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -113,22 +113,6 @@ def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) ->
         on_place_change=lambda: None,
         on_picked_change=heard,
     )
-
-
-def mark(numbers: Sequence[int]) -> None:
-    """Ring these test samples in the maps of the mode "pick".
-
-    Another component than the maps, whose content would be sent anew with every mark.
-    """
-    st.components.v2.component("linked_maps_marks", js=MARKS)(key="marks", data=list(numbers))
-
-
-MARKS = """
-export default function ({ data }) {
-  window.loupeMarks = data;
-  window.dispatchEvent(new Event("loupe-marks"));
-}
-"""
 
 
 def offer_missing(view: View) -> None:

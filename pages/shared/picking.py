@@ -56,7 +56,8 @@ def picker(
     text, last = state.value(active(fields)) or "", state.value(LAST, Picks())
     if last.said and (last.field, last.texts[-1]) == (active(fields), text):
         st.caption(parts.plain(last.said))
-    maps.mark([int(word) for word in words(text) if word.isdecimal()])
+    marks = [int(word) for word in words(text) if is_number(word)]
+    cache.marks()(key="marks", data=marks)
 
 
 def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:
@@ -98,6 +99,11 @@ def active(fields: Mapping[str, str]) -> str:
 def words(text: str) -> list[str]:
     """What stands between commas or blanks."""
     return text.replace(",", " ").split()
+
+
+def is_number(word: str) -> bool:
+    """Whether a word could be the number of a sample; longer ones Python may refuse to read."""
+    return word.isdecimal() and len(word) < 10
 
 
 def clicked(text: str, number: int, most: int | None = None) -> str:

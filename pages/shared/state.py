@@ -73,7 +73,7 @@ def follow_number(key: str, low: float, high: float, step: float, usual: float) 
         number = usual
     # What is no number passes none of the comparisons.
     number = number if low <= number <= high else usual
-    return round(low + round((number - low) / step) * step, 6)
+    return round(min(low + round((number - low) / step) * step, high), 6)
 
 
 def hear_number(key: str, component: str) -> None:

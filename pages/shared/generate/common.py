@@ -103,12 +103,12 @@ def sample_numbers(text: str, n: int) -> list[int]:
     >>> sample_numbers("3, 17", 20)
     [3, 17]
     """
-    words = text.replace(",", " ").split()
-    strange = [word for word in words if not word.isdecimal() or int(word) >= n]
+    words = picking.words(text)
+    strange = [word for word in words if not picking.is_number(word) or int(word) >= n]
     if strange:
         raise Faults(
-            f"'{word}' is no test sample: give whole numbers from 0 to {n - 1}, with commas."
-            for word in strange
+            f"'{word[:20]}' is no test sample: give whole numbers from 0 to {n - 1}, with commas."
+            for word in strange[:5]
         )
     return [int(word) for word in words]
 

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import datasets, generation, images, store
-from pages.shared import cache
+from pages.shared import cache, parts
 from pages.shared.generate import common, quality
 
 
@@ -37,8 +37,10 @@ def show(run: store.Run) -> None:
     elif known is None:
         return
     else:
-        with st.spinner("Fitting the mixture to the training codes, once"):
-            made = cache.mixture(run).draw(count, temperature, seed)
+        mixture = fitted(run)
+        if mixture is None:
+            return
+        made = mixture.draw(count, temperature, seed)
     decoded = cache.generated(run, made, told)
     lines, beside, away = [], {}, []
     if known is not None:
@@ -58,3 +60,15 @@ def show(run: store.Run) -> None:
     common.pictures(run, "sample", lines, beside, codes=made, decoded=decoded)
     if known is not None:
         quality.show(run)
+
+
+def fitted(run: store.Run) -> generation.Mixture | None:
+    """The mixture of the training codes; where it is not there yet, sees to it and says so."""
+    found, jobs = cache.mixture(run), cache.jobs()
+    if found is None:
+        job = jobs.find("mixture", run.name)
+        hint = "A mixture of Gaussians is fitted to the training codes once: seconds."
+        if job is None or parts.offer([job], hint, "Fit the mixture", ":material/bubble_chart:"):
+            jobs.mixture(run.name)
+            st.rerun()
+    return found

@@ -20,7 +20,7 @@ class LiveSlider {
   }
 
   show({ data, setTriggerValue }) {
-    const first = this.data === undefined;
+    const other = this.data?.key !== data.key, [asked, wanted] = [this.asked, Number(this.range.value)];
     this.data = data;
     this.say = (value, settled) => setTriggerValue("moved", { value, settled });
     const { title, low, high, step, value, picture, width, alt, track } = data;
@@ -31,8 +31,11 @@ class LiveSlider {
     this.track.hidden = !track;
     if (track) this.track.src = track;
     this.asked = null;
-    // The hand is ahead of the server, unless the server was told by something else.
-    if (first || !this.moving) this.range.value = value;
+    if (other) this.settled = false;
+    // The hand is ahead of the server, unless that was told by something else or has answered
+    // this very wish by another value.
+    const ahead = !other && this.moving && asked !== wanted;
+    if (!ahead) this.range.value = value;
     this.write();
     this.ask();
   }
