@@ -440,8 +440,8 @@ def verdict(
         run_curve: PSNR of the run in dB, (m,); baseline_curves: that of others, by their names.
 
     >>> verdict([0.1, 0.2, 0.4], np.array([12, 12, 11]), {"median": np.array([15, 13, 9])})
-    'At levels 0.1 to 0.2 median wins over **The run**, by up to 3.0 dB; at the others it is \
-better than all of them, by up to 2.0 dB.'
+    'Over **The run** at levels 0.1 to 0.2 median wins, by up to 3.0 dB; at the others **The run** \
+is best, by up to 2.0 dB.'
     """
     if not np.isfinite(run_curve).all():
         return f"**{name}** answers with values that are no finite numbers."
@@ -450,25 +450,23 @@ better than all of them, by up to 2.0 dB.'
     lead = (run_curve - others.max(axis=0)).round(1)  # as it is told
     if (lead >= 0).all():
         return (
-            f"**{name}** is better than all of them at every level from {levels[0]:g} to "
-            f"{levels[-1]:g}, by {lead.min():.1f} to {lead.max():.1f} dB."
+            f"**{name}** is best at every level from {levels[0]:g} to {levels[-1]:g}, by "
+            f"{lead.min():.1f} to {lead.max():.1f} dB."
         )
+    best = np.where(lead < 0, others.argmax(axis=0), -1)
     lost = []
-    for wins, group in groupby(range(len(levels)), lambda at: bool(lead[at] >= 0)):
-        if wins:
+    for winner, group in groupby(range(len(levels)), best.__getitem__):
+        if winner < 0:
             continue
         span = list(group)
         first, last = levels[span[0]], levels[span[-1]]
         where = f"level {first:g}" if first == last else f"levels {first:g} to {last:g}"
-        who = dict.fromkeys(names[others[:, span].argmax(axis=0)].tolist())
-        by = f"{-lead[span].min():.1f} dB"
-        up_to = "" if first == last else "up to "
-        lost.append(f"at {where} {' or '.join(who)} wins over **{name}**, by {up_to}{by}")
-    text = "; ".join(lost)
-    text = text[0].upper() + text[1:]
+        by = "by" if first == last else "by up to"
+        lost.append(f"at {where} {names[winner]} wins, {by} {-lead[span].min():.1f} dB")
+    text = f"Over **{name}** " + "; ".join(lost)
     if (lead < 0).all():
-        return f"{text}; it is better at none."
-    return f"{text}; at the others it is better than all of them, by up to {lead.max():.1f} dB."
+        return f"{text}; **{name}** is best at none."
+    return f"{text}; at the others **{name}** is best, by up to {lead.max():.1f} dB."
 
 
 # --- Where codes go -----------------------------------------------------------------------------

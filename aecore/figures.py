@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from aecore.colors import CLASS_COLORS, class_color
 
 WEBGL_FROM = 2_000
-LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 6, 2, 3, 4))
+LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 6, 2, 3, 4, 5, 1, 9, 8, 7))
 MODEBAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 """The `config` that goes with these figures: only buttons that do something."""
 
@@ -140,6 +140,12 @@ def drift_map(
                 hoverinfo="skip",
             )
         )
+    # The few that lie far out would leave no room for the others.
+    seen = np.concatenate([np.percentile(plane, [1, 99], axis=0), ways.reshape(-1, 2)])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    more = 0.05 * (high - low)
+    figure.update_xaxes(range=[low[0] - more[0], high[0] + more[0]])
+    figure.update_yaxes(range=[low[1] - more[1], high[1] + more[1]])
     return figure
 
 

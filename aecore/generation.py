@@ -364,7 +364,7 @@ class Around(NamedTuple):
     distances: np.ndarray
     """(n,) to the nearest known code, in units of the code."""
     covered: np.ndarray
-    """(n,) bool: whether the nearest known code is no farther than `Places.limit`."""
+    """(n,) bool: whether the tenth nearest known code is no farther than `Places.limit`."""
     density: np.ndarray
     """(n,) in [0, 1]: 0 as sparse as at `Places.limit`, 1 as dense as at `Places.closest`."""
 
@@ -411,8 +411,8 @@ class Places:
         limit, closest, r = (
             -np.log(np.maximum(each, tiny)) for each in (self.limit, self.closest, distances[:, -1])
         )
-        nearest = distances[:, 0]
-        return Around(nearest, nearest <= self.limit, np.interp(r, [limit, closest], [0, 1]))
+        near = distances[:, -1] <= self.limit
+        return Around(distances[:, 0], near, np.interp(r, [limit, closest], [0, 1]))
 
 
 # --- Arithmetic ---------------------------------------------------------------------------------
@@ -486,7 +486,7 @@ def path(
         if known is None:
             raise Faults("A path along the data needs the codes of the data: give `known`.")
         return _at_equal_lengths(_over_neighbors(codes, known, seed), steps).astype(np.float32)
-    t = np.interp(np.arange(steps), _stops(len(codes), steps), np.arange(len(codes)))
+    t = np.interp(np.arange(steps), stops(len(codes), steps), np.arange(len(codes)))
     part = np.minimum(t.astype(int), len(codes) - 2)
     share = (t - part)[:, None]
     from_, to = codes[part], codes[part + 1]
@@ -523,7 +523,7 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
     for start in ends:
         if not np.isfinite(distances[start, start + 1]):
             raise Faults(
-                f"No way along the data leads from code {start + 1} to code {start + 2}: they lie "
+                f"No way along the data leads from stop {start + 1} to stop {start + 2}: they lie "
                 f"in parts of the code space that no {NEIGHBORS} nearest neighbours connect. Take "
                 "the straight way, or pick others."
             )
@@ -537,15 +537,15 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
 def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
     """Each part of a way, (p, d), at as many places as it has steps, (steps, d) in all."""
     found = [parts[0][:1]]
-    for places, taken in zip(parts, np.diff(_stops(len(parts) + 1, steps)), strict=True):
+    for places, taken in zip(parts, np.diff(stops(len(parts) + 1, steps)), strict=True):
         reached = np.concatenate([[0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
         at = np.linspace(0, reached[-1], taken + 1)[1:]
         found.append(np.stack([np.interp(at, reached, column) for column in places.T], axis=1))
     return np.concatenate(found)
 
 
-def _stops(n: int, steps: int) -> np.ndarray:
-    """At which steps n codes are passed, (n,), the first at 0."""
+def stops(n: int, steps: int) -> np.ndarray:
+    """At which of the steps of a path n codes are passed, (n,), the first at 0."""
     return np.linspace(0, steps - 1, n).round().astype(int)
 
 

@@ -181,12 +181,12 @@ def test_a_group_is_picked_and_its_sums_are_taken_away(
     page.get_by_role("option", name=BY_NUMBER).click()
     page.wait_for_selector(READY)
     maps, field = Shown(page, DIGITS_SHOWN, DIGITS), page.get_by_role("textbox", name="Samples")
-    expect(page.get_by_text("A: 1 (1)")).to_be_visible()
+    expect(page.get_by_text("A: #1 (1)")).to_be_visible()
     finished(page)
     number, before = isolated(maps)[0], decoded(page).get_attribute("src")
     click_sample(maps, number)
     expect(field).to_have_value(f"1, {number}")
-    expect(page.get_by_text(f"A: 1, {number} (2)")).to_be_visible()
+    expect(page.get_by_text(f"A: #1, #{number} (2)")).to_be_visible()
     expect(decoded(page)).not_to_have_attribute("src", before)
     with Image.open(taken(page, "WebP")) as moving:
         frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(moving)]

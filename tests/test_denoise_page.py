@@ -134,9 +134,9 @@ def test_a_curve_ships_with_the_first_run() -> None:
 @pytest.mark.parametrize(
     ("flipped", "wanted"),
     [
-        ([0.1, 0.5, 0.9], "90% of the samples come nearest to the mean of another class than "),
+        ([0.1, 0.5, 0.9], "90% of up to 256 test samples come nearest to the mean of another"),
         ([0.1, 0.5, 0.9], "; half of all by level 0.2."),
-        ([0.0, 0.1, 0.4], "40% of the samples come nearest"),
+        ([0.0, 0.1, 0.4], "40% of up to 256 test samples"),
     ],
 )
 def test_it_is_said_how_many_codes_flip(flipped: list[float], wanted: str) -> None:
@@ -240,7 +240,7 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
     at.run()
     (chart,) = curves(faultless(at))
     assert "digits-ae, digits-vae, noisy, Median, Total variation" in chart.proto.alt
-    assert said(at).count("wins over **digits-ae**") and "**digits-vae**" in said(at)
+    assert "Over **digits-ae** at level" in said(at) and "Over **digits-vae** " in said(at)
     assert "Codes of digits-ae: under noise of up to 0.9, " in said(at)
     assert "Compute the curve" not in [button.label for button in at.button]
 

@@ -20,7 +20,7 @@ from aecore import datasets, generation, images, latent, quality, store, tasks
 from aecore.errors import Faults
 from aecore.jobs import Jobs
 from pages.shared import files
-from pages.shared.generate import arithmetic, common, views
+from pages.shared.generate import arithmetic, common, traversal, views
 
 PAGE = ROOT / "pages" / "generate.py"
 VIEWS = list(views.VIEWS)
@@ -77,7 +77,8 @@ def test_every_view_of_the_shipped_runs(run: str, view: str, request: Any) -> No
         assert len(at.get("plotly_chart")) == (run != "digits-ae")
     else:
         assert len(alts(at)) == 1 and run in alts(at)[0]
-        assert offered(at) == ["PNG", "NPZ", *moving]
+        # Their figures, which ship with the runs, can be taken away, too.
+        assert offered(at) == ["PNG", "NPZ", *moving, *["NPZ"] * (view == "Samples")]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,9 @@ def test_every_view_of_other_runs(dataset: str, variant: str, d: int) -> None:
         at = faultless(opened(PAGE, run=run, view=view))
         assert "NPZ" in offered(at)
         if view != "Health":
-            assert len(alts(at)) == pictures and len(at.dataframe) == 1 - pictures
+            assert len(alts(at)) == pictures
+            # Of a table, samples and their nearest stand in two of them.
+            assert len(at.dataframe) == (0 if pictures else 1 + (view == "Samples"))
             assert ("PNG" in offered(at)) == pictures and (pictures or len(offered(at)) == 1)
         assert ("told" in [box.key for box in at.selectbox]) == (
             variant == "cvae" and view != "Health"
@@ -137,8 +140,9 @@ def test_a_grid_by_quantiles_has_no_range_and_a_linear_one_has() -> None:
 def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
     at = faultless(opened(PAGE, run=trained("digits", "vae", 6)))
     across, up = at.selectbox(key="across_6"), at.selectbox(key="up_6")
-    kl = [float(option.split("KL ")[1]) for option in across.options]
-    assert len(kl) == 6 and kl == sorted(kl, reverse=True)
+    run = store.load("own")
+    order = generation.importance(run.codes["codes"], latent.analysis(run)[0]["spread"]).order
+    assert across.options == [f"dimension {number + 1}" for number in order]
     assert across.value != up.value
     at.selectbox(key="up_6").set_value(across.value).run()
     assert "Across and up are both dimension" in said(at) and not at.exception
@@ -146,22 +150,25 @@ def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
     assert "from sample 0 towards 1 to the right and towards 2" in alts(faultless(at))[0]
     at.text_input(key="corners").set_value("5, 9999").run()
     assert "'9999' is no test sample" in said(at) and not at.exception
-    assert "Pick on the map" in marked(at)  # where it can be mended
+    assert has_map(at)  # where it can be mended
     at.text_input(key="corners").set_value("9" * 5_000).run()
-    assert "is no test sample" in said(at) and "Pick on the map" in marked(at)
+    assert "is no test sample" in said(at) and has_map(at)
     at.text_input(key="corners").set_value("5, 6").run()
     assert "names 2" in said(at) and not at.exception
 
 
-def marked(at: AppTest) -> str:
-    return "\n".join(element.value for element in at.markdown)
+def has_map(at: AppTest) -> bool:
+    """Whether there is a map to pick samples on, and not only the switch for it."""
+    return any(component.proto.bytes for component in at.get("bidi_component"))
 
 
 def test_what_stays_is_as_in_a_picked_sample() -> None:
     run = trained("digits", "vae", 4)
     for view in ("Grid", "Traversal"):
         at = faultless(opened(PAGE, run=run, view=view, held="7"))
-        assert at.text_input(key="held").value == "7" and "Pick on the map" in marked(at)
+        assert at.text_input(key="held").value == "7" and not has_map(at)
+        at.toggle(key="map_closed").set_value(True).run()
+        assert has_map(faultless(at))
         assert "names 2" in said(at.text_input(key="held").set_value("7, 8").run())
         assert "'400' is no test sample" in said(at.text_input(key="held").set_value("400").run())
         assert not at.exception
@@ -169,9 +176,11 @@ def test_what_stays_is_as_in_a_picked_sample() -> None:
 
 def test_a_map_is_there_for_groups_by_number_alone() -> None:
     at = faultless(opened(PAGE, run="digits-ae", view="Arithmetic"))
-    assert "Pick on the map" not in marked(at)
+    assert not at.toggle
     at.selectbox(key="minus_group").set_value("test samples by number").run()
-    assert "Pick on the map" in marked(faultless(at))
+    assert has_map(faultless(at))
+    at.toggle(key="map_open").set_value(False).run()
+    assert not has_map(faultless(at))
 
 
 # --- Traversal ----------------------------------------------------------------------------------
@@ -189,7 +198,7 @@ def test_a_slider_along_a_dimension_has_previews_and_decodes() -> None:
     begin = sent(at)
     assert (begin["low"], begin["high"], begin["value"]) == (-2, 2, 0)
     pixels = Image.open(io.BytesIO(base64.b64decode(begin["track"].split(",")[1])))
-    assert pixels.width % 7 == 0
+    assert pixels.width % traversal.PREVIEWS == 0
     moved = sent(faultless(opened(PAGE, run="digits-vae", view="Traversal", steps="7", place="1")))
     assert moved["value"] == 1 and moved["picture"] != begin["picture"]
     assert moved["track"] == begin["track"]
@@ -266,8 +275,8 @@ def test_what_needs_only_the_weights_works_without_the_dataset(
     for view in ("Grid", "Samples", "Path", "Traversal", "Arithmetic"):
         at = faultless(opened(PAGE, run="mnist-vae", view=view))
         assert len(alts(at)) == 1
-        # Arithmetic of classes and a grid of the whole plane need no sample to be picked.
-        wanted = view not in ("Grid", "Arithmetic")
+        # Where there is no map to pick on, only Samples misses the data.
+        wanted = view in ("Samples", "Path")
         assert ("mnist is not on this machine" in said(at)) == wanted
 
 
@@ -371,9 +380,9 @@ def test_classes_are_added_unless_numbers_are_asked_for() -> None:
     assert not at.text_input
     at.selectbox(key="minus_group").set_value(arithmetic.BY_NUMBER).run()
     assert [field.key for field in faultless(at).text_input] == ["minus"]
-    assert "B: 0 (1)" in said(at)
+    assert "B: #0 (1)" in said(at)
     at.text_input(key="minus").set_value("3, 5 8").run()
-    assert "B: 3, 5 8 (3)" in said(faultless(at))
+    assert "B: #3, #5, #8 (3)" in said(faultless(at))
 
 
 def test_data_without_classes_is_added_by_number() -> None:

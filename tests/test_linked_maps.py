@@ -998,6 +998,15 @@ def test_a_lasso_picks_what_lies_in_it_each_time(shown: Shown, again: int) -> No
 
 
 @showing("pick")
+@pytest.mark.parametrize("tool", ["Lasso", "Box"])
+def test_a_click_picks_with_every_tool_that_draws(shown: Shown, tool: str) -> None:
+    number = isolated(shown)[0]
+    shown.page.get_by_role("button", name=tool).click()
+    shown.page.mouse.click(*shown.place(0, *shown.samples.plane[number]))
+    assert picks(shown)[-1]["sample"] == number
+
+
+@showing("pick")
 def test_marked_samples_are_ringed(shown: Shown) -> None:
     number = isolated(shown)[0]
 

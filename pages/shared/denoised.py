@@ -207,9 +207,12 @@ def filtered(
 
 def train(dataset: Dataset, asked: Asked, level: float) -> None:
     """Links to the form that trains a denoiser at this level."""
-    if asked.noise not in get_args(Trainable) or level >= 1:
-        hint = "choose Gaussian, masking, or salt and pepper noise below level 1."
+    if asked.noise not in get_args(Trainable):
+        hint = "choose Gaussian, masking, or salt and pepper noise."
         st.caption(f"No variant trains on this noise: {hint}")
+        return
+    if level >= 1:
+        st.caption("Denoisers are trained at levels below 1: choose a lower one to train at it.")
         return
     query = {"dataset": dataset.name, "noise": asked.noise, "level": f"{level:g}"}
     query |= {"clip": "true"} if asked.clip else {}

@@ -91,6 +91,9 @@ def drifted(name: str, levels: np.ndarray, flipped: np.ndarray | None) -> str:
     if flipped is None:
         return ""
     half = np.flatnonzero(flipped >= 0.5)
-    told = f"Codes of {name}: under noise of up to {levels[-1]:g}, {flipped[-1]:.0%} of the "
-    told += "samples come nearest to the mean of another class than without noise"
+    told = (
+        f"Codes of {name}: under noise of up to {levels[-1]:g}, {flipped[-1]:.0%} of up to "
+        f"{denoising.MEASURED} test samples come nearest to the mean of another class than without "
+        "noise"
+    )
     return told + (f"; half of all by level {levels[half[0]]:g}." if len(half) else ".")

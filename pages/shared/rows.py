@@ -10,6 +10,7 @@ import streamlit as st
 from aecore import datasets, figures, images, projections, store
 from aecore.datasets import Dataset
 from aecore.errors import Faults
+from aecore.variants import VARIANTS
 from pages.shared import cache, parts, verdicts
 from pages.shared.verdicts import MOST_COMPONENTS, PCA, Errors
 
@@ -32,11 +33,11 @@ def ready(run: store.Run) -> bool:
     """Whether everything is there; otherwise says what is on its way, or how to get it."""
     dataset = datasets.get(run.config.dataset)
     jobs = cache.jobs()
-    if datasets.here(dataset.name) and projections.components_file(dataset).is_file():
-        with st.spinner("Loading torch and the model, a few seconds the first time"):
+    with st.spinner("Loading torch and the model, a few seconds the first time"):
+        if datasets.here(dataset.name) and projections.components_file(dataset).is_file():
             cache.errors(*cache.identity(run), "test")
             cache.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
-        return True
+            return True
     job = jobs.find("prepare", dataset.name)
     if job is None and datasets.here(dataset.name):
         job = jobs.prepare(dataset.name)
@@ -84,6 +85,13 @@ def pinned(run: store.Run) -> list[store.Run]:
             found.append(usable[name])
         except Faults as error:
             parts.faults(error)
+    if conditioned := [
+        each.name for each in (run, *found) if VARIANTS[each.config.variant].conditioned
+    ]:
+        st.caption(
+            f"{parts.plain(', '.join(conditioned))} is told the true class of each sample, which "
+            "the others are not."
+        )
     return found
 
 

@@ -34,8 +34,9 @@ def show(run: store.Run) -> None:
     }
     if len(fields) < len(GROUPS):
         st.caption(f"Choose *{BY_NUMBER}* for a group to pick its samples on a map.")
-    with common.above_map(run, fields):
-        sums(run, asked, np.linspace(0, strength, steps), told)
+    if fields:
+        common.map_to_pick(run, fields, None, open_=True)
+    sums(run, asked, np.linspace(0, strength, steps), told)
 
 
 def sums(
@@ -54,15 +55,15 @@ def sums(
         images.Row("C + t (A - B)", added, captions),
     ]
     who = "; ".join(
-        f"{name}: {text or kind} ({len(each):,})"
-        for name, (kind, text), each in zip(GROUPS, asked, chosen, strict=True)
+        f"{name}: {listed(each) if kind == BY_NUMBER else kind} ({len(each):,})"
+        for name, (kind, _), each in zip(GROUPS, asked, chosen, strict=True)
     )
     away = around.distances[len(GROUPS) :]
     under = " Under a sum stands t." if dataset.kind == "image" else ""
     st.caption(
         f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
-        f"sums with a test code within {cache.places(run).limit:.2g}; the nearest to each is "
-        f"{away.min():.2g} to {away.max():.2g} away.{under}"
+        f"sums with ten test codes within {cache.places(run).limit:.2g}; the nearest to each is "
+        f"{away.min():.2g} to {away.max():.2g} away.{under}{common.told_class(run, told)}"
     )
     beside = {
         "code": [*GROUPS, *(f"C + {t:.2f} (A - B)" for t in strengths)],
@@ -96,7 +97,7 @@ def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]
         try:
             found.append(of_class.get(kind) or common.sample_numbers(text, len(labels)))
         except Faults as error:
-            faults += error.faults
+            faults += [f"{name}: {fault}" for fault in error.faults]
         else:
             if not found[-1]:
                 faults.append(f"{name} has no test sample: choose another group, or give numbers.")
@@ -108,3 +109,8 @@ def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]
 def every(name: str) -> str:
     """What the group of all samples of a class is called."""
     return f"every {name}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """The first few numbers of samples."""
+    return ", ".join(f"#{number}" for number in numbers[:6]) + ", …" * (len(numbers) > 6)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from aecore import datasets, generation, images, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
-from pages.shared import cache, files, maps, parts, picking, rows
+from pages.shared import cache, files, maps, picking, rows
 
 MAP_WIDTH = 780  # points
+CELL = 72  # points of one image
 
 HELD = "Others as in sample"
 PICKED = "Numbers of test samples, with commas between them"
@@ -113,28 +113,29 @@ def sample_numbers(text: str, n: int) -> list[int]:
     return [int(word) for word in words]
 
 
-@contextmanager
-def above_map(run: store.Run, fields: Mapping[str, str], most: int | None = None) -> Iterator[None]:
-    """What is drawn in this block stands above a map on which samples for the fields are picked.
+def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, open_: bool) -> None:
+    """A map on which samples for these fields are picked, shown or hidden by a switch.
 
-    The map is there even where what was asked for is at fault, so that it can be mended.
+    It stands above what comes of the fields, so that it does not move under the hand.
 
     Arguments
         fields: titles of text fields that have been drawn, by their keys.
         most: how many numbers each holds.
+        open_: whether it is shown unless told.
     """
-    above = st.container()
-    view = maps.View(run, Subset(), ())
-    if fields:
-        st.markdown(
-            "**Pick on the map** · click a sample to put its number into the field or take it out; "
-            "a lasso or box takes all inside"
-        )
-        with st.container(width=MAP_WIDTH):
-            picking.picker(run, fields, dict.fromkeys(fields, most) if most else None)
-        maps.prepare(view)
-    with above, parts.guarded():
-        yield
+    # A name for each default, so that a view that needs a map begins with it.
+    key = f"map_{'open' if open_ else 'closed'}"
+    if not st.toggle("Pick samples on a map", open_, key=key, bind="query-params"):
+        return
+    what = "Click a sample to put its number into the field, or to take it out again"
+    if most is None:
+        what += "; a lasso or box takes all inside"
+    else:
+        what += f"; it holds {most}, and the oldest goes when one more comes" if most > 1 else ""
+    st.caption(f"{what}.")
+    with st.container(width=MAP_WIDTH):
+        picking.picker(run, fields, dict.fromkeys(fields, most) if most else None)
+    maps.prepare(maps.View(run, Subset(), ()))
 
 
 # --- What is known of a run ---------------------------------------------------------------------
@@ -151,10 +152,23 @@ def importance(run: store.Run) -> generation.Importance:
     return generation.importance(run.codes["codes"], known_spread(run))
 
 
+def told_class(run: store.Run, told: int) -> str:
+    """A sentence for a conditioned model, empty for the others."""
+    if not VARIANTS[run.config.variant].conditioned:
+        return ""
+    name = datasets.get(run.config.dataset).label_names[told]
+    return f" This model is told a class: everything is decoded as **{name}**."
+
+
+def dimension(number: int) -> str:
+    """What a dimension is called, without its figure, which may still change."""
+    return f"dimension {number + 1}"
+
+
 def named(ranked: generation.Importance) -> Callable[[int], str]:
     """What a dimension is called, by its number."""
     values = dict(zip(ranked.order.tolist(), ranked.values.tolist(), strict=True))
-    return lambda number: f"dimension {number + 1}, {ranked.measure} {values[number]:.2f}"
+    return lambda number: f"{dimension(number)}, {ranked.measure} {values[number]:.2f}"
 
 
 def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
@@ -204,17 +218,19 @@ def pictures(
         view: what they are, in one word.
         moving: series of as many decoded samples, (steps, ...) each, that an animation shows
             beside each other.
-        arrays: what is offered, among it `decoded`.
+        arrays: what is offered with what stands beside, among it `decoded`.
     """
     dataset, png = datasets.get(run.config.dataset), None
     if dataset.kind == "image":
-        png = images.compose(lines, st.context.theme.type or "light")
+        png = images.compose(lines, st.context.theme.type or "light", CELL)
         titles = "; ".join(line.title for line in lines)
-        with st.container(width="stretch" if len(lines) < 4 else 780):
-            st.image(png, alt=f"Images decoded by {run.name}, a {view}, in rows: {titles}")
+        # One size whatever their number, so that nothing swells or shrinks with a slider.
+        with st.container(width=images.width(png)):
+            st.image(png, alt=f"Images decoded by {run.name}, {view}, in rows: {titles}")
     else:
         moving = None
         table(dataset, arrays["decoded"], beside)
+    arrays |= {name.replace(" ", "_"): np.asarray(values) for name, values in beside.items()}
     files.downloads(f"{run.name}-{view}", png, moving, **arrays)
 
 

@@ -37,13 +37,14 @@ def show(run: store.Run) -> None:
             )
     if plane == "through three samples":
         text, reach = ask_for_three()
-        with common.above_map(run, {"corners": THREE}, 3):
-            draw(run, n, told, *through_samples(run, n, text, reach))
+        common.map_to_pick(run, {"corners": THREE}, 3, open_=True)
+        draw(run, n, told, *through_samples(run, n, text, reach))
         return
     dimensions, text = ask_for_two(run) if d > 2 else (list(range(d)), "")
     values = common.ranges(run, n, spacing, dimensions)
-    with common.above_map(run, {"held": common.HELD} if d > 2 else {}, 1):
-        draw(run, n, told, *along_dimensions(run, values, dimensions, text))
+    if d > 2:
+        common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
+    draw(run, n, told, *along_dimensions(run, values, dimensions, text))
 
 
 def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> None:
@@ -54,12 +55,15 @@ def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> Non
     decoded = cache.generated(run, made, told)
     dataset, around = datasets.get(run.config.dataset), cache.places(run).around(made)
     pictures = dataset.kind == "image"
-    st.caption(
-        f"{where[0].upper()}{where[1:]}. Faded where no test code lies near: "
-        f"{np.count_nonzero(~around.covered)} of {len(made)}."
-        + " The bluer the frame of a picture, the denser lie test codes there."
-        * pictures
-    )
+    far = np.count_nonzero(~around.covered)
+    said = f"{where[0].upper()}{where[1:]}. "
+    if pictures:
+        said += f"Faded where no test codes lie near: {far} of {len(made)}. The bluer the frame of "
+        said += "a picture, the denser test codes lie there."
+    else:
+        said += f"No test codes lie near {far} of {len(made)}; density is 0 there, 1 where they "
+        said += "lie closest."
+    st.caption(said + common.told_class(run, told))
     if pictures:
         opaque = np.where(around.covered, 1, PALE)
         png = images.mosaic(common.shaped(dataset, decoded), opaque, around.density, n, WIDTH)
@@ -77,7 +81,7 @@ def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> Non
 def ask_for_two(run: store.Run) -> tuple[list[int], str]:
     """Two dimensions, and in which sample the others are as they should be."""
     ranked = common.importance(run)
-    order, name = ranked.order.tolist(), common.named(ranked)
+    order = ranked.order.tolist()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dimensions = [
             st.selectbox(
@@ -86,7 +90,8 @@ def ask_for_two(run: store.Run) -> tuple[list[int], str]:
                 index,
                 key=f"{title.lower()}_{len(order)}",
                 bind="query-params",
-                format_func=name,
+                format_func=common.dimension,
+                help=f"Most {ranked.measure} first; Traversal has the figures.",
             )
             for index, title in enumerate(("Across", "Up"))
         ]

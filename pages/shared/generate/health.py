@@ -35,7 +35,7 @@ def show(run: store.Run) -> None:
     if found.advice:
         st.warning(found.advice, icon=":material/heart_broken:")
     d = len(found.kl)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="large"):
         st.metric("Active units", f"{found.active} of {d}", width="content")
         st.metric("KL, all dimensions", f"{found.kl.sum():.2f} nats", width="content")
     st.caption(

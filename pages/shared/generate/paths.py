@@ -23,7 +23,14 @@ def show(run: store.Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
         text = common.numbers(STOPS, ", ".join(map(str, range(min(len(codes), 2)))), "stops")
-        steps = common.slider("Steps", 2, 16, 10, "steps")
+        steps = common.slider(
+            "Steps",
+            2,
+            16,
+            10,
+            "steps",
+            help="Pictures of a way, the samples themselves among them.",
+        )
         ways = st.pills(
             "Ways",
             generation.WAYS,
@@ -32,8 +39,11 @@ def show(run: store.Run) -> None:
             key="ways",
             bind="query-params",
         )
-    with common.above_map(run, {"stops": STOPS}, MOST_PICKED):
+    common.map_to_pick(run, {"stops": STOPS}, MOST_PICKED, open_=True)
+    if ways:
         along(run, text, steps, ways, told)
+    else:
+        st.info("Choose a way.", icon=":material/info:")
 
 
 def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way], told: int) -> None:
@@ -57,15 +67,21 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way],
         beside["cycle error"] += away.tolist()
         made[way] = found, cache.generated(run, found, told)
         strip = common.shaped(dataset, made[way][1])
-        lines.append(images.Row(way, strip, [f"{value:.2g}" for value in away]))
+        captions = [f"{value:.2g}" for value in away]
+        for stop, number in zip(generation.stops(len(chosen), steps), chosen, strict=True):
+            captions[stop] = f"#{number}: {captions[stop]}"
+        lines.append(images.Row(way, strip, captions))
     if not lines:
         return
     neighbours = "test codes" if known is None else "training codes"
+    where = "Under a picture stands" if dataset.kind == "image" else "Beside each is"
     st.caption(
-        "The number under a picture is its cycle error, how far encoding it again leads away from "
-        "its code: large where the decoder leaves what it knows. The way along the data follows "
-        f"nearest neighbours among {neighbours}."
+        f"{where} its cycle error, how far encoding it again leads away from its code: large where "
+        "the decoder leaves what it knows. A number with # is a picked sample's. The way along the "
+        f"data follows nearest neighbours among {neighbours}.{common.told_class(run, told)}"
     )
     passed, decoded = (np.concatenate(each) for each in zip(*made.values(), strict=True))
     moving = [line.images for line in lines]
-    common.pictures(run, "path", lines, beside, moving, codes=passed, decoded=decoded)
+    common.pictures(
+        run, "path", lines, beside, moving, codes=passed, decoded=decoded, samples=np.array(chosen)
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
-from aecore import quality, store
-from pages.shared import cache, parts
+from aecore import datasets, quality, store
+from aecore.variants import VARIANTS
+from pages.shared import cache, files, parts
 
 FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 
@@ -13,12 +15,13 @@ FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 def show(run: store.Run) -> None:
     """The figures of samples from each source beside those of real test samples, made by a job."""
     st.subheader("How good the samples are")
-    found, jobs = cache.quality(run), cache.jobs()
+    found, jobs, dataset = cache.quality(run), cache.jobs(), datasets.get(run.config.dataset)
     if found is None:
-        hint = (
-            f"{quality.MEASURED:,} samples of each source are held against training samples, "
-            "between codes of a small classifier that is trained once for the dataset: seconds."
+        n = min(quality.MEASURED, run.manifest.n_test)
+        judged = dataset.label_names and (
+            ", between codes of a small classifier that is trained once for the dataset"
         )
+        hint = f"{n:,} samples of each source are held against training samples{judged or ''}."
         known = [jobs.find("quality", run.name)]
         if parts.offer(known, hint, "Measure the samples", ":material/straighten:"):
             jobs.sample_quality(run.name)
@@ -42,8 +45,16 @@ def show(run: store.Run) -> None:
         else f" The classifier names {found.accuracy:.1%} of the test split rightly; its Fréchet "
         "distance is no Inception FID."
     )
+    told = (
+        " Classes are told as often as they occur in training."
+        if VARIANTS[run.config.variant].conditioned
+        else ""
+    )
     st.caption(
         f"{found.n:,} samples of each source at temperature 1, seed {found.seed}, against "
-        f"{found.n_ref:,} training samples; the last row, of real test samples, is what can be "
-        f"reached. Point at the head of a column for its definition.{judge}"
+        f"{found.n_ref:,} training samples, for coverage as many as were drawn; the last row is "
+        f"how real test samples do. Point at the head of a column for its definition.{judge}{told}"
     )
+    rows = {"source": np.array([row.source for row in found.rows])}
+    rows |= {name: np.array([getattr(row, name) for row in found.rows]) for name in measured}
+    files.downloads(f"{run.name}-quality", **rows)

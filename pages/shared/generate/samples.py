@@ -51,13 +51,17 @@ def show(run: store.Run) -> None:
         originals = common.shaped(dataset, dataset.train.x[numbers])
         title = "nearest training sample, by code"
         lines.append(images.Row(title, originals, [f"#{number}" for number in numbers]))
+        away_said = "The number under a sample" if dataset.kind == "image" else "The distance"
         st.caption(
-            "The number under a sample is how far its code is from the nearest training code, "
-            "whose sample is below it: where the two pictures differ, the sample is no copy. The "
-            f"median distance is {np.median(distances):.3g}."
+            f"{away_said} is how far its code is from the nearest training code, whose sample is "
+            "shown, too: where the two differ, the sample is no copy. The median distance is "
+            f"{np.median(distances):.3g}.{common.told_class(run, told)}"
         )
     lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
     common.pictures(run, "sample", lines, beside, codes=made, decoded=decoded)
+    if known is not None and dataset.kind != "image":
+        st.caption("The nearest training sample of each, by code:")
+        common.table(dataset, originals, {"training sample": numbers})
     if known is not None:
         quality.show(run)
 

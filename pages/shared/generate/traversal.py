@@ -9,6 +9,7 @@ from aecore import datasets, generation, images, store
 from pages.shared import cache, live_slider, parts
 from pages.shared.generate import common
 
+PREVIEWS = 12
 FINE = 0.05  # of a standard deviation, from one place of the slider to the next
 TRACK = 416  # points of the slider, as in its style
 LARGE = 168  # points of the picture of where it stands
@@ -20,7 +21,7 @@ def show(run: store.Run) -> None:
     ranked = common.importance(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
-        text = common.ask_held()
+        text = common.ask_held() if d > 1 else ""
         most = min(d, 12)
         count = (
             common.slider("Dimensions", 1, most, min(d, 6), f"dimensions_{most}") if most > 1 else 1
@@ -28,11 +29,12 @@ def show(run: store.Run) -> None:
         steps = common.slider("Steps", 2, 16, 10, "steps")
         chosen = ranked.order[:count].tolist()
         sides = common.ranges(run, steps, "linear", chosen)
-    with common.above_map(run, {"held": common.HELD}, 1):
-        base = common.held(run, text)
-        if dataset.kind == "image":
-            slide(run, base, told, dict(zip(chosen, sides, strict=True)))
-        strips(run, base, told, dict(zip(chosen, sides, strict=True)))
+    if d > 1:
+        common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
+    base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
+    if dataset.kind == "image":
+        slide(run, base, told, moved)
+    strips(run, base, told, moved)
 
 
 @st.fragment
@@ -45,7 +47,7 @@ def slide(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndarr
             list(sides),
             key=f"along_{len(base)}",
             bind="query-params",
-            format_func=name,
+            format_func=common.dimension,
             width=300,
         )
         prior = generation.has_prior(run)
@@ -58,7 +60,7 @@ def slide(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndarr
         place = live_slider.value("place", reach)
         code = np.array(base, np.float32)[None]
         code[:, number] = middle + unit * place
-        before = generation.traversal(base, number, *sides[number][[0, -1]], len(sides[number]))
+        before = generation.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
         pixels = common.shaped(dataset, cache.generated(run, np.concatenate([code, before]), told))
         row = images.Row(f"at {code[0, number]:.2f}", pixels[:1])
         picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
@@ -83,9 +85,10 @@ def strips(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndar
     for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
         captions = [f"{value:.2f}" for value in part[:, number]]
         lines.append(images.Row(name(number), common.shaped(dataset, strip), captions))
+    under = " Under a picture stands its value." if dataset.kind == "image" else ""
     st.caption(
-        f"Most {ranked.measure} first. The number under a picture is the value of that dimension; "
-        "all others stay."
+        f"Most {ranked.measure} first: each dimension moves while all others stay.{under}"
+        f"{common.told_class(run, told)}"
     )
     moving = [line.images for line in lines]
     common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)

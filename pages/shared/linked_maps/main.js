@@ -87,6 +87,8 @@ class LinkedMaps {
       tool: facts.mode === "pick" ? "pick" : "explore", column: null, hidden: {}, background: "",
       centroids: true, ellipses: false, prior: false, said: {},
     });
+    // A lasso of long ago is not expected by who comes to pick.
+    if (facts.mode === "pick" && facts.mode !== this.facts?.mode) this.ui.tool = "pick";
     this.facts = facts;
     this.arrays = arrays;
     this.rows = arrays.rows.values;
@@ -396,6 +398,7 @@ class LinkedMaps {
       const { pane, points } = this.polygon;
       this.polygon = null;
       if (points.length > 2) this.selectWithin(pane, points);
+      else if (this.facts.mode === "pick") this.pick(this.nearest(this.figure.at(...this.pointer(event))));
       else this.select(null);
     }
   }
