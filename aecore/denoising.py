@@ -378,8 +378,6 @@ class Curve(NamedTuple):
     noisy: np.ndarray
     runs: dict[str, np.ndarray]
     baselines: dict[str, np.ndarray]
-    settings: dict[str, list[Setting]]
-    """Of each filter, one for each level."""
 
 
 def curve(
@@ -407,7 +405,6 @@ def curve(
     noisy_curve: list[float] = []
     run_curves: dict[str, list[float]] = {name: [] for name in runs}
     curves: dict[str, list[float]] = {name: [] for name in tuned.settings}
-    settings: dict[str, list[Setting]] = {name: [] for name in tuned.settings}
     for position, level in enumerate(levels):
         noisy = corrupt(x, dataset.shape, noise, level, seed, clip)
         noisy_curve.append(metrics.psnr(x, noisy))
@@ -416,14 +413,12 @@ def curve(
         for name, setting in tuned.at(level)[0].items():
             progress(f"{BASELINES[name].title}, level {level:g}", position, len(levels))
             denoised = BASELINES[name].denoise(noisy, dataset.shape, pca, setting)
-            settings[name].append(setting)
             curves[name].append(metrics.psnr(x, denoised))
     return Curve(
         np.array(levels, np.float64),
         np.array(noisy_curve),
         {name: np.array(values) for name, values in run_curves.items()},
         {name: np.array(values) for name, values in curves.items()},
-        settings,
     )
 
 
@@ -576,7 +571,7 @@ def keep(run: store.Run, found: Curve, flipped: np.ndarray | None, noise: str, c
     arrays |= {f"baseline.{name}": values for name, values in found.baselines.items()}
     if flipped is not None:
         arrays["flipped"] = flipped
-    facts = {"created": run.manifest.created.isoformat(), "settings": found.settings}
+    facts = {"created": run.manifest.created.isoformat()}
     store.write_arrays(curve_file(run, noise, clip), arrays, facts)
 
 
@@ -596,7 +591,6 @@ def stored(run: store.Run, noise: str, clip: bool) -> tuple[Curve, np.ndarray | 
         {run.name: arrays["run"]},
         # In the order of the registry; a file does not keep one.
         {name: baselines[name] for name in BASELINES if name in baselines},
-        facts["settings"],
     )
     return found, arrays.get("flipped")
 

@@ -66,9 +66,11 @@ def ask() -> Asked:
             bind="query-params",
             width=190,
         )
-        seed = st.number_input(
-            "Seed of the noise", 0, 2**31 - 2, key="noise_seed", bind="query-params", width=150
-        )
+        seed = 0
+        if noise != "blur":  # which is the same each time
+            seed = st.number_input(
+                "Seed of the noise", 0, 2**31 - 2, key="noise_seed", bind="query-params", width=150
+            )
         clip = noise == "gaussian" and st.toggle(
             "Cut off at 0 and 1",
             key="noise_clip",

@@ -62,8 +62,7 @@ def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
     )
     st.caption(
         "A line is the way of one sample's code from no noise (dot) to the most, "
-        f"level {levels[-1]:g} ({noise.unit}); it is the same all along, only more of it."
-        + (FLIPS if names else "")
+        f"level {levels[-1]:g} ({noise.unit}), of one seed." + (FLIPS if names else "")
     )
     files.downloads(
         f"{run.name}-drift-{asked.noise}",
