@@ -116,15 +116,30 @@ def free_port_for_make() -> int:
     return port
 
 
-def slider(browser: Browser, repeats: int = 24) -> dict:
+def slider(browser: Browser) -> dict:
     """Seconds from a key on a slider to the new picture."""
+    bare, ours = alternating(browser, "reconstructions", "Samples", BARE_SLIDER)
+    return compared("bare_page", bare, "reconstructions", ours)
+
+
+def alternating(
+    browser: Browser, path: str, name: str, bare_script: str, repeats: int = 24
+) -> tuple[list[float], list[float]]:
+    """Seconds from a key on a slider to the new picture, on a bare page and on ours, by turns.
+
+    Arguments
+        path: of our page, with its query.
+        name: of the slider, on both.
+        bare_script: with `{width}` and `{height}` for the size of our picture.
+    """
     with dashboard() as address, browser.new_context() as context:
         page = context.new_page()
-        page.goto(f"{address}/reconstructions")
-        page.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+        page.goto(f"{address}/{path}")
+        page.wait_for_selector("[data-testid=stImage] img", timeout=120_000)
+        page.wait_for_timeout(2_000)
         width, height = page.evaluate(f"[{IMAGE}.naturalWidth, {IMAGE}.naturalHeight]")
         port = free_port()
-        with server(app(BARE_SLIDER.format(width=width, height=height), port), port) as bare:
+        with server(app(bare_script.format(width=width, height=height), port), port) as bare:
             other = context.new_page()
             other.goto(bare)
             other.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
@@ -132,11 +147,11 @@ def slider(browser: Browser, repeats: int = 24) -> dict:
             for turn in range(repeats):
                 for tab, found in zip((other, page), times, strict=True):
                     tab.bring_to_front()
-                    found.append(move_slider(tab, "ArrowRight" if turn % 8 < 4 else "ArrowLeft"))
-    return compared("bare_page", times[0][4:], "reconstructions", times[1][4:])
+                    found.append(move_slider(tab, ("ArrowLeft", "ArrowRight")[turn % 2], name))
+    return times[0][4:], times[1][4:]
 
 
-def move_slider(page: Page, key: str, name: str = "Samples") -> float:
+def move_slider(page: Page, key: str, name: str) -> float:
     """Press a key on a slider; seconds until another picture is there, whole."""
     before = page.evaluate(f"{IMAGE}.src")
     page.get_by_role("slider", name=name).focus()
@@ -163,7 +178,7 @@ def training(browser: Browser, repeats: int = 8) -> dict:
         tabs["latent_map"].wait_for_function(FOUR_MAPS, timeout=60_000)
         answers: dict[str, Callable[[int], float]] = {
             "slider": lambda turn: move_slider(
-                tabs["reconstructions"], "ArrowRight" if turn % 8 < 4 else "ArrowLeft"
+                tabs["reconstructions"], ("ArrowLeft", "ArrowRight")[turn % 2], "Samples"
             ),
             "run": lambda turn: choose(
                 tabs["latent_map"],

@@ -19,16 +19,7 @@ import statistics
 from playwright.sync_api import Browser
 
 from aecore import datasets
-from benchmarks.pages import (
-    IMAGE,
-    app,
-    compared,
-    dashboard,
-    free_port,
-    measure,
-    move_slider,
-    server,
-)
+from benchmarks.pages import alternating, compared, dashboard, measure
 
 BARE_GRID = """
 import io
@@ -102,26 +93,10 @@ def denoise(browser: Browser, repeats: int = 20) -> dict:
     }
 
 
-def grid(browser: Browser, repeats: int = 24) -> dict:
+def grid(browser: Browser) -> dict:
     """Seconds from a key on a slider to the new picture."""
-    with dashboard() as address, browser.new_context() as context:
-        page = context.new_page()
-        page.goto(f"{address}/generate?run={data()}-vae&n=20")
-        page.wait_for_selector("[data-testid=stImage] img", timeout=120_000)
-        page.wait_for_timeout(2_000)
-        width, height = page.evaluate(f"[{IMAGE}.naturalWidth, {IMAGE}.naturalHeight]")
-        port = free_port()
-        with server(app(BARE_GRID.format(width=width, height=height), port), port) as bare:
-            other = context.new_page()
-            other.goto(bare)
-            other.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
-            times: tuple[list[float], list[float]] = ([], [])
-            for turn in range(repeats):
-                for tab, found in zip((other, page), times, strict=True):
-                    tab.bring_to_front()
-                    key = ("ArrowLeft", "ArrowRight")[turn % 2]
-                    found.append(move_slider(tab, key, "Side"))
-    return compared("bare_fragment", times[0][4:], "grid_of_20", times[1][4:])
+    bare, ours = alternating(browser, f"generate?run={data()}-vae&n=20", "Side", BARE_GRID)
+    return compared("bare_fragment", bare, "grid_of_20", ours)
 
 
 if __name__ == "__main__":
