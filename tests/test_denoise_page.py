@@ -41,7 +41,9 @@ def live(at: AppTest) -> dict[str, Any]:
 def test_runs_and_filters_are_one_picture() -> None:
     at = faultless(opened(PAGE, run="digits-ae", pins="digits-vae"))
     alt = live(at)["alt"]
-    assert alt.startswith("8 test images of digits, and under each noisy, digits-ae, digits-vae,")
+    assert alt.startswith(
+        "8 test images of digits, and under each with noise, digits-ae, digits-vae,"
+    )
     for name in ("Median, size ", "Total variation, weight ", "PCA, components "):
         assert name in alt
     assert "none was tuned on what is shown" in said(at)
@@ -82,7 +84,7 @@ def test_seed_samples_and_filters_can_be_chosen() -> None:
     assert alt.startswith("4 test images")
     assert all(entry.title in alt for entry in BASELINES.values())
     at.multiselect(key="filters").set_value([]).run()
-    assert "under each noisy, digits-ae, each with" in live(faultless(at))["alt"]
+    assert "under each with noise, digits-ae, each with" in live(faultless(at))["alt"]
 
 
 def test_the_setting_of_a_filter_is_the_tuned_one() -> None:
@@ -128,7 +130,7 @@ def test_all_can_be_taken_away() -> None:
 
 def test_a_curve_ships_with_the_first_run() -> None:
     (chart,) = curves(faultless(opened(PAGE, run="digits-ae")))
-    assert "digits-ae, noisy, Median" in chart.proto.alt
+    assert "digits-ae, with noise, Median" in chart.proto.alt
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
         job.state = "done"
     at.run()
     (chart,) = curves(faultless(at))
-    assert "digits-ae, digits-vae, noisy, Median, Total variation" in chart.proto.alt
+    assert "digits-ae, digits-vae, with noise, Median, Total variation" in chart.proto.alt
     assert "Over **digits-ae** at level" in said(at) and "Over **digits-vae** " in said(at)
     assert "Codes of digits-ae: under noise of up to 0.9, " in said(at)
     assert "Compute the curve" not in [button.label for button in at.button]
@@ -279,7 +281,7 @@ def test_other_variants_are_shown(variant: str) -> None:
     trained("another", "digits", variant)
     tasks.denoising_curve("another", "gaussian", False, Listener())
     at = faultless(opened(PAGE, run="another"))
-    assert "noisy, another, " in live(at)["alt"]
+    assert "with noise, another, " in live(at)["alt"]
     assert len(curves(at)) == 1
 
 

@@ -17,7 +17,7 @@ from pages.shared import cache, drifts, files, live_slider, parts
 FILTERS = ("median", "total-variation", "pca")
 """Shown unless told otherwise."""
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
-NOISY = "noisy"
+NOISY = "with noise"  # which no run can be called
 CELL = 72  # points of one image
 
 
