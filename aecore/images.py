@@ -32,12 +32,13 @@ class Row(NamedTuple):
     """One under each image, or none at all."""
 
 
-def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64) -> bytes:
+def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64, titles: int = 0) -> bytes:
     """Rows of small images under each other, with titles at the left and captions, as a PNG.
 
     Arguments
         theme: "light" or "dark", for the colour of the text; the ground is transparent.
         cell: the side of an image in points.
+        titles: the least width of the titles in points, so that others of them move no image.
 
     Returns the bytes of the PNG, at two pixels to the point.
     """
@@ -47,18 +48,19 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64) -> bytes:
     ink = (sum(ink) // 3, 255) if mode == "LA" else ink
     font = ImageFont.load_default(13 * SCALE)
     names = ["\n".join(textwrap.wrap(row.title, TITLE)) for row in rows]
-    titles = int(max(font.getlength(line) for name in names for line in name.split("\n"))) + gap
+    written = max(font.getlength(line) for name in names for line in name.split("\n"))
+    left_of = max(int(written) + gap, titles * SCALE)
     line = 18 * SCALE
     heights = [side + (line if row.captions else 0) + gap for row in rows]
     columns = max(len(row.images) for row in rows)
-    size = titles + columns * (side + gap), sum(heights)
+    size = left_of + columns * (side + gap), sum(heights)
     picture = Image.new(mode, size, (0,) * len(mode))
     draw = ImageDraw.Draw(picture)
     top = 0
     for row, name, height in zip(rows, names, heights, strict=True):
         draw.text((0, top + side / 2), name, ink, font, anchor="lm")
         for column, pixels in enumerate(row.images):
-            left = titles + column * (side + gap)
+            left = left_of + column * (side + gap)
             picture.paste(
                 _image(pixels, mode).resize((side, side), Image.Resampling.NEAREST), (left, top)
             )

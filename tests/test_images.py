@@ -250,6 +250,25 @@ def test_a_long_title_is_broken_into_lines() -> None:
     assert long.width < short.width + 300
 
 
+@pytest.mark.parametrize(("shape", "mode"), [((2, 3, 3), "LA"), ((2, 3, 3, 3), "RGBA")])
+def test_colour_is_written_where_there_is_some(shape: tuple[int, ...], mode: str) -> None:
+    grey = images.Row("grey", np.full((2, 3, 3), 0.6), ["a", "b"])
+    row = images.Row("row", np.full(shape, 0.25), ["a", "b"])
+    png = images.compose([grey, row], cell=9)
+    picture = Image.open(io.BytesIO(png))
+    assert picture.mode == mode and images.width(png) == picture.width // images.SCALE
+    assert {153, 64} <= set(np.unique(np.asarray(picture)[..., 0]))  # of 255, rounded
+
+
+def test_titles_of_one_width_move_no_image() -> None:
+    def width(title: str, titles: int) -> int:
+        row = images.Row(title, np.zeros((1, 4, 4)))
+        return images.width(images.compose([row], cell=10, titles=titles))
+
+    assert width("a", 0) < width("a longer title", 0) < width("a", 200)
+    assert width("a", 200) == width("a longer title", 200) == 200 + 10 + 6
+
+
 def test_error_maps_of_colour_are_of_the_mean() -> None:
     x = np.zeros((1, 2, 2, 3))
     rebuilt = x.copy()

@@ -19,6 +19,7 @@ FILTERS = ("median", "total-variation", "pca")
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
 NOISY = "with noise"  # which no run can be called
 CELL = 72  # points of one image
+TITLES = 128  # points left of them, so that they stand still while settings of filters change
 
 
 class Asked(NamedTuple):
@@ -162,7 +163,7 @@ def rows(runs: Sequence[store.Run], asked: Asked, chosen: Chosen, filters: Seque
                 f"{one:.1f} · {two:.2f}" for one, two in zip(psnr[name], ssim[name], strict=True)
             ]
             lines.append(images.Row(name, pixels.reshape(-1, *shape), captions))
-        picture = images.compose(lines, st.context.theme.type or "light", cell=CELL)
+        picture = images.compose(lines, st.context.theme.type or "light", CELL, TITLES)
         alt = (
             f"{len(clean)} test images of {dataset.name}, and under each {', '.join(made)}, "
             "each with its PSNR in dB and its structural similarity"
