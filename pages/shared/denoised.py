@@ -111,6 +111,7 @@ def show(runs: Sequence[store.Run], asked: Asked) -> None:
         if filters:
             tune(dataset, asked)
         drifts.show(runs[0], asked, chosen)
+        cache.settle("what denoises")
 
 
 def tune(dataset: Dataset, asked: Asked) -> None:
