@@ -144,7 +144,8 @@ def analyse(run_name: str, reporter: Reporter) -> None:
 def fit_mixture(run_name: str, reporter: Reporter) -> None:
     """Fit a mixture of Gaussians to the training codes of a run, after analysing it if need be."""
     run = store.load(run_name)
-    if latent.analysis(run) is None:
+    analysis = latent.analysis(run)
+    if analysis is None or not analysis[1]["complete"]:
         analyse(run_name, reporter)
     arrays, _ = latent.analysis(run)
     reporter.progress("Fitting a mixture to the training codes", 0, 1)

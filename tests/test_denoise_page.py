@@ -102,7 +102,7 @@ def test_filters_wait_for_their_tuning_and_take_the_nearest_level(store_folder: 
     for file in store_folder.glob("_maps/*/filters-gaussian.safetensors"):
         file.unlink()
     at = faultless(opened(PAGE, run="digits-ae", level_gaussian="0.3"))
-    assert "being looked for on training images" in said(at)
+    assert "are looked for on training images" in said(at)
     assert "Median" not in live(at)["alt"]
     (job,) = cache.jobs().all()
     assert (job.kind, job.arguments) == ("tune", ("digits", "gaussian", False))
@@ -116,7 +116,7 @@ def test_filters_wait_for_their_tuning_and_take_the_nearest_level(store_folder: 
     job.task(*job.arguments, Listener())
     at.run()
     assert "tuned at" not in live(faultless(at))["alt"]
-    assert "being looked for" not in said(at)
+    assert "are looked for" not in said(at)
 
 
 def stop_at(heard: Listener, done: int) -> Exception | None:

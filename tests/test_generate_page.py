@@ -183,6 +183,12 @@ def test_a_map_is_there_for_groups_by_number_alone() -> None:
     assert not has_map(faultless(at))
 
 
+def test_what_hinders_every_way_is_said_once() -> None:
+    at = opened(PAGE, run="digits-ae", view="Path", stops="1, 2, 3", steps="2")
+    (said_once,) = (info.value for info in faultless(at).info)
+    assert "2 steps cannot pass 3 codes" in said_once and not alts(at)
+
+
 # --- Traversal ----------------------------------------------------------------------------------
 
 

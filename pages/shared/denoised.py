@@ -119,20 +119,15 @@ def tune(dataset: Dataset, asked: Asked) -> None:
     found = cache.tuned(dataset.name, dataset.fingerprint, *asked.kind)
     if found is not None and found.complete(asked.noise):
         return
+    hint = (
+        "The best settings of the classical filters for this noise are looked for on training "
+        "images, once. Until a level has been tried, its filters have the settings of the nearest "
+        "one that has."
+    )
     job = cache.jobs().find("tune", dataset.name, *asked.kind)
-    if job is not None and job.error:
-        st.error(parts.plain(job.error), icon=":material/error:")
-    ended = job is not None and not job.active
-    if job is None or (ended and st.button("Tune the filters", icon=":material/tune:")):
+    if job is None or parts.offer([job], hint, "Tune the filters", ":material/tune:"):
         cache.jobs().tune(dataset.name, *asked.kind)
         st.rerun()
-    if not ended:
-        st.info(
-            "The best settings of the classical filters for this noise are being looked for on "
-            "training images, once; the menu says how far it is. Until a level has been tried, "
-            "its filters have the settings of the nearest one that has.",
-            icon=":material/hourglass_top:",
-        )
 
 
 @st.fragment

@@ -131,6 +131,7 @@ def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool
     for job in known:
         if job is not None and job.error:
             st.error(plain(job.error), icon=":material/error:")
+    st.caption(hint)
     if any(job is not None and job.active for job in known):
         st.info(
             "This is being computed; the menu says how far it is, and the page shows it when it is "
@@ -138,7 +139,6 @@ def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool
             icon=":material/hourglass_top:",
         )
         return False
-    st.caption(hint)
     return st.button(label, icon=icon)
 
 

@@ -54,13 +54,13 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way],
         raise Faults(f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}.")
     analysed = cache.analysis(run)
     known = (analysed[0] if analysed else {}).get("train_codes")
-    lines, made = [], {}
+    lines, made, faults = [], {}, []
     beside: dict[str, list[Any]] = {"way": [], "cycle error": []}
     for way in ways:
         try:
             found = generation.path(codes[chosen], steps, way, codes if known is None else known)
         except Faults as error:
-            st.info(parts.plain(str(error)), icon=":material/wrong_location:")
+            faults.append(parts.plain(str(error)))
             continue
         away = cache.cycle_error(run, found, told)
         beside["way"] += [way] * steps
@@ -71,6 +71,8 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way],
         for stop, number in zip(generation.stops(len(chosen), steps), chosen, strict=True):
             captions[stop] = f"#{number}: {captions[stop]}"
         lines.append(images.Row(way, strip, captions))
+    for fault in dict.fromkeys(faults):  # what hinders every way is said once
+        st.info(fault, icon=":material/wrong_location:")
     if not lines:
         return
     neighbours = "test codes" if known is None else "training codes"

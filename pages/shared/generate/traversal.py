@@ -33,15 +33,21 @@ def show(run: store.Run) -> None:
         common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
     base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
     if dataset.kind == "image":
-        slide(run, base, told, moved)
-    strips(run, base, told, moved)
+        slide(run, base, told, moved, ranked)
+    strips(run, base, told, moved, ranked)
 
 
 @st.fragment
-def slide(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndarray]) -> None:
+def slide(
+    run: store.Run,
+    base: np.ndarray,
+    told: int,
+    sides: dict[int, np.ndarray],
+    ranked: generation.Importance,
+) -> None:
     """A slider along one dimension, with previews, that decodes while it is dragged."""
     with parts.guarded():
-        dataset, name = datasets.get(run.config.dataset), common.named(common.importance(run))
+        dataset, name = datasets.get(run.config.dataset), common.named(ranked)
         number = st.selectbox(
             "Move along",
             list(sides),
@@ -58,21 +64,27 @@ def slide(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndarr
             f"In standard deviations of {what}", *ends.tolist(), FINE, float(ends.mean().round(2))
         )
         place = live_slider.value("place", reach)
-        code = np.array(base, np.float32)[None]
-        code[:, number] = middle + unit * place
+        at = middle + unit * place
+        code = generation.traversal(base, number, at, at, 1)
         before = generation.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
         pixels = common.shaped(dataset, cache.generated(run, np.concatenate([code, before]), told))
-        row = images.Row(f"at {code[0, number]:.2f}", pixels[:1])
+        row = images.Row(f"at {at:.2f}", pixels[:1])
         picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
         seen, clear = np.ones(len(before)), np.zeros(len(before))
         track = images.mosaic(pixels[1:], seen, clear, len(before), TRACK)
-        alt = f"Image decoded by {run.name} at {code[0, number]:.2f} of {name(number)}"
+        alt = f"Image decoded by {run.name} at {at:.2f} of {name(number)}"
         live_slider.show("place", reach, picture, alt, track)
 
 
-def strips(run: store.Run, base: np.ndarray, told: int, sides: dict[int, np.ndarray]) -> None:
+def strips(
+    run: store.Run,
+    base: np.ndarray,
+    told: int,
+    sides: dict[int, np.ndarray],
+    ranked: generation.Importance,
+) -> None:
     """All dimensions below each other, each from end to end while the others stay."""
-    dataset, ranked = datasets.get(run.config.dataset), common.importance(run)
+    dataset = datasets.get(run.config.dataset)
     made, lines, beside = [], [], {"dimension": [], "value": []}
     for number, values in sides.items():
         each = generation.traversal(base, number, values[0], values[-1], len(values))
