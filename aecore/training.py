@@ -17,9 +17,11 @@ from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.pretraining import Stage
+from aecore.threads import AdaptiveWaiting
 
 EVALUATION_BATCH = 2_000
 EVALUATION_SEED = 0
+TRAINING_BESIDE_OTHERS = "Training beside other programs that need a processor"
 
 
 OnBatch = Callable[[str, int, int], None]
@@ -174,47 +176,51 @@ def fit(
     schedule = _schedule(settings, optimizer, steps)
     generator = torch.Generator(device).manual_seed(settings.seed)
     epochs_done = 0
-    if resume is not None:
-        epochs_done = _restore(resume, model, optimizer, schedule, generator)
-    else:
-        stage = Stage(settings.batch_size, generator, on_batch)
-        config.model.pretrain(model, x_train, stage)
+    with AdaptiveWaiting(device) as waiting:
+        if resume is not None:
+            epochs_done = _restore(resume, model, optimizer, schedule, generator)
+        else:
+            stage = Stage(settings.batch_size, generator, on_batch)
+            config.model.pretrain(model, x_train, stage)
 
-    for epoch in range(epochs_done + 1, settings.epochs + 1):
-        started = time.perf_counter()
-        model.train()
-        sums: dict[str, Tensor] = {}
-        order = torch.randperm(len(x_train), generator=generator, device=device)
-        for number, batch in enumerate(order.split(settings.batch_size), start=1):
-            model.epochs_seen = epoch - 1 + number / batches
-            losses = model.losses(x_train[batch], generator, labels_train[batch])
-            optimizer.zero_grad()
-            sum(losses.values()).mean().backward()
-            optimizer.step()
-            if schedule.last_epoch < steps - 1:
-                schedule.step()
-            for name, values in losses.items():
-                sums[name] = sums.get(name, 0) + values.detach().sum()
-            on_batch("Training", (epoch - 1) * batches + number, settings.epochs * batches)
-        train = _with_total({name: float(total) / len(x_train) for name, total in sums.items()})
-        seconds = time.perf_counter() - started
-        test = evaluate(model, x_test, labels_test)
-        if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
-            raise Diverged(
-                f"Training stopped in epoch {epoch}: the loss is no longer a number. Lower "
-                f"learning_rate (it is {settings.learning_rate:g}; try "
-                f"{settings.learning_rate / 10:g}), or scale the data."
+        for epoch in range(epochs_done + 1, settings.epochs + 1):
+            started = time.perf_counter()
+            waiting.restart()
+            model.train()
+            sums: dict[str, Tensor] = {}
+            order = torch.randperm(len(x_train), generator=generator, device=device)
+            for number, batch in enumerate(order.split(settings.batch_size), start=1):
+                model.epochs_seen = epoch - 1 + number / batches
+                losses = model.losses(x_train[batch], generator, labels_train[batch])
+                optimizer.zero_grad()
+                sum(losses.values()).mean().backward()
+                optimizer.step()
+                if schedule.last_epoch < steps - 1:
+                    schedule.step()
+                for name, values in losses.items():
+                    sums[name] = sums.get(name, 0) + values.detach().sum()
+                waiting.step()
+                what = TRAINING_BESIDE_OTHERS if waiting.sleeping else "Training"
+                on_batch(what, (epoch - 1) * batches + number, settings.epochs * batches)
+            train = _with_total({name: float(total) / len(x_train) for name, total in sums.items()})
+            seconds = time.perf_counter() - started
+            test = evaluate(model, x_test, labels_test)
+            if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
+                raise Diverged(
+                    f"Training stopped in epoch {epoch}: the loss is no longer a number. Lower "
+                    f"learning_rate (it is {settings.learning_rate:g}; try "
+                    f"{settings.learning_rate / 10:g}), or scale the data."
+                )
+            yield EpochRecord(
+                epoch,
+                train,
+                test,
+                schedule.get_last_lr()[0],
+                seconds,
+                len(x_train) / seconds,
+                model,
+                lambda done=epoch: _state(model, optimizer, schedule, generator, done),
             )
-        yield EpochRecord(
-            epoch,
-            train,
-            test,
-            schedule.get_last_lr()[0],
-            seconds,
-            len(x_train) / seconds,
-            model,
-            lambda done=epoch: _state(model, optimizer, schedule, generator, done),
-        )
 
 
 @torch.inference_mode()

@@ -15,6 +15,8 @@ precision
 contractive
          An epoch of the variant contractive with its defaults (Hutchinson's estimate), against one
          of the same network as variant ae.
+busy     An epoch of 784-512-128-2 beside a process that takes a whole processor, against one
+         without; and the latter against one by threads that always spin.
 quality  Test MSE of two principal components, and of three presets after their five epochs.
 
 Whatever is compared runs by turns in one go, and the ratio is taken within each turn, so that a
@@ -36,11 +38,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from aecore import configs, datasets, jobs, projections, store, training
+from aecore.threads import AdaptiveWaiting
 
 NICENESS = 10
 """The dashboard's worker gives way to other processes by this much; so must its opponent."""
@@ -50,6 +54,8 @@ TARGETS = {
     "precision": 1 / 1.8,
     "loss of precision": 1.02,
     "contractive": 4,
+    "busy": 2.2,
+    "quiet": 1.05,
     "mnist-published": 0.0407,
     "mnist-map": 0.0365,
     "mnist-linear": 1.005,
@@ -204,6 +210,44 @@ def contractive(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+class AlwaysSpinning(AdaptiveWaiting):
+    """Threads that wait as libgomp does by itself."""
+
+    def step(self) -> None:
+        pass
+
+
+def busy(options: argparse.Namespace) -> dict[str, Any]:
+    mnist = datasets.get("mnist")
+    ours = training.fit(published(epochs=2 * options.rounds + 1), mnist)
+    with patch.object(training, "AdaptiveWaiting", AlwaysSpinning):
+        spinning = training.fit(published(epochs=options.rounds + 1), mnist)
+        next(spinning)
+    next(ours)  # the first epoch pays for what is only done once
+
+    def beside_another() -> float:
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+            try:
+                return next(ours).seconds
+            finally:
+                other.kill()
+
+    def alone() -> float:
+        return next(ours).seconds
+
+    results = {}
+    turns = [
+        (beside_another(), *alternate(turn, alone, lambda: next(spinning).seconds))
+        for turn in range(options.rounds)
+    ]
+    beside, quiet, before = np.array(turns).T
+    for name, *sides in (("busy", beside, quiet), ("quiet", quiet, before)):
+        results[name] = {"target": TARGETS[name], **compare(*sides)}
+    tell("epoch beside a busy process against quiet", results["busy"], TARGETS["busy"])
+    tell("quiet epoch against always spinning", results["quiet"], TARGETS["quiet"])
+    return results
+
+
 def quality(options: argparse.Namespace) -> dict[str, Any]:
     mnist = datasets.get("mnist")
     pca = projections.pca_mse(mnist, 2)
@@ -226,6 +270,7 @@ PARTS = {
     "worker": worker_against_process,
     "precision": precision,
     "contractive": contractive,
+    "busy": busy,
     "quality": quality,
 }
 

@@ -16,7 +16,7 @@ PACKAGE = Path(aecore.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 WALK = (
-    {"errors"},
+    {"errors", "threads"},
     {"datasets"},
     {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
     {"variants"},
