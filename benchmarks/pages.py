@@ -1,13 +1,15 @@
 """How fast the pages are, against a bare Streamlit page on the same machine, in real Chromium.
 
     python -m benchmarks.pages            every measurement, as one JSON document
-    python -m benchmarks.pages paint      only one of: paint, slider, training
+    python -m benchmarks.pages paint      only one of: paint, slider, training, watched
 
 `paint`     from the start of the server to the first paint: `make run` and its four digits maps,
             against an empty app. Runs alternate.
 `slider`    from a key pressed on a slider to the new picture: the page Reconstructions with torch
             loaded, against a bare page with the same slider and pictures of the same size.
 `training`  from a widget's change to its answer, while MNIST (or digits) trains and while idle.
+`watched`   an epoch of MNIST (or digits) while a browser shows its live map, and while none does;
+            three epochs each by turns in one training, the first of them not counted.
 
 Needs `make test` to have run once. Timings are noisy: what counts are the ratios of medians.
 """
@@ -210,6 +212,43 @@ def training(browser: Browser, repeats: int = 8) -> dict:
     return {name: compared("idle", idle[name], "training", busy[name]) for name in answers}
 
 
+def watched(browser: Browser, turns: int = 5) -> dict:
+    """Seconds of an epoch with and without a browser on the live map of the training."""
+    from aecore import datasets, store
+
+    each = 3 if datasets.here("mnist") else 30
+    what = "dataset=mnist&preset=mnist-published" if each == 3 else "dataset=digits"
+    epochs = each * 2 * turns + 1
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["AECORE_STORE"] = folder
+        with dashboard() as address, browser.new_context() as context:
+            page = context.new_page()
+            live = f"{address}/train?{what}&epochs={epochs}&name=watched"
+            page.goto(live)
+            page.get_by_role("button", name="Train", exact=True).click()
+            for phase in range(2 * turns):
+                wait_for_epoch(each * phase + 1)
+                page.goto("about:blank" if phase % 2 else live)
+            page.goto(live)
+            page.get_by_text("is trained and stored").wait_for(timeout=600_000)
+        seconds = [entry["seconds"] for entry in store.load("watched").history[1:]]
+    del os.environ["AECORE_STORE"]
+    by_phase = [seconds[start + 1 : start + each] for start in range(0, len(seconds), each)]
+    alone, open_ = (sum(by_phase[first::2], []) for first in (1, 0))
+    return compared("no_browser", alone, "live_map_open", open_)
+
+
+def wait_for_epoch(number: int) -> None:
+    """Return when so many epochs of the only training in the store are done."""
+    from aecore import store
+
+    deadline = time.monotonic() + 600
+    while not any(run.epochs_done >= number for run in store.unfinished()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"Epoch {number} was not reached within ten minutes.")
+        time.sleep(0.05)
+
+
 def choose(page: Page, label: str, option: str, answer: str) -> float:
     """Choose an option of a select box; seconds until the answer stands on the page."""
     page.get_by_role("combobox", name=label).click()
@@ -258,5 +297,5 @@ def measure(kinds: dict[str, Callable[[Browser], dict]], usual: list[str], about
 
 
 if __name__ == "__main__":
-    KINDS = {"paint": paint, "slider": slider, "training": training}
+    KINDS = {"paint": paint, "slider": slider, "training": training, "watched": watched}
     measure(KINDS, list(KINDS), __doc__)
