@@ -233,9 +233,9 @@ def watched(browser: Browser, turns: int = 5) -> dict:
             page.get_by_text("is trained and stored").wait_for(timeout=600_000)
         seconds = [entry["seconds"] for entry in store.load("watched").history[1:]]
     del os.environ["AECORE_STORE"]
-    by_phase = [seconds[start + 1 : start + each] for start in range(0, len(seconds), each)]
-    alone, open_ = (sum(by_phase[first::2], []) for first in (1, 0))
-    return compared("no_browser", alone, "live_map_open", open_)
+    counted = [at for at in range(len(seconds)) if at % each]
+    alone, shown = ([seconds[at] for at in counted if at // each % 2 == odd] for odd in (1, 0))
+    return compared("no_browser", alone, "live_map_open", shown)
 
 
 def wait_for_epoch(number: int) -> None:
