@@ -61,7 +61,8 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Of the networks in training; 'auto' takes bfloat16 for convolutions where "
-        "the processor has it. Losses, weights and evaluation are float32 in any case.",
+        "the processor has it. Losses, weights, evaluation and strided convolutions of single "
+        "columns are float32 in any case.",
         json_schema_extra=ADVANCED,
     )
 
