@@ -71,10 +71,12 @@ class ConsoleReporter:
         self.bar.update(self.task, description=what, completed=done, total=total)
 
     def epoch(self, entry: dict[str, Any], view: dict[str, Any]) -> None:
+        from aecore import tasks
+
         terms = "  ".join(f"{name} {value:.4g}" for name, value in entry["test"].items())
         self.bar.console.print(
             f"epoch {entry['epoch']:>4}  test MSE {entry['test_mse']:.5f}  test {terms}  "
-            f"{entry['samples_per_second']:,.0f} samples/s",
+            f"{entry['samples_per_second']:,.0f} samples/s  {tasks.facts_in_words(entry)}".rstrip(),
             highlight=False,
             soft_wrap=True,
         )

@@ -14,7 +14,7 @@ from aecore.corruption import Corruption
 from aecore.errors import Faults
 from aecore.likelihoods import Likelihood
 from aecore.networks import Posterior, SeededDropout
-from aecore.penalties import Penalty
+from aecore.penalties import Penalty, Reporting
 
 
 class Autoencoder(nn.Module):
@@ -94,6 +94,15 @@ class Autoencoder(nn.Module):
             for name, penalty in self.penalties.items():
                 losses[name] = penalty(self, seen, posterior, draws)
         return losses
+
+    def facts(self, codes: Tensor) -> dict[str, float]:
+        """What the penalties report of the codes of a split, (n, latent_dim), by name."""
+        return {
+            name: value
+            for penalty in self.penalties.values()
+            if isinstance(penalty, Reporting)
+            for name, value in penalty.facts(self, codes).items()
+        }
 
     def _fit_terms(
         self,

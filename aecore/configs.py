@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from aecore import datasets
 from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults, unknown
-from aecore.variants import ADVANCED, VARIANTS, Variant
+from aecore.variants import ADVANCED, VARIANTS, WITHIN_TRAINING, Variant
 
 
 class TrainingConfig(BaseModel):
@@ -61,7 +61,8 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Of the networks in training; 'auto' takes bfloat16 for convolutions where "
-        "the processor has it. Losses, weights and evaluation are float32 in any case.",
+        "the processor has it. Losses, weights, evaluation and strided convolutions of single "
+        "columns are float32 in any case.",
         json_schema_extra=ADVANCED,
     )
 
@@ -77,13 +78,17 @@ class RunConfig(BaseModel):
     training: TrainingConfig
 
     @staticmethod
-    def check(request: Mapping[str, Any], own: Dataset | None = None) -> RunConfig:
+    def check(
+        request: Mapping[str, Any], own: Dataset | None = None, stored: bool = False
+    ) -> RunConfig:
         """Turn a request as typed into a `RunConfig`.
 
         Arguments
             request: `dataset` and `variant` by name; `model` and `training` map settings to
                 values, which may be text. What is left out takes its default.
             own: the dataset that is meant, where it is not one of the registry.
+            stored: whether the request is that of a training which has begun already; then what
+                is possible, but of no use, is let through.
 
         Raises `Faults` with every fault of the request, not just the first.
         """
@@ -98,8 +103,8 @@ class RunConfig(BaseModel):
         if variant is None:
             faults.append(unknown("variant", variant_name, VARIANTS))
 
-        training, wrong = _read(TrainingConfig, request.get("training", {}), faults)
-        if dataset and "batch_size" not in wrong and training.batch_size > dataset.n_train:
+        training, wrong_training = _read(TrainingConfig, request.get("training", {}), faults)
+        if dataset and "batch_size" not in wrong_training and training.batch_size > dataset.n_train:
             faults.append(
                 f"batch_size = {training.batch_size} is larger than the data: {dataset.name} has "
                 f"{dataset.n_train} training samples, so give at most {dataset.n_train}."
@@ -112,6 +117,8 @@ class RunConfig(BaseModel):
             if dataset:
                 impossible = model.faults(dataset)
                 faults += [text for setting, text in impossible.items() if setting not in wrong]
+            if not stored and "epochs" not in wrong_training:
+                faults += _longer_than_training(model, training)
         if faults:
             raise Faults(faults)
         return RunConfig(dataset=name, variant=variant_name, model=model, training=training)
@@ -131,6 +138,17 @@ def _wrong_form(request: Any) -> list[str]:
         if not right or (kind is dict and not all(isinstance(name, str) for name in value)):
             faults.append(f"{part} = {value!r:.60} is not possible: {FORMS[kind]}.")
     return faults
+
+
+def _longer_than_training(model: Variant, training: TrainingConfig) -> list[str]:
+    """The settings that count epochs of the training and name more than there are."""
+    return [
+        f"{name} = {getattr(model, name)} is longer than the training, whose epochs = "
+        f"{training.epochs}: give at most {training.epochs}, or more epochs."
+        for name, field in type(model).model_fields.items()
+        if (field.json_schema_extra or {}).items() >= WITHIN_TRAINING.items()
+        and getattr(model, name) > training.epochs
+    ]
 
 
 REQUEST = {"dataset": str, "variant": str, "model": dict, "training": dict}

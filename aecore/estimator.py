@@ -109,7 +109,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             y: labels, (n,); ignored where the variant is not conditioned on them.
 
         Raises `Faults`, a ValueError, with everything that is wrong with the parameters at once,
-        and `Diverged` where the loss is no longer a number.
+        and `Diverged` where a loss, a weight or a code is no longer a finite number.
         """
         X = validate_data(self, X, **ARRAYS)
         dataset, faults = self._dataset(X, y)

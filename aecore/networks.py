@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -249,17 +249,60 @@ class ToFeatures(nn.Module):
         return images.permute(0, 2, 3, 1).flatten(1)
 
 
-def _convolution(n_in: int, n_out: int, **options: int) -> nn.Conv2d:
-    return _started(nn.Conv2d(n_in, n_out, 3, padding=1, **options))
+Convolution = TypeVar("Convolution", nn.Conv2d, nn.ConvTranspose2d)
 
 
-def _transposed(n_in: int, n_out: int, small: ImageSize, large: ImageSize) -> nn.ConvTranspose2d:
-    # Doubling gives 2 n - 1 pixels; an even side needs one more.
-    more = (large.height - 2 * small.height + 1, large.width - 2 * small.width + 1)
-    return _started(nn.ConvTranspose2d(n_in, n_out, 3, stride=2, padding=1, output_padding=more))
+class HalvingConvolution(nn.Conv2d):
+    """A convolution of 3 x 3 with a stride of two: both sides of the image are halved, rounded up.
+
+    (batch, n_in, height, width) -> (batch, n_out, ceil(height / 2), ceil(width / 2)).
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, 3, stride=2, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[3] > 2:
+            return super().forward(images)
+        return _in_precision_of_weights(super().forward, images, self.weight)
 
 
-def _started(layer: nn.Module) -> nn.Module:
+class DoublingConvolution(nn.ConvTranspose2d):
+    """A transposed convolution of 3 x 3 with a stride of two, from a small image to a large one.
+
+    (batch, n_in, small.height, small.width) -> (batch, n_out, large.height, large.width).
+    """
+
+    def __init__(self, n_in: int, n_out: int, small: ImageSize, large: ImageSize) -> None:
+        # Doubling gives 2 n - 1 pixels; an even side needs one more.
+        more = (large.height - 2 * small.height + 1, large.width - 2 * small.width + 1)
+        super().__init__(n_in, n_out, 3, stride=2, padding=1, output_padding=more)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[3] > 1:
+            return super().forward(images)
+        return _in_precision_of_weights(super().forward, images, self.weight)
+
+
+def _in_precision_of_weights(
+    convolve: Callable[[Tensor], Tensor], images: Tensor, weight: Tensor
+) -> Tensor:
+    """The images convolved without automatic mixed precision.
+
+    Where the smaller image of a strided convolution is one pixel wide, oneDNN is wrong in bfloat16,
+    in any memory format: of each filter's gradient two columns are never written, and with AMX many
+    outputs are wrong though finite (torch 2.13). It is right in float32, without a stride, and from
+    two pixels on. Images of one column are small, so float32 costs next to nothing there.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        return convolve(images.to(weight.dtype))
+
+
+def _convolution(n_in: int, n_out: int) -> nn.Conv2d:
+    return _started(nn.Conv2d(n_in, n_out, 3, padding=1))
+
+
+def _started(layer: Convolution) -> Convolution:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
@@ -285,7 +328,9 @@ def convolutional_encoder(
     if n_outputs is None:
         widths[-1] *= outputs_per_dimension
     for level, (n_in, n_out) in enumerate(pairwise(widths), start=1):
-        layers.append(_convolution(n_in, n_out, stride=2 if strided else 1))
+        layers.append(
+            _started(HalvingConvolution(n_in, n_out)) if strided else _convolution(n_in, n_out)
+        )
         # A mean and a log-variance may be of either sign, so they get no activation.
         if level < len(channels) or n_outputs is not None or outputs_per_dimension == 1:
             layers.append(ACTIVATION_LAYERS[activation]())
@@ -322,7 +367,7 @@ def convolutional_decoder(
             small, large = (size.halved(len(channels) - level - done) for done in (0, 1))
             if level:
                 layers.append(ACTIVATION_LAYERS[activation]())
-            layers.append(_transposed(n_in, n_out, small, large))
+            layers.append(_started(DoublingConvolution(n_in, n_out, small, large)))
     else:
         outward = [channels[-1], *reversed(channels)]
         for level, (n_in, n_out) in enumerate(pairwise(outward)):

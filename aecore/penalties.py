@@ -7,7 +7,7 @@ written so that the mean of its values over the batch is that penalty.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -34,6 +34,20 @@ class Penalty(Protocol):
         """
 
 
+@runtime_checkable
+class Reporting(Protocol):
+    """A penalty that has more to report of an epoch than its value."""
+
+    def facts(self, model: Autoencoder, codes: Tensor) -> dict[str, float]:
+        """Finite numbers by name, each name unlike any other penalty's.
+
+        They stand in the history of a run, and are shown under these names after every epoch.
+
+        Arguments
+            codes: of the whole test split, (n, latent_dim), the posteriors' means.
+        """
+
+
 @dataclass(frozen=True)
 class LatentKL:
     """weight * KL(q(z|x) || N(0, I)) = weight/2 sum_j (mu_j^2 + sigma_j^2 - 1 - log sigma_j^2).
@@ -53,10 +67,17 @@ class LatentKL:
         self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         mean, log_variance, _ = posterior
-        weight = self.weight
-        if self.warm_up and model.training:
-            weight *= min(model.epochs_seen / self.warm_up, 1)
+        weight = self._weight_in_training(model) if model.training else self.weight
         return weight * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+    def facts(self, model: Autoencoder, codes: Tensor) -> dict[str, float]:
+        """`kl_weight`: the weight that training has come to."""
+        return {"kl_weight": float(self._weight_in_training(model))}
+
+    def _weight_in_training(self, model: Autoencoder) -> float:
+        if not self.warm_up:
+            return self.weight
+        return self.weight * min(model.epochs_seen / self.warm_up, 1)
 
 
 @dataclass(frozen=True)
@@ -171,6 +192,10 @@ class LatentMMD:
         return sum(constant / (constant + squares) for constant in constants)
 
 
+CHUNK = 1_000
+"""Codes whose distances to every codebook vector are in memory together."""
+
+
 @dataclass(frozen=True)
 class Codebook:
     """||sg[z] - e||^2 + commitment * ||z - sg[e]||^2: the codebook's vectors e go to the codes z
@@ -188,3 +213,23 @@ class Codebook:
         to_codes = (code.detach() - vectors).square().sum(1)
         to_vectors = (code - vectors.detach()).square().sum(1)
         return to_codes + self.commitment * to_vectors
+
+    def facts(self, model: Autoencoder, codes: Tensor) -> dict[str, float]:
+        """How much of the codebook the codes use.
+
+        With p_k the share of the groups whose vector is number k: `codebook_used`, the share of the
+        vectors with p_k > 0; `codebook_dead`, the number of the others; and `codebook_perplexity`,
+        exp(-sum_k p_k log p_k), the number of vectors that would be as varied if all were used
+        alike (van den Oord, Vinyals & Kavukcuoglu 2017).
+        """
+        size = len(model.encoder.codebook)
+        counts = torch.zeros(size, dtype=torch.float64, device=codes.device)
+        for part in codes.split(CHUNK):
+            counts += torch.bincount(model.encoder.choose(part).flatten(), minlength=size)
+        shares = counts / counts.sum()
+        used = int((counts > 0).sum())
+        return {
+            "codebook_used": used / size,
+            "codebook_dead": size - used,
+            "codebook_perplexity": float(torch.special.entr(shares).sum().exp()),
+        }

@@ -184,7 +184,7 @@ def _open(folder: Path) -> Run:
         if (folder / file).stat().st_size != size:
             raise Faults(f"{file} has {(folder / file).stat().st_size} bytes instead of {size}.")
     _check_bytes(folder / "config.json", manifest)
-    config = RunConfig.check(_read_json(folder / "config.json"))
+    config = RunConfig.check(_read_json(folder / "config.json"), stored=True)
     return Run(folder.name, folder, config, manifest)
 
 
@@ -320,7 +320,7 @@ def unfinished() -> list[Unfinished]:
         try:
             with _open_tensors(folder / "checkpoint.safetensors", "np") as file:
                 progress = json.loads(file.metadata()["json"])
-            config = RunConfig.check(_read_json(folder / "config.json"))
+            config = RunConfig.check(_read_json(folder / "config.json"), stored=True)
             found.append(Unfinished(folder.name, config, int(progress["epochs_done"])))
         except Exception as error:
             log.warning("%s cannot be resumed: %s", folder, _plain(error))

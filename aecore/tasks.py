@@ -271,6 +271,7 @@ def _stack(kept: list[np.ndarray], config: RunConfig) -> Any:
 
 
 def history_entry(record: Any) -> dict[str, Any]:
+    """The line of the history that an epoch adds; JSON."""
     return {
         "epoch": record.epoch,
         "train": record.train,
@@ -279,7 +280,18 @@ def history_entry(record: Any) -> dict[str, Any]:
         "learning_rate": record.learning_rate,
         "seconds": record.seconds,
         "samples_per_second": record.samples_per_second,
+        "facts": record.test.facts,
     }
+
+
+def facts_in_words(entry: dict[str, Any]) -> str:
+    """What an entry of the history reports beside losses; "" where it has nothing.
+
+    >>> facts_in_words({"epoch": 3, "facts": {"kl_weight": 0.5, "codebook_dead": 12}})
+    'kl_weight 0.5  codebook_dead 12'
+    """
+    # Runs of earlier versions have no facts.
+    return "  ".join(f"{name} {value:.4g}" for name, value in entry.get("facts", {}).items())
 
 
 def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:

@@ -21,14 +21,18 @@ from aecore.threads import AdaptiveWaiting
 
 EVALUATION_BATCH = 2_000
 EVALUATION_SEED = 0
-TRAINING_BESIDE_OTHERS = "Training beside other programs that need a processor"
+BESIDE_OTHERS = ", slowed by other programs that need a processor"
+"""Follows what is being done while threads sleep instead of spin."""
 
 
 OnBatch = Callable[[str, int, int], None]
 
 
 class Diverged(Faults):
-    """The loss is no longer a number; going on from the last checkpoint would end the same way."""
+    """A loss, a weight or a code is no longer a finite number.
+
+    Going on from the last checkpoint would end the same way.
+    """
 
 
 class Checkpoint(NamedTuple):
@@ -49,6 +53,8 @@ class Evaluation(NamedTuple):
     """Mean squared error per feature of each sample's reconstruction, (n,)."""
     codes: np.ndarray
     """(n, latent_dim)."""
+    facts: dict[str, float]
+    """What the penalties report beside their terms, such as the weight of a KL that warms up."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,8 @@ def fit(
         on_batch: called after each batch with what is being done, and the batches done and to do
             of it; what it raises ends the training.
 
-    Raises `Diverged` naming the epoch where the loss is no longer a number.
+    Raises `Diverged` naming the first epoch after which a loss, a weight or a code is no longer a
+    finite number.
     """
     settings = config.training
     device = pick_device(settings.device)
@@ -177,10 +184,15 @@ def fit(
     generator = torch.Generator(device).manual_seed(settings.seed)
     epochs_done = 0
     with AdaptiveWaiting(device) as waiting:
+
+        def report(what: str, done: int, total: int) -> None:
+            waiting.step()
+            on_batch(what + BESIDE_OTHERS * waiting.sleeping, done, total)
+
         if resume is not None:
             epochs_done = _restore(resume, model, optimizer, schedule, generator)
         else:
-            stage = Stage(settings.batch_size, generator, on_batch)
+            stage = Stage(settings.batch_size, generator, report)
             config.model.pretrain(model, x_train, stage)
 
         for epoch in range(epochs_done + 1, settings.epochs + 1):
@@ -199,18 +211,11 @@ def fit(
                     schedule.step()
                 for name, values in losses.items():
                     sums[name] = sums.get(name, 0) + values.detach().sum()
-                waiting.step()
-                what = TRAINING_BESIDE_OTHERS if waiting.sleeping else "Training"
-                on_batch(what, (epoch - 1) * batches + number, settings.epochs * batches)
+                report("Training", (epoch - 1) * batches + number, settings.epochs * batches)
             train = _with_total({name: float(total) / len(x_train) for name, total in sums.items()})
             seconds = time.perf_counter() - started
             test = evaluate(model, x_test, labels_test)
-            if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
-                raise Diverged(
-                    f"Training stopped in epoch {epoch}: the loss is no longer a number. Lower "
-                    f"learning_rate (it is {settings.learning_rate:g}; try "
-                    f"{settings.learning_rate / 10:g}), or scale the data."
-                )
+            _refuse_unless_finite(epoch, model, train, test, settings)
             yield EpochRecord(
                 epoch,
                 train,
@@ -245,7 +250,47 @@ def evaluate(model: Autoencoder, x: Tensor, labels: Tensor | None = None) -> Eva
         codes.append(code.cpu())
         errors.append((model.decode(code, label) - batch).square().mean(1).cpu())
     terms = _with_total({name: total / len(x) for name, total in sums.items()})
-    return Evaluation(terms, torch.cat(errors).numpy(), torch.cat(codes).numpy())
+    code = torch.cat(codes)
+    facts = model.facts(code.to(x.device))
+    return Evaluation(terms, torch.cat(errors).numpy(), code.numpy(), facts)
+
+
+def _refuse_unless_finite(
+    epoch: int,
+    model: Autoencoder,
+    train: Mapping[str, float],
+    test: Evaluation,
+    settings: TrainingConfig,
+) -> None:
+    """Raise `Diverged` where anything that an epoch has come to is no finite number."""
+    damaged = {
+        name: int((~value.isfinite()).sum())
+        for name, value in model.state_dict().items()
+        if not value.isfinite().all()
+    }
+    codes = int((~np.isfinite(test.codes)).sum())
+    causes = []
+    if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
+        causes.append("the loss is no longer a number")
+    if damaged:
+        named = [f"{count} of {name}" for name, count in list(damaged.items())[:NAMED]]
+        more = [f"{len(damaged) - NAMED} tensors more"] if len(damaged) > NAMED else []
+        causes.append(f"weights are no longer finite ({', '.join(named + more)})")
+    if codes:
+        causes.append(
+            f"{codes} of {test.codes.size} numbers in the test split's codes are not finite"
+        )
+    if not causes:
+        return
+    rate = settings.learning_rate
+    cure = f"Lower learning_rate (it is {rate:g}; try {rate / 10:g}), or scale the data"
+    if model.bfloat16:
+        cure += ", or set precision to 'float32'"
+    raise Diverged(f"Training stopped in epoch {epoch}: {'; '.join(causes)}. {cure}.")
+
+
+NAMED = 3
+"""Tensors that a message names before it counts the others."""
 
 
 def _with_total(terms: dict[str, float]) -> dict[str, float]:

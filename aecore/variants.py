@@ -33,6 +33,10 @@ ADVANCED = {"advanced": True}
 """Marks a setting that a form shows only to those who ask for more."""
 
 
+WITHIN_TRAINING = {"within_training": True}
+"""Marks a setting that counts epochs of the training, and so cannot be more than these."""
+
+
 def _split(widths: Any) -> Any:
     """Take "512, 128" as typed in a form or on the command line for (512, 128)."""
     if isinstance(widths, str):
@@ -601,7 +605,11 @@ class BetaVariational(_Probable, _Layered):
         "the code unused.",
     )
     warm_up: int = Field(
-        0, ge=0, le=10_000, description="Epochs over which the weight grows from 0 to beta."
+        0,
+        ge=0,
+        le=10_000,
+        description="Epochs over which the weight grows from 0 to beta; no more than are trained.",
+        json_schema_extra=WITHIN_TRAINING,
     )
 
     def build(self, dataset: Dataset) -> Autoencoder:

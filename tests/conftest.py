@@ -116,6 +116,14 @@ def run_config(
     )
 
 
+def dirty_memory() -> None:
+    """Free some memory that is full of NaN, so that whoever reads memory unwritten finds them."""
+    import torch
+
+    freed = [torch.full((2**power,), torch.nan) for power in range(2, 19) for _ in range(3)]
+    del freed
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
     """Return as soon as `condition` holds; fail where it still does not after a long time."""
     end = time.monotonic() + seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -208,6 +209,29 @@ def test_a_training_that_diverges_is_refused_with_a_sentence() -> None:
     assert result.exit_code == 2
     (fault,) = json.loads(result.stdout)["faults"]
     assert fault.startswith("Training stopped in epoch ") and fault in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variant", "setting", "expected"),
+    [
+        ("beta-vae", "warm_up=2", [r"kl_weight 1$", r"kl_weight 2$"]),
+        (
+            "vq-vae",
+            "codebook_size=2000",
+            [r"codebook_used 0\.\d+  codebook_dead \d+  codebook_p"] * 2,
+        ),
+        ("ae", "hidden=8", [r"samples/s$"] * 2),
+    ],
+)
+def test_facts_of_an_epoch_are_said_after_it(
+    variant: str, setting: str, expected: list[str]
+) -> None:
+    line = ["train", "--dataset", "digits", "--variant", variant, "--set", setting]
+    result = call(*line, "--epochs", "2", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    said = [text.rstrip() for text in result.stderr.splitlines() if text.startswith("epoch")]
+    for text, pattern in zip(said, expected, strict=True):
+        assert re.search(pattern, text), text
 
 
 def test_a_resumed_training_is_the_one_that_was_stopped() -> None:

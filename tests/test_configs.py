@@ -278,3 +278,21 @@ def test_what_a_form_begins_with_can_be_trained_and_makes_enough_steps(
     config = RunConfig.check({"dataset": name, "variant": variant, "training": training})
     steps = config.training.epochs * DATASETS[name].n_train / config.training.batch_size
     assert steps > 500
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 9])
+def test_a_setting_in_epochs_cannot_be_longer_than_the_training(epochs: int) -> None:
+    def asked(warm_up: int) -> dict[str, Any]:
+        model, training = {"warm_up": warm_up}, {"epochs": epochs}
+        return {"dataset": "digits", "variant": "beta-vae", "model": model, "training": training}
+
+    for possible in (0, 1, epochs):
+        RunConfig.check(asked(possible))
+    with pytest.raises(Faults) as caught:
+        RunConfig.check(asked(epochs + 1))
+    assert caught.value.faults == [
+        f"warm_up = {epochs + 1} is longer than the training, whose epochs = {epochs}: give at "
+        f"most {epochs}, or more epochs."
+    ]
+    # A run of an earlier version is read as it was trained.
+    assert RunConfig.check(asked(epochs + 1), stored=True).model.warm_up == epochs + 1

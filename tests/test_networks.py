@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from conftest import dirty_memory
 from scipy import stats
 from torch import Tensor, nn
 
@@ -20,7 +22,9 @@ from aecore.networks import (
     ACTIVATION_LAYERS,
     INITIALIZATIONS,
     CodebookEncoder,
+    DoublingConvolution,
     GaussianEncoder,
+    HalvingConvolution,
     ImageSize,
     PointEncoder,
     Posterior,
@@ -401,3 +405,76 @@ def test_the_image_leaves_a_decoder_without_an_activation() -> None:
     for strided in (False, True):
         decoder = convolutional_decoder(ImageSize(8, 8), CHANNELS, "relu", strided, 3)
         assert decoder(draws(20, 3)).min() < 0
+
+
+# --- Convolutions in bfloat16 -------------------------------------------------------------------
+
+LEVELS = [(1, 1), (3, 5), (16, 32), (32, 32), (64, 16)]
+SMALL = [ImageSize(height, width) for height in (1, 3, 6) for width in (1, 2, 5)]
+LAYERS = {
+    "same size": lambda n_in, n_out, small: nn.Conv2d(n_in, n_out, 3, padding=1),
+    "halving": lambda n_in, n_out, small: HalvingConvolution(n_in, n_out),
+    "doubling": lambda n_in, n_out, small: DoublingConvolution(n_in, n_out, small, doubled(small)),
+}
+
+
+def doubled(size: ImageSize) -> ImageSize:
+    return ImageSize(2 * size.height, 2 * size.width)
+
+
+def coarse(*shape: int, seed: int = 1) -> Tensor:
+    """Random numbers that bfloat16 holds exactly."""
+    return draws(*shape, seed=seed).bfloat16().float()
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize("small", SMALL, ids=str)
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("kind", LAYERS)
+def test_convolutions_in_mixed_precision_are_right_at_any_width(
+    kind: str, order: torch.memory_format, small: ImageSize, batch: int
+) -> None:
+    """Outputs and gradients against float64, with NaN in whatever memory is free."""
+    sizes = [small]
+    if kind == "halving":
+        large = doubled(small)
+        sizes = [large, ImageSize(large.height - 1, large.width - 1)]
+    for size, (n_in, n_out) in itertools.product(sizes, LEVELS):
+        torch.manual_seed(0)
+        layer = LAYERS[kind](n_in, n_out, small)
+        layer.load_state_dict({name: v.bfloat16() for name, v in layer.state_dict().items()})
+        exact = copy.deepcopy(layer).double()
+        layer.to(memory_format=order)
+        x = coarse(batch, n_in, size.height, size.width).to(memory_format=order).requires_grad_()
+        x_exact = x.detach().double().requires_grad_()
+        wanted = exact(x_exact)
+        slope = coarse(*wanted.shape, seed=2)
+        wanted.backward(slope.double())
+        dirty_memory()
+        with torch.autocast("cpu", torch.bfloat16):
+            found = layer(x)
+        dirty_memory()
+        found.backward(slope.to(found.dtype))
+        gradients = [(x.grad, x_exact.grad)]
+        for value, other in zip(layer.parameters(), exact.parameters(), strict=True):
+            gradients.append((value.grad, other.grad))
+        for value, other in [(found.detach(), wanted.detach()), *gradients]:
+            error = (value.double() - other).abs().max()
+            assert error <= 0.02 * other.abs().max() + 1e-3, (size, n_in, n_out)
+        narrow = small.width == 1 and kind != "same size"
+        assert found.dtype is (torch.float32 if narrow else torch.bfloat16)
+
+
+@pytest.mark.parametrize("strided", [False, True], ids=["max-pool", "strided"])
+def test_a_whole_network_is_coarse_wherever_coarse_is_right(strided: bool) -> None:
+    """Of 28 x 28 pixels and three levels no image is one pixel wide, so every layer is coarse."""
+    encoder = convolutional_encoder(ImageSize(28, 28), (4, 6, 8), "relu", strided, 3)
+    decoder = convolutional_decoder(ImageSize(28, 28), (4, 6, 8), "relu", strided, 3)
+    seen = []
+    for layer in (*encoder, *decoder):
+        if next(layer.parameters(), None) is not None:
+            layer.register_forward_hook(lambda layer, x, y: seen.append(y.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        decoder(encoder(draws(2, 784)))
+    assert len(seen) == (8 if strided else 9)
+    assert set(seen) == {torch.bfloat16}

@@ -421,6 +421,20 @@ def test_train_tells_all_faults_at_once_and_keeps_what_was_typed(shipped_runs: P
     assert not store.unfinished()
 
 
+@pytest.mark.parametrize("facts", [{"kl_weight": 0.25}, {"codebook_dead": 12}, {}, None], ids=str)
+def test_a_training_shows_the_facts_of_its_last_epoch(
+    facts: dict[str, float] | None, shipped_runs: Path, idle_jobs: Jobs
+) -> None:
+    job = idle_jobs.train(run_config("digits", epochs=5))
+    entry = {"epoch": 2, "train": {"total": 2.0}, "test": {"total": 1.0}}
+    job.history = [entry if facts is None else entry | {"facts": facts}]  # None as of old
+    at = opened(ROOT / "pages" / "train.py")
+    assert not at.exception and not at.error
+    for name, value in (facts or {}).items():
+        assert f"After epoch 2: {name} {value:.4g}" in texts(at)
+    assert ("After epoch" in texts(at)) is bool(facts)
+
+
 def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:
     at = opened(ROOT / "pages" / "train.py")
     at.selectbox(key="dataset").set_value("mnist").run()

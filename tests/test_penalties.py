@@ -8,10 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor, nn
 from torch.autograd.functional import jacobian
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
+from aecore import penalties
 from aecore.autoencoder import Autoencoder
 from aecore.likelihoods import Gaussian
 from aecore.networks import CodebookEncoder, PointEncoder, Posterior, mlp, tied_mlp
@@ -89,6 +91,15 @@ def test_the_weight_of_the_latent_kl_warms_up_in_training_alone(epochs: float, p
 def test_a_model_that_was_never_trained_has_the_full_weight() -> None:
     posterior = Posterior(torch.tensor([[2.0]]), torch.zeros(1, 1))
     assert LatentKL(3, warm_up=4)(model_of(nn.Identity()), None, posterior, None).item() == 6
+
+
+@pytest.mark.parametrize(("epochs", "weight"), [(0.5, 0.375), (3, 2.25), (4, 3), (math.inf, 3)])
+def test_the_weight_in_effect_is_a_fact_in_evaluation_as_well(epochs: float, weight: float) -> None:
+    model = model_of(nn.Identity())
+    model.epochs_seen = epochs
+    model.penalties = {"kl": LatentKL(weight=3, warm_up=4), "l1": CodeL1(1)}
+    for mode in (True, False):
+        assert model.train(mode).facts(draws(5, 2)) == {"kl_weight": weight}
 
 
 # --- Sparsity -----------------------------------------------------------------------------------
@@ -382,3 +393,28 @@ def test_without_commitment_the_codebook_moves_alone() -> None:
     Codebook(0)(model_of(encoder), codes, encoder(codes), None).sum().backward()
     assert not codes.grad.any()
     assert encoder.codebook.grad.any()
+
+
+def test_the_use_of_a_codebook_is_counted() -> None:
+    """Vectors 0, 1 and 2 of five are used four times, once and once."""
+    encoder = CodebookEncoder(nn.Identity(), 5, 2)
+    encoder.codebook.data = torch.arange(10.0).view(5, 2)
+    codes = encoder.codebook.data[torch.tensor([[0, 0, 1], [0, 2, 0]])].flatten(1)
+    model = model_of(encoder)
+    model.penalties = {"codebook": Codebook(0.25)}
+    facts = model.facts(codes + 0.1)
+    shares = [4 / 6, 1 / 6, 1 / 6]
+    assert facts == {
+        "codebook_used": 3 / 5,
+        "codebook_dead": 2,
+        "codebook_perplexity": pytest.approx(math.exp(stats.entropy(shares))),
+    }
+
+
+def test_the_use_of_a_codebook_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = model_of(CodebookEncoder(nn.Identity(), 16, 2))
+    whole = Codebook(1).facts(model, draws(50, 6).float())
+    assert 1 < whole["codebook_perplexity"] < 16
+    monkeypatch.setattr(penalties, "CHUNK", 7)
+    assert Codebook(1).facts(model, draws(50, 6).float()) == whole

@@ -151,5 +151,5 @@ def test_the_waiting_changes_no_bit_of_a_training(monkeypatch) -> None:
     quiet, said = weights(0.0)
     assert said == {"Training"}
     busy, said = weights(0.9)
-    assert training.TRAINING_BESIDE_OTHERS in said
+    assert "Training" + training.BESIDE_OTHERS in said
     assert all(torch.equal(quiet[name], busy[name]) for name in quiet)

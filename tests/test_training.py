@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from typing import Any, get_args
@@ -9,15 +10,16 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
-from conftest import run_config
+from conftest import dirty_memory, run_config
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
-from aecore import configs, datasets, store, training
+from aecore import configs, datasets, store, tasks, training
 from aecore.autoencoder import Autoencoder
 from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import Dataset, Samples
 from aecore.errors import Cancelled, Faults
+from aecore.penalties import Reporting
 from aecore.training import OPTIMIZERS, Checkpoint, Diverged, EpochRecord, fit
 from aecore.variants import VARIANTS
 
@@ -513,6 +515,198 @@ def test_the_weights_of_a_checkpoint_are_those_of_the_model() -> None:
     weights = training.weights(last.checkpoint())
     assert weights.keys() == last.model.state_dict().keys()
     assert all(torch.equal(weights[name], value) for name, value in last.model.state_dict().items())
+
+
+# --- That every number is one -------------------------------------------------------------------
+
+SHAPES = [(8, 8), (4, 1), (1, 1), (3, 5), (28, 28)]
+CHANNELS = [(4,), (16, 32), (16, 32, 64, 64), (8, 8, 8, 8, 8, 8)]
+STRIDED = ["conv", "conv-vae", "conv-denoising"]
+PRECISIONS = ["float32", "bfloat16"]
+
+
+def images(*shape: int, n: int = 150) -> Dataset:
+    """Random images of any shape in [0, 1], and ten classes."""
+
+    def read(split: str) -> Samples:
+        draws = np.random.default_rng(len(split))
+        x = draws.random((n, math.prod(shape)), np.float32)
+        return Samples(x, draws.integers(0, 10, n))
+
+    return replace(DIGITS, name="images", shape=shape, n_train=n, n_test=n, read=read)
+
+
+def first_samples(name: str) -> Dataset:
+    """A dataset of the registry, cut to its first 129 training and 60 test samples."""
+    whole = datasets.get(name)
+    sizes = {"train": min(129, whole.n_train), "test": min(60, whole.n_test)}
+
+    def read(split: str) -> Samples:
+        samples = getattr(whole, split)
+        return Samples(*(part[: sizes[split]].copy() for part in samples))
+
+    return replace(whole, n_train=sizes["train"], n_test=sizes["test"], read=read)
+
+
+def trained_in_dirty_memory(config: RunConfig, dataset: Dataset) -> Checkpoint:
+    """The last checkpoint of a training beside which free memory is full of NaN at every batch."""
+    dirty_memory()
+    *_, last = fit(config, dataset, on_batch=lambda *news: dirty_memory())
+    assert last.model.bfloat16 is (config.training.precision == "bfloat16")
+    assert np.isfinite(last.test.codes).all()
+    return frozen(last)
+
+
+def assert_finite_and_repeatable(dataset: Dataset, request: dict[str, Any]) -> None:
+    config = RunConfig.check(request, dataset)
+    first, again = (trained_in_dirty_memory(config, dataset) for _ in range(2))
+    assert all(value.isfinite().all() for value in training.weights(first).values())
+    assert_equal(first, again)
+
+
+def strided(variant: str, channels: tuple[int, ...], seed: int = 0, **options: Any) -> Any:
+    """A request for strided convolutions in bfloat16, whose last batch is a short one."""
+    options = {"epochs": 2, "batch_size": 64, "precision": "bfloat16", "device": "cpu"} | options
+    return {
+        "dataset": "images",
+        "variant": variant,
+        "model": {"channels": channels, "resampling": "strided", "latent_dim": 1},
+        "training": {"seed": seed, **options},
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_strided_convolutions_are_finite_and_repeat(shape: tuple[int, int]) -> None:
+    assert_finite_and_repeatable(images(*shape), strided("conv", (16, 32, 64, 64)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("only_when_asked")
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("channels", CHANNELS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("variant", STRIDED)
+def test_every_strided_variant_is_finite_and_repeats(
+    variant: str, shape: tuple[int, int], channels: tuple[int, ...], seed: int
+) -> None:
+    assert_finite_and_repeatable(images(*shape), strided(variant, channels, seed))
+
+
+@pytest.mark.parametrize("batch_size", [1, 20, 29, 30])
+def test_a_batch_of_one_or_of_all_is_finite(batch_size: int) -> None:
+    """The last batch holds all samples, one, or ten."""
+    dataset = images(5, 1, n=30)
+    request = strided("conv-vae", (16, 32), batch_size=batch_size)
+    assert_finite_and_repeatable(dataset, request)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_constant_data_are_finite_in_training(variant: str, value: float, precision: str) -> None:
+    def read(split: str) -> Samples:
+        return Samples(np.full((17, 64), value, np.float32), np.arange(17) % 10)
+
+    dataset = replace(DIGITS, name="constant", n_train=17, n_test=17, read=read)
+    config = small(variant, batch_size=16, precision=precision)
+    state = trained_in_dirty_memory(config, dataset)
+    assert all(value.isfinite().all() for value in training.weights(state).values())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("only_when_asked")
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("dataset", datasets.DATASETS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_finite_and_repeats_on_every_dataset(
+    variant: str, dataset: str, precision: str
+) -> None:
+    """The last batch holds one sample."""
+    if not datasets.here(dataset):
+        pytest.skip(f"{dataset} is not on this machine.")
+    options = {"epochs": 2, "batch_size": 16, "precision": precision, "device": "cpu"}
+    request = {"dataset": dataset, "variant": variant, "training": options}
+    try:
+        RunConfig.check(request)
+    except Faults:
+        pytest.skip(f"{variant} is refused for {dataset}, as test_variants.py checks.")
+    assert_finite_and_repeatable(first_samples(dataset), request)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_weights_that_are_not_finite_stop_the_training_though_the_loss_is(
+    variant: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tensor that no loss depends on, as the taps of a filter that only ever see its padding."""
+    build = training.build
+
+    def damaged(config: RunConfig, dataset: Dataset) -> Autoencoder:
+        model = build(config, dataset)
+        model.register_parameter("unseen", torch.nn.Parameter(torch.tensor([0.0, value, value])))
+        return model
+
+    monkeypatch.setattr(training, "build", damaged)
+    with pytest.raises(Diverged) as error:
+        list(fit(small(variant), DIGITS))
+    assert "stopped in epoch 1: weights are no longer finite (2 of unseen)" in str(error.value)
+    assert "the loss is" not in str(error.value)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_damaged_tensors_are_named_and_float32_is_offered_where_it_is_not_in_use(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = training.build
+
+    def damaged(config: RunConfig, dataset: Dataset) -> Autoencoder:
+        model = build(config, dataset)
+        model.encoder.network[1].bias.data[0] = math.nan
+        return model
+
+    monkeypatch.setattr(training, "build", damaged)
+    with pytest.raises(Diverged) as error:
+        list(fit(small("conv", precision=precision), DIGITS))
+    (said,) = error.value.faults
+    assert "epoch 1: the loss is no longer a number; weights are no longer finite (36 of" in said
+    assert "encoder.network.1.weight, 4 of encoder.network.1.bias," in said
+    assert "tensors more); 1440 of 1440 numbers in the test split's codes are not finite" in said
+    assert ("set precision to 'float32'" in said) is (precision == "bfloat16")
+
+
+# --- Facts of an epoch --------------------------------------------------------------------------
+
+
+def test_the_weight_of_a_kl_that_warms_up_is_recorded_epoch_by_epoch() -> None:
+    config = small("beta-vae", {"beta": 4, "warm_up": 4}, epochs=6)
+    through = [(record, frozen(record)) for record in fit(config, DIGITS)]
+    weights = [record.test.facts["kl_weight"] for record, _ in through]
+    assert weights == [1, 2, 3, 4, 4, 4]
+    resumed = [record.test.facts for record in fit(config, DIGITS, resume=through[1][1])]
+    assert resumed == [record.test.facts for record, _ in through[2:]]
+    history = [tasks.history_entry(record) for record, _ in through]
+    assert json.loads(json.dumps(history, allow_nan=False))[1]["facts"] == {"kl_weight": 2}
+
+
+def test_the_use_of_a_codebook_is_recorded() -> None:
+    *_, last = fit(small("vq-vae", {"codebook_size": 1000}), DIGITS)
+    facts = last.test.facts
+    chosen = last.model.encoder.choose(last.model.encode(torch.tensor(DIGITS.test.x)))
+    used = len(chosen.unique())
+    assert facts["codebook_used"] == used / 1000
+    assert facts["codebook_dead"] == 1000 - used > 0
+    assert 1 <= facts["codebook_perplexity"] <= used
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_facts_of_every_variant_are_finite_and_have_their_own_names(variant: str) -> None:
+    *_, last = fit(small(variant), DIGITS)
+    assert all(math.isfinite(value) for value in last.test.facts.values())
+    model = last.model
+    reporting = [each for each in model.penalties.values() if isinstance(each, Reporting)]
+    names = [name for each in reporting for name in each.facts(model, torch.zeros(3, 4))]
+    assert len(names) == len(last.test.facts)
+    assert ("kl_weight" in names) is ("kl" in model.penalties)
 
 
 # --- How it stops -------------------------------------------------------------------------------

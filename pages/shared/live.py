@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, pack
+from aecore import datasets, figures, images, pack, tasks
 from aecore.jobs import Job
 from pages.shared import cache, maps, parts, state
 
@@ -47,6 +47,8 @@ def _show(job: Job) -> None:
                 alt=f"Loss on the training and the test split over {len(epochs)} epochs; the last "
                 f"test loss is {last['test']['total']:.4g}",
             )
+            if facts := tasks.facts_in_words(last):
+                st.caption(f"After epoch {last['epoch']}: {parts.plain(facts)}")
         if job.view is not None:
             _view(job)
 
