@@ -34,7 +34,7 @@ def shown(value: object) -> str:
     >>> shown("64,x\\n")
     "'64,x\\\\n'"
     """
-    text = repr(value)
+    text = repr(value.tolist() if hasattr(value, "tolist") else value)  # numpy's as plain ones
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
