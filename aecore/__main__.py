@@ -1,23 +1,28 @@
 """The command line: `python -m aecore COMMAND`, with the commands that `--help` lists.
 
 With `--json` one JSON document goes to standard output, and for `reproduce` one a line for each
-recipe; progress goes to standard error.
+recipe; without it a table, which is lines of cells with tabs between where no terminal shows it.
+Progress goes to standard error.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from aecore import configs, datasets, projections, recipes, store
 from aecore.errors import Faults
@@ -27,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a frame would break sentences, and the names in them
     help="Latent Loupe: train autoencoders and map what they learned.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -35,6 +41,14 @@ Assignments = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given several times."),
 ]
 REFUSED = 2
+
+
+@app.callback()
+def prepare() -> None:
+    """Let names be printed whose characters the terminal does not have, or that are no text."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None]:
@@ -106,10 +120,8 @@ def show(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) ->
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
-    Console().print(table)
+    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    print_table(columns, cells, Console(highlight=False))
 
 
 def show_one(row: dict[str, Any], as_json: bool, columns: tuple[str, ...]) -> None:
@@ -118,6 +130,48 @@ def show_one(row: dict[str, Any], as_json: bool, columns: tuple[str, ...]) -> No
         print(json.dumps(row, indent=1))
     else:
         show([row], False, columns)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Print a table in which no word, and so no name and no path, is ever broken or cut.
+
+    Sentences are broken between words to fit the terminal. Where not even single words fit beside
+    each other, each row is a list of its cells; where there is no terminal, one line with tabs
+    between.
+    """
+    if not console.is_terminal:
+        for row in (columns, *rows):
+            print("\t".join(row), file=console.file)
+    elif widths := _widths(columns, rows, console.width):
+        headers = [Column(name, width=w) for name, w in zip(columns, widths, strict=True)]
+        table = Table(*headers)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+    else:
+        name_width = max(map(len, columns))
+        for row in rows:
+            for name, cell in zip(columns, row, strict=True):
+                console.print(Text(f"{name:{name_width}}  {cell}"), soft_wrap=True)
+            console.print()
+
+
+def _widths(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], available: int
+) -> list[int] | None:
+    """The width of each column: as wide as its cells if it can be, at least as its longest word."""
+    cells = list(zip(columns, *rows, strict=True))
+    whole = [max(map(cell_len, column)) for column in cells]
+    least = [max(cell_len(w) for cell in column for w in cell.split()) for column in cells]
+    spare = available - sum(least) - 3 * len(columns) - 1  # for the lines between
+    if spare < 0:
+        return None
+    widths = [0] * len(columns)
+    wanting = sorted(range(len(columns)), key=lambda at: whole[at] - least[at])
+    for left, at in zip(range(len(columns), 0, -1), wanting, strict=True):
+        more = min(whole[at] - least[at], spare // left)
+        widths[at], spare = least[at] + more, spare - more
+    return widths
 
 
 def _cell(value: Any) -> str:
@@ -204,7 +258,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model and store the run. Stop it with Ctrl-C and go on with --resume."""
-    start = configs.preset(preset) if preset else None
+    start = None if preset is None else configs.preset(preset)
     training = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -216,8 +270,8 @@ def train(
         "precision": precision,
     }
     request = {
-        "dataset": dataset or (start.dataset if start else None),
-        "variant": variant or (start.variant if start else None),
+        "dataset": start.dataset if start and dataset is None else dataset,
+        "variant": start.variant if start and variant is None else variant,
         "model": {**(start.model if start else {}), **assignments(set_)},
         "training": {
             **(start.training if start else {}),
@@ -238,8 +292,9 @@ def train(
         with reporting() as reporter:
             run = tasks.resume(resume, reporter) if resume else tasks.train(config, name, reporter)
     except KeyboardInterrupt:
-        hint = f"python -m aecore train --resume {resume or name}"
-        Console(stderr=True).print(f"Stopped. If an epoch was complete, go on with: {hint}")
+        # On a line of its own, which nothing breaks, so that it can be copied and run.
+        hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", resume or name])
+        print(f"Stopped. If an epoch was complete, go on with:\n{hint}", file=sys.stderr)
         raise typer.Exit(130) from None
     show_one(run_row(run), as_json, RUN_COLUMNS)
 
@@ -386,25 +441,21 @@ def reproduce(
 ) -> None:
     """Run named reproductions and compare each with its reference; status 1 where one fails."""
     chosen = list(recipes.every(names or []))
-    table = Table("recipe", "metric", "value", "reference", "holds", "seconds")
-    failed = False
+    rows = []
     with reporting() as reporter:
         for recipe in chosen:
             try:
                 told = RecipeReporter(reporter, recipe.name)
                 outcome = recipes.reproduce(recipe.name, told, fast)
             except KeyboardInterrupt:
-                Console(stderr=True).print(f"Stopped in {recipe.name}; what came before is kept.")
+                print(f"Stopped in {recipe.name}; what came before is kept.", file=sys.stderr)
                 raise typer.Exit(130) from None
-            failed = failed or outcome.holds is False
             if as_json:
                 print(json.dumps(outcome.row()), flush=True)
-            row = vars(outcome) | {"holds": HOLDS[outcome.holds]}
-            columns = ("name", "metric", "value", "reference", "holds", "seconds")
-            table.add_row(*(_cell(row[column]) for column in columns))
+            rows.append(vars(outcome) | {"recipe": recipe.name, "holds": HOLDS[outcome.holds]})
     if not as_json:
-        Console().print(table)
-    if failed:
+        show(rows, False, ("recipe", "metric", "value", "reference", "holds", "seconds"))
+    if any(row["holds"] == HOLDS[False] for row in rows):
         raise typer.Exit(1)
 
 

@@ -6,6 +6,7 @@ come from these classes and from those of `aecore.variants`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from aecore import datasets
 from aecore.datasets import DATASETS, Dataset
-from aecore.errors import Faults, unknown
+from aecore.errors import Faults, shown, unknown
 from aecore.variants import ADVANCED, VARIANTS, WITHIN_TRAINING, Variant
 
 
@@ -85,7 +86,8 @@ class RunConfig(BaseModel):
 
         Arguments
             request: `dataset` and `variant` by name; `model` and `training` map settings to
-                values, which may be text. What is left out takes its default.
+                values, which may be text. What is left out is chosen by the data (see
+                `defaults`), or else takes its default.
             own: the dataset that is meant, where it is not one of the registry.
             stored: whether the request is that of a training which has begun already; then what
                 is possible, but of no use, is let through.
@@ -103,16 +105,16 @@ class RunConfig(BaseModel):
         if variant is None:
             faults.append(unknown("variant", variant_name, VARIANTS))
 
-        training, wrong_training = _read(TrainingConfig, request.get("training", {}), faults)
+        chosen = defaults(dataset, variant) if dataset else {"training": {}, "model": {}}
+        asked = chosen["training"] | dict(request.get("training", {}))
+        training, wrong_training = _read(TrainingConfig, asked, faults)
         if dataset and "batch_size" not in wrong_training and training.batch_size > dataset.n_train:
             faults.append(
                 f"batch_size = {training.batch_size} is larger than the data: {dataset.name} has "
                 f"{dataset.n_train} training samples, so give at most {dataset.n_train}."
             )
         if variant:
-            asked = dict(request.get("model", {}))
-            if dataset:
-                asked = variant.defaults(dataset) | asked
+            asked = chosen["model"] | dict(request.get("model", {}))
             model, wrong = _read(variant, asked, faults)
             if dataset:
                 impossible = model.faults(dataset)
@@ -127,7 +129,7 @@ class RunConfig(BaseModel):
 def _wrong_form(request: Any) -> list[str]:
     """What keeps a request, perhaps from a damaged file, from being read at all."""
     if not isinstance(request, Mapping):
-        return [f"A request names a dataset and a variant; this is {request!r:.60}."]
+        return [f"A request names a dataset and a variant; this is {shown(request)}."]
     faults = [
         unknown("part of a request", part, REQUEST) for part in request if part not in REQUEST
     ]
@@ -136,7 +138,7 @@ def _wrong_form(request: Any) -> list[str]:
         # A name that is None was not given, which is said with the names that there are.
         right = isinstance(value, kind) or (kind is str and value is None)
         if not right or (kind is dict and not all(isinstance(name, str) for name in value)):
-            faults.append(f"{part} = {value!r:.60} is not possible: {FORMS[kind]}.")
+            faults.append(f"{part} = {shown(value)} is not possible: {FORMS[kind]}.")
     return faults
 
 
@@ -161,15 +163,19 @@ def _read(
     kind: type[Settings], asked: Mapping[str, Any], faults: list[str]
 ) -> tuple[Settings, set[str]]:
     """The settings, with defaults in place of the wrong ones, and which those were."""
+    # Strangers first: where a name is no text, validation says no more than that one is wrong.
+    wrong = asked.keys() - kind.model_fields.keys()
     try:
-        return kind(**asked), set()
+        kind(**{name: asked[name] for name in asked.keys() - wrong})
     except ValidationError as error:
-        wrong = {str(fault["loc"][0]) for fault in error.errors()}
+        wrong |= {str(fault["loc"][0]) for fault in error.errors()}
     for name in sorted(wrong):
         if name in kind.model_fields:
-            faults.append(f"{name} = {asked[name]!r} is not possible: give {allowed(kind, name)}.")
+            what = f"give {allowed(kind, name)}."
+            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
         elif name in getattr(kind, "impossible", {}):
-            faults.append(f"{name} = {asked[name]!r} is not possible: {kind.impossible[name]}")
+            what = kind.impossible[name]
+            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
         else:
             faults.append(unknown("setting", name, kind.model_fields))
     return kind(**{name: value for name, value in asked.items() if name not in wrong}), wrong
@@ -407,19 +413,32 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def training_for(dataset: Dataset) -> dict[str, Any]:
-    """Training settings that suit the size of a dataset, where no preset says better.
+def defaults(dataset: Dataset, variant: type[Variant] | None) -> dict[str, dict[str, Any]]:
+    """The settings of a run that its data choose, where neither a person nor a preset does.
 
-    Small data need more passes in smaller batches, to come to some hundreds of steps.
+    The form, the command line and the estimator all begin with these: `training` by the number of
+    samples, `model` by the variant, such as its likelihood by the range of the data. Few samples
+    need more passes in smaller batches, to come to some hundreds of steps; many come to as many
+    steps as five passes over 60,000.
+
+    Arguments
+        variant: None where it is not known, which chooses nothing for the model.
     """
-    if dataset.n_train >= 10_000:
-        return {}
-    few = dataset.n_train < 1_000
-    return {
-        "epochs": 100 if few else 50,
-        "batch_size": 16 if few else 64,
-        "learning_rate": 4e-3,
-    }
+    n = dataset.n_train
+    if n >= 10_000:
+        training = {"epochs": max(math.ceil(STEPPED_OVER / n), 5)}
+    else:
+        few = n < 1_000
+        training = {
+            "epochs": 100 if few else 50,
+            "batch_size": min(16 if few else 64, n),
+            "learning_rate": 4e-3,
+        }
+    return {"training": training, "model": variant.defaults(dataset) if variant else {}}
+
+
+STEPPED_OVER = 300_000
+"""Samples that a training passes over, at least, where it has 10,000 or more."""
 
 
 def preset(name: str) -> Preset:

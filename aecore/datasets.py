@@ -169,6 +169,22 @@ def get(name: str) -> Dataset:
     return DATASETS[name]
 
 
+ROUNDING = 1e-6
+"""How far outside of [0, 1] a value is still taken for its bound: some steps of float32 at 1."""
+
+
+def without_rounding(x: np.ndarray) -> np.ndarray:
+    """Values that rounding carried out of [0, 1] put back onto its bounds; all others as they are.
+
+    Scaling reaches 1.0000000000000002 where 1 is meant.
+
+    >>> without_rounding(np.array([-1e-16, 0.5, 1 + 2.3e-16, 1.1]))
+    array([0. , 0.5, 1. , 1.1])
+    """
+    bounded = x.clip(0, 1)
+    return np.where(np.abs(x - bounded) <= ROUNDING, bounded, x)
+
+
 def _read_only(samples: Samples) -> Samples:
     for array in samples:
         array.flags.writeable = False

@@ -74,7 +74,7 @@ def corrupt(
     """Samples with noise; one seed gives the same noise at every level, only more of it.
 
     Arguments
-        x: (n, n_features) in [0, 1], images of `shape` (height, width).
+        x: (n, n_features) in [0, 1], images of `shape` (height, width[, channels]).
         noise: a key of `NOISES`; level: in its unit, 0 for none.
         clip: whether Gaussian noise is cut off at 0 and 1; the others stay there anyway.
 
@@ -119,7 +119,7 @@ def _trained_on(name: str) -> Callable[..., np.ndarray]:
 
 
 def _block(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
-    side = round(level * min(shape))
+    side = round(level * min(shape[:2]))
     # Near the edges there is often nothing to hide.
     places = 0.25 + 0.5 * np.random.default_rng(seed).random((len(x), 2))
     inside = []
@@ -128,13 +128,15 @@ def _block(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> 
         along = np.arange(shape[axis])
         inside.append((along >= start) & (along < start + side))
     hole = inside[0][:, :, None] & inside[1][:, None, :]
-    return np.where(hole.reshape(x.shape), np.float32(0), x)
+    images = x.reshape(len(x), *shape[:2], -1)
+    return np.where(hole[..., None], np.float32(0), images).reshape(x.shape)
 
 
 def _blur(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
-    return gaussian_filter(x.reshape(-1, *shape), (0, level, level)).reshape(x.shape)
+    images = x.reshape(len(x), *shape[:2], -1)
+    return gaussian_filter(images, (0, level, level, 0)).reshape(x.shape)
 
 
 NOISES = {
@@ -164,7 +166,8 @@ class Baseline:
     source: str
     settings: tuple[Setting, ...]
     run: Callable[..., np.ndarray]
-    """Images (n, height, width), the components of the training split, a setting -> images."""
+    """Images (n, height, width[, channels]), the components of the training split, a setting ->
+    images. A filter slides over height and width alone."""
 
     def denoise(self, noisy: np.ndarray, shape: Shape, pca: PCA, setting: Setting) -> np.ndarray:
         """What it makes of samples, cut off at 0 and 1, where images are known to lie.
@@ -179,30 +182,39 @@ class Baseline:
         return np.clip(images.reshape(noisy.shape), 0, 1).astype(np.float32)
 
 
+def _channels(ndim: int) -> int | None:
+    """The axis of an image's channels, as scikit-image asks for it: the last of three, or none."""
+    return -1 if ndim == 3 else None
+
+
 def _median(images: np.ndarray, pca: PCA, size: int) -> np.ndarray:
     from scipy.ndimage import median_filter
 
-    return median_filter(images, (1, size, size))
+    return median_filter(images, (1, size, size, 1)[: images.ndim])
 
 
 def _total_variation(images: np.ndarray, pca: PCA, weight: float) -> np.ndarray:
     from skimage.restoration import denoise_tv_chambolle
 
-    return np.stack([denoise_tv_chambolle(image, weight) for image in images])
+    channels = _channels(images.ndim - 1)
+    return np.stack(
+        [denoise_tv_chambolle(image, weight, channel_axis=channels) for image in images]
+    )
 
 
 def _nonlocal_means(images: np.ndarray, pca: PCA, patch: int, h: float) -> np.ndarray:
     from skimage.restoration import denoise_nl_means
 
-    return np.stack([denoise_nl_means(image, patch, 5, h) for image in images])
+    channels = _channels(images.ndim - 1)
+    return np.stack([denoise_nl_means(i, patch, 5, h, channel_axis=channels) for i in images])
 
 
 def _wavelet(images: np.ndarray, pca: PCA, wavelet: str, sigma: float) -> np.ndarray:
     from skimage.restoration import denoise_wavelet
 
+    options = {"method": "BayesShrink", "channel_axis": _channels(images.ndim - 1)}
     found = [
-        denoise_wavelet(image, sigma, wavelet, method="BayesShrink", rescale_sigma=True)
-        for image in images
+        denoise_wavelet(image, sigma, wavelet, rescale_sigma=True, **options) for image in images
     ]
     # A flat image has no details to shrink, and a threshold of 0 / 0.
     return np.where(np.isfinite(found), found, images)
@@ -354,18 +366,20 @@ def psnr(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def ssim(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     """Structural similarity of each sample, (n,): 1 for the same image.
 
-    The mean over all windows of (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 +
-    s_y^2 + c2)), c1 = 0.01^2, c2 = 0.03^2, with 7 x 7 windows, or the widest odd ones that fit
-    (Wang, Bovik, Sheikh & Simoncelli 2004).
+    The mean over all windows, and over the channels of colour images, of (2 m_x m_y + c1)(2 s_xy +
+    c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 + s_y^2 + c2)), c1 = 0.01^2, c2 = 0.03^2, with 7 x 7 windows,
+    or the widest odd ones that fit (Wang, Bovik, Sheikh & Simoncelli 2004).
 
     Arguments
-        x, y: (n, n_features), images of `shape` in [0, 1]; each side at least 3.
+        x, y: (n, n_features), images of `shape` (height, width[, channels]) in [0, 1]; height and
+            width at least 3.
     """
     from skimage.metrics import structural_similarity
 
-    window = min(7, *(side - 1 + side % 2 for side in shape))
+    window = min(7, *(side - 1 + side % 2 for side in shape[:2]))
+    options = {"win_size": window, "data_range": 1, "channel_axis": _channels(len(shape))}
     pairs = zip(x.reshape(-1, *shape), y.reshape(-1, *shape), strict=True)
-    return np.array([structural_similarity(*pair, win_size=window, data_range=1) for pair in pairs])
+    return np.array([structural_similarity(*pair, **options) for pair in pairs])
 
 
 # --- Over all levels ----------------------------------------------------------------------------

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 80
+"""Characters of a value in a sentence."""
+
 
 class Faults(ValueError):
     """Everything that is wrong with one request, one sentence a fault.
@@ -25,6 +28,16 @@ class Cancelled(Exception):
     """The person asked for the work to stop."""
 
 
+def shown(value: object) -> str:
+    """A value as it was typed, in one line of characters that can be printed, and cut if long.
+
+    >>> shown("64,x\\n")
+    "'64,x\\\\n'"
+    """
+    text = repr(value.tolist() if hasattr(value, "tolist") else value)  # numpy's as plain ones
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Say that `name` is no `kind`, with the nearest valid name and all the others.
 
@@ -33,9 +46,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """
     known = list(known)
     if not known:
-        return f"Unknown {kind} '{name}'. There is none yet."
+        return f"Unknown {kind} {shown(str(name))}. There is none yet."
     if name is None:
         return f"No {kind} was given. Known: {', '.join(known)}."
-    near = get_close_matches(str(name), known, n=1, cutoff=0.4)
+    near = get_close_matches(str(name)[:LONGEST], known, n=1, cutoff=0.4)
     hint = f": did you mean '{near[0]}'?" if near else "."
-    return f"Unknown {kind} '{name}'{hint} Known: {', '.join(known)}."
+    return f"Unknown {kind} {shown(str(name))}{hint} Known: {', '.join(known)}."

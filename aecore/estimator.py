@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -19,8 +21,8 @@ from torch import Tensor
 
 from aecore import training
 from aecore.configs import RunConfig, TrainingConfig
-from aecore.datasets import Dataset, Samples
-from aecore.errors import Faults
+from aecore.datasets import Dataset, Samples, without_rounding
+from aecore.errors import Faults, shown
 from aecore.variants import VARIANTS, Variant
 
 DEFAULTS = TrainingConfig()
@@ -28,6 +30,13 @@ ARRAYS = {"dtype": (np.float64, np.float32), "order": "C"}
 """What inputs are made into: the model computes in either precision, on contiguous samples."""
 WATCHED = 100
 """Training samples that are evaluated after each epoch, to notice a loss that is no number."""
+CHOSEN_BY_DATA = ("epochs", "batch_size", "learning_rate")
+"""Parameters that are chosen by the number of samples where they are None."""
+SCALERS = "StandardScaler or MinMaxScaler"
+USUAL = (1e-3, 100)
+"""From and to which root mean square of the widest feature no warning is given."""
+LARGEST = 1e18
+"""The largest value whose square is a number of single precision."""
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -36,6 +45,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     transform is z = f(x), the mean where the code is a Gaussian; inverse_transform is g(z). Where
     all of X lies in [0, 1], the likelihood defaults to that of data in [0, 1], as in the
     dashboard; other data are learned best when they are scaled before, such as by StandardScaler.
+    Values within 1e-6 outside of [0, 1], as MinMaxScaler makes them by rounding, are taken for 0
+    or 1, in fit where all of X lies so, and afterwards by a model of such data.
 
     Arguments
         variant: its name in `aecore.variants.VARIANTS`. Variant 'cvae' is conditioned on the
@@ -44,13 +55,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         settings: the variant's further settings by name, such as {"hidden": (64,)}; what is left
             out takes its default.
         shape: of one sample where samples are images, (height, width) or (height, width,
-            channels), flattened in this order. None is a strip, (1, n_features), for convolutional
-            variants, and no image for all others.
+            channels), flattened in this order; a tuple, a list or an array. None is a strip,
+            (1, n_features), for convolutional variants, and no image for all others.
         epochs: passes over the samples.
         batch_size: samples in each step, or all where there are fewer.
-        learning_rate, schedule, optimizer, precision, device: as in
-            `aecore.configs.TrainingConfig`. Only training uses the device.
-        random_state: int, RandomState or None; fixes the initial weights, the order and the noise.
+        learning_rate: its peak. This, epochs and batch_size are chosen by the number of samples
+            where they are None, as in the dashboard: see `aecore.configs.defaults`.
+        schedule, optimizer, precision, device: as in `aecore.configs.TrainingConfig`. Only
+            training uses the device.
+        random_state: int, RandomState, Generator or None; fixes the initial weights, the order and
+            the noise.
 
     Attributes
         model_: the trained `aecore.autoencoder.Autoencoder`, on the CPU, in the precision of the X
@@ -80,14 +94,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         latent_dim: int = 2,
         settings: Mapping[str, Any] | None = None,
         shape: Sequence[int] | None = None,
-        epochs: int = 100,
-        batch_size: int = DEFAULTS.batch_size,
-        learning_rate: float = DEFAULTS.learning_rate,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
         schedule: str = DEFAULTS.schedule,
         optimizer: str = DEFAULTS.optimizer,
         precision: str = DEFAULTS.precision,
         device: str = DEFAULTS.device,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
     ) -> None:
         self.variant = variant
         self.latent_dim = latent_dim
@@ -110,22 +124,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises `Faults`, a ValueError, with everything that is wrong with the parameters at once,
         and `Diverged` where a loss, a weight or a code is no longer a finite number.
+
+        Warns where the scale of X is one at which networks learn badly, and by ConvergenceWarning
+        where what was learned reconstructs X worse than its mean does.
         """
         X = validate_data(self, X, **ARRAYS)
         dataset, faults = self._dataset(X, y)
         faults += self._wrong_settings()
+        faults += self._wrong_random_state()
         try:
-            config = RunConfig.check(self._request(len(X)), dataset)
+            config = RunConfig.check(self._request(len(X), 0 if faults else self._seed()), dataset)
         except Faults as error:
             faults += error.faults
         if faults:
             raise Faults(faults)
+        _warn_of_scale(X)
         history = []
         for record in training.fit(config, dataset):
             history.append(record.train)
         dtype = torch.float64 if X.dtype == np.float64 else torch.float32
         self.model_ = record.model.to("cpu", dtype, memory_format=torch.contiguous_format).eval()
         self.config_, self.history_, self.n_iter_ = config, history, len(history)
+        self._warn_of_failure(X, y)
         return self
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
@@ -140,8 +160,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises `Faults` where they are missing.
         """
-        check_is_fitted(self, "model_")
-        X = validate_data(self, X, reset=False, **ARRAYS)
+        X = self._samples(X)
         return self._batched(self.model_.encode, X, y)
 
     def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
@@ -172,8 +191,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises `Faults` where they are missing.
         """
-        check_is_fitted(self, "model_")
-        X = validate_data(self, X, reset=False, **ARRAYS)
+        X = self._samples(X)
         return -float(np.mean((X - self._batched(self.model_.reconstruct, X, y)) ** 2))
 
     def __sklearn_tags__(self) -> Tags:
@@ -194,6 +212,40 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _conditioned(self) -> bool:
         return self._chosen is not None and self._chosen.conditioned
 
+    def _samples(self, X: ArrayLike) -> np.ndarray:
+        """X as the model was given it in training, once it is fitted."""
+        check_is_fitted(self, "model_")
+        X = validate_data(self, X, reset=False, **ARRAYS)
+        if getattr(self.config_.model, "likelihood", "gaussian") == "gaussian":
+            return X
+        X = without_rounding(X)
+        if X.min() < 0 or X.max() > 1:
+            warnings.warn(
+                "X has values outside of [0, 1], where all lay that this model was fitted on and "
+                "where all its reconstructions lie: scale X as before, or fit on such values too.",
+                stacklevel=3,
+            )
+        return X
+
+    def _warn_of_failure(self, X: np.ndarray, y: ArrayLike | None) -> None:
+        """Say so where the mean of X is a better reconstruction than the model's."""
+        if not np.ptp(X, axis=0).any():  # the mean is without error, and R2 not defined
+            return
+        spread = np.square(X - X.mean(axis=0, dtype=np.float64)).sum()
+        rebuilt = self._batched(self.model_.reconstruct, X, y)
+        r2 = 1 - np.square(X - rebuilt, dtype=np.float64).sum() / spread
+        if r2 < 0:
+            asked, low, high = self.config_.training, X.min(), X.max()
+            scaled = low >= 0 and high <= 1
+            warnings.warn(
+                f"The model reconstructs the X that it was fitted on worse than their mean does, "
+                f"R2 = {r2:.3g}: give more epochs (they are {asked.epochs}) or another "
+                f"learning_rate (it is {asked.learning_rate:g})"
+                + ("." if scaled else f", or scale X ({low:.4g} to {high:.4g}) by {SCALERS}."),
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
     def _dataset(self, X: np.ndarray, y: ArrayLike | None) -> tuple[Dataset, list[str]]:
         """The samples as a dataset, and what is wrong with their shape."""
         n, n_features = X.shape
@@ -205,18 +257,31 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 shape = tuple(int(side) for side in self.shape)
             else:
                 faults.append(
-                    f"shape = {self.shape!r} is not possible: X has {n_features} feature(s), so "
-                    "give (height, width) or (height, width, channels) whose product that is."
+                    f"shape = {shown(self.shape)} is not possible: X has {n_features} feature(s), "
+                    "so give (height, width) or (height, width, channels) whose product that is."
                 )
         labels, names = np.zeros(n, np.int64), ()
         # Others ignore y, as scikit-learn's transformers do: it may be the target of a regression.
         if y is not None and self._conditioned:
             check_consistent_length(X, y)
-            check_classification_targets(y)
-            self.label_encoder_ = LabelEncoder()
-            labels = self.label_encoder_.fit_transform(y)
-            names = tuple(str(name) for name in self.label_encoder_.classes_)
-        x = X.astype(np.float32)  # a copy in any case: a dataset's arrays become read-only
+            if wrong := _wrong_labels(y):
+                faults.append(wrong)
+                names = ("unknown",)  # so that labels are not asked for once more
+            else:
+                check_classification_targets(y)
+                self.label_encoder_ = LabelEncoder()
+                labels = self.label_encoder_.fit_transform(y)
+                names = tuple(str(name) for name in self.label_encoder_.classes_)
+        if max(-X.min(), X.max()) > LARGEST:
+            faults.append(
+                f"X has values from {X.min():.4g} to {X.max():.4g}, whose squares are too large "
+                "for single precision: scale X, such as by StandardScaler."
+            )
+        bounded = without_rounding(X)
+        unit = bounded.min() >= 0 and bounded.max() <= 1
+        # A copy in any case: a dataset's arrays become read-only.
+        with np.errstate(over="ignore"):  # is a fault already
+            x = (bounded if unit else X).astype(np.float32)
         splits = {"train": Samples(x, labels), "test": Samples(x[:WATCHED], labels[:WATCHED])}
         dataset = Dataset(
             name="X",
@@ -225,7 +290,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             shape=shape,
             n_train=n,
             n_test=len(splits["test"].x),
-            value_range=(0, 1) if X.min() >= 0 and X.max() <= 1 else None,
+            value_range=(0, 1) if unit else None,
             label_names=names,
             source="Given to fit",
             licence="",
@@ -237,29 +302,52 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.settings is None:
             return
         if not isinstance(self.settings, Mapping):
-            yield f"settings = {self.settings!r:.60} is not possible: give settings by their names."
+            what = shown(self.settings)
+            yield f"settings = {what} is not possible: give settings by their names."
         elif "latent_dim" in self.settings:
             yield "settings has latent_dim, which is a parameter of its own: give it as that."
 
-    def _request(self, n: int) -> dict[str, Any]:
+    def _wrong_random_state(self) -> Iterator[str]:
+        if isinstance(self.random_state, np.random.Generator):
+            return
+        try:
+            check_random_state(self.random_state)
+        except ValueError:
+            yield (
+                f"random_state = {shown(self.random_state)} is not possible: give a whole number "
+                f"from 0 to {2**32 - 1}, a numpy RandomState or Generator, or None."
+            )
+
+    def _seed(self) -> int:
+        """The seed of a training, drawn anew for each."""
+        if isinstance(self.random_state, np.random.Generator):
+            return int(self.random_state.integers(2**31 - 1))
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _request(self, n: int, seed: int) -> dict[str, Any]:
         """The parameters as `RunConfig.check` reads them, for n samples."""
         settings = self.settings if isinstance(self.settings, Mapping) else {}
         batch_size = self.batch_size
         if isinstance(batch_size, Integral):
             batch_size = min(batch_size, n)
+        given = {
+            "epochs": self.epochs,
+            "batch_size": batch_size,
+            "learning_rate": self.learning_rate,
+            "schedule": self.schedule,
+            "optimizer": self.optimizer,
+            "precision": self.precision,
+            "device": self.device,
+            "seed": seed,
+        }
         return {
             "dataset": "X",
             "variant": self.variant,
             "model": {**settings, "latent_dim": self.latent_dim},
             "training": {
-                "epochs": self.epochs,
-                "batch_size": batch_size,
-                "learning_rate": self.learning_rate,
-                "schedule": self.schedule,
-                "optimizer": self.optimizer,
-                "precision": self.precision,
-                "device": self.device,
-                "seed": check_random_state(self.random_state).randint(2**31 - 1),
+                name: value
+                for name, value in given.items()
+                if value is not None or name not in CHOSEN_BY_DATA
             },
         }
 
@@ -292,13 +380,69 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"variant = '{self.config_.variant}' is conditioned on the label, and y was not "
                 "given: give y, one label a sample."
             )
+        if wrong := _wrong_labels(y, self.label_encoder_.classes_):
+            raise Faults(wrong)
         labels = self.label_encoder_.transform(y)
         if len(labels) != n:
             raise Faults(f"y has {len(labels)} label(s) for {n} sample(s): give one a sample.")
         return labels
 
 
+def _warn_of_scale(X: np.ndarray) -> None:
+    """Say so where the widest feature is one at which networks learn badly or very slowly."""
+    widest = np.sqrt(np.square(X, dtype=np.float64).mean(axis=0).max())
+    if widest and not USUAL[0] <= widest <= USUAL[1]:
+        warnings.warn(
+            f"X has values from {X.min():.4g} to {X.max():.4g}, and networks learn best from "
+            f"values of about 1: scale X before, by {SCALERS}.",
+            stacklevel=3,
+        )
+
+
+def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
+    """What keeps labels from being sorted into classes, if anything does.
+
+    Arguments
+        known: the classes, of whose kind the labels then have to be.
+    """
+    labels = np.asarray(y, dtype=object).ravel()  # another dtype would make the text "nan" of NaN
+    # What is missing is not equal to itself, or, as pandas.NA, will not say.
+    missing = [
+        at for at, label in enumerate(labels) if label is None or str(label == label) != "True"
+    ]
+    if missing:
+        return (
+            f"y has {len(missing)} label(s) that are missing (None or NaN), the first of them "
+            f"y[{missing[0]}]: give every sample a label, or leave those without one out."
+        )
+    kinds: dict[str, Any] = {}
+    for label in labels:
+        kinds.setdefault(_kind(label), label)
+    if len(kinds) > 1:
+        examples = " and ".join(f"{shown(label)} ({kind})" for kind, label in kinds.items())
+        return (
+            f"y has labels of several kinds, which have no order, such as {examples}: give all of "
+            "one kind, such as strings."
+        )
+    if known is not None and kinds.keys() - set(map(_kind, known)):
+        ((kind, label),) = kinds.items()
+        return (
+            f"y has labels such as {shown(label)} ({kind}), and fit was given others, such as "
+            f"{shown(known[0])} ({_kind(known[0])}): give labels of the same kind."
+        )
+    return None
+
+
+def _kind(label: Any) -> str:
+    """Labels of one kind have an order."""
+    if isinstance(label, Number | np.bool_):
+        return "number"
+    return "string" if isinstance(label, str) else type(label).__name__
+
+
 def _is_image_of(shape: Any, n_features: int) -> bool:
+    if isinstance(shape, np.ndarray):
+        shape = shape.tolist()
     return (
         isinstance(shape, tuple | list)
         and len(shape) in (2, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from aecore import datasets, store
-from aecore.configs import PRESETS, RunConfig, TrainingConfig, settings, training_for
+from aecore.configs import PRESETS, RunConfig, TrainingConfig, defaults, settings
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
 from pages.shared import cache, live, parts, state
@@ -23,7 +23,8 @@ def starting_values(dataset: str, variant: str, preset: str) -> dict:
     """What the form holds before anything is typed."""
     kind = VARIANTS[variant]
     values = {s.name: s.default for s in (*settings(kind), *settings(TrainingConfig))}
-    values |= kind.defaults(datasets.get(dataset)) | training_for(datasets.get(dataset))
+    chosen = defaults(datasets.get(dataset), kind)
+    values |= chosen["model"] | chosen["training"]
     if preset in PRESETS:
         values |= {**PRESETS[preset].model, **PRESETS[preset].training}
     return values

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,11 +16,13 @@ from typing import Any
 
 import pytest
 from conftest import Listener, run_config, wait_until
+from rich.cells import cell_len
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from aecore import denoising, projections, quality, recipes, store, tasks
-from aecore.__main__ import app
-from aecore.configs import PRESETS, settings
+from aecore import configs, datasets, denoising, projections, quality, recipes, store, tasks
+from aecore.__main__ import app, print_table
+from aecore.configs import PRESETS, RunConfig, TrainingConfig, settings
 from aecore.datasets import DATASETS, Subset
 from aecore.errors import Cancelled, Faults
 from aecore.projections import PROJECTIONS
@@ -26,12 +30,6 @@ from aecore.recipes import RECIPES, Experiment, Finding, Recipe
 from aecore.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(autouse=True)
-def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables that are not broken to fit."""
-    monkeypatch.setenv("COLUMNS", "250")
 
 
 def call(*arguments: str) -> Result:
@@ -59,6 +57,7 @@ def refusal(*arguments: str) -> list[str]:
 
 TRAIN = ("train", "--dataset", "digits", "--variant", "ae", "--set", "hidden=16", "--device", "cpu")
 TINY = ("train", "--dataset", "iris", "--variant", "ae", "--batch-size", "32", "--device", "cpu")
+ON_CPU = ("--device", "cpu", "--epochs", "1")
 
 # --- Lists --------------------------------------------------------------------------------------
 
@@ -123,6 +122,68 @@ def test_runs_lists_what_is_complete_unfinished_or_broken(store_folder: Path) ->
     assert "broken: damaged: manifest.json is missing" in text
 
 
+# --- Tables -------------------------------------------------------------------------------------
+
+HEADERS = ("name", "what it is", "path")
+ROWS = [
+    ["x", "A sentence of some words that may be broken between them.", "/a/b"],
+    ["a-name-of-32-characters-no-less", "[red]no markup[/red]", "/home/person/models store/ü/漢字"],
+    ["", "", ""],
+]
+
+
+def table(width: int, terminal: bool = True) -> str:
+    """`ROWS` as they are printed."""
+    file = io.StringIO()
+    print_table(HEADERS, ROWS, Console(file=file, width=width, force_terminal=terminal))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [10, 20, 40, 60, 80, 81, 82, 83, 84, 100, 120, 250])
+def test_no_word_of_a_table_is_broken_or_cut(width: int) -> None:
+    text = table(width)
+    printed = re.split(r"[\s│┃]+", re.sub(r"\x1b\[[\d;]*m", "", text))
+    words = " ".join(cell for row in (HEADERS, *ROWS) for cell in row).split()
+    assert {word for word in words if word not in printed} == set()
+    assert "…" not in text
+    if "│" in text:
+        assert all(cell_len(line) <= width for line in re.sub(r"\x1b.*?m", "", text).splitlines())
+
+
+def test_a_wide_terminal_has_a_row_on_a_line_and_a_narrow_one_a_cell() -> None:
+    assert sum("a-name" in line for line in table(250).splitlines()) == 1
+    assert "/home/person/models store/ü/漢字" in table(250)
+    narrow = table(40).splitlines()
+    assert "name        a-name-of-32-characters-no-less" in narrow
+    assert "path        /home/person/models store/ü/漢字" in narrow
+
+
+def test_without_a_terminal_a_row_is_a_line_with_tabs() -> None:
+    assert table(40, terminal=False).splitlines() == ["\t".join(row) for row in (HEADERS, *ROWS)]
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_names_of_runs_are_whole_whatever_the_width(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "a-run-whose-name-says-very-much-of-what-it-is"
+    tasks.train(run_config(), name, Listener())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = call("runs").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["run", name]
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, for all that is known
+    text = call("runs").stdout
+    assert name in text and "0." in text
+
+
+def test_names_that_are_no_text_are_printed(store_folder: Path) -> None:
+    (store_folder / os.fsdecode(b"na\xffme")).mkdir(parents=True)
+    process = start("runs")
+    printed, said = process.communicate()
+    assert process.returncode == 0, said
+    assert r"na\udcffme" in printed
+
+
 # --- Training -----------------------------------------------------------------------------------
 
 
@@ -161,6 +222,30 @@ def test_a_preset_is_a_start_and_options_change_it() -> None:
     assert config["training"]["epochs"] == 2
 
 
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if datasets.here(name)])
+@pytest.mark.parametrize("variant", ["linear", "ae", "vae"])
+def test_what_is_left_out_is_chosen_by_the_data(
+    dataset: str, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunConfig] = []
+
+    def train(config: RunConfig, name: str, reporter: Any) -> None:
+        asked.append(config)
+        raise Faults("This is enough.")
+
+    monkeypatch.setattr(tasks, "train", train)
+    assert refusal("train", "--dataset", dataset, "--variant", variant) == ["This is enough."]
+    chosen = configs.defaults(DATASETS[dataset], VARIANTS[variant])
+    wanted = RunConfig.check({"dataset": dataset, "variant": variant} | chosen)
+    assert asked == [wanted, wanted]
+
+
+@pytest.mark.parametrize("dataset", ["iris", "wine", "tilted-ring"])
+def test_small_data_are_trained_without_settings(dataset: str) -> None:
+    document = answer("train", "--dataset", dataset, "--variant", "linear", *ON_CPU)
+    assert document["config"]["training"]["batch_size"] == 16
+
+
 def test_every_fault_of_a_request_is_said() -> None:
     faults = refusal(
         *("train", "--dataset", "irsi", "--variant", "aee", "--epochs", "none"),
@@ -172,6 +257,55 @@ def test_every_fault_of_a_request_is_said() -> None:
 def test_faults_of_the_model_are_said() -> None:
     faults = refusal(*TINY, "--set", "latnt_dim=2", "--set", "hidden", "--set", "activation=new")
     assert [fault.split()[0] for fault in faults] == ["activation", "hidden", "Unknown"]
+
+
+ODD = ("", "-1", "nan", "1e400", "-1e400", "9" * 60_000, "x\ny", os.fsdecode(b"\xff"), "[red]")
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("option", [*TrainingConfig.model_fields, "dataset", "variant", "preset"])
+def test_odd_values_of_options_are_refused_in_a_short_sentence(option: str, value: str) -> None:
+    arguments = TRAIN if option != "preset" else ("train",)
+    (fault,) = refusal(*arguments, f"--{option.replace('_', '-')}={value}")
+    assert len(fault) < 600 and fault.isprintable()
+    if option not in ("dataset", "variant", "preset"):
+        assert fault.startswith(f"{option} = ")
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+def test_odd_settings_are_refused_in_a_short_sentence(value: str) -> None:
+    for pair in (value, f"{value}=1", f"latent_dim={value}", f"activation={value}"):
+        (fault,) = refusal(*TRAIN, "--set", pair)
+        assert len(fault) < 600 and fault.isprintable()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("trian",),
+        ("train", "--epoch", "3"),
+        ("train", "--epochs"),
+        ("train", "iris"),
+        ("train", "--json=yes"),
+        ("train", os.fsdecode(b"--\xff")),
+        (os.fsdecode(b"\xff"),),
+        ("project", "--dataset", "iris"),
+        ("denoise",),
+        ("denoise", "run", "--clip", "yes"),
+        ("reproduce", "--slow"),
+        ("--version",),
+        ("x" * 60_000,),
+    ],
+)
+def test_what_is_no_command_or_option_is_said_whatever_the_width(
+    arguments: tuple[str, ...],
+) -> None:
+    process = start(*arguments, COLUMNS=40)
+    printed, said = process.communicate()
+    assert (process.returncode, printed) == (2, "")
+    assert "Traceback" not in said
+    *_, sentence = said.splitlines()
+    assert sentence.startswith("Error: ")
 
 
 @pytest.mark.parametrize(
@@ -450,10 +584,11 @@ def test_a_fault_of_a_recipe_is_a_sentence_after_what_was_found(
 # --- As a process -------------------------------------------------------------------------------
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, **environment: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "aecore", *map(str, arguments)],
+        [sys.executable, "-m", "aecore", *(os.fsencode(str(each)) for each in arguments)],
         cwd=ROOT,
+        env=os.environ | {name: str(value) for name, value in environment.items()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -485,16 +620,20 @@ def test_a_refusal_in_a_process_ends_with_two() -> None:
     assert said == "epochs = '0' is not possible: give a whole number from 1 to 10000.\n"
 
 
+LONG = "a-name-that-is-longer-than-a-narrow-terminal-is-wide"
+
+
 def test_ctrl_c_stops_a_training_and_says_how_to_go_on() -> None:
-    process = start(*TRAIN, "--epochs", "5000", "--batch-size", "64", "--name", "long")
+    process = start(*TRAIN, "--epochs", "5000", "--batch-size", "64", "--name", LONG, COLUMNS=40)
     wait_until(lambda: store.unfinished())
     process.send_signal(signal.SIGINT)
     printed, said = process.communicate()
     assert (process.returncode, printed) == (130, "")
-    assert "python -m aecore train --resume long" in said
     assert "Traceback" not in said
+    *_, hint = said.splitlines()
+    assert shlex.split(hint) == [sys.executable, "-m", "aecore", "train", "--resume", LONG]
     (left,) = store.unfinished()
-    assert left.name == "long" and left.epochs_done >= 1
+    assert left.name == LONG and left.epochs_done >= 1
 
 
 LISTS = ("datasets", "variants", "runs", "recipes")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import run_config
 from pydantic import BaseModel
 
 from aecore import configs
 from aecore.configs import PRESETS, RunConfig, TrainingConfig, check_settings, settings
-from aecore.datasets import DATASETS
+from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS
 from aecore.variants import VARIANTS
@@ -30,9 +32,11 @@ def faults_of(request: dict[str, Any]) -> list[str]:
     return error.value.faults
 
 
-def test_what_is_left_out_takes_its_default() -> None:
+def test_what_is_left_out_is_chosen_by_the_data_or_takes_its_default() -> None:
     config = RunConfig.check({"dataset": "digits", "variant": "ae"})
-    assert config.training == TrainingConfig()
+    assert config.training == TrainingConfig(epochs=50, batch_size=64, learning_rate=4e-3)
+    mnist = RunConfig.check({"dataset": "mnist", "variant": "ae"})
+    assert mnist.training == TrainingConfig()
     assert config.model.hidden == (128, 64)
     assert config.model.likelihood == "squashed-gaussian"
     assert run_config("wine").model.likelihood == "gaussian"
@@ -269,15 +273,33 @@ def test_bounds_are_allowed_and_what_lies_beyond_is_not(
             check_settings(kind, {setting.name: value})
 
 
+# --- What the data choose -----------------------------------------------------------------------
+
+
+def possible(dataset: Dataset, variant: str) -> bool:
+    """Whether a variant goes with a dataset at all, whatever its settings."""
+    if VARIANTS[variant].conditioned:
+        return bool(dataset.label_names)
+    return "channels" not in VARIANTS[variant].model_fields or dataset.kind == "image"
+
+
 @pytest.mark.parametrize("name", DATASETS)
-@pytest.mark.parametrize("variant", ["ae", "vae"])
-def test_what_a_form_begins_with_can_be_trained_and_makes_enough_steps(
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_the_data_choose_can_be_trained_and_makes_enough_steps(
     name: str, variant: str
 ) -> None:
-    training = configs.training_for(DATASETS[name])
-    config = RunConfig.check({"dataset": name, "variant": variant, "training": training})
+    request = {"dataset": name, "variant": variant}
+    if not possible(DATASETS[name], variant):
+        assert all("hoose" in fault for fault in faults_of(request))  # another variant
+        return
+    config = RunConfig.check(request)
+    chosen = configs.defaults(DATASETS[name], VARIANTS[variant])
+    assert RunConfig.check(request | chosen) == config
     steps = config.training.epochs * DATASETS[name].n_train / config.training.batch_size
-    assert steps > 500
+    assert 500 < steps < 2_500
+    in_range = DATASETS[name].value_range == (0, 1)
+    if "likelihood" in VARIANTS[variant].model_fields:
+        assert (config.model.likelihood != "gaussian") == in_range
 
 
 @pytest.mark.parametrize("epochs", [1, 5, 9])
@@ -296,3 +318,77 @@ def test_a_setting_in_epochs_cannot_be_longer_than_the_training(epochs: int) -> 
     ]
     # A run of an earlier version is read as it was trained.
     assert RunConfig.check(asked(epochs + 1), stored=True).model.warm_up == epochs + 1
+
+
+@pytest.mark.parametrize(
+    "n", [1, 2, 15, 16, 17, 63, 999, 1_000, 1_001, 9_999, 10_000, 60_000, 10**6]
+)
+def test_any_number_of_samples_has_training_settings(n: int) -> None:
+    data = replace(DATASETS["iris"], n_train=n)
+    training = RunConfig.check({"dataset": "iris", "variant": "ae"}, data).training
+    assert training.batch_size <= n
+    assert training.epochs * n / training.batch_size >= 100
+
+
+def test_what_is_given_wins_over_what_the_data_choose() -> None:
+    config = run_config("digits", "vae", {"likelihood": "gaussian"}, epochs=3, batch_size=256)
+    assert (config.training.epochs, config.training.batch_size) == (3, 256)
+    assert config.training.learning_rate == 4e-3
+    assert config.model.likelihood == "gaussian"
+
+
+# --- Odd values ---------------------------------------------------------------------------------
+
+ODD: tuple[Any, ...] = (
+    *("", " ", "-", "x", "0x10", "1e400", "-1e400", "nan", "inf", "-inf", "1,5", "\udcff", "\0"),
+    *("9" * 5_000, "-1", "1_0", "٣", "a\nb", "None", "[1]", "true"),
+    *(None, True, -1, 10**400, float("nan"), float("inf"), -0.5, [], {}, (), object(), b"1"),
+    *(np.int64(-1), np.float32("nan"), np.array([1, 2]), np.array([]), np.str_("x")),
+)
+
+
+@pytest.mark.parametrize(("kind", "setting"), EVERY_SETTING)
+def test_odd_values_are_taken_for_what_is_allowed_or_refused_in_a_short_sentence(
+    kind: type[BaseModel], setting: configs.Setting
+) -> None:
+    for value in ODD:
+        try:
+            taken = getattr(check_settings(kind, {setting.name: value}), setting.name)
+        except Faults as error:
+            (fault,) = error.faults
+            assert fault.startswith(f"{setting.name} = ") and fault.isprintable()
+            assert len(fault) < 400
+        else:
+            again = check_settings(kind, {setting.name: json.loads(json.dumps(taken))})
+            assert getattr(again, setting.name) == taken
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "a\nb", "\udcff", "", "\0", "<b>", "[red]"])
+def test_odd_names_are_refused_in_short_sentences(name: str) -> None:
+    request = {"dataset": name, "variant": name, "model": {name: 1}, "training": {name: 1}}
+    faults = faults_of(request)
+    assert len(faults) == 3  # what the settings of the model are depends on the variant
+    faults += faults_of({"dataset": "iris", "variant": "ae", "model": {name: 1}})
+    for fault in faults:
+        assert fault.startswith("Unknown ") and fault.isprintable() and len(fault) < 400
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "taken"),
+    [
+        ("epochs", np.int64(3), 3),
+        ("batch_size", np.uint8(4), 4),
+        ("learning_rate", np.float64(0.5), 0.5),
+        ("device", np.str_("cpu"), "cpu"),
+        ("latent_dim", np.int32(2), 2),
+        ("hidden", np.array([4, 3]), (4, 3)),
+        ("hidden", [np.int64(4)], (4,)),
+        ("tied", np.bool_(True), True),
+    ],
+)
+def test_values_of_numpy_are_taken_like_pythons(setting: str, value: Any, taken: Any) -> None:
+    part = "training" if setting in TrainingConfig.model_fields else "model"
+    config = RunConfig.check({"dataset": "iris", "variant": "ae", part: {setting: value}})
+    found = getattr(getattr(config, part), setting)
+    assert found == taken and type(found) is type(taken)
+    assert RunConfig.check(json.loads(json.dumps(config.model_dump(mode="json")))) == config

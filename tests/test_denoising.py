@@ -277,6 +277,87 @@ def test_small_images_have_smaller_windows() -> None:
     np.testing.assert_allclose(denoising.ssim(x, x, (6, 4)), 1)
 
 
+# --- Colour -------------------------------------------------------------------------------------
+
+COLOUR = (14, 12, 3)
+
+
+def colours(n: int = 4) -> np.ndarray:
+    """Smooth images of which each channel is another, (n, 504)."""
+    random = np.random.default_rng(1).random((n, *COLOUR))
+    return gaussian_filter(random, (0, 1.5, 1.5, 0)).reshape(n, -1).astype(np.float32)
+
+
+def by_channel(x: np.ndarray) -> list[np.ndarray]:
+    """The channels of flat colour images as flat grey ones, three of (n, height * width)."""
+    return [np.ascontiguousarray(x[:, channel::3]) for channel in range(3)]
+
+
+@pytest.mark.parametrize("shape", [(14, 12, 3), (9, 30, 3), (8, 8, 1), (3, 5, 3)])
+def test_similarity_of_colours_is_scikit_images_by_channel(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    x = random.random((3, *shape)).astype(np.float32)
+    y = (x + 0.2 * random.standard_normal(x.shape).astype(np.float32)).clip(0, 1)
+    window = min(7, *(side - 1 + side % 2 for side in shape[:2]))
+    options = {"win_size": window, "data_range": 1, "channel_axis": -1}
+    found = denoising.ssim(x.reshape(3, -1), y.reshape(3, -1), shape)
+    peaks = denoising.psnr(x.reshape(3, -1), y.reshape(3, -1))
+    for number, pair in enumerate(zip(x, y, strict=True)):
+        assert found[number] == pytest.approx(structural_similarity(*pair, **options), abs=1e-6)
+        wanted = peak_signal_noise_ratio(*pair, data_range=1)
+        assert peaks[number] == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("noise", ["block", "blur"])
+def test_noise_of_a_place_is_the_same_in_every_channel(noise: str) -> None:
+    x = colours()
+    noisy = denoising.corrupt(x, COLOUR, noise, NOISES[noise].default, seed=2)
+    assert noisy.shape == x.shape and noisy.dtype == np.float32
+    for clean, spoilt in zip(by_channel(x), by_channel(noisy), strict=True):
+        wanted = denoising.corrupt(clean, COLOUR[:2], noise, NOISES[noise].default, seed=2)
+        np.testing.assert_allclose(spoilt, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["median", "wavelet"])
+def test_a_filter_of_a_place_takes_each_channel_by_itself(name: str) -> None:
+    noisy = colours() + np.float32(0.1) * np.random.default_rng(3).standard_normal((4, 504), "f4")
+    for setting in BASELINES[name].settings:
+        found = BASELINES[name].denoise(noisy, COLOUR, None, setting)
+        for channel, part in zip(by_channel(found), by_channel(noisy), strict=True):
+            wanted = BASELINES[name].denoise(part, COLOUR[:2], None, setting)
+            np.testing.assert_allclose(channel, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "reference"),
+    [
+        (
+            "total-variation",
+            {"weight": 0.2},
+            lambda image: denoise_tv_chambolle(image, 0.2, channel_axis=-1),
+        ),
+        (
+            "non-local-means",
+            {"patch": 3, "h": 0.2},
+            lambda image: denoise_nl_means(image, 3, 5, 0.2, channel_axis=-1),
+        ),
+    ],
+)
+def test_a_filter_of_colours_is_scikit_images(name: str, setting: dict, reference) -> None:
+    noisy = denoising.corrupt(colours(), COLOUR, "gaussian", 0.1)
+    found = BASELINES[name].denoise(noisy, COLOUR, None, setting)
+    for image, wanted in zip(found.reshape(-1, *COLOUR), noisy.reshape(-1, *COLOUR), strict=True):
+        np.testing.assert_allclose(image, np.clip(reference(wanted), 0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in BASELINES if name != "pca"])
+def test_no_filter_mixes_the_channels(name: str) -> None:
+    x = np.full((1, *COLOUR), 0.5, np.float32)
+    x[:, :, :6, 0] = 0.9  # a step in red alone
+    found = BASELINES[name].denoise(x.reshape(1, -1), COLOUR, None, BASELINES[name].settings[0])
+    np.testing.assert_allclose(found.reshape(x.shape)[..., 1:], 0.5, atol=0.02)
+
+
 # --- Over all levels ----------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,29 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import aecore
-from aecore import Autoencoder, training
-from aecore.configs import TrainingConfig
+from aecore import Autoencoder, datasets, estimator, training
+from aecore.configs import RunConfig, TrainingConfig
+from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SMALL: dict[str, Any] = {"hidden": (8,), "channels": (3, 4)}
 IRIS, FLOWERS = load_iris(return_X_y=True)
 STANDARDISED = StandardScaler().fit_transform(IRIS)
 DIGITS, NUMERALS = (part[:200] for part in load_digits(return_X_y=True))
 DIGITS = DIGITS / 16
+NAMES = np.array(["setosa", "versicolor", "virginica"])[FLOWERS]
 
 
 def small(variant: str = "ae", **parameters: Any) -> Autoencoder:
@@ -107,15 +112,119 @@ def test_data_in_the_unit_interval_get_their_likelihood() -> None:
     assert chosen.config_.model.likelihood == "gaussian"
 
 
+# --- Rounding and scale -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_what_a_scaler_makes_is_in_the_unit_interval_whatever_it_is_rounded_to(
+    dtype: type,
+) -> None:
+    random = np.random.default_rng(0)
+    beyond = 0
+    for _ in range(200):
+        scale = 10 ** random.uniform(-4, 4, 5)
+        x = scale * (random.standard_normal((30, 5)) + random.uniform(-9, 9, 5))
+        scaled = MinMaxScaler().fit_transform(x.astype(dtype))
+        beyond += scaled.max() > 1 or scaled.min() < 0
+        data, faults = small()._dataset(scaled, None)
+        assert data.value_range == (0, 1) and not faults
+        assert data.train.x.min() >= 0 and data.train.x.max() <= 1
+    assert beyond > 10
+
+
+EDGE = datasets.ROUNDING / 2
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", [n for n in VARIANTS if "likelihood" in VARIANTS[n].model_fields])
+def test_rounding_changes_no_likelihood_and_is_taken_away_everywhere(
+    name: str, dtype: type
+) -> None:
+    y = NUMERALS if name == "cvae" else None
+    x = DIGITS.astype(dtype)
+    rounded = np.where(x == 0, -EDGE, np.where(x == 1, 1 + EDGE, x)).astype(dtype)
+    assert rounded.min() < 0 and rounded.max() > 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        exact, other = (small(name, latent_dim=4).fit(each, y) for each in (x, rounded))
+        assert other.config_ == exact.config_
+        np.testing.assert_array_equal(other.transform(rounded, y), exact.transform(x, y))
+        assert other.score(rounded, y) == exact.score(x, y)
+        assert small(name, settings={"likelihood": "bernoulli"}).fit(rounded, y).model_
+
+
+def test_rounding_is_a_matter_of_each_value_not_of_the_others() -> None:
+    model = small("vae").fit(DIGITS)
+    x = DIGITS[:3].copy()
+    x[0, 0], x[1, 0], x[2, 0] = 1 + EDGE, -EDGE, 1.1
+    with pytest.warns(UserWarning, match=r"X has values outside of \[0, 1\]"):
+        together = model.transform(x)
+    x[0, 0], x[1, 0] = 1, 0
+    np.testing.assert_allclose(together[:2], model.transform(x[:2]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("past", [2e-6, 0.01])
+def test_what_is_more_than_rounding_is_not_in_the_unit_interval(past: float) -> None:
+    x = DIGITS.copy()
+    x[0, 0] = 1 + past
+    assert small().fit(x).config_.model.likelihood == "gaussian"
+    with pytest.raises(Faults, match="likelihood = 'bernoulli' needs data in"):
+        small(settings={"likelihood": "bernoulli"}).fit(x)
+    model = small().fit(DIGITS)
+    for method in (model.transform, model.score):
+        with pytest.warns(UserWarning, match="outside of"):
+            method(x)
+
+
+def warned(model: Autoencoder, x: np.ndarray) -> str:
+    """What is said of a fit, each warning on a line after its class."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(x)
+    return "\n".join(f"{each.category.__name__}: {each.message}" for each in caught)
+
+
+@pytest.mark.parametrize(
+    "x", [STANDARDISED * 1e6, STANDARDISED + 1e6, STANDARDISED * 1e-6, -(1 + IRIS) * 1e4]
+)
+def test_a_scale_at_which_networks_learn_badly_is_said(x: np.ndarray) -> None:
+    said = warned(small(), x)
+    assert f"UserWarning: X has values from {x.min():.4g} to {x.max():.4g}" in said
+    assert "StandardScaler or MinMaxScaler" in said
+
+
+@pytest.mark.parametrize(
+    "x", [STANDARDISED, IRIS, DIGITS, 16 * DIGITS, DIGITS / 10, np.zeros((20, 3)), [[1.5]]]
+)
+def test_a_usual_scale_is_not_worth_a_warning(x: np.ndarray) -> None:
+    assert "X has values" not in warned(small(latent_dim=1), np.asarray(x))
+
+
+def test_what_is_worse_than_the_mean_is_said() -> None:
+    said = warned(small(epochs=1, learning_rate=1e-6), IRIS + 50)
+    assert "ConvergenceWarning: The model reconstructs the X" in said and "R2 = -" in said
+    assert "epochs (they are 1)" in said and "learning_rate (it is 1e-06)" in said
+    assert warned(small(epochs=40, batch_size=16, learning_rate=0.01), STANDARDISED) == ""
+    assert warned(small(epochs=1), np.full((30, 4), 0.1)) == ""
+
+
+@pytest.mark.parametrize("size", [1e19, 1e39, 1e300, -1e300])
+def test_values_beyond_single_precision_are_refused(size: float) -> None:
+    x = STANDARDISED.copy()
+    x[3, 1] = size
+    with pytest.raises(Faults, match=r"X has values from .* too large for single precision"):
+        small().fit(x)
+
+
 # --- Labels -------------------------------------------------------------------------------------
 
 
 def test_labels_are_asked_for_where_they_are_needed() -> None:
-    names = np.array(["setosa", "versicolor", "virginica"])[FLOWERS]
     with pytest.raises(Faults, match="conditioned on the label"):
         small("cvae").fit(STANDARDISED)
-    model = small("cvae").fit(STANDARDISED, names)
-    codes = model.transform(STANDARDISED, names)
+    model = small("cvae").fit(STANDARDISED, NAMES)
+    codes = model.transform(STANDARDISED, NAMES)
     for method, values in (
         (model.transform, STANDARDISED),
         (model.inverse_transform, codes),
@@ -124,7 +233,7 @@ def test_labels_are_asked_for_where_they_are_needed() -> None:
         with pytest.raises(Faults, match="give y, one label a sample"):
             method(values)
         with pytest.raises(Faults, match=r"2 label\(s\) for 150 sample"):
-            method(values, names[:2])
+            method(values, NAMES[:2])
         with pytest.raises(ValueError, match="previously unseen labels"):
             method(values, np.full(150, "rosa"))
 
@@ -142,6 +251,62 @@ def test_labels_that_are_no_classes_or_too_few_are_refused() -> None:
         small("cvae").fit(STANDARDISED, STANDARDISED[:, 0])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         small("cvae").fit(STANDARDISED, FLOWERS[:9])
+
+
+def with_first(labels: Any, *first: Any) -> list[Any]:
+    """Labels as a list whose first elements are these."""
+    return [*first, *list(labels)[len(first) :]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (with_first(NAMES, "setosa", None), r"1 label\(s\) that are missing .* y\[1\]"),
+        (with_first(NAMES, np.nan, float("nan")), r"2 label\(s\) that are missing .* y\[0\]"),
+        (np.array(with_first(NAMES, None), dtype=object), r"1 label\(s\) that are missing"),
+        (with_first(FLOWERS, None), r"1 label\(s\) that are missing"),
+        (np.array(with_first(FLOWERS, np.nan), dtype=float), r"1 label\(s\) that are missing"),
+        ([None] * 150, r"150 label\(s\) that are missing"),
+        (with_first(NAMES, 1), r"1 \(number\) and .* \(string\)"),
+        (with_first(FLOWERS, "1"), r"'1' \(string\) and .* \(number\)"),
+        (np.array(with_first(NAMES, 1.5), dtype=object), r"several kinds"),
+        (with_first(NAMES, b"x"), r"b'x' \(bytes\)"),
+    ],
+)
+def test_labels_that_are_missing_or_of_several_kinds_are_named(labels: Any, said: str) -> None:
+    with pytest.raises(Faults, match=said) as caught:
+        small("cvae", epochs=0).fit(STANDARDISED, labels)
+    assert len(caught.value.faults) == 2 and "epochs = 0" in str(caught.value)
+    model = small("cvae").fit(STANDARDISED, NAMES)
+    codes = np.zeros((150, 2))
+    for method, values in (
+        (model.transform, STANDARDISED),
+        (model.inverse_transform, codes),
+        (model.score, STANDARDISED),
+    ):
+        with pytest.raises(Faults, match=r"missing|several kinds|of the same kind"):
+            method(values, labels)
+
+
+def test_missing_labels_of_a_frame_are_named() -> None:
+    pandas = pytest.importorskip("pandas")
+    for labels in (
+        pandas.Series(with_first(FLOWERS, pandas.NA), dtype="Int64"),
+        pandas.Series(with_first(NAMES, pandas.NA), dtype="string"),
+        pandas.Categorical(with_first(NAMES, None)),
+    ):
+        with pytest.raises(Faults, match=r"1 label\(s\) that are missing"):
+            small("cvae").fit(STANDARDISED, labels)
+
+
+def test_labels_of_another_kind_than_those_of_fit_are_named() -> None:
+    model = small("cvae").fit(STANDARDISED, NAMES)
+    with pytest.raises(Faults, match=r"such as 0 \(number\), and fit was given .* \(string\)"):
+        model.transform(STANDARDISED, FLOWERS)
+    whole = small("cvae").fit(STANDARDISED, FLOWERS)
+    np.testing.assert_array_equal(
+        whole.transform(STANDARDISED, FLOWERS.astype(float)), whole.transform(STANDARDISED, FLOWERS)
+    )
 
 
 def test_others_ignore_any_target() -> None:
@@ -185,6 +350,13 @@ def test_the_same_random_state_gives_the_same_model() -> None:
 
     np.testing.assert_array_equal(codes(3), codes(3))
     np.testing.assert_array_equal(codes(np.random.RandomState(3)), codes(3))
+    np.testing.assert_array_equal(codes(np.int64(3)), codes(3))
+    generator = np.random.default_rng(3)
+    first = codes(generator)
+    np.testing.assert_array_equal(first, codes(np.random.default_rng(3)))
+    assert not np.allclose(codes(generator), first)  # goes on
+    drawn = clone(small("vae", random_state=np.random.default_rng(3)))
+    np.testing.assert_array_equal(drawn.fit_transform(DIGITS), first)
     assert not np.allclose(codes(3), codes(4))
     assert not np.allclose(codes(None), codes(None))
     model = small()
@@ -219,15 +391,19 @@ def test_frames_go_in_and_come_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "n_features"), [(None, 64), ((8, 8), 64), ((4, 4, 3), 48), ([6, 10], 60)]
+    ("shape", "n_features"),
+    [
+        *((None, 64), ((8, 8), 64), ((4, 4, 3), 48), ([6, 10], 60)),
+        *((np.array([8, 8]), 64), (np.array([4, 4, 3], np.uint8), 48), ((np.int64(6), 10), 60)),
+    ],
 )
-def test_convolutions_see_the_shape(shape: tuple[int, ...] | None, n_features: int) -> None:
+def test_convolutions_see_the_shape(shape: Any, n_features: int) -> None:
     x = DIGITS[:, :n_features]
     model = small("conv", latent_dim=5, shape=shape)
     codes = model.fit_transform(x)
     assert codes.shape == (200, 5)
     assert model.inverse_transform(codes).shape == x.shape
-    height, width, *channels = shape or (1, 64)
+    height, width, *channels = (1, 64) if shape is None else shape
     size = model.model_.encoder.network[0].size
     assert size == (height, width, *(channels or [1]))
 
@@ -293,15 +469,25 @@ def test_all_faults_are_told_together() -> None:
         ("shape", (64,)),
         ("shape", (-8, -8)),
         ("shape", (8.0, 8.0)),
-        ("batch_size", None),
+        ("shape", np.array([8.0, 8.0])),
+        ("shape", np.array([[8, 8]])),
+        ("shape", np.array(64)),
+        ("shape", ([8], 8)),
+        ("random_state", -1),
+        ("random_state", 1.5),
+        ("random_state", "seed"),
+        ("random_state", np.random.SeedSequence(0)),
+        ("random_state", [0]),
+        ("batch_size", "all"),
+        ("schedule", None),
         ("latent_dim", 65),
-        ("epochs", None),
+        ("epochs", 1.5),
         ("precision", "float16"),
         ("device", "tpu"),
     ],
 )
 def test_each_wrong_parameter_is_named(parameter: str, value: Any) -> None:
-    name = "depth" if value == {"depth": 2} else parameter
+    name = "depth" if parameter == "settings" and "depth" in value else parameter
     with pytest.raises(Faults, match=name):
         small().set_params(**{parameter: value}).fit(DIGITS)
 
@@ -350,9 +536,36 @@ def test_the_package_stays_light() -> None:
         _ = aecore.Autoencoders
 
 
-def test_defaults_are_those_of_a_training() -> None:
+def test_defaults_are_those_of_a_training_or_are_chosen_by_the_data() -> None:
     parameters = Autoencoder().get_params()
-    shared = parameters.keys() & TrainingConfig.model_fields.keys() - {"epochs"}
-    assert shared == TrainingConfig.model_fields.keys() - {"epochs", "seed"}
+    shared = parameters.keys() & TrainingConfig.model_fields.keys()
+    assert shared == TrainingConfig.model_fields.keys() - {"seed"}
     for name in shared:
-        assert parameters[name] == TrainingConfig.model_fields[name].default
+        field = TrainingConfig.model_fields[name]
+        assert parameters[name] == (None if name in estimator.CHOSEN_BY_DATA else field.default)
+
+
+def test_without_settings_it_asks_for_what_the_form_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(config: RunConfig, dataset: Dataset) -> None:
+        raise Faults(f"{config.training.model_dump_json()} {config.model.model_dump_json()}")
+
+    monkeypatch.setattr(training, "fit", fit)
+    for dataset in DATASETS.values():
+        if not datasets.here(dataset.name):
+            continue
+        x, y = dataset.train
+        for name in VARIANTS if len(x) < 10_000 else ["ae"]:
+            if (name == "cvae" and not dataset.label_names) or (
+                "channels" in VARIANTS[name].model_fields and dataset.kind != "image"
+            ):
+                continue
+            shape = dataset.shape if dataset.kind == "image" else None
+            asked = Autoencoder(name, latent_dim=2, shape=shape, random_state=0)
+            with pytest.raises(Faults) as caught:
+                asked.fit(x, y)
+            model = {"latent_dim": 2}
+            form = RunConfig.check({"dataset": dataset.name, "variant": name, "model": model})
+            seed = np.random.RandomState(0).randint(2**31 - 1)
+            settings = form.training.model_copy(update={"seed": int(seed)})
+            wanted = f"{settings.model_dump_json()} {form.model.model_dump_json()}"
+            assert str(caught.value) == wanted

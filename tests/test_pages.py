@@ -20,7 +20,9 @@ from test_pack import opened as unpacked
 from test_recipes import one_of_each_kind
 
 from aecore import datasets, latent, pack, projections, recipes, store, tasks
+from aecore.configs import RunConfig
 from aecore.datasets import Samples, Subset
+from aecore.errors import Faults
 from aecore.jobs import Jobs
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.variants import VARIANTS
@@ -445,6 +447,25 @@ def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:
     assert at.selectbox(key="activation").value == "elu"
     at.selectbox(key="variant").set_value("vae").run()
     assert at.selectbox(key="likelihood").value == "bernoulli"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "variant"), [("iris", "ae"), ("digits", "vae"), ("swiss-roll", "wae-mmd")]
+)
+def test_the_form_begins_with_what_the_data_choose(
+    dataset: str, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunConfig] = []
+
+    def train(jobs: Jobs, config: RunConfig, name: str | None) -> None:
+        asked.append(config)
+        raise Faults("This is enough.")
+
+    monkeypatch.setattr(Jobs, "train", train)
+    at = opened(ROOT / "pages" / "train.py", dataset=dataset, variant=variant)
+    at.selectbox(key="preset").set_value("defaults").run()
+    next(button for button in at.button if button.label == "Train").click().run()
+    assert asked == [RunConfig.check({"dataset": dataset, "variant": variant})]
 
 
 SWITCHES = [
