@@ -45,11 +45,24 @@ def run(trained: Path, store_folder: Path) -> store.Run:
     return store.load("iris")
 
 
+HISTORY = [
+    {"epoch": epoch, "train": {"total": 2.0}, "test": {"total": 1.0}, "test_mse": 0.1, "seconds": 1}
+    for epoch in (1, 2)
+]
+
+
 def save(name: str = "run", **changes: Any) -> store.Run:
     """Store a run without training one."""
     config = run_config()
     weights = training.build(config, datasets.get(config.dataset)).state_dict()
-    codes = {"codes": np.zeros((50, 2), np.float32)[::-1], "labels": np.arange(50, dtype=np.int16)}
+    codes = {
+        "codes": np.zeros((50, 2), np.float32)[::-1],
+        "plane": np.zeros((50, 2), np.float32),
+        "labels": np.arange(50, dtype=np.int16) % 3,
+        "error": np.zeros(50, np.float32),
+        "epochs": np.zeros((2, 50, 2), np.float32),
+        "epochs_kept": np.array([1, 2], np.int32),
+    }
     facts = {
         "fingerprint": "f" * 64,
         "n_train": 100,
@@ -58,7 +71,7 @@ def save(name: str = "run", **changes: Any) -> store.Run:
         "metrics": {"test_mse": 0.1, "knn_accuracy": None},
         "versions": {"python": "3"},
     }
-    return store.save(name, config, weights, codes, [{"epoch": 1}], **facts | changes)
+    return store.save(name, config, weights, codes, HISTORY, **facts | changes)
 
 
 # --- There and back -----------------------------------------------------------------------------
@@ -69,10 +82,10 @@ def test_a_run_comes_back_as_it_was_saved() -> None:
     run = store.load("run")
     assert run == saved
     assert run.config == run_config()
-    assert run.history == [{"epoch": 1}]
+    assert run.history == HISTORY
     assert run.manifest.metrics == {"test_mse": 0.1, "knn_accuracy": None}
     assert run.manifest.seconds == 1.5
-    assert run.codes["labels"].tolist() == list(range(50))
+    assert run.codes["labels"].tolist() == [number % 3 for number in range(50)]
     assert not run.codes["codes"].flags.writeable
     assert not run.model().training
     built = training.build(run_config(), datasets.get("iris")).state_dict()

@@ -6,12 +6,45 @@ outside of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 RUN, RECIPE = "run", "recipe"
+
+
+class Notes(NamedTuple):
+    """Sentences that are found out while a part of a page is drawn, and are shown behind it."""
+
+    said: set[str]
+    """Those of this rerun so far; none is said twice."""
+    own: list[str]
+
+
+_notes: ContextVar[Notes] = ContextVar("notes")
+
+
+@contextmanager
+def noting() -> Iterator[list[str]]:
+    """Collect what `note` is given within this block and not within one inside of it."""
+    around = _notes.get(None)
+    notes = Notes(set() if around is None else around.said, [])
+    token = _notes.set(notes)
+    try:
+        yield notes.own
+    finally:
+        _notes.reset(token)
+
+
+def note(sentence: str) -> None:
+    """Have a sentence shown behind the part of the page that is being drawn."""
+    notes = _notes.get(None)
+    if notes is not None and sentence not in notes.said:
+        notes.said.add(sentence)
+        notes.own.append(sentence)
 
 
 def put(values: Mapping[str, Any]) -> None:
