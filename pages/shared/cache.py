@@ -361,7 +361,7 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
     dataset = datasets.get(chosen.config.dataset)
     latent.refuse_changed(chosen, dataset)
     found = chosen.codes["error"]
-    known = analysis(chosen)
+    known = store.intact(latent.analysis, chosen)
     if split == "train" and known and len(known[0].get("train_rows", ())) == dataset.n_train:
         found = known[0]["train_error"]
     elif split == "train":  # a wide code, of which not every sample was kept

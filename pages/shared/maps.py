@@ -166,15 +166,11 @@ def prepare(view: View) -> None:
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
-        images_missing = dataset.kind == "image" and not cache.sheets(run)
-        if (
-            analysed
-            and images_missing
-            and (
-                job is None
-                or (not job.active and parts.again("Prepare the images again", "prepare"))
-            )
-        ):
+        images_missing = dataset.kind == "image" and len(cache.sheets(run)) < 2
+        if not analysed or not images_missing:
+            return
+        # A job that ended without them is not begun again by itself.
+        if job is None or (not job.active and parts.again("Prepare the images", "prepare")):
             jobs.prepare(dataset.name)
             st.rerun()
         return

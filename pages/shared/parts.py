@@ -52,9 +52,9 @@ def page(title: str) -> Iterator[None]:
 def guarded() -> Iterator[None]:
     """Show the faults of a request as they are, and any other error as one sentence.
 
-    What was computed once and is damaged is named behind the rest, which is shown without it.
+    What was computed once and is damaged is named when it is read, and the rest is shown.
     """
-    with state.noting() as notes:
+    with state.noting(lambda text: st.warning(plain(text), icon=":material/broken_image:")):
         try:
             yield
         except Faults as error:
@@ -66,9 +66,6 @@ def guarded() -> Iterator[None]:
                 "Reload the page, or choose another run.",
                 icon=":material/error:",
             )
-        finally:
-            for sentence in notes:
-                st.warning(plain(sentence), icon=":material/broken_image:")
 
 
 def faults(error: Faults) -> None:

@@ -6,7 +6,7 @@ outside of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -17,34 +17,32 @@ RUN, RECIPE = "run", "recipe"
 
 
 class Notes(NamedTuple):
-    """Sentences that are found out while a part of a page is drawn, and are shown behind it."""
+    """Sentences that are shown as they are found out while a page is drawn, each once."""
 
+    show: Callable[[str], Any]
     said: set[str]
-    """Those of this rerun so far; none is said twice."""
-    own: list[str]
 
 
 _notes: ContextVar[Notes] = ContextVar("notes")
 
 
 @contextmanager
-def noting() -> Iterator[list[str]]:
-    """Collect what `note` is given within this block and not within one inside of it."""
+def noting(show: Callable[[str], Any]) -> Iterator[None]:
+    """Show what `note` is given within this block, and was not given in one around it."""
     around = _notes.get(None)
-    notes = Notes(set() if around is None else around.said, [])
-    token = _notes.set(notes)
+    token = _notes.set(Notes(show, set() if around is None else around.said))
     try:
-        yield notes.own
+        yield
     finally:
         _notes.reset(token)
 
 
 def note(sentence: str) -> None:
-    """Have a sentence shown behind the part of the page that is being drawn."""
+    """Show a sentence on the page that is being drawn, unless it has been."""
     notes = _notes.get(None)
     if notes is not None and sentence not in notes.said:
         notes.said.add(sentence)
-        notes.own.append(sentence)
+        notes.show(sentence)
 
 
 def put(values: Mapping[str, Any]) -> None:
