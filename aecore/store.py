@@ -284,7 +284,7 @@ def _open(folder: Path) -> Run:
         )
     _check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
     with _open_tensors(folder / "codes.safetensors", "np") as file:
-        _refuse_shapes("codes.safetensors", file, _codes(config, dataset))
+        _refuse_shapes(file, _codes(config, dataset), "codes.safetensors: ")
     with _open_tensors(folder / "weights.safetensors", "np") as file:
         _refuse_count(file, config.model.n_parameters(dataset))
     return Run(folder.name, folder, config, manifest)
@@ -486,7 +486,7 @@ def read_arrays(
     """
     with _open_tensors(path, "np") as file:
         if expected is not None:
-            _refuse_shapes(path.name, file, expected)
+            _refuse_shapes(file, expected)
         facts = json.loads((file.metadata() or {}).get("json", "{}"))
         return _arrays(file, expected or {}), facts
 
@@ -518,7 +518,7 @@ def artifact(
                 return None
             found = facts.validate_python(said)
             wanted = expected(found)
-            _refuse_shapes(path.name, file, wanted)
+            _refuse_shapes(file, wanted)
             return _arrays(file, wanted), found
     except Exception as error:  # whatever lies there, it is not what was stored
         raise damaged(path, plain(error)) from error
@@ -565,8 +565,8 @@ ANY_FACTS = TypeAdapter(dict[str, Any])
 KINDS = {"f": ("F32", "F64"), "i": ("I16", "I32", "I64")}
 
 
-def _refuse_shapes(name: str, file: Any, expected: Mapping[str, Array]) -> None:
-    """Raise `Damaged` with all that is wrong with names, types and shapes in an open file."""
+def _refuse_shapes(file: Any, expected: Mapping[str, Array], prefix: str = "") -> None:
+    """Raise `Damaged` with what is wrong with names, types and shapes in an open file."""
     there = file.keys()
     faults = [f"{key} is not known" for key in there if key not in expected]
     sizes: dict[str, int] = {}
@@ -582,7 +582,7 @@ def _refuse_shapes(name: str, file: Any, expected: Mapping[str, Array]) -> None:
             named = ", ".join(str(getattr(size, "name", size)) for size in wanted.shape)
             faults.append(f"{key} is of shape {shape} instead of ({named})")
     if faults:
-        raise Damaged(f"{name}: {'; '.join(faults[:5])}")
+        raise Damaged(f"{prefix}{'; '.join(faults[:5])}")
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | Size, ...], sizes: dict[str, int]) -> bool:
@@ -639,14 +639,14 @@ def _open_tensors(path: Path, framework: str, header: int = MAX_HEADER) -> Any:
             raise SafetensorError(f"its header would be of {length} bytes")
         return safe_open(path, framework)
     except SafetensorError as error:
-        raise Damaged(f"{path} is not a readable safetensors file ({error}).") from error
+        raise Damaged(f"{path.name} is not a readable safetensors file ({error}).") from error
 
 
 def _check_size(path: Path, most: int) -> None:
     """Refuse a file by its size, before anything of it is read."""
     size = path.stat().st_size
     if size > most:
-        raise Damaged(f"{path} is larger than {most:,} bytes: it has {size:,}.")
+        raise Damaged(f"{path.name} is larger than {most:,} bytes: it has {size:,}.")
 
 
 def _read_json(path: Path) -> Any:

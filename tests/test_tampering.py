@@ -206,7 +206,9 @@ def test_damaged_artifacts_are_said_and_the_pages_open(store_folder: Path) -> No
 
 
 def test_a_damaged_map_is_offered_anew(store_folder: Path) -> None:
-    for one in open_damaged(store_folder, range(3)):
+    damaged = [one for one in open_damaged(store_folder, range(3)) if one["damaged"]]
+    assert len(damaged) >= 2
+    for one in damaged:
         for shown in one["shown"].values():
             assert any(label.startswith("Compute ") for label in shown["buttons"]), one["what"]
 
