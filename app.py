@@ -22,20 +22,21 @@ with parts.page("Start"):
     shown = next((run for run in runs if run.name == parts.DEFAULT_RUN), runs[0])
     st.subheader(shown.name)
     st.caption(parts.run_facts(shown))
-    view = maps.default_view(shown)
-    maps.show(view, key="start", mode="start")
-    maps.offer_missing(view)
+    with parts.guarded():
+        view = maps.default_view(shown)
+        maps.show(view, key="start", mode="start")
+        maps.offer_missing(view)
 
     st.subheader("All runs")
     with st.container(horizontal=True, gap="medium"):
         for run in runs:
             with st.container(border=True, width=236):
-                created = run.manifest.created.isoformat()
-                st.image(
-                    cache.thumbnail(run.name, created),
-                    width=204,
-                    alt=f"Map of the test codes of the run {run.name}",
-                )
+                with parts.guarded():
+                    st.image(
+                        cache.thumbnail(*cache.identity(run)),
+                        width=204,
+                        alt=f"Map of the test codes of the run {run.name}",
+                    )
                 st.page_link(
                     "pages/latent_map.py",
                     label=f"**{run.name}**",
@@ -44,6 +45,6 @@ with parts.page("Start"):
                 )
                 st.caption(
                     f"{run.config.variant} on {run.config.dataset}  \n"
-                    f"test MSE {run.manifest.metrics['test_mse']:.4f}, "
-                    f"PCA {run.manifest.metrics['pca_mse']:.4f}"
+                    f"test MSE {parts.figure(run, 'test_mse')}, "
+                    f"PCA {parts.figure(run, 'pca_mse')}"
                 )

@@ -308,6 +308,7 @@ def run_row(run: store.Run) -> dict[str, Any]:
         "run": run.name,
         "dataset": run.config.dataset,
         "variant": run.config.variant,
+        **dict.fromkeys(("test_mse", "pca_mse")),  # which a manifest may lack
         **run.manifest.metrics,
         "seconds": run.manifest.seconds,
         "epochs": run.config.training.epochs,

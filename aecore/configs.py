@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
@@ -80,7 +81,7 @@ class RunConfig(BaseModel):
 
     @staticmethod
     def check(
-        request: Mapping[str, Any], own: Dataset | None = None, stored: bool = False
+        request: Mapping[str, Any], own: Dataset | None = None, trains: bool = True
     ) -> RunConfig:
         """Turn a request as typed into a `RunConfig`.
 
@@ -89,8 +90,8 @@ class RunConfig(BaseModel):
                 values, which may be text. What is left out is chosen by the data (see
                 `defaults`), or else takes its default.
             own: the dataset that is meant, where it is not one of the registry.
-            stored: whether the request is that of a training which has begun already; then what
-                is possible, but of no use, is let through.
+            trains: whether it is to be trained here, so that it has to fit into the memory and no
+                setting may be of no use; what is stored is read in any case.
 
         Raises `Faults` with every fault of the request, not just the first.
         """
@@ -119,11 +120,57 @@ class RunConfig(BaseModel):
             if dataset:
                 impossible = model.faults(dataset)
                 faults += [text for setting, text in impossible.items() if setting not in wrong]
-            if not stored and "epochs" not in wrong_training:
+            if trains and "epochs" not in wrong_training:
                 faults += _longer_than_training(model, training)
+        if trains and not faults:
+            faults += _too_large(model, training, dataset)
         if faults:
             raise Faults(faults)
         return RunConfig(dataset=name, variant=variant_name, model=model, training=training)
+
+
+MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1, "adadelta": 2, "rmsprop": 1}
+"""Numbers that each optimiser keeps for each parameter."""
+EVALUATION_BATCH = 2_000
+"""Samples that go through a model at once where nothing is learned."""
+
+
+def training_memory(model: Variant, training: TrainingConfig, dataset: Dataset) -> int:
+    """About how many bytes a training holds at once, the data not counted.
+
+    4 bytes times: parameters, gradients and the optimiser's moments; the activations of a batch,
+    or, in evaluation, those of two layers for more samples.
+    """
+    batch_size = min(training.batch_size, dataset.n_train)
+    copies = (2 + MOMENTS[training.optimizer]) * model.n_parameters(dataset)
+    samples = max(batch_size, min(EVALUATION_BATCH, dataset.n_test) // 3)
+    return 4 * (copies + samples * model.n_activations(dataset, batch_size))
+
+
+def _too_large(model: Variant, training: TrainingConfig, dataset: Dataset) -> list[str]:
+    """What is to be said of settings whose training cannot fit into the memory."""
+    needed, there = training_memory(model, training, dataset), memory()
+    if needed <= there:
+        return []
+    layers = next(name for name in ("hidden", "channels") if name in type(model).model_fields)
+    widths = ",".join(map(str, getattr(model, layers)))
+    return [
+        f"{layers} = '{widths}' with latent_dim = {model.latent_dim} makes a model of "
+        f"{model.n_parameters(dataset):,} parameters, whose training in batches of "
+        f"{training.batch_size} takes about {needed / 2**30:.1f} GiB, and this machine has "
+        f"{there / 2**30:.1f} GiB of memory: give fewer or narrower layers, or a smaller "
+        "batch_size."
+    ]
+
+
+def memory() -> int:
+    """Bytes of main memory that there are: the machine's, or fewer where a container limits it."""
+    import psutil
+
+    limit = Path("/sys/fs/cgroup/memory.max")
+    allowed = limit.read_text().strip() if limit.is_file() else "max"
+    total = psutil.virtual_memory().total
+    return min(total, int(allowed)) if allowed.isdecimal() else total
 
 
 def _wrong_form(request: Any) -> list[str]:

@@ -36,6 +36,19 @@ class Samples(NamedTuple):
     """Class numbers, (n,) int64; or a position along a curve, (n,) float32."""
 
 
+class ImageSize(NamedTuple):
+    """Height and width in pixels, and channels."""
+
+    height: int
+    width: int
+    channels: int = 1
+
+    def halved(self, times: int) -> ImageSize:
+        """After so many halvings of both sides, rounded up."""
+        halves = 2**times
+        return ImageSize(-(-self.height // halves), -(-self.width // halves), self.channels)
+
+
 Read = Callable[[str], Samples]
 """Turns "train" or "test" into that split."""
 

@@ -7,18 +7,22 @@ that what is reported of test images was never tuned on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, TypeAdapter
 
 from aecore import metrics, projections, store
 from aecore.datasets import Dataset
 from aecore.errors import Faults, unknown
 from aecore.projections import PCA, Progress
+from aecore.store import Array, Size
 
+MOST_LEVELS = 1_000
+"""Levels of a noise that a file may hold."""
 TUNED_ON = 64
 """Training images on which a filter's settings are compared."""
 TUNED_WITH = 2**31 - 1
@@ -561,13 +565,26 @@ def keep_tuned(path: Path, found: Tuned) -> None:
 
 
 def stored_tuned(path: Path) -> Tuned | None:
-    """What `keep_tuned` stored, if it did, out of the same settings as there are now."""
-    if not path.is_file():
+    """What `keep_tuned` stored, if it did, out of the same settings as there are now.
+
+    Raises `Damaged` where the file holds anything else.
+    """
+    wanted = {"levels": Array((Size("levels", MOST_LEVELS),), low=0, rises=True)}
+    found = store.artifact(path, TypeAdapter(_TunedFacts), lambda facts: wanted)
+    if found is None or found[1].tried != _tried():
         return None
-    arrays, facts = store.read_arrays(path)
-    if facts["tried"] != _tried():
-        return None
-    return Tuned(arrays["levels"], facts["settings"])
+    levels, settings = found[0]["levels"], found[1].settings
+    if settings.keys() != BASELINES.keys() or not all(
+        len(chosen) == len(levels) > 0 and all(one in BASELINES[name].settings for one in chosen)
+        for name, chosen in settings.items()
+    ):
+        raise store.damaged(path, "its settings are not one of each filter's for each level")
+    return Tuned(levels, settings)
+
+
+class _TunedFacts(BaseModel):
+    tried: dict[str, list[Setting]]
+    settings: dict[str, list[Setting]]
 
 
 def _tried() -> dict[str, list[Setting]]:
@@ -590,14 +607,23 @@ def keep(run: store.Run, found: Curve, flipped: np.ndarray | None, noise: str, c
 
 
 def stored(run: store.Run, noise: str, clip: bool) -> tuple[Curve, np.ndarray | None] | None:
-    """What `keep` stored of this very run, if it did."""
-    file = curve_file(run, noise, clip)
-    if not file.is_file():
+    """What `keep` stored of this very run, if it did; raises `Damaged`."""
+    file, levels = curve_file(run, noise, clip), NOISES[noise].levels
+    # Levels of an earlier version may be others; what was measured at them is not asked for.
+    measured = Array((Size("measured", MOST_LEVELS),), finite=False)
+    wanted = {
+        "levels": Array((Size("levels", MOST_LEVELS),)),
+        "noisy": measured,
+        "run": measured,
+        "flipped": replace(measured, low=0, high=1, finite=True, optional=True),
+    }
+    wanted |= {f"baseline.{name}": replace(measured, optional=True) for name in BASELINES}
+    found = store.artifact(file, store.ANY_FACTS, lambda facts: wanted, run)
+    if found is None or not np.array_equal(found[0]["levels"], levels):
         return None
-    arrays, facts = store.read_arrays(file)
-    same_run = facts.get("created") == run.manifest.created.isoformat()
-    if not same_run or not np.array_equal(arrays["levels"], NOISES[noise].levels):
-        return None
+    arrays, _ = found
+    if len(arrays["noisy"]) != len(levels):
+        raise store.damaged(file, "it has not one figure for each level")
     baselines = dict(_named(arrays))
     found = Curve(
         arrays["levels"],

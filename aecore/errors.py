@@ -24,6 +24,10 @@ class Faults(ValueError):
         return "\n".join(self.faults)
 
 
+class Damaged(Faults):
+    """A file whose content is not what it should be; what was computed can be computed again."""
+
+
 class Cancelled(Exception):
     """The person asked for the work to stop."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from aecore import latent, metrics, store
 from aecore.errors import Faults, unknown
-from aecore.store import Run
+from aecore.store import Array, Run, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -351,11 +351,20 @@ def keep_mixture(run: Run, found: Mixture) -> None:
 
 
 def stored_mixture(run: Run) -> Mixture | None:
-    """What `keep_mixture` stored of this very run, if it did."""
-    if not mixture_file(run).is_file():
+    """What `keep_mixture` stored of this very run, if it did; raises `Damaged`."""
+    k, d = Size("parts", MOST_PARTS), run.config.model.latent_dim
+    wanted = {
+        "weights": Array((k,), low=0, high=1 + 1e-6),
+        "means": Array((k, d)),
+        "roots": Array((k, d, d)),
+    }
+    found = store.artifact(mixture_file(run), store.ANY_FACTS, lambda facts: wanted, run)
+    if found is None:
         return None
-    arrays, facts = store.read_arrays(mixture_file(run))
-    return Mixture(**arrays) if facts["created"] == run.manifest.created.isoformat() else None
+    mixture = Mixture(**found[0])
+    if abs(mixture.weights.sum() - 1) > 1e-6:
+        raise store.damaged(mixture_file(run), "its weights do not sum to 1")
+    return mixture
 
 
 class Around(NamedTuple):

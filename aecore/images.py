@@ -265,7 +265,8 @@ def _too_large(what: str = "This picture is") -> str:
 def _opaque(image: Image.Image) -> Image.Image:
     """Grey or colour of eight bits; what is transparent gets the ground that shows the rest."""
     if image.mode.startswith("I"):  # sixteen bits, which Pillow would cut off at 255
-        return Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+        grey = np.asarray(image, np.float32) / np.float32(257)
+        return Image.fromarray(grey.clip(0, 255, out=grey).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image.thumbnail((MAX_SIDE, MAX_SIDE))

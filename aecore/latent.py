@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
 from aecore import metrics, projections, store
 from aecore.datasets import Dataset, Samples, Subset
-from aecore.errors import Faults
+from aecore.errors import Damaged, Faults
 from aecore.neighbors import nearest
 from aecore.projections import Progress
-from aecore.store import Run
+from aecore.store import Array, Run, Size, Word
+from aecore.variants import Activation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -542,10 +544,104 @@ def negative_elbo(run: Run) -> float | None:
 
 
 def analysis(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays and facts that `analyse` stored; None where it has not seen this very run."""
-    if not analysis_file(run).is_file():
-        return None
-    arrays, facts = store.read_arrays(analysis_file(run))
-    if facts.get("created") != run.manifest.created.isoformat():
-        return None
-    return arrays, facts
+    """The arrays and facts that `analyse` stored; None where it has not seen this very run.
+
+    Raises `Damaged` where the file holds anything else.
+    """
+    found = store.artifact(
+        analysis_file(run), ANALYSIS_FACTS, lambda facts: _analysis_arrays(run, facts), run
+    )
+    return None if found is None else (found[0], found[1].model_dump(exclude_unset=True))
+
+
+SIDE = 10_000
+"""The most pixels along a side of an image."""
+
+
+class LayerFacts(BaseModel):
+    """A layer of a decoder as `browser_decoder` describes it."""
+
+    kind: Literal["linear", "activation", "conv", "transposed", "upsample", "channels-last"]
+    name: Literal[Activation, "identity"] | None = None
+    n_in: int = Field(0, ge=1)
+    n_out: int = Field(0, ge=1)
+    channels: int = Field(0, ge=1)
+    height: int = Field(0, ge=1, le=SIDE)
+    width: int = Field(0, ge=1, le=SIDE)
+    out_height: int = Field(0, ge=1, le=SIDE)
+    out_width: int = Field(0, ge=1, le=SIDE)
+    weight: Word = ""
+    bias: Word = ""
+
+    def sizes(self, size: int) -> tuple[int, int]:
+        """How many numbers it takes and gives; an activation as many as there are, `size`."""
+        image, out = self.height * self.width, self.out_height * self.out_width
+        return {
+            "linear": (self.n_in, self.n_out),
+            "activation": (size, size),
+            "conv": (self.n_in * image, self.n_out * image),
+            "transposed": (self.n_in * image, self.n_out * out),
+            "upsample": (self.channels * image, self.channels * out),
+            "channels-last": (self.channels * image, self.channels * image),
+        }[self.kind]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of its weights, by their names."""
+        if self.kind not in ("linear", "conv", "transposed"):
+            return {}
+        square = () if self.kind == "linear" else (3, 3)
+        sides = (self.n_in, self.n_out) if self.kind == "transposed" else (self.n_out, self.n_in)
+        return {self.weight: (*sides, *square), self.bias: (self.n_out,)}
+
+
+class AnalysisFacts(BaseModel):
+    """What `analyse` found out, its arrays apart."""
+
+    complete: bool
+    conditioned: bool
+    active_units: int = Field(ge=0)
+    layers: list[LayerFacts] | None
+    decoder_note: str = ""
+    trustworthiness: FiniteFloat | None = None
+    continuity: FiniteFloat | None = None
+    knn_accuracy: FiniteFloat | None = None
+    spearman: FiniteFloat | None = None
+    silhouette: FiniteFloat | None = None
+    measured: int | None = None
+
+
+ANALYSIS_FACTS = TypeAdapter(AnalysisFacts)
+
+
+def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
+    """What the arrays of an analysis must be; raises `Damaged` where its layers fit no decoder."""
+    dataset, d = run.dataset, run.config.model.latent_dim
+    side, classes = Size("side", 1_000), len(dataset.label_names)
+    axis, grid = Array((side,), rises=True), Array((side, side), finite=False)
+    wanted = {"grid_x": axis, "grid_y": axis, "density": grid, "cycle_error": grid}
+    wanted["sensitivity"] = grid
+    if facts.complete:
+        m = Size("training samples", dataset.n_train)
+        each = Array((dataset.n_test,), finite=False)
+        wanted |= {
+            "train_codes": Array((m, d)),
+            "train_rows": Array((m,), "i", 0, dataset.n_train - 1, rises=True),
+            "train_labels": Array((m,), "i", 0, classes - 1) if classes else Array((m,)),
+            "train_error": Array((m,), finite=False),
+            "train_reach": Array((Size("reach", dataset.n_train),), low=0),
+            "spread": Array(
+                (dataset.n_test, d), low=0, optional=run.config.model.outputs_per_dimension == 1
+            ),
+            "trustworthiness": each,
+            "continuity": each,
+        }
+    size = d + classes * run.config.model.conditioned
+    for layer in facts.layers or ():
+        taken, given = layer.sizes(size)
+        if taken != size or (layer.kind == "activation") != (layer.name is not None):
+            raise Damaged(f"a layer of kind '{layer.kind}' does not follow the one before it")
+        size = given
+        wanted |= {f"weight/{name}": Array(shape) for name, shape in layer.shapes().items()}
+    if facts.layers and size != dataset.n_features:
+        raise Damaged(f"its decoder gives {size} features instead of {dataset.n_features}")
+    return wanted

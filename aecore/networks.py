@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aecore.datasets import ImageSize
+
 ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "relu": nn.ReLU,
@@ -59,8 +61,6 @@ class Posterior(NamedTuple):
 class PointEncoder(nn.Module):
     """An encoder whose code is a point: x -> code."""
 
-    outputs_per_dimension = 1
-
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
@@ -71,8 +71,6 @@ class PointEncoder(nn.Module):
 
 class GaussianEncoder(nn.Module):
     """An encoder whose code is a diagonal Gaussian: x -> (mean, log sigma^2)."""
-
-    outputs_per_dimension = 2
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -92,8 +90,6 @@ class CodebookEncoder(nn.Module):
         network: (batch, n_features) -> (batch, latent_dim), latent_dim a multiple of vector_dim.
         codebook_size: how many vectors there are to choose from.
     """
-
-    outputs_per_dimension = 1
 
     def __init__(self, network: nn.Module, codebook_size: int, vector_dim: int) -> None:
         super().__init__()
@@ -216,19 +212,6 @@ def blocks(network: nn.Sequential) -> list[nn.Sequential]:
 
 
 # --- Convolutions -------------------------------------------------------------------------------
-
-
-class ImageSize(NamedTuple):
-    """Height and width in pixels, and channels."""
-
-    height: int
-    width: int
-    channels: int = 1
-
-    def halved(self, times: int) -> ImageSize:
-        """After so many halvings of both sides, rounded up."""
-        halves = 2**times
-        return ImageSize(-(-self.height // halves), -(-self.width // halves), self.channels)
 
 
 class ToImage(nn.Module):

@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from aecore import metrics, store
+from aecore import datasets, metrics, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults, unknown
 from aecore.neighbors import Metric, Neighbors, nearest
+from aecore.store import Array
 
 GRAPH_NEIGHBORS = 90
 """What a perplexity of 30 asks for; larger perplexities and neighbourhoods search anew."""
@@ -364,6 +365,7 @@ class Map:
 
 
 ARRAYS = ("plane", "trustworthiness", "continuity")
+MAP_FACTS = TypeAdapter(store.Metrics)
 
 
 def folder(dataset: str | Dataset, fingerprint: str, subset: Subset = TEST_SPLIT) -> Path:
@@ -373,16 +375,29 @@ def folder(dataset: str | Dataset, fingerprint: str, subset: Subset = TEST_SPLIT
     return path if subset.whole_test(dataset) else path / subset.key
 
 
+def map_file(
+    dataset: str | Dataset, fingerprint: str, projection: Projection, subset: Subset = TEST_SPLIT
+) -> Path:
+    """Where a map is kept."""
+    return folder(dataset, fingerprint, subset) / f"{projection.key}.safetensors"
+
+
 def cached(
     dataset: str | Dataset, fingerprint: str, projection: Projection, subset: Subset = TEST_SPLIT
 ) -> Map | None:
-    """The map if it has been computed; needs neither the dataset's arrays nor its libraries."""
-    path = folder(dataset, fingerprint, subset) / f"{projection.key}.safetensors"
-    if not path.is_file():
-        return None
-    arrays, facts = store.read_arrays(path)
+    """The map if it has been computed; needs neither the dataset's arrays nor its libraries.
+
+    Raises `Damaged` where its file is not a map of these samples.
+    """
+    n = subset.count(datasets.get(dataset) if isinstance(dataset, str) else dataset)
+    each = Array((n,), finite=False, optional=True)
+    wanted = {"plane": Array((n, 2))} | dict.fromkeys(ARRAYS[1:], each)
+    path = map_file(dataset, fingerprint, projection, subset)
+    found = store.artifact(path, MAP_FACTS, lambda facts: wanted)
     # Files of earlier versions hold the plane alone.
-    return Map(**arrays, metrics=facts) if arrays.keys() == set(ARRAYS) else None
+    if found is None or found[0].keys() != wanted.keys():
+        return None
+    return Map(**found[0], metrics=found[1])
 
 
 def compute(
@@ -391,11 +406,11 @@ def compute(
     progress: Progress = lambda what, done, total: None,
     subset: Subset = TEST_SPLIT,
 ) -> Map:
-    """The map of samples of a dataset, computed unless it is on disk already.
+    """The map of samples of a dataset, computed unless it is on disk already, and undamaged.
 
     Raises `Faults` where the settings do not suit the number of samples.
     """
-    known = cached(dataset, dataset.fingerprint, projection, subset)
+    known = store.intact(cached, dataset, dataset.fingerprint, projection, subset)
     if known is not None:
         return known
     if faults := projection.faults(subset.count(dataset)):
@@ -405,7 +420,7 @@ def compute(
     facts, each = measure(dataset, subset, plane)
     if isinstance(projection, PCAProjection):
         facts["test_mse"] = pca_mse(dataset, 2)
-    path = folder(dataset, dataset.fingerprint, subset) / f"{projection.key}.safetensors"
+    path = map_file(dataset, dataset.fingerprint, projection, subset)
     store.write_arrays(path, {"plane": plane, **each}, facts)
     return Map(plane, **each, metrics=facts)
 
@@ -462,14 +477,19 @@ def graph(
         return nearest(subset.samples(dataset).x, k, metric)
     name = "neighbors" if metric == "euclidean" else f"neighbors-{metric}"
     path = folder(dataset, dataset.fingerprint, subset) / f"{name}.safetensors"
-    if path.is_file():
-        arrays, _ = store.read_arrays(path)
-        stored = Neighbors(arrays["indices"], arrays["distances"])
-    else:
+    stored = store.intact(_stored_graph, path, subset.count(dataset), most)
+    if stored is None:
         stored = nearest(subset.samples(dataset).x, most, metric)
         arrays = {"indices": stored.indices.astype(np.int32), "distances": stored.distances}
         store.write_arrays(path, arrays, {})
     return Neighbors(stored.indices[:, :k].astype(np.int64), stored.distances[:, :k])
+
+
+def _stored_graph(path: Path, n: int, k: int) -> Neighbors | None:
+    """The k nearest neighbours of n samples, if they are on disk; raises `Damaged`."""
+    wanted = {"indices": Array((n, k), "i", 0, n - 1), "distances": Array((n, k))}
+    found = store.artifact(path, store.ANY_FACTS, lambda facts: wanted)
+    return None if found is None else Neighbors(found[0]["indices"], found[0]["distances"])
 
 
 def components_file(dataset: Dataset) -> Path:
@@ -478,10 +498,9 @@ def components_file(dataset: Dataset) -> Path:
 
 
 def components(dataset: Dataset) -> PCA:
-    """All principal components of the training split."""
-    path = components_file(dataset)
-    if path.is_file():
-        return PCA(**store.read_arrays(path)[0])
+    """All principal components of the training split, computed unless they are on disk."""
+    if (known := store.intact(stored_components, dataset)) is not None:
+        return known
     from sklearn.decomposition import PCA as SklearnPCA
 
     x = dataset.train.x
@@ -490,8 +509,18 @@ def components(dataset: Dataset) -> PCA:
     with np.errstate(invalid="ignore"):  # shares of a variance of nothing, which are not used
         fitted = SklearnPCA(svd_solver="covariance_eigh").fit(x)
     pca = PCA(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
-    store.write_arrays(path, pca._asdict(), {})
+    store.write_arrays(components_file(dataset), pca._asdict(), {})
     return pca
+
+
+def stored_components(dataset: Dataset) -> PCA | None:
+    """All principal components of the training split, if they are on disk; raises `Damaged`."""
+    f = dataset.n_features
+    # A training split of one sample counts for two.
+    k = min(max(dataset.n_train, 2), f)
+    wanted = {"mean": Array((f,)), "components": Array((k, f))}
+    found = store.artifact(components_file(dataset), store.ANY_FACTS, lambda facts: wanted)
+    return None if found is None else PCA(**found[0])
 
 
 def pca_mse(dataset: Dataset, k: int) -> float:

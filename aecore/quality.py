@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
 from aecore import generation, latent, metrics, projections, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.projections import Progress
-from aecore.store import Run
+from aecore.store import Array, Run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,12 +94,12 @@ def classifier(dataset: Dataset, progress: Progress = lambda what, done, total: 
     path = projections.folder(dataset, dataset.fingerprint) / "classifier.safetensors"
     epochs = math.ceil(STEPS * BATCH / dataset.n_train)
     recipe = {"widths": list(WIDTHS), "batch": BATCH, "epochs": epochs, "seed": SEED}
-    if path.is_file():
-        weights, facts = store.read_arrays(path)
-        if facts["recipe"] == recipe:
-            network = _network(dataset)
-            network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-            return Classifier(network.eval(), facts["accuracy"])
+    network = _network(dataset)
+    known = store.intact(_stored_classifier, path, network, recipe)
+    if known is not None:
+        weights, accuracy = known
+        network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        return Classifier(network.eval(), accuracy)
     network = _trained(dataset, epochs, progress).eval()
     with torch.inference_mode():
         named = network(torch.tensor(dataset.test.x)).argmax(dim=1).numpy()
@@ -106,6 +107,20 @@ def classifier(dataset: Dataset, progress: Progress = lambda what, done, total: 
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     store.write_arrays(path, weights, {"accuracy": accuracy, "recipe": recipe})
     return Classifier(network, accuracy)
+
+
+class _ClassifierFacts(BaseModel):
+    accuracy: float = Field(ge=0, le=1)
+    recipe: dict[str, int | list[int]]
+
+
+def _stored_classifier(
+    path: Path, network: nn.Sequential, recipe: dict[str, int | list[int]]
+) -> tuple[dict[str, np.ndarray], float] | None:
+    """The weights and accuracy of a classifier trained by this recipe; raises `Damaged`."""
+    wanted = {name: Array(tuple(value.shape)) for name, value in network.state_dict().items()}
+    found = store.artifact(path, TypeAdapter(_ClassifierFacts), lambda facts: wanted)
+    return None if found is None or found[1].recipe != recipe else (found[0], found[1].accuracy)
 
 
 def _network(dataset: Dataset) -> nn.Sequential:
@@ -159,18 +174,18 @@ class Figures(NamedTuple):
 
     source: str
     """"prior", "mixture", or "test images" (of tables and points "test samples")."""
-    nearest: float
+    nearest: FiniteFloat
     """In the units of the data."""
-    coverage: float
+    coverage: FiniteFloat
     """From 0 to 1, of classifier codes; of the data where they have no classes."""
-    frechet: float | None
+    frechet: FiniteFloat | None
     """In squared units of the classifier's codes; None where the dataset has no classes."""
 
 
 class Quality(NamedTuple):
     """The figures of a run, and what they were measured with."""
 
-    rows: tuple[Figures, ...]
+    rows: Annotated[tuple[Figures, ...], Field(min_length=1)]
     """One a source; the last is that of real test samples, which say what can be reached."""
     n: int
     """Samples of each source."""
@@ -178,8 +193,12 @@ class Quality(NamedTuple):
     """Training samples that they were held against; coverage takes `n` of them."""
     seed: int
     """Of the samples, and of the choice of real ones."""
-    accuracy: float | None
+    accuracy: FiniteFloat | None
     """Of the classifier, on the test split; None where the dataset has no classes."""
+
+
+class _QualityFacts(BaseModel):
+    quality: Quality
 
 
 def measure(
@@ -201,7 +220,7 @@ def measure(
     codes = {"prior": generation.from_prior(n, d, seed=SEED)}
     if d <= generation.WIDEST_MIXTURE:
         progress("Fitting a mixture to the training codes", 0, 1)
-        mixture = generation.stored_mixture(run)
+        mixture = store.intact(generation.stored_mixture, run)
         mixture = mixture or generation.fit_mixture(_train_codes(run, model, dataset))
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
@@ -229,7 +248,7 @@ def measure(
 
 
 def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
-    known = latent.analysis(run)
+    known = store.intact(latent.analysis, run)
     if known is not None and known[1]["complete"]:
         return known[0]["train_codes"]
     codes, _, _ = latent.encode(model, dataset.train)
@@ -269,12 +288,6 @@ def keep(run: Run, found: Quality) -> None:
 
 
 def stored(run: Run) -> Quality | None:
-    """What `keep` stored of this very run, if it did."""
-    file = quality_file(run)
-    if not file.is_file():
-        return None
-    _, facts = store.read_arrays(file)
-    if facts.get("created") != run.manifest.created.isoformat():
-        return None
-    found = facts["quality"]
-    return Quality(**found | {"rows": tuple(Figures(**row) for row in found["rows"])})
+    """What `keep` stored of this very run, if it did; raises `Damaged`."""
+    found = store.artifact(quality_file(run), TypeAdapter(_QualityFacts), lambda facts: {}, run)
+    return None if found is None else found[1].quality

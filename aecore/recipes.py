@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, FiniteFloat, TypeAdapter
 
 from aecore import datasets, metrics, projections, store, tasks
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Samples
 from aecore.errors import Faults, unknown
+from aecore.store import Array, RunName, Size
 from aecore.tasks import Reporter
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ def number(value: float) -> str:
 
 
 Kind = Literal["rows", "maps", "curves", "cloud", "arrows"]
-KINDS = {kind: kind for kind in get_args(Kind)}
 
 
 class Picture(NamedTuple):
@@ -359,29 +360,89 @@ def stored(name: str) -> Outcome | None:
     Raises `Faults` where the file cannot be read.
     """
     path = file(get(name).name)
-    if not path.is_file():
+    found = store.artifact(path, OUTCOME_FACTS, _arrays_of)
+    if found is None:
         return None
-    try:
-        arrays, facts = store.read_arrays(path)
-        pictures = [
-            Picture(
-                KINDS[picture["kind"]],
-                picture["title"],
-                {name: arrays[f"{number}/{name}"] for name in picture["order"]},
-                picture["facts"],
-            )
-            for number, picture in enumerate(facts.pop("pictures"))
-        ]
-        numbers = {name: float(facts.pop(name)) for name in ("value", "reference", "seconds")}
-        found = Outcome(**facts, **numbers, pictures=pictures)
-        if found.name != name:
-            raise ValueError(f"it is that of {found.name}")
-    except Exception as error:  # whatever the file leads to, a sentence names it
-        raise Faults(
-            f"{path} is not the outcome of {name} ({error!r:.80}): delete it, or run the recipe "
-            "again."
-        ) from error
-    return found
+    arrays, facts = found
+    if facts.name != name:
+        raise store.damaged(path, f"it is the outcome of {facts.name}")
+    pictures = [
+        Picture(
+            picture.kind,
+            picture.title,
+            {key: arrays[f"{number}/{key}"] for key in picture.order},
+            picture.facts,
+        )
+        for number, picture in enumerate(facts.pictures)
+    ]
+    return Outcome(**dict(facts) | {"pictures": pictures})
+
+
+class _PictureFacts(BaseModel, extra="forbid"):
+    kind: Kind
+    title: str
+    facts: dict[str, Any]
+    order: list[str]
+
+
+class _OutcomeFacts(BaseModel, extra="forbid"):
+    """The fields of `Outcome`, the arrays of its pictures apart."""
+
+    name: str
+    dataset: str
+    metric: str
+    value: FiniteFloat
+    reference: FiniteFloat
+    holds: bool | None
+    seconds: FiniteFloat
+    source: str
+    architecture: str
+    seed: int
+    fast: bool
+    created: str
+    figures: dict[str, float]
+    runs: list[RunName]
+    pictures: list[_PictureFacts]
+
+
+OUTCOME_FACTS = TypeAdapter(_OutcomeFacts)
+MOST_POINTS = 100_000
+"""Samples, points of a curve or places along a surface in a picture."""
+
+
+def _arrays_of(outcome: _OutcomeFacts) -> dict[str, Array]:
+    """What the arrays of an outcome's pictures must be."""
+    return {
+        f"{number}/{name}": Array(shape, finite=False)
+        for number, picture in enumerate(outcome.pictures)
+        for name, shape in _shapes_in(picture, number).items()
+    }
+
+
+def _shapes_in(picture: _PictureFacts, number: int) -> dict[str, tuple[int | Size, ...]]:
+    """The shapes of a picture's arrays, as `Picture` says them."""
+
+    def size(name: str) -> Size:
+        return Size(f"{name} of picture {number}", MOST_POINTS)
+
+    if picture.kind == "rows":
+        n_features = math.prod(TypeAdapter(list[int]).validate_python(picture.facts["shape"]))
+        return {name: (size(name), n_features) for name in picture.order}
+    if picture.kind == "maps":
+        TypeAdapter(list[str]).validate_python(picture.facts["label_names"])
+        own, others = (
+            {"labels": (size("samples"),)},
+            {name: (size("samples"), 2) for name in picture.order},
+        )
+        return others | own
+    if picture.kind == "curves":
+        TypeAdapter(dict[Literal["x_title", "y_title"], str]).validate_python(picture.facts)
+        return {name: (size("points"),) for name in ("x", *picture.order)}
+    if picture.kind == "cloud":
+        surfaces = {name: (size(f"{name} a"), size(f"{name} b"), 3) for name in picture.order}
+        return surfaces | {"points": (size("samples"), 3), "position": (size("samples"),)}
+    ends = {name: (size(name.rpartition(".")[0]), 2) for name in picture.order}
+    return ends | {"points": (size("samples"), 2)}
 
 
 # --- What several recipes need ------------------------------------------------------------------

@@ -9,7 +9,8 @@
                                             that was stopped, cancelled or killed
 
 Everything is written aside and renamed into place. Nothing is ever unpickled: weights and arrays
-are safetensors, the rest is JSON, both read with limits.
+are safetensors, the rest is JSON. Nothing of a file is read before its size, and of arrays their
+names, types and shapes, are known to be what the settings of the run and its dataset imply.
 """
 
 from __future__ import annotations
@@ -17,24 +18,37 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
+from aecore import datasets
 from aecore.configs import RunConfig
-from aecore.errors import Faults, unknown
+from aecore.datasets import Dataset
+from aecore.errors import Damaged, Faults, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -44,9 +58,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_JSON = 32 * 2**20
+MAX_JSON = 64 * 2**10
+"""Bytes of a manifest or of settings."""
+MAX_EPOCH = 2**10
+"""Bytes of one epoch in a history."""
+MAX_FACTS = 2**20
+"""Bytes of the header of what was computed of a run or a dataset."""
+MAX_HEADER = 16 * 2**20
+"""Bytes of the header of a safetensors file, which in a checkpoint holds the history."""
 MAX_TENSORS = 2 * 2**30
+MOST_EPOCHS, MOST_FOLLOWED = 1_000, 1_000
+"""Epochs of which codes are stored, and samples that they are of."""
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+RunName = Annotated[str, StringConstraints(pattern=f"^{RUN_NAME.pattern}$")]
 RUN_FILES = {"config.json", "weights.safetensors", "codes.safetensors", "history.json"}
 FORMAT = 1
 
@@ -56,25 +80,63 @@ def root() -> Path:
     return Path(os.environ.get("AECORE_STORE") or Path(__file__).parents[1] / "models_store")
 
 
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Word = Annotated[str, StringConstraints(max_length=100)]
+MetricName = Literal[
+    "test_mse",
+    "test_squared_error",
+    "test_loss",
+    "pca_mse",
+    "trustworthiness",
+    "continuity",
+    "knn_accuracy",
+    "spearman",
+    "silhouette",
+    "measured",
+]
+Metrics = dict[MetricName, FiniteFloat | None]
+
+
 class Manifest(BaseModel):
     """What came of a run, and the files that belong to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
-    created: AwareDatetime
-    fingerprint: str
+    # In UTC, so that the dates of any two runs can be compared.
+    created: Annotated[AwareDatetime, AfterValidator(lambda date: date.astimezone(UTC))]
+    fingerprint: Sha256
     """Of the dataset that it was trained on."""
-    n_train: int
-    n_test: int
-    metrics: dict[str, float | None]
+    n_train: int = Field(ge=1)
+    n_test: int = Field(ge=1)
+    metrics: Metrics
     """On the test split: `test_mse` per feature, `test_squared_error` and `test_loss` per sample,
     `pca_mse` of as many principal components, `trustworthiness` and `knn_accuracy` of the map."""
-    seconds: float
+    seconds: FiniteFloat = Field(ge=0)
     """Spent training, without evaluation."""
-    versions: dict[str, str]
-    files: dict[str, tuple[int, str]]
+    versions: dict[Word, Word] = Field(max_length=20)
+    files: dict[Word, tuple[int, Sha256]] = Field(max_length=len(RUN_FILES))
     """Size in bytes and SHA-256 of each file."""
+
+
+Terms = dict[Word, FiniteFloat]
+
+
+class Epoch(BaseModel, extra="allow"):
+    """One entry of a history; what a variant adds are numbers as well."""
+
+    __pydantic_extra__: dict[str, FiniteFloat | dict[Word, FiniteFloat | None] | None] = Field(
+        init=False
+    )
+
+    epoch: int
+    train: Terms
+    test: Terms
+    test_mse: FiniteFloat
+    seconds: FiniteFloat
+
+
+HISTORY = TypeAdapter(list[Epoch])
 
 
 @dataclass(frozen=True)
@@ -86,11 +148,16 @@ class Run:
     config: RunConfig
     manifest: Manifest
 
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the run names; its values may have changed since."""
+        return datasets.get(self.config.dataset)
+
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """One entry an epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
-        with _as_fault(self.folder / "history.json"):
-            return _read_json(self._checked("history.json"))
+        with self._reading("history.json") as path:
+            return _history(path, self.config.training.epochs)
 
     @cached_property
     def codes(self) -> dict[str, np.ndarray]:
@@ -100,24 +167,37 @@ class Run:
         mean squared error of each sample; `epochs` (epochs kept, m, 2), the plane of the first m
         samples as training went; `epochs_kept` says which epochs these are.
         """
-        with _as_fault(self.folder / "codes.safetensors"):
-            return read_arrays(self._checked("codes.safetensors"))[0]
+        with self._reading("codes.safetensors") as path:
+            arrays, _ = read_arrays(path, _codes(self.config, self.dataset))
+            return arrays
 
     def model(self) -> Autoencoder:
         """The trained model in evaluation mode, on the CPU."""
-        from safetensors.torch import load
+        import torch
 
-        from aecore import datasets, training
+        from aecore import training
 
-        model = training.build(self.config, datasets.get(self.config.dataset))
-        with _as_fault(self.folder / "weights.safetensors"):
-            model.load_state_dict(load(self._checked("weights.safetensors").read_bytes()))
+        with torch.device("meta"):  # names and shapes alone, which take no memory
+            model = training.build(self.config, self.dataset)
+        wanted = {name: Array(tuple(value.shape)) for name, value in model.state_dict().items()}
+        with self._reading("weights.safetensors") as path:
+            arrays, _ = read_arrays(path, wanted)
+            # Copies, because a model's weights can be written to.
+            weights = {name: torch.tensor(array) for name, array in arrays.items()}
+            model.load_state_dict(weights, assign=True)
         return model.eval()
 
-    def _checked(self, file: str) -> Path:
-        """The path of a file, after its bytes were found to be those that were saved."""
-        _check_bytes(self.folder / file, self.manifest)
-        return self.folder / file
+    @contextmanager
+    def _reading(self, file: str) -> Iterator[Path]:
+        """The path of a file whose bytes are those that were saved; any error names the run."""
+        try:
+            _check_bytes(self.folder / file, self.manifest)
+            yield self.folder / file
+        except Exception as error:
+            raise Damaged(
+                f"The run '{self.name}' is damaged: {file}: {plain(error).rstrip('.')}. Restore it "
+                "from a copy, or delete the run."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -125,6 +205,7 @@ class Broken:
     """A folder in the store that is not a readable run, and why."""
 
     name: str
+    """As it can be shown: what cannot be printed of it stands in escapes."""
     reason: str
 
 
@@ -145,7 +226,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
         try:
             found.append(_open(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
-            broken.append(Broken(folder.name, _plain(error)))
+            broken.append(Broken(_shown(folder.name), plain(error)))
     found.sort(key=lambda run: run.manifest.created, reverse=True)
     return found, broken
 
@@ -154,11 +235,11 @@ def load(name: str) -> Run:
     """The run called `name`; raises `Faults` where there is none or it is broken."""
     folder = root() / name
     if not RUN_NAME.fullmatch(name) or not folder.is_dir():
-        raise Faults(unknown("run", name, (folder.name for folder in _folders(root()))))
+        raise Faults(unknown("run", name, (_shown(each.name) for each in _folders(root()))))
     try:
         return _open(folder)
     except Exception as error:
-        raise Faults(f"The run '{name}' cannot be read: {_plain(error)}") from error
+        raise Faults(f"The run '{name}' cannot be read: {plain(error)}") from error
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -167,7 +248,15 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir() and path.name[0] not in "._")
 
 
+def _shown(name: str) -> str:
+    """A name in one line of text, with escapes for what is no character or cannot be printed."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name
+    )
+
+
 def _open(folder: Path) -> Run:
+    """A run whose small files are right and whose large ones are of the right size and shapes."""
     if not RUN_NAME.fullmatch(folder.name):
         raise Faults("its name is not one of lower-case letters, digits and hyphens: rename it.")
     manifest_path = folder / "manifest.json"
@@ -183,33 +272,65 @@ def _open(folder: Path) -> Run:
             raise Faults(f"{file} is missing.")
         if (folder / file).stat().st_size != size:
             raise Faults(f"{file} has {(folder / file).stat().st_size} bytes instead of {size}.")
+    _check_size(folder / "config.json", MAX_JSON)
     _check_bytes(folder / "config.json", manifest)
-    config = RunConfig.check(_read_json(folder / "config.json"), stored=True)
+    config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
+    dataset = datasets.get(config.dataset)
+    counts, here = (manifest.n_train, manifest.n_test), (dataset.n_train, dataset.n_test)
+    if counts != here:
+        raise Faults(
+            f"it was trained on {counts[0]} samples and tested on {counts[1]}, and {dataset.name} "
+            f"has {here[0]} and {here[1]} here: it has changed. Train the run again."
+        )
+    _check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
+    with _open_tensors(folder / "codes.safetensors", "np") as file:
+        _refuse_shapes(file, _codes(config, dataset), "codes.safetensors: ")
+    with _open_tensors(folder / "weights.safetensors", "np") as file:
+        _refuse_count(file, config.model.n_parameters(dataset))
     return Run(folder.name, folder, config, manifest)
 
 
+def _codes(config: RunConfig, dataset: Dataset) -> dict[str, Array]:
+    """What the codes of a run must be. Those of a training that diverged may be no numbers."""
+    n, d, classes = dataset.n_test, config.model.latent_dim, len(dataset.label_names)
+    kept = Size("epochs", min(config.training.epochs, MOST_EPOCHS))
+    return {
+        "codes": Array((n, d), finite=False),
+        "plane": Array((n, 2), finite=False),
+        "labels": Array((n,), "i", 0, classes - 1) if classes else Array((n,)),
+        "error": Array((n,), finite=False),
+        "epochs": Array((kept, Size("followed", MOST_FOLLOWED), 2), finite=False),
+        "epochs_kept": Array((kept,), "i", 1, config.training.epochs, rises=True),
+    }
+
+
+def _history(path: Path, epochs: int) -> list[dict[str, Any]]:
+    _check_size(path, MAX_JSON + MAX_EPOCH * epochs)
+    entries = HISTORY.validate_json(path.read_bytes())
+    if [entry.epoch for entry in entries] != list(range(1, epochs + 1)):
+        raise Damaged(f"its entries are not those of epochs 1 to {epochs}")
+    if not all("total" in terms for entry in entries for terms in (entry.train, entry.test)):
+        raise Damaged("the terms of an epoch have no total")
+    return [entry.model_dump() for entry in entries]
+
+
 def _check_bytes(path: Path, manifest: Manifest) -> None:
-    if hashlib.sha256(path.read_bytes()).hexdigest() != manifest.files[path.name][1]:
-        raise Faults(
-            f"{path} has changed since the run was saved: restore it, or delete the folder."
-        )
+    size, digest = manifest.files[path.name]
+    _check_size(path, size)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
+        raise Damaged("its content has changed since the run was saved")
 
 
-@contextmanager
-def _as_fault(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged or missing file leads to into a sentence that names it."""
-    try:
-        yield
-    except Faults:
-        raise
-    except Exception as error:
-        raise Faults(f"{path} cannot be read ({error}): restore it, or delete the run.") from error
-
-
-def _plain(error: Exception) -> str:
+def plain(error: Exception) -> str:
+    """What is wrong, in one line that can be shown, whatever the error quotes."""
     if isinstance(error, ValidationError):
-        return "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in error.errors())
-    return f"{error}" or type(error).__name__
+        faults = error.errors(include_url=False, include_input=False)
+        text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:5])
+    else:
+        text = f"{error}" or type(error).__name__
+    return _shown(" ".join(text.split()))[:400]
 
 
 # --- Writing ------------------------------------------------------------------------------------
@@ -286,11 +407,11 @@ def replace(name: str, by: str) -> None:
 
 def delete(name: str) -> None:
     """Delete a run or a broken folder: renamed first, so that it is gone at once or not at all."""
-    known = [folder.name for folder in _folders(root())]
+    known = {_shown(folder.name): folder for folder in _folders(root())}
     if name not in known:
         raise Faults(unknown("run", name, known))
-    aside = root() / f"_writing-{name}-{secrets.token_hex(3)}"
-    (root() / name).rename(aside)
+    aside = root() / f"_writing-{secrets.token_hex(6)}"
+    known[name].rename(aside)
     shutil.rmtree(aside)
 
 
@@ -320,10 +441,10 @@ def unfinished() -> list[Unfinished]:
         try:
             with _open_tensors(folder / "checkpoint.safetensors", "np") as file:
                 progress = json.loads(file.metadata()["json"])
-            config = RunConfig.check(_read_json(folder / "config.json"), stored=True)
+            config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
             found.append(Unfinished(folder.name, config, int(progress["epochs_done"])))
         except Exception as error:
-            log.warning("%s cannot be resumed: %s", folder, _plain(error))
+            log.warning("%s cannot be resumed: %s", folder, plain(error))
     return found
 
 
@@ -355,34 +476,181 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[st
     write_bytes(path, arrays_to_bytes(_contiguous(arrays), {"json": json.dumps(facts)}))
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The read-only arrays and the facts of a file that `write_arrays` wrote."""
+def read_arrays(
+    path: Path, expected: Mapping[str, Array] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The read-only arrays and the facts of a file that `write_arrays` wrote.
+
+    Arguments
+        expected: what they must be; raises `Damaged` where they are not.
+    """
     with _open_tensors(path, "np") as file:
-        arrays = {key: file.get_tensor(key) for key in file.keys()}
+        if expected is not None:
+            _refuse_shapes(file, expected)
         facts = json.loads((file.metadata() or {}).get("json", "{}"))
-    for array in arrays.values():
+        return _arrays(file, expected or {}), facts
+
+
+Facts = TypeVar("Facts")
+
+
+def artifact(
+    path: Path,
+    facts: TypeAdapter[Facts],
+    expected: Callable[[Facts], Mapping[str, Array]],
+    run: Run | None = None,
+) -> tuple[dict[str, np.ndarray], Facts] | None:
+    """What was computed once and stored by `write_arrays`; None where it was not.
+
+    Arguments
+        facts: what its facts must be.
+        expected: what its arrays must be, by these facts.
+        run: the run that it is of; an artifact that says `created` of another is none.
+
+    Raises `Damaged`, with a sentence that names the file, where it is anything else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with _open_tensors(path, "np", MAX_FACTS) as file:
+            said = json.loads((file.metadata() or {}).get("json", "{}"))
+            if run is not None and said.get("created") != run.manifest.created.isoformat():
+                return None
+            found = facts.validate_python(said)
+            wanted = expected(found)
+            _refuse_shapes(file, wanted)
+            return _arrays(file, wanted), found
+    except Exception as error:  # whatever lies there, it is not what was stored
+        raise damaged(path, plain(error)) from error
+
+
+def damaged(path: Path, reason: str) -> Damaged:
+    """The fault of an artifact, which names its file."""
+    return Damaged(f"{_shown(str(path))} is damaged ({reason.rstrip('.')}): compute it again.")
+
+
+def intact(read: Callable[..., Facts | None], *arguments: Any) -> Facts | None:
+    """What a reader of artifacts returns; None, after a line in the log, where it is damaged."""
+    try:
+        return read(*arguments)
+    except Damaged as error:
+        log.warning("%s", error)
+        return None
+
+
+class Size(NamedTuple):
+    """A size that a file may choose: the same wherever its name stands, and not too large."""
+
+    name: str
+    most: int
+
+
+@dataclass(frozen=True)
+class Array:
+    """What an array in a file must be."""
+
+    shape: tuple[int | Size, ...]
+    kind: Literal["f", "i"] = "f"
+    """Floating-point numbers or integers."""
+    low: float = -math.inf
+    high: float = math.inf
+    finite: bool = True
+    """Whether each must be a number; bounds hold for those that are."""
+    rises: bool = False
+    """Whether each is larger than the one before."""
+    optional: bool = False
+
+
+ANY_FACTS = TypeAdapter(dict[str, Any])
+KINDS = {"f": ("F32", "F64"), "i": ("I16", "I32", "I64")}
+
+
+def _refuse_shapes(file: Any, expected: Mapping[str, Array], prefix: str = "") -> None:
+    """Raise `Damaged` with what is wrong with names, types and shapes in an open file."""
+    there = file.keys()
+    faults = [f"{key} is not known" for key in there if key not in expected]
+    sizes: dict[str, int] = {}
+    for key, wanted in expected.items():
+        if key not in there:
+            faults += [] if wanted.optional else [f"{key} is missing"]
+            continue
+        header = file.get_slice(key)
+        kind, shape = header.get_dtype(), tuple(header.get_shape())
+        if kind not in KINDS[wanted.kind]:
+            faults.append(f"{key} is of type {kind}")
+        if not _fits(shape, wanted.shape, sizes):
+            named = ", ".join(str(getattr(size, "name", size)) for size in wanted.shape)
+            faults.append(f"{key} is of shape {shape} instead of ({named})")
+    if faults:
+        raise Damaged(f"{prefix}{'; '.join(faults[:5])}")
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | Size, ...], sizes: dict[str, int]) -> bool:
+    """Whether a shape is as wanted, given the `sizes` that are known by name, and those it adds."""
+    return len(shape) == len(wanted) and all(
+        found == size
+        if isinstance(size, int)
+        else found <= size.most and found == sizes.setdefault(size.name, found)
+        for found, size in zip(shape, wanted, strict=True)
+    )
+
+
+def _refuse_count(file: Any, n_parameters: int) -> None:
+    """Raise `Damaged` where a file does not hold as many float32 numbers as a model has."""
+    headers = [file.get_slice(key) for key in file.keys()]
+    found = sum(math.prod(header.get_shape()) for header in headers)
+    if found != n_parameters or any(header.get_dtype() != "F32" for header in headers):
+        raise Damaged(
+            f"weights.safetensors holds {found} numbers, and the model of these settings has "
+            f"{n_parameters} of type F32"
+        )
+
+
+def _arrays(file: Any, expected: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    """The read-only arrays of an open file, whose shapes have been looked at."""
+    arrays = {key: file.get_tensor(key) for key in file.keys()}
+    for key, array in arrays.items():
         array.flags.writeable = False
-    return arrays, facts
+        wanted = expected.get(key)
+        if wanted is None or not array.size:
+            continue
+        if wanted.finite and not np.isfinite(array).all():
+            raise Damaged(f"{key} holds values that are no finite numbers")
+        if (array < wanted.low).any() or (array > wanted.high).any():
+            raise Damaged(f"{key} holds values outside of {wanted.low:g} to {wanted.high:g}")
+        if wanted.rises and (np.diff(array) <= 0).any():
+            raise Damaged(f"{key} does not rise")
+    return arrays
 
 
 def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _open_tensors(path: Path, framework: str) -> Any:
+def _open_tensors(path: Path, framework: str, header: int = MAX_HEADER) -> Any:
+    """An open safetensors file; nothing of it is read but a header of at most so many bytes."""
     from safetensors import SafetensorError, safe_open
 
-    if path.stat().st_size > MAX_TENSORS:
-        raise Faults(f"{path} is larger than {MAX_TENSORS // 2**20} MiB.")
+    _check_size(path, MAX_TENSORS)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
     try:
+        if length > header:
+            raise SafetensorError(f"its header would be of {length} bytes")
         return safe_open(path, framework)
     except SafetensorError as error:
-        raise Faults(f"{path} is not a readable safetensors file ({error}).") from error
+        raise Damaged(f"{path.name} is not a readable safetensors file ({error}).") from error
+
+
+def _check_size(path: Path, most: int) -> None:
+    """Refuse a file by its size, before anything of it is read."""
+    size = path.stat().st_size
+    if size > most:
+        raise Damaged(f"{path.name} is larger than {most:,} bytes: it has {size:,}.")
 
 
 def _read_json(path: Path) -> Any:
-    if path.stat().st_size > MAX_JSON:
-        raise Faults(f"{path} is larger than {MAX_JSON // 2**20} MiB.")
+    _check_size(path, MAX_JSON)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

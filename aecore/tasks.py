@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import platform
+import zlib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -116,7 +117,8 @@ def prepare(dataset_name: str, reporter: Reporter) -> None:
     projections.components(dataset)
     for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
         reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
-        if dataset.kind == "image" and not file.is_file():
+        size = sheet_size(dataset, split)
+        if dataset.kind == "image" and store.intact(stored_sheet, file, size) is None:
             pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
             store.write_bytes(file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0))
 
@@ -125,6 +127,30 @@ def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
     """Where the images of each split are kept for a browser: gzipped bytes, image after image."""
     folder = projections.folder(dataset_name, fingerprint)
     return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
+
+
+def sheet_size(dataset: Dataset, split: str) -> int:
+    """Bytes of the images of "test" or "train", decompressed."""
+    return {"test": dataset.n_test, "train": dataset.n_train}[split] * dataset.n_features
+
+
+def stored_sheet(file: Path, size: int) -> Path | None:
+    """The file of a sheet if it is there; raises `Damaged` where it is not of `size` bytes.
+
+    Decompressed in portions, and no further than that size.
+    """
+    if not file.is_file():
+        return None
+    found = 0
+    try:
+        with gzip.open(file) as stream:
+            while found <= size and (portion := stream.read(2**20)):
+                found += len(portion)
+    except (OSError, EOFError, zlib.error) as error:
+        raise store.damaged(file, f"{error}") from error
+    if found != size:
+        raise store.damaged(file, f"it does not hold {size:,} bytes of images")
+    return file
 
 
 def analyse(run_name: str, reporter: Reporter) -> None:
@@ -144,7 +170,7 @@ def analyse(run_name: str, reporter: Reporter) -> None:
 def fit_mixture(run_name: str, reporter: Reporter) -> None:
     """Fit a mixture of Gaussians to the training codes of a run, after analysing it if need be."""
     run = store.load(run_name)
-    analysis = latent.analysis(run)
+    analysis = store.intact(latent.analysis, run)
     if analysis is None or not analysis[1]["complete"]:
         analyse(run_name, reporter)
     arrays, _ = latent.analysis(run)
@@ -158,7 +184,7 @@ def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoi
     denoising.refuse(dataset, noise, clip)
     _fetch(dataset, reporter)
     file = denoising.tuned_file(dataset.name, dataset.fingerprint, noise, clip)
-    found = denoising.stored_tuned(file)
+    found = store.intact(denoising.stored_tuned, file)
     if found is None or not found.complete(noise):
         pca = projections.components(dataset)
         going_on = {"known": found, "progress": reporter.progress}

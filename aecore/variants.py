@@ -7,19 +7,20 @@ forms, the command line's help and the lists read the settings without waiting f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from aecore.datasets import Dataset
+from aecore.datasets import Dataset, ImageSize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from aecore.autoencoder import Autoencoder
     from aecore.corruption import Corruption
-    from aecore.networks import GaussianEncoder, ImageSize, PointEncoder
+    from aecore.networks import GaussianEncoder, PointEncoder
     from aecore.pretraining import Stage
 
 Activation = Literal["elu", "relu", "leaky-relu", "gelu", "silu", "sigmoid", "tanh"]
@@ -70,6 +71,8 @@ class Variant(BaseModel, ABC):
     """Whether something else than a narrow code keeps it from copying its input."""
     conditioned: ClassVar[bool] = False
     """Whether its encoder and decoder are told the label."""
+    outputs_per_dimension: ClassVar[int] = 1
+    """Numbers that its encoder gives for each dimension of the code: 2 where that is a Gaussian."""
 
     latent_dim: int = Field(
         2, ge=1, le=8192, description="Dimensions of the code; 2 can be drawn as it is."
@@ -98,6 +101,14 @@ class Variant(BaseModel, ABC):
     @abstractmethod
     def build(self, dataset: Dataset) -> Autoencoder:
         """The untrained model for samples like those of `dataset`, whose arrays are not read."""
+
+    @abstractmethod
+    def n_parameters(self, dataset: Dataset) -> int:
+        """How many numbers the model of `build` learns, without building it."""
+
+    @abstractmethod
+    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+        """About how many numbers a training step holds for each sample beside the parameters."""
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
         """Bring an untrained model to a better start than random weights; most have none."""
@@ -129,6 +140,28 @@ class _Layered(Variant):
         "by commas; the decoder mirrors them. Empty for none.",
     )
 
+    def widths(self, dataset: Dataset) -> tuple[list[int], list[int]]:
+        """The widths of the encoder's and of the decoder's layers, input and output included."""
+        told = len(dataset.label_names) if self.conditioned else 0
+        n_outputs = self.outputs_per_dimension * self.latent_dim
+        return (
+            [dataset.n_features + told, *self.hidden, n_outputs],
+            [self.latent_dim + told, *reversed(self.hidden), dataset.n_features],
+        )
+
+    def n_parameters(self, dataset: Dataset) -> int:
+        return sum(_n_linear(widths) for widths in self.widths(dataset))
+
+    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+        # Each layer is held before and after its activation.
+        inward, outward = self.widths(dataset)
+        return 2 * (sum(inward) + self.n_decoded * sum(outward))
+
+    @property
+    def n_decoded(self) -> int:
+        """How many codes of each sample a training step decodes."""
+        return 1
+
 
 class _Likely(Variant):
     """The person chooses the likelihood."""
@@ -159,7 +192,9 @@ class _Likely(Variant):
 
 
 class _Probable(_Likely):
-    """Data in [0, 1] are scored by cross-entropy, as a probability model wants it."""
+    """A Gaussian code; data in [0, 1] are scored by cross-entropy, as a probability model wants."""
+
+    outputs_per_dimension = 2
 
     @classmethod
     def defaults(cls, dataset: Dataset) -> dict[str, Any]:
@@ -316,6 +351,11 @@ class Deep(_Coded):
                 faults["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
         return faults
 
+    def n_parameters(self, dataset: Dataset) -> int:
+        inward, outward = self.widths(dataset)
+        # Of the decoder only the biases are its own.
+        return _n_linear(inward) + (sum(outward[1:]) if self.tied else _n_linear(outward))
+
     def build(self, dataset: Dataset) -> Autoencoder:
         from aecore.penalties import WeightL2
 
@@ -453,6 +493,12 @@ class Contractive(_Coded):
             )
         return faults
 
+    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+        # Derivatives of the encoder are held beside it, the exact ones for each unit of the code.
+        inward, _ = self.widths(dataset)
+        directions = self.latent_dim if self.jacobian == "exact" else 1
+        return super().n_activations(dataset, batch_size) + 4 * directions * sum(inward)
+
     def build(self, dataset: Dataset) -> Autoencoder:
         from aecore.penalties import Contraction
 
@@ -497,7 +543,7 @@ class _Images(_Likely):
                 "order. Choose a variant with fully connected layers, such as 'ae'."
             )
             return faults
-        inner = _image_size(dataset).halved(len(self.channels))
+        *_, inner = self._sizes(dataset)
         size = self.channels[-1] * inner.height * inner.width
         if not self.dense and self.latent_dim != size:
             faults["latent_dim"] = (
@@ -506,6 +552,39 @@ class _Images(_Likely):
                 f"{inner.width} pixels, so give {size}, or dense = True."
             )
         return faults
+
+    def _sizes(self, dataset: Dataset) -> list[ImageSize]:
+        """The image's size and those of the feature maps after each level."""
+        size = ImageSize(*dataset.shape)
+        return [size.halved(level) for level in range(len(self.channels) + 1)]
+
+    def n_parameters(self, dataset: Dataset) -> int:
+        size, *_, inner = self._sizes(dataset)
+        inward = [size.channels, *self.channels]
+        # Strides double and convolve at once; upsampling is followed by one more convolution.
+        outward = (
+            [*reversed(inward)]
+            if self.resampling == "strided"
+            else [inward[-1], *reversed(self.channels), size.channels]
+        )
+        dense = 0
+        if self.dense:
+            last = self.channels[-1] * inner.height * inner.width
+            dense = _n_linear([last, self.outputs_per_dimension * self.latent_dim])
+            dense += _n_linear([self.latent_dim, last])
+        else:
+            inward[-1] *= self.outputs_per_dimension
+        return dense + _n_convolution(inward) + _n_convolution(outward)
+
+    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+        sizes = [size.height * size.width for size in self._sizes(dataset)]
+        levels = zip(self.channels, pairwise(sizes), strict=True)
+        if self.resampling == "strided":
+            inner = sum(4 * n * small for n, (_, small) in levels)
+        else:
+            # Convolution, activation and maxima with their places; the decoder also upsampled.
+            inner = sum(n * (3 * large + 5 * small) for n, (large, small) in levels)
+        return inner + 4 * dataset.n_features + 4 * self.latent_dim
 
 
 @register(
@@ -669,6 +748,10 @@ class ImportanceWeighted(_Probable, _Layered):
 
     samples: int = Field(5, ge=1, le=100, description="Draws K for each sample; 1 is the ELBO.")
 
+    @property
+    def n_decoded(self) -> int:
+        return self.samples
+
     def build(self, dataset: Dataset) -> Autoencoder:
         from aecore.autoencoder import ImportanceWeightedAutoencoder
         from aecore.networks import GaussianEncoder
@@ -696,6 +779,10 @@ class Wasserstein(_Likely, _Layered):
     weight: float = Field(
         10, ge=0, le=1e6, description="Weight of the distance between codes and prior."
     )
+
+    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+        # Each sample is compared with each of its batch, three times and under seven kernels.
+        return super().n_activations(dataset, batch_size) + 24 * batch_size
 
     def build(self, dataset: Dataset) -> Autoencoder:
         from aecore.penalties import LatentMMD
@@ -743,6 +830,14 @@ class VectorQuantised(_Likely, _Layered):
             )
         return faults
 
+    def n_parameters(self, dataset: Dataset) -> int:
+        return super().n_parameters(dataset) + self.codebook_size * self.vector_dim
+
+    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+        # The distance of each part of the code to each vector, and the codebook as one of a batch.
+        vectors = self.codebook_size * (self.vector_dim + self.latent_dim // self.vector_dim)
+        return super().n_activations(dataset, batch_size) + vectors
+
     def build(self, dataset: Dataset) -> Autoencoder:
         from aecore.networks import CodebookEncoder
         from aecore.penalties import Codebook
@@ -757,6 +852,16 @@ class VectorQuantised(_Likely, _Layered):
 
 
 # --- Putting models together --------------------------------------------------------------------
+
+
+def _n_linear(widths: Sequence[int]) -> int:
+    """How many weights and biases linear layers of these widths have."""
+    return sum(n_in * n_out + n_out for n_in, n_out in pairwise(widths))
+
+
+def _n_convolution(channels: Sequence[int]) -> int:
+    """The same of convolutions of 3 x 3."""
+    return sum(9 * n_in * n_out + n_out for n_in, n_out in pairwise(channels))
 
 
 def _fully_connected(
@@ -783,13 +888,11 @@ def _fully_connected(
     activation = activation or settings.activation
     initialization = getattr(settings, "initialization", "glorot")
     dropout = getattr(settings, "dropout", 0)
-    inward = [dataset.n_features + n_classes, *settings.hidden]
-    n_outputs = encoder.outputs_per_dimension * settings.latent_dim
-    network = mlp([*inward, n_outputs], activation, initialization, dropout)
+    inward, outward = settings.widths(dataset)
+    network = mlp(inward, activation, initialization, dropout)
     if getattr(settings, "tied", False):
         decoder = tied_mlp(network, activation, dropout)
     else:
-        outward = [settings.latent_dim + n_classes, *reversed(settings.hidden), dataset.n_features]
         decoder = mlp(outward, activation, initialization, dropout)
     if (code_activation := getattr(settings, "code_activation", "identity")) != "identity":
         network.append(ACTIVATION_LAYERS[code_activation]())
@@ -815,7 +918,7 @@ def _convolutional(
     from aecore.networks import PointEncoder, convolutional_decoder, convolutional_encoder
 
     encoder = encoder or PointEncoder
-    size, per_dimension = _image_size(dataset), encoder.outputs_per_dimension
+    size, per_dimension = ImageSize(*dataset.shape), settings.outputs_per_dimension
     levels = (size, settings.channels, settings.activation, settings.resampling == "strided")
     n_outputs = per_dimension * settings.latent_dim if settings.dense else None
     network = convolutional_encoder(*levels, n_outputs, per_dimension)
@@ -826,9 +929,3 @@ def _convolutional(
         likelihood=LIKELIHOODS[settings.likelihood],
         **plug_ins,
     )
-
-
-def _image_size(dataset: Dataset) -> ImageSize:
-    from aecore.networks import ImageSize
-
-    return ImageSize(*dataset.shape)

@@ -184,6 +184,17 @@ def test_names_that_are_no_text_are_printed(store_folder: Path) -> None:
     assert r"na\udcffme" in printed
 
 
+def test_runs_lists_a_run_without_metrics_and_a_folder_that_is_no_text(store_folder: Path) -> None:
+    run = tasks.train(run_config(), "whole", Listener())
+    (store_folder / os.fsdecode(b"caf\xe9")).mkdir()
+    path = run.folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {}}))
+    (row,) = answer("runs")["runs"]
+    assert row["test_mse"] is None and row["pca_mse"] is None
+    shown = call("runs")
+    assert shown.exit_code == 0 and "broken: caf\\udce9: its name" in shown.stdout
+
+
 # --- Training -----------------------------------------------------------------------------------
 
 

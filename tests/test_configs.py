@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from aecore.projections import PROJECTIONS
 from aecore.variants import VARIANTS
 
 SETTINGS_CLASSES = [*VARIANTS.values(), *PROJECTIONS.values(), TrainingConfig]
+MNIST = DATASETS["mnist"]
 EVERY_SETTING = [
     pytest.param(kind, setting, id=f"{kind.__name__}-{setting.name}")
     for kind in SETTINGS_CLASSES
@@ -317,7 +321,7 @@ def test_a_setting_in_epochs_cannot_be_longer_than_the_training(epochs: int) -> 
         f"most {epochs}, or more epochs."
     ]
     # A run of an earlier version is read as it was trained.
-    assert RunConfig.check(asked(epochs + 1), stored=True).model.warm_up == epochs + 1
+    assert RunConfig.check(asked(epochs + 1), trains=False).model.warm_up == epochs + 1
 
 
 @pytest.mark.parametrize(
@@ -392,3 +396,77 @@ def test_values_of_numpy_are_taken_like_pythons(setting: str, value: Any, taken:
     found = getattr(getattr(config, part), setting)
     assert found == taken and type(found) is type(taken)
     assert RunConfig.check(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+
+
+# --- Memory -------------------------------------------------------------------------------------
+
+
+def large(variant: str = "ae", **model: Any) -> dict[str, Any]:
+    return {"dataset": "mnist", "variant": variant, "model": model, "training": {}}
+
+
+@pytest.mark.parametrize(
+    ("variant", "model", "named"),
+    [
+        ("ae", {"hidden": [8192] * 12}, "hidden = '8192,8192"),
+        ("conv", {"channels": [512, 512]}, "channels = '512,512'"),
+        (
+            "vq-vae",
+            {"codebook_size": 8192, "vector_dim": 1, "latent_dim": 512},
+            "hidden = '128,64'",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_with_its_size(
+    variant: str, model: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configs, "memory", lambda: 2**30)
+    request = large(variant, **model)
+    with pytest.raises(Faults) as error:
+        RunConfig.check(request)
+    (fault,) = error.value.faults
+    assert fault.startswith(named) and "GiB, and this machine has 1.0 GiB of memory" in fault
+    assert f"{RunConfig.check(request, trains=False).model.n_parameters(MNIST):,} param" in fault
+    monkeypatch.setattr(configs, "memory", lambda: 2**50)
+    assert RunConfig.check(request)
+
+
+def test_the_memory_of_a_training_grows_with_batch_and_moments() -> None:
+    def needed(**training: Any) -> int:
+        checked = RunConfig.check(large() | {"training": training})
+        return configs.training_memory(checked.model, checked.training, MNIST)
+
+    n = RunConfig.check(large()).model.n_parameters(MNIST)
+    assert needed() - needed(optimizer="sgd") == 4 * n
+    assert needed(batch_size=10_000) > needed(batch_size=1_000)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_fits_into_a_small_machine(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configs, "memory", lambda: 2**30)
+    found = PRESETS[preset]
+    given = {"dataset": found.dataset, "variant": found.variant}
+    assert RunConfig.check(given | {"model": found.model, "training": found.training})
+
+
+def test_settings_are_checked_without_torch() -> None:
+    script = """
+import sys
+from aecore.configs import PRESETS, RunConfig
+for preset in PRESETS.values():
+    RunConfig.check({"dataset": preset.dataset, "variant": preset.variant,
+                     "model": preset.model, "training": preset.training})
+print("torch" in sys.modules)
+"""
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
+
+
+def test_as_many_samples_are_evaluated_at_once_as_are_counted() -> None:
+    from aecore import training
+
+    assert configs.EVALUATION_BATCH == training.EVALUATION_BATCH

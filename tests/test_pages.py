@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 from conftest import Listener, run_config
 from streamlit.testing.v1 import AppTest
+from tampering import seal
 from test_pack import opened as unpacked
 from test_recipes import one_of_each_kind
+from test_store import arrays
 
 from aecore import datasets, latent, pack, projections, recipes, store, tasks
 from aecore.configs import RunConfig
@@ -101,6 +103,38 @@ def test_names_a_broken_folder(page: Path, shipped_runs: Path) -> None:
     warned = " ".join(warning.value for warning in at.warning).replace("\\", "")
     assert "digits-vae" in warned
     assert "weights.safetensors" in warned
+
+
+def test_a_run_whose_dataset_has_changed_is_a_sentence(shipped_runs: Path) -> None:
+    path = shipped_runs / "digits-ae" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint": "1" * 64}))
+    for page in (ROOT / "app.py", LATENT_MAP):
+        at = opened(page, run="digits-ae")
+        assert not at.exception and not at.error
+        assert told(at).count("The dataset digits has changed since 'digits-ae'") == 1
+        assert panes(at) == ["bottleneck"]
+        assert not [label for label in labels_of_buttons(at) if label.startswith("Compute")]
+
+
+def test_a_run_of_an_unknown_dataset_is_a_sentence(shipped_runs: Path) -> None:
+    path = shipped_runs / "digits-ae" / "config.json"
+    path.write_text(path.read_text().replace('"digits"', '"digitz"'))
+    seal(path.parent)
+    for page in PAGES_OF_RUNS:
+        at = opened(page)
+        assert not at.exception
+        assert "Unknown dataset 'digitz': did you mean 'digits'?" in told(at)
+
+
+def test_a_damaged_run_leaves_the_gallery_of_the_others(shipped_runs: Path) -> None:
+    arrays("codes.safetensors", labels=lambda array: array + 1)(shipped_runs / "digits-ae")
+    cache.thumbnail.clear()
+    at = opened(ROOT / "app.py")
+    assert not at.exception
+    assert "The run 'digits-ae' is damaged: codes.safetensors: labels holds values" in told(at)
+    assert len(at.get("image")) == len(SHIPPED) - 1
+    links = [link.proto.label for link in at.main.get("page_link")]
+    assert {f"**{name}**" for name in SHIPPED} <= {*links}
 
 
 def test_the_start_page_shows_four_panes_of_the_digits(shipped_runs: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sklearn.decomposition import PCA
 
 from aecore import datasets, metrics, projections, store
 from aecore.datasets import Dataset, Samples, Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, Damaged, Faults
 from aecore.neighbors import nearest
 from aecore.projections import (
     PROJECTIONS,
@@ -228,12 +229,15 @@ def test_maps_of_other_data_or_settings_are_others() -> None:
     assert projections.cached("iris", IRIS.fingerprint, TSNEProjection()) is None
 
 
-def test_a_damaged_map_is_a_fault() -> None:
-    projections.compute(IRIS, PCAProjection())
+def test_a_damaged_map_is_named_and_computed_anew() -> None:
+    whole = projections.compute(IRIS, PCAProjection())
     (path,) = projections.folder("iris", IRIS.fingerprint).glob("pca*")
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(Faults, match="not a readable safetensors file"):
-        projections.compute(IRIS, PCAProjection())
+    with pytest.raises(Damaged, match=f"{re.escape(str(path))} is damaged .*: compute it again"):
+        projections.cached("iris", IRIS.fingerprint, PCAProjection())
+    again = projections.compute(IRIS, PCAProjection())
+    np.testing.assert_array_equal(again.plane, whole.plane)
+    assert projections.cached("iris", IRIS.fingerprint, PCAProjection()) is not None
 
 
 @pytest.mark.parametrize("k", [1, 15, 49])

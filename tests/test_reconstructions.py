@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,11 +227,14 @@ def test_a_run_of_no_numbers_is_one_sentence() -> None:
 
 def test_a_single_test_sample_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     digits = datasets.get("digits")
-    one = datasets.Samples(*(part[:1] for part in digits.test))
-    monkeypatch.setitem(vars(digits), "test", one)
-    monkeypatch.setattr(cache, "pca_errors", cache.pca_errors.__wrapped__)
-    monkeypatch.setattr(cache, "pca_curve", cache.pca_curve.__wrapped__)
-    like("digits-ae", "of-one-sample", {"error": store.load("digits-ae").codes["error"][:1]})
+
+    def read(split: str) -> datasets.Samples:
+        n = 1 if split == "test" else digits.n_train
+        return datasets.Samples(*(part[:n].copy() for part in getattr(digits, split)))
+
+    single = replace(digits, name="single", n_test=1, read=read)
+    monkeypatch.setitem(datasets.DATASETS, "single", single)
+    trained("of-one-sample", "single")
     at = faultless(opened(PAGE, run="of-one-sample"))
     assert alts(at)[0].startswith("1 test images")
     assert len(at.dataframe[0].value) == 1

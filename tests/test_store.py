@@ -45,11 +45,24 @@ def run(trained: Path, store_folder: Path) -> store.Run:
     return store.load("iris")
 
 
+HISTORY = [
+    {"epoch": epoch, "train": {"total": 2.0}, "test": {"total": 1.0}, "test_mse": 0.1, "seconds": 1}
+    for epoch in (1, 2)
+]
+
+
 def save(name: str = "run", **changes: Any) -> store.Run:
     """Store a run without training one."""
     config = run_config()
     weights = training.build(config, datasets.get(config.dataset)).state_dict()
-    codes = {"codes": np.zeros((50, 2), np.float32)[::-1], "labels": np.arange(50, dtype=np.int16)}
+    codes = {
+        "codes": np.zeros((50, 2), np.float32)[::-1],
+        "plane": np.zeros((50, 2), np.float32),
+        "labels": np.arange(50, dtype=np.int16) % 3,
+        "error": np.zeros(50, np.float32),
+        "epochs": np.zeros((2, 50, 2), np.float32),
+        "epochs_kept": np.array([1, 2], np.int32),
+    }
     facts = {
         "fingerprint": "f" * 64,
         "n_train": 100,
@@ -58,7 +71,7 @@ def save(name: str = "run", **changes: Any) -> store.Run:
         "metrics": {"test_mse": 0.1, "knn_accuracy": None},
         "versions": {"python": "3"},
     }
-    return store.save(name, config, weights, codes, [{"epoch": 1}], **facts | changes)
+    return store.save(name, config, weights, codes, HISTORY, **facts | changes)
 
 
 # --- There and back -----------------------------------------------------------------------------
@@ -69,10 +82,10 @@ def test_a_run_comes_back_as_it_was_saved() -> None:
     run = store.load("run")
     assert run == saved
     assert run.config == run_config()
-    assert run.history == [{"epoch": 1}]
+    assert run.history == HISTORY
     assert run.manifest.metrics == {"test_mse": 0.1, "knn_accuracy": None}
     assert run.manifest.seconds == 1.5
-    assert run.codes["labels"].tolist() == list(range(50))
+    assert run.codes["labels"].tolist() == [number % 3 for number in range(50)]
     assert not run.codes["codes"].flags.writeable
     assert not run.model().training
     built = training.build(run_config(), datasets.get("iris")).state_dict()
@@ -287,6 +300,27 @@ def config(**changes: Any) -> Callable[[Path], None]:
     return change
 
 
+def arrays(file: str, **changes: Any) -> Callable[[Path], None]:
+    """Put other arrays into a file; a change is what makes the new array of the old one."""
+    from safetensors.numpy import load, save
+
+    def change(folder: Path) -> None:
+        known = load((folder / file).read_bytes())
+        known |= {name: np.ascontiguousarray(make(known[name])) for name, make in changes.items()}
+        text(file, save(known))(folder)
+
+    return change
+
+
+def history(change: Callable[[list[dict[str, Any]]], Any]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        entries = json.loads((folder / "history.json").read_text())
+        change(entries)
+        text("history.json", json.dumps(entries))(folder)
+
+    return damage
+
+
 DAMAGES: dict[str, Callable[[Path], Any]] = {
     "no manifest": lambda folder: (folder / "manifest.json").unlink(),
     "manifest empty": text("manifest.json", ""),
@@ -315,6 +349,23 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "config with a wrong setting": config(model={"latent_dim": -1}),
     "config with a number for settings": config(model=3),
     "config without settings": config(training=None),
+    "a fingerprint that is a path": manifest(fingerprint="../../etc"),
+    "a fingerprint that is too short": manifest(fingerprint="f" * 63),
+    "a metric that is not known": manifest(metrics={"beauty": 1}),
+    "a metric that is no number": manifest(metrics={"test_mse": float("nan")}),
+    "a date before the calendar": manifest(created="0001-01-01T00:00:00+14:00"),
+    "many samples": manifest(n_test=400_000_000),
+    "no samples": manifest(n_test=0),
+    "versions without end": manifest(versions={f"{n}": "1" for n in range(1_000)}),
+    "a large model": config(model={"hidden": [8192] * 12}),
+    "a wider code": config(model={"hidden": [8], "latent_dim": 3}),
+    "codes of fewer samples": arrays("codes.safetensors", codes=lambda array: array[:-1]),
+    "codes in half precision": arrays(
+        "codes.safetensors", codes=lambda array: array.astype(np.float16)
+    ),
+    "epochs without their numbers": arrays(
+        "codes.safetensors", epochs_kept=lambda array: array[:-1]
+    ),
 }
 
 
@@ -351,6 +402,22 @@ LATE_DAMAGES: dict[str, Callable[[Path], Any]] = {
     "weights that are none": text("weights.safetensors", b"no tensors"),
     "codes that are none": text("codes.safetensors", b"no tensors"),
     "history that is none": text("history.json", b"{"),
+    "history of no epochs": text("history.json", b"[]"),
+    "history of an epoch less": history(lambda entries: entries.pop()),
+    "history out of order": history(lambda entries: entries.reverse()),
+    "history with no number": history(
+        lambda entries: entries[0]["test"].update(total=float("nan"))
+    ),
+    "history without a total": history(lambda entries: entries[1]["train"].pop("total")),
+    "history with text": history(lambda entries: entries[1].update(test_mse="small")),
+    "labels beyond the classes": arrays("codes.safetensors", labels=lambda array: array + 1),
+    "epochs that do not rise": arrays("codes.safetensors", epochs_kept=lambda array: array[::-1]),
+    "weights of no number": arrays(
+        "weights.safetensors", **{"decoder.0.bias": lambda array: array * np.nan}
+    ),
+    "weights of the same number, not shape": arrays(
+        "weights.safetensors", **{"decoder.0.weight": lambda array: array.T}
+    ),
 }
 
 
@@ -358,8 +425,9 @@ LATE_DAMAGES: dict[str, Callable[[Path], Any]] = {
 def test_changed_bytes_are_noticed_when_they_are_read(run: store.Run, damage: str) -> None:
     LATE_DAMAGES[damage](run.folder)
     assert isinstance(store.runs(), tuple)
-    with pytest.raises(Faults):
+    with pytest.raises(Faults, match="'iris'") as error:
         look_at_everything(store.load("iris"))
+    assert len(error.value.faults) == 1 and str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "codes.safetensors", "history.json"])

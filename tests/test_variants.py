@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -64,6 +65,52 @@ def labels(n: int = 7) -> Tensor:
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+COUNTED: dict[str, list[dict[str, Any]]] = {
+    "ae": [{"tied": True, "dropout": 0.2, "hidden": "9, 8"}, {"hidden": ""}],
+    "contractive": [{"jacobian": "hutchinson", "hidden": "64"}],
+    "conv": [
+        {"resampling": how, "dense": dense, "latent_dim": 3, "channels": "5, 4, 3"}
+        for how in ("max-pool", "strided")
+        for dense in (True, False)
+    ],
+    "conv-vae": [
+        {"resampling": how, "dense": False, "latent_dim": 12, "channels": "5, 3"}
+        for how in ("max-pool", "strided")
+    ],
+    "iwae": [{"samples": 40}],
+    "vq-vae": [{"codebook_size": 100, "vector_dim": 1}],
+}
+
+
+def counted() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each variant, small, and with settings that change how much it holds."""
+    for name in VARIANTS:
+        for changes in ({}, {"latent_dim": 6}, *COUNTED.get(name, ())):
+            yield name, changes
+
+
+@pytest.mark.parametrize(("name", "changes"), [*counted()], ids=str)
+def test_parameters_and_activations_are_counted_without_building_the_model(
+    name: str, changes: dict[str, Any]
+) -> None:
+    settings = RunConfig.check(request(name, **changes)).model
+    model = settings.build(DIGITS).train()
+    parameters = {value.untyped_storage().data_ptr(): value for value in model.parameters()}
+    assert settings.n_parameters(DIGITS) == sum(value.numel() for value in parameters.values())
+    held: dict[int, int] = {}
+
+    def hold(tensor: Tensor) -> Tensor:
+        held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        losses = model.losses(batch(64), seeded(), labels(64))
+    measured = sum(size for at, size in held.items() if at not in parameters) / 4 / 64
+    assert losses
+    # What is held for a moment only is counted as well.
+    assert 0.8 * measured <= settings.n_activations(DIGITS, 64) <= 8 * measured
 
 
 def test_outputs_have_their_shapes(model: Autoencoder) -> None:

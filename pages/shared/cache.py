@@ -9,9 +9,9 @@ from __future__ import annotations
 import gc
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -19,8 +19,9 @@ import streamlit as st
 from aecore import datasets, denoising, images, latent, projections, recipes, store, tasks
 from aecore import pack as packing
 from aecore.datasets import Subset
-from aecore.errors import Faults
+from aecore.errors import Damaged, Faults
 from aecore.projections import PCA, Map, Projection
+from pages.shared import state
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
@@ -45,6 +46,18 @@ def settle(libraries: str) -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+Kept = TypeVar("Kept")
+
+
+def intact(read: Callable[..., Kept | None], *arguments: Any) -> Kept | None:
+    """What a reader returns; None where its file is damaged, which the page then says."""
+    try:
+        return read(*arguments)
+    except Damaged as error:
+        state.note(str(error))
+        return None
 
 
 def runs() -> tuple[list[store.Run], list[store.Broken]]:
@@ -75,16 +88,17 @@ def comparable(chosen: store.Run) -> list[store.Run]:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def thumbnail(name: str, created: str) -> bytes:
-    """The small picture of a run's map."""
+    """The small picture of a run's map; raises `Faults` where there is nothing to draw."""
     codes = run(name).codes
-    classes = bool(datasets.get(run(name).config.dataset).label_names)
+    latent.refuse_unless_finite(run(name), codes["plane"])
+    classes = bool(run(name).dataset.label_names)
     return images.thumbnail(codes["plane"], codes["labels"], classes)
 
 
 def outcome(recipe: str) -> recipes.Outcome | None:
     """What came of a recipe when it was last run here."""
     path = recipes.file(recipe)
-    return _outcome(recipe, path.stat().st_mtime_ns) if path.is_file() else None
+    return intact(_outcome, recipe, _changed(path))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -97,16 +111,14 @@ def _outcome(recipe: str, changed: int) -> recipes.Outcome | None:
 
 def projection(dataset: str, fingerprint: str, settings: Projection, subset: Subset) -> Map | None:
     """A map of the data if it has been computed."""
-    path = projections.folder(dataset, fingerprint, subset) / f"{settings.key}.safetensors"
-    if not path.is_file():
-        return None
-    choice = subset.model_dump_json()
-    return _projection(dataset, fingerprint, settings.name, settings.model_dump_json(), choice)
+    asked = settings.name, settings.model_dump_json(), subset.model_dump_json()
+    changed = _changed(projections.map_file(dataset, fingerprint, settings, subset))
+    return intact(_projection, dataset, fingerprint, *asked, changed)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _projection(
-    dataset: str, fingerprint: str, name: str, settings: str, subset: str
+    dataset: str, fingerprint: str, name: str, settings: str, subset: str, changed: int
 ) -> Map | None:
     chosen = projections.get(name).model_validate_json(settings)
     return projections.cached(dataset, fingerprint, chosen, Subset.model_validate_json(subset))
@@ -123,7 +135,10 @@ def pack(
     return _pack(
         *identity(chosen),
         subset.model_dump_json(),
-        tuple((settings.name, settings.model_dump_json()) for settings in computed),
+        tuple(
+            (each.name, each.model_dump_json(), _map_changed(chosen, each, subset))
+            for each in computed
+        ),
         identity(other) if other else None,
         _changed(latent.analysis_file(chosen)),
         tuple(sheets(chosen).items()),
@@ -136,7 +151,7 @@ def _pack(
     name: str,
     created: str,
     subset: str,
-    computed: tuple[tuple[str, str], ...],
+    computed: tuple[tuple[str, str, int], ...],
     other: tuple[str, str] | None,
     analysed: int,
     sheets: tuple[tuple[str, str], ...],
@@ -148,14 +163,19 @@ def _pack(
     maps = {
         kind: (
             projections.get(kind).title,
-            _projection(dataset.name, fingerprint, kind, settings, subset),
+            _projection(dataset.name, fingerprint, kind, settings, subset, changed),
         )
-        for kind, settings in computed
+        for kind, settings, changed in computed
     }
     second = run(other[0]) if other else None
     content = packing.pack(chosen, dataset, choice, maps, second, dict(sheets), mode)
     settle("the maps")
     return content
+
+
+def _map_changed(chosen: store.Run, settings: Projection, subset: Subset) -> int:
+    dataset, fingerprint = chosen.config.dataset, chosen.manifest.fingerprint
+    return _changed(projections.map_file(dataset, fingerprint, settings, subset))
 
 
 def shown(chosen: store.Run, subset: Subset) -> packing.Shown:
@@ -173,7 +193,7 @@ def _shown(name: str, created: str, subset: str, analysed: int) -> packing.Shown
 
 def analysis(chosen: store.Run) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """What is known of a run's code space, if it has been analysed."""
-    return _analysis(*identity(chosen), _changed(latent.analysis_file(chosen)))
+    return intact(_analysis, *identity(chosen), _changed(latent.analysis_file(chosen)))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -255,12 +275,21 @@ def live_slider() -> Any:
 
 def sheets(chosen: store.Run) -> dict[str, str]:
     """The addresses of the images of a run's dataset, where they have been prepared."""
-    dataset, fingerprint = chosen.config.dataset, chosen.manifest.fingerprint
-    return {
-        split: publish(file, f"sheets/{dataset}-{fingerprint[:12]}-{split}.gz")
-        for split, file in tasks.sheet_files(dataset, fingerprint).items()
-        if file.is_file()
+    dataset, fingerprint = chosen.dataset, chosen.manifest.fingerprint
+    files = {
+        split: intact(_sheet, str(file), _changed(file), tasks.sheet_size(dataset, split))
+        for split, file in tasks.sheet_files(dataset.name, fingerprint).items()
     }
+    return {
+        split: publish(file, f"sheets/{dataset.name}-{fingerprint[:12]}-{split}.gz")
+        for split, file in files.items()
+        if file is not None
+    }
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _sheet(path: str, changed: int, size: int) -> Path | None:
+    return tasks.stored_sheet(Path(path), size)
 
 
 def publish(file: Path, name: str) -> str:
@@ -332,7 +361,7 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
     dataset = datasets.get(chosen.config.dataset)
     latent.refuse_changed(chosen, dataset)
     found = chosen.codes["error"]
-    known = analysis(chosen)
+    known = store.intact(latent.analysis, chosen)
     if split == "train" and known and len(known[0].get("train_rows", ())) == dataset.n_train:
         found = known[0]["train_error"]
     elif split == "train":  # a wide code, of which not every sample was kept
@@ -349,6 +378,17 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
 def components(dataset: str, fingerprint: str) -> PCA:
     """The principal components of a dataset's training split."""
     return projections.components(datasets.get(dataset))
+
+
+def has_components(dataset: datasets.Dataset) -> bool:
+    """Whether the principal components have been computed."""
+    changed = _changed(projections.components_file(dataset))
+    return intact(_has_components, dataset.name, changed) or False
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _has_components(dataset: str, changed: int) -> bool:
+    return projections.stored_components(datasets.get(dataset)) is not None
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -409,7 +449,7 @@ def mixture(chosen: store.Run) -> Mixture | None:
     """The mixture of Gaussians of a run's training codes, if it has been fitted."""
     from aecore import generation
 
-    return _mixture(*identity(chosen), _changed(generation.mixture_file(chosen)))
+    return intact(_mixture, *identity(chosen), _changed(generation.mixture_file(chosen)))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -458,7 +498,7 @@ def quality(chosen: store.Run) -> Quality | None:
     """The figures of a run's samples, if they have been measured."""
     from aecore import quality
 
-    return _quality(*identity(chosen), _changed(quality.quality_file(chosen)))
+    return intact(_quality, *identity(chosen), _changed(quality.quality_file(chosen)))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -474,7 +514,7 @@ def _quality(name: str, created: str, changed: int) -> Quality | None:
 def tuned(dataset: str, fingerprint: str, noise: str, clip: bool) -> denoising.Tuned | None:
     """The best settings of the classical filters for a noise, as far as they have been found."""
     path = denoising.tuned_file(dataset, fingerprint, noise, clip)
-    return _tuned(str(path), _changed(path))
+    return intact(_tuned, str(path), _changed(path))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -499,7 +539,7 @@ def denoising_curve(
 ) -> tuple[denoising.Curve, np.ndarray | None] | None:
     """How well a run and the filters take a noise away at every level, if it has been computed."""
     changed = _changed(denoising.curve_file(chosen, noise, clip))
-    return _denoising_curve(*identity(chosen), noise, clip, changed)
+    return intact(_denoising_curve, *identity(chosen), noise, clip, changed)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -118,9 +118,10 @@ def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) ->
 def offer_missing(view: View) -> None:
     """The projections that are not computed yet: how far they are, or a button for each."""
     dataset, computed = datasets.get(view.run.config.dataset), found(view)
-    for settings in view.projections:
-        if settings.name in computed:
-            continue
+    missing = [settings for settings in view.projections if settings.name not in computed]
+    if missing and parts.changed(view.run):
+        return
+    for settings in missing:
         n = min(view.subset.limit, len_of(view))
         if faults := settings.faults(n):
             st.warning("  \n".join(parts.plain(fault) for fault in faults))
@@ -165,8 +166,11 @@ def prepare(view: View) -> None:
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
-        images_missing = dataset.kind == "image" and not cache.sheets(run)
-        if analysed and images_missing and job is None:
+        images_missing = dataset.kind == "image" and len(cache.sheets(run)) < 2
+        if not analysed or not images_missing:
+            return
+        # A job that ended without them is not begun again by itself.
+        if job is None or (not job.active and parts.again("Prepare the images", "prepare")):
             jobs.prepare(dataset.name)
             st.rerun()
         return

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from aecore import datasets, figures, images, store
-from aecore.errors import Faults
 from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number
 from pages.shared import cache, parts, state
 
@@ -21,18 +20,8 @@ WORDS = {True: "holds", False: "does not hold"}
 
 
 def read() -> dict[str, Outcome | None]:
-    """What came of each recipe; None, after a sentence, where that cannot be read."""
-    outcomes: dict[str, Outcome | None] = {}
-    faults: list[str] = []
-    for name in RECIPES:
-        try:
-            outcomes[name] = cache.outcome(name)
-        except Faults as error:
-            outcomes[name] = None
-            faults += error.faults
-    if faults:
-        parts.faults(Faults(faults))
-    return outcomes
+    """What came of each recipe; None where it was not run here, or where its file is damaged."""
+    return {name: cache.outcome(name) for name in RECIPES}
 
 
 def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:

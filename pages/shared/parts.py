@@ -50,18 +50,22 @@ def page(title: str) -> Iterator[None]:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show the faults of a request as they are, and any other error as one sentence."""
-    try:
-        yield
-    except Faults as error:
-        faults(error)
-    except Exception as error:
-        log.exception("a page failed")
-        st.error(
-            f"This could not be shown: {type(error).__name__}. The server's log says where. "
-            "Reload the page, or choose another run.",
-            icon=":material/error:",
-        )
+    """Show the faults of a request as they are, and any other error as one sentence.
+
+    What was computed once and is damaged is named when it is read, and the rest is shown.
+    """
+    with state.noting(lambda text: st.warning(plain(text), icon=":material/broken_image:")):
+        try:
+            yield
+        except Faults as error:
+            faults(error)
+        except Exception as error:
+            log.exception("a page failed")
+            st.error(
+                f"This could not be shown: {type(error).__name__}. The server's log says where. "
+                "Reload the page, or choose another run.",
+                icon=":material/error:",
+            )
 
 
 def faults(error: Faults) -> None:
@@ -123,7 +127,15 @@ def analysed(run: store.Run) -> bool:
         st.rerun()
     if job.error:
         st.error(plain(job.error), icon=":material/error:")
+    if not job.active and again("Analyse the run again", f"analyse-{run.name}"):
+        jobs.analyse(run.name)
+        st.rerun()
     return False
+
+
+def again(label: str, key: str) -> bool:
+    """A button for what a job should have left behind and is not there."""
+    return st.button(label, key=key, icon=":material/refresh:")
 
 
 def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
@@ -177,7 +189,8 @@ def tell_broken(broken: list[store.Broken]) -> None:
     for run in broken:
         st.warning(
             f"The folder '{plain(run.name)}' is not a complete run and is left out: "
-            f"{plain(run.reason)} Restore it or delete it from {plain(str(store.root()))}.",
+            f"{plain(run.reason.rstrip('.'))}. Restore it or delete it from "
+            f"{plain(str(store.root()))}.",
             icon=":material/folder_off:",
         )
 
@@ -190,6 +203,25 @@ def run_facts(run: store.Run) -> str:
         f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
         f"{manifest.n_train:,} samples, tested on {manifest.n_test:,} others."
     )
+
+
+def changed(run: store.Run) -> bool:
+    """Whether the dataset here is another than the run was trained on; says so where it is."""
+    dataset = run.dataset
+    if not datasets.here(dataset.name) or dataset.fingerprint == run.manifest.fingerprint:
+        return False
+    st.warning(
+        f"The dataset {dataset.name} has changed since '{run.name}' was trained on it, so what has "
+        "not been computed yet cannot be: train the run again.",
+        icon=":material/warning:",
+    )
+    return True
+
+
+def figure(run: store.Run, metric: store.MetricName) -> str:
+    """A metric of a run in four decimals, or words where it was not measured."""
+    value = run.manifest.metrics.get(metric)
+    return "unknown" if value is None else f"{value:.4f}"
 
 
 def settings_form(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, projections, store
+from aecore import datasets, figures, images, store
 from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
@@ -32,20 +32,25 @@ SPLITS = {
 def ready(run: store.Run) -> bool:
     """Whether everything is there; otherwise says what is on its way, or how to get it."""
     dataset = datasets.get(run.config.dataset)
-    jobs = cache.jobs()
+    jobs, here = cache.jobs(), datasets.here(dataset.name)
     with st.spinner("Loading torch and the model, a few seconds the first time"):
-        if datasets.here(dataset.name) and projections.components_file(dataset).is_file():
+        if here and cache.has_components(dataset):
             cache.errors(*cache.identity(run), "test")
             cache.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
             return True
     job = jobs.find("prepare", dataset.name)
-    if job is None and datasets.here(dataset.name):
+    if job is None and here:
         job = jobs.prepare(dataset.name)
     if job is not None and job.active:
         st.fragment(run_every=0.8)(parts.progress)(job)
         return False
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
+    if here:
+        if parts.again(f"Compute the principal components of {dataset.name}", "prepare"):
+            jobs.prepare(dataset.name)
+            st.rerun()
+        return False
     st.info(
         f"{dataset.name} is not on this machine, so there is nothing to reconstruct. The maps of "
         "this run can be seen all the same.",

@@ -6,12 +6,43 @@ outside of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 RUN, RECIPE = "run", "recipe"
+
+
+class Notes(NamedTuple):
+    """Sentences that are shown as they are found out while a page is drawn, each once."""
+
+    show: Callable[[str], Any]
+    said: set[str]
+
+
+_notes: ContextVar[Notes] = ContextVar("notes")
+
+
+@contextmanager
+def noting(show: Callable[[str], Any]) -> Iterator[None]:
+    """Show what `note` is given within this block, and was not given in one around it."""
+    around = _notes.get(None)
+    token = _notes.set(Notes(show, set() if around is None else around.said))
+    try:
+        yield
+    finally:
+        _notes.reset(token)
+
+
+def note(sentence: str) -> None:
+    """Show a sentence on the page that is being drawn, unless it has been."""
+    notes = _notes.get(None)
+    if notes is not None and sentence not in notes.said:
+        notes.said.add(sentence)
+        notes.show(sentence)
 
 
 def put(values: Mapping[str, Any]) -> None:
