@@ -190,7 +190,7 @@ def test_more_done_than_there_was_to_do_leaves_no_negative_time(
 
 def test_news_of_a_job_that_stops_or_has_stopped_changes_nothing(telling: Telling) -> None:
     telling.hear(1, "Training", 5, 10)
-    telling.job.what = "Stopping"
+    telling.queue.cancel(telling.job)
     telling.hear(2, "Training", 6, 10)
     assert telling.job.what == "Stopping"
     telling.job.state = "cancelled"
