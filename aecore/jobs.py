@@ -47,7 +47,7 @@ CONNECT_WITHIN = 4
 ANSWER_WITHIN = 3
 LOOK_EVERY = 0.5
 START_WITHIN = 180
-"""On a busy machine: for a cluster of our own to say its address, and for its worker to begin a job."""
+"""For a cluster of our own to say its address, and its worker to begin a job, on a slow machine."""
 STOP_WITHIN = 5
 """For a cancelled job to end by itself. Later its worker is killed, which loses nothing: every
 file is renamed into place, and the checkpoint of the last epoch is on disk."""
