@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future as Answer
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -124,7 +124,7 @@ class Jobs:
         self._client: Client | None = None
         self._cluster: subprocess.Popen[bytes] | None = None
         self._checked: dict[str, str] = {}
-        """Of each worker of a scheduler not our own, by its id: why it cannot run jobs, or ""."""
+        """Why a scheduler not our own, by address, or a worker, by id, cannot run jobs; or ""."""
         self.trouble = ""
         """Why the jobs that wait cannot be begun now, and what to do."""
 
@@ -282,7 +282,7 @@ class Jobs:
                 self._watch()
                 self._send()
             except Exception as error:
-                log.exception("the queue of jobs")
+                log.error("the queue of jobs", exc_info=not isinstance(error, Faults))
                 for job in self._in("queued"):
                     self._end(job, "failed", f"{error}" or type(error).__name__)
 
@@ -302,9 +302,11 @@ class Jobs:
                 if not job.begun or (late and not own):
                     self._end(job, "cancelled")
                 stuck |= late if job.active else job.stop_asked - job.sent > SAY_AFTER
-            elif not job.begun and now - job.sent > SAY_AFTER:
-                job.what = "Waiting for a worker to begin it"
-                stuck |= now - job.sent > START_WITHIN
+            elif now - job.sent > SAY_AFTER:
+                with self._lock:
+                    if not job.begun:
+                        job.what = "Waiting for a worker to begin it"
+                stuck |= not job.begun and now - job.sent > START_WITHIN
         dead = self._cluster is not None and self._cluster.poll() is not None
         cut_off = self._client is not None and self._client.status != "running"
         if dead or cut_off or (stuck and own):
@@ -378,6 +380,7 @@ class Jobs:
         address = os.environ.get("AECORE_SCHEDULER")
         if address:
             client = _connect_to(address)
+            self._checked.clear()
         else:
             self._cluster, client = _start()
         client.subscribe_topic(TOPIC, self._hear)
@@ -387,42 +390,45 @@ class Jobs:
     def _able_workers(self, client: Client) -> dict[str, int]:
         """The threads of each worker that can run jobs, by its address, at a scheduler not ours."""
         address = client.scheduler.address
+        self.trouble = ""
         try:
             workers = _ask(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)["workers"]
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
             return {}
-        # A job sent to a worker without the package would end that worker.
-        asked = {
-            worker["id"]: _ask(client.run, exec, IMPORT, workers=[place], on_error="return")
-            for place, worker in workers.items()
-            if worker["id"] not in self._checked
-        }
-        until, silent = time.monotonic() + ANSWER_WITHIN, 0
-        for name, answer in asked.items():
-            try:
-                (error,) = answer.result(max(until - time.monotonic(), 0)).values()
-                self._checked[name] = "" if error is None else str(error)
-            except (TimeoutError, OSError, ValueError):  # it does not answer, or has just left
-                silent += 1
+        # A job would end a worker that has not got the package.
+        asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
+        for place, worker in workers.items():
+            asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
+        self._check({name: ask for name, ask in asked.items() if name not in self._checked})
         able = {
             place: worker["nthreads"]
             for place, worker in workers.items()
-            if self._checked.get(worker["id"]) == ""
+            if self._checked.get(worker["id"]) == "" and self._checked.get(address) == ""
         }
-        start = f"start one by 'dask worker {address}' where 'import aecore' works"
-        reasons = {self._checked.get(worker["id"]) for worker in workers.values()} - {None, ""}
-        self.trouble = ""
-        if not workers:
-            self.trouble = f"The scheduler at {address} has no worker: {start}."
-        elif not able and reasons:
-            reason = " ".join(sorted(reasons))
-            self.trouble = (
-                f"No worker of the scheduler at {address} can run jobs ({reason}): {start}."
+        if not able:
+            reasons = sorted(
+                {self._checked.get(name, "it does not answer") for name in asked} - {""}
             )
-        elif not able:
-            self.trouble = f"The workers of the scheduler at {address} do not answer: {start}."
+            reason = f"cannot run jobs ({'; '.join(reasons)})" if reasons else "has no worker"
+            self.trouble = (
+                f"The scheduler at {address} {reason}: start one by 'dask worker {address}', where "
+                "'import aecore' works as it must for the scheduler."
+            )
         return able
+
+    def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
+        """Note of each that answers whether the package can be imported there."""
+        answers = {name: _ask(ask) for name, ask in asked.items()}
+        until = time.monotonic() + ANSWER_WITHIN
+        for name, answer in answers.items():
+            try:
+                answer.result(max(until - time.monotonic(), 0))
+                self._checked[name] = ""
+            except (OSError, ValueError) as error:  # too late, or it has just left: asked again
+                log.info("%s does not answer: %s", name, error)
+            except Exception as error:
+                self._checked[name] = f"{error}"
 
     # --- The client's thread ---
 
@@ -553,23 +559,14 @@ def _connect_to(address: str) -> Client:
 
     try:
         options = {"timeout": CONNECT_WITHIN, "set_as_default": False}
-        client = _ask(Client, address, **options).result(CONNECT_WITHIN + LOOK_EVERY)
+        return _ask(Client, address, **options).result(CONNECT_WITHIN + LOOK_EVERY)
     except Exception as error:
         raise Faults(
             f"The cluster cannot be reached: AECORE_SCHEDULER = '{address}' is not the address of "
-            f"a Dask scheduler that answers ({error or type(error).__name__}). Start one there, "
+            f"a Dask scheduler that answers ({str(error) or 'no answer'}). Start one there, "
             "give its address, such as tcp://127.0.0.1:8786, or unset the variable to use a worker "
             "of our own; then start the server again."
         ) from error
-    try:
-        _ask(client.run_on_scheduler, exec, IMPORT).result(ANSWER_WITHIN)
-    except Exception as error:
-        _ask(client.close, 1)
-        raise Faults(
-            f"The scheduler at {address} cannot run jobs ({error or type(error).__name__}): start "
-            "it where 'import aecore' works."
-        ) from error
-    return client
 
 
 # --- The cluster of our own ---------------------------------------------------------------------
