@@ -298,10 +298,13 @@ class Jobs:
             if job.stop_asked is not None:
                 if (future := job.future) is not None and not future.cancelled():
                     future.cancel(force=True)
-                late = now - job.stop_asked > STOP_WITHIN
-                if not job.begun or (late and not own):
+                if not job.begun:
                     self._end(job, "cancelled")
-                stuck |= late if job.active else job.stop_asked - job.sent > SAY_AFTER
+                    stuck |= job.stop_asked - job.sent > SAY_AFTER
+                elif now - job.stop_asked > STOP_WITHIN:
+                    stuck |= job.active
+                    if not own:
+                        self._end(job, "cancelled")
             elif now - job.sent > SAY_AFTER:
                 with self._lock:
                     if not job.begun:
