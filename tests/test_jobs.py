@@ -360,9 +360,7 @@ def cluster(cluster_store: Path) -> Iterator[Jobs]:
         patch.setenv("AECORE_STORE", str(cluster_store))
         jobs = Jobs()
         yield jobs
-        jobs._client.close(timeout=2)
-        jobs._cluster.stdin.close()
-        jobs._cluster.wait(timeout=30)
+        jobs._drop()
 
 
 @pytest.fixture
