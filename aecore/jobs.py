@@ -2,21 +2,30 @@
 
 The first job starts a small cluster of its own as a child process (`python -m aecore.jobs`), which
 ends when this process does; `AECORE_SCHEDULER` names the address of a scheduler to use instead.
-News of a job travels as Dask events; a job is stopped by a note left in its worker's memory.
+News of a job and its end travel as Dask events. A job is cancelled at the scheduler, and its worker
+stops a task that the scheduler no longer wants.
+
+The threads of the pages read and change the queue in memory alone. Whatever waits for another
+process is done by one thread, the keeper, outside the lock and within a limit of time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future as Answer
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -32,6 +41,25 @@ if TYPE_CHECKING:
 TOPIC = "latent-loupe"
 SECONDS_BETWEEN_NEWS = 0.2
 FINISHED_KEPT = 50
+
+# Limits, in seconds. The first three together let every fault of a scheduler be said within 10.
+CONNECT_WITHIN = 4
+ANSWER_WITHIN = 3
+LOOK_EVERY = 0.5
+START_WITHIN = 180
+"""For a cluster of our own to say its address, and its worker to begin a job, on a slow machine."""
+STOP_WITHIN = 5
+"""For a cancelled job to end by itself. Later its worker is killed, which loses nothing: every
+file is renamed into place, and the checkpoint of the last epoch is on disk."""
+SAY_AFTER = 8
+"""Until it is said that no worker has begun a job."""
+TRIES = 3
+"""How often a cluster is started, and a job sent to clusters that are lost before it begins."""
+
+T = TypeVar("T")
+Kind = Literal[
+    "train", "project", "prepare", "analyse", "mixture", "tune", "denoise", "quality", "recipe"
+]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 log = logging.getLogger(__name__)
@@ -42,9 +70,7 @@ class Job:
     """What was asked, how far it is, and what came of it."""
 
     id: str
-    kind: Literal[
-        "train", "project", "prepare", "analyse", "mixture", "tune", "denoise", "quality", "recipe"
-    ]
+    kind: Kind
     title: str
     task: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -64,6 +90,13 @@ class Job:
     """The `plane` of the view after each epoch; of a long training, of evenly spaced ones."""
     error: str = ""
     future: Future | None = None
+    sent: float = 0
+    """`time.monotonic()` when it was last sent to a cluster, and how often that was done."""
+    tries: int = 0
+    begun: bool = False
+    """Whether a worker has reported it."""
+    stop_asked: float | None = None
+    """`time.monotonic()` when it was cancelled while it ran."""
 
     @property
     def active(self) -> bool:
@@ -84,30 +117,35 @@ class Jobs:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._connecting = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count(1)
+        self._keeper: threading.Thread | None = None
+        self._look = threading.Event()
         self._client: Client | None = None
-        self._cluster: subprocess.Popen | None = None
+        self._cluster: subprocess.Popen[bytes] | None = None
+        self._checked: dict[str, str] = {}
+        """Why a scheduler not our own, by address, or a worker, by id, cannot run jobs; or ""."""
+        self.trouble = ""
+        """Why the jobs that wait cannot be begun now, and what to do."""
 
     # --- Asking ---
 
     def train(self, config: RunConfig, name: str | None = None) -> Job:
         """Queue a training; raises `Faults` where the name cannot be used."""
-        name = store.free_name(config, name)
-        self._refuse_busy(name)
         title = f"{config.variant} on {config.dataset}"
-        return self._queue("train", title, tasks.train, (config, name), config, name)
+        with self._lock:
+            name = store.free_name(config, name)
+            self._refuse_busy(name)
+            return self._queue("train", title, tasks.train, (config, name), config, name)
 
     def resume(self, name: str) -> Job:
         """Queue the rest of an unfinished training; raises `Faults` where there is none."""
+        config, checkpoint = store.read_checkpoint(name)
+        title = f"{config.variant} on {config.dataset}, resumed"
+        history = checkpoint.progress["history"]
         with self._lock:
-            config, checkpoint = store.read_checkpoint(name)
             self._refuse_busy(name)
-            title = f"{config.variant} on {config.dataset}, resumed"
-            job = self._queue("train", title, tasks.resume, (name,), config, name)
-            job.history = checkpoint.progress["history"]
-            return job
+            return self._queue("train", title, tasks.resume, (name,), config, name, history)
 
     def project(
         self, dataset: str, projection: projections.Projection, subset: Subset = TEST_SPLIT
@@ -158,7 +196,9 @@ class Jobs:
         if any(job.active and job.run == name for job in self._jobs.values()):
             raise Faults(f"'{name}' is being trained already.")
 
-    def _once(self, kind, title, task, arguments) -> Job:
+    def _once(
+        self, kind: Kind, title: str, task: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> Job:
         with self._lock:
             job = self.find(kind, *arguments)
             if job is not None and job.active:
@@ -166,13 +206,13 @@ class Jobs:
             return self._queue(kind, title, task, arguments)
 
     def cancel(self, job: Job) -> None:
-        """Take a job out of the queue, or stop it before its next batch or iteration."""
+        """Take a job out of the queue, or have it stopped before its next batch or iteration."""
         with self._lock:
             if job.state == "queued":
-                job.state = "cancelled"
-            elif job.state == "running" and self._client is not None:
-                job.what = "Stopping"
-                self._client.run(_leave_note, job.id)
+                self._end(job, "cancelled")
+            elif job.state == "running" and job.stop_asked is None:
+                job.stop_asked, job.what = time.monotonic(), "Stopping"
+        self._submit_next()
 
     def all(self) -> list[Job]:
         """Every job that is remembered, newest first."""
@@ -183,6 +223,11 @@ class Jobs:
         """The job with this id, if it is remembered."""
         return self._jobs.get(job_id or "")
 
+    def snapshot(self, job: Job) -> Job:
+        """A copy of a job whose history, view and planes belong to the same epoch."""
+        with self._lock:
+            return dataclasses.replace(job)
+
     def place(self, job: Job) -> int:
         """How many jobs are before this one."""
         with self._lock:
@@ -191,92 +236,235 @@ class Jobs:
 
     # --- Carrying out ---
 
-    def _queue(self, kind, title, task, arguments, config=None, run="") -> Job:
+    def _queue(
+        self,
+        kind: Kind,
+        title: str,
+        task: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        config: RunConfig | None = None,
+        run: str = "",
+        history: Iterable[dict[str, Any]] = (),
+    ) -> Job:
         with self._lock:
             number = f"{next(self._numbers)}-{os.urandom(2).hex()}"
-            job = Job(number, kind, title, task, arguments, arguments[0])
+            job = Job(number, kind, title, task, arguments, arguments[0], history=[*history])
             if config is not None:
                 job.dataset, job.run, job.epochs = config.dataset, run, config.training.epochs
             self._jobs[job.id] = job
             finished = [job.id for job in self._jobs.values() if not job.active]
             for old in finished[:-FINISHED_KEPT]:
                 del self._jobs[old]
-        # Starting the cluster takes about a second, which nobody should have to wait for.
-        threading.Thread(target=self._submit_next, daemon=True).start()
+        self._submit_next()
         return job
 
-    def _submit_next(self) -> None:
-        # A lock of its own: while a cluster starts, pages go on reading the jobs.
-        with self._connecting:
-            if not self._queued():
-                return
-            try:
-                client = self._connected()
-                # Where the only worker has just died, its successor takes the next job.
-                free = max(sum(client.nthreads().values()), 1)
-            except OSError as error:
-                for job in self._queued():
-                    job.state, job.error = "failed", f"The cluster cannot be reached: {error}."
-                return
-            with self._lock:
-                free -= sum(job.state == "running" for job in self._jobs.values())
-                for job in self._queued()[: max(free, 0)]:
-                    job.state, job.what = "running", "Starting"
-                    job.future = client.submit(
-                        _work, job.id, job.task, job.arguments, key=f"{TOPIC}-{job.id}", pure=False
-                    )
-                    job.future.add_done_callback(lambda future, job=job: self._over(job, future))
-
-    def _queued(self) -> list[Job]:
+    def _end(self, job: Job, state: State, error: str = "") -> None:
+        """Note how a job ended; what is heard of it later changes nothing."""
         with self._lock:
-            return [job for job in self._jobs.values() if job.state == "queued"]
+            if job.active:
+                job.state, job.error, job.future = state, error, None
+
+    def _submit_next(self) -> None:
+        """Have the keeper look at the queue."""
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="jobs", daemon=True)
+                self._keeper.start()
+        self._look.set()
+
+    # --- The keeper's thread ---
+
+    def _keep(self) -> None:
+        while True:
+            self._look.wait(LOOK_EVERY if self._in("queued", "running") else None)
+            self._look.clear()
+            try:
+                self._watch()
+                self._send()
+            except Exception as error:
+                log.error("the queue of jobs", exc_info=not isinstance(error, Faults))
+                for job in self._in("queued"):
+                    self._end(job, "failed", f"{error}" or type(error).__name__)
+
+    def _in(self, *states: State) -> list[Job]:
+        with self._lock:
+            return [job for job in self._jobs.values() if job.state in states]
+
+    def _watch(self) -> None:
+        """Carry out what was cancelled; notice a cluster that is lost or does not answer."""
+        own, now = self._cluster is not None, time.monotonic()
+        stuck = False
+        for job in self._in("running"):
+            if job.stop_asked is not None:
+                if (future := job.future) is not None and not future.cancelled():
+                    future.cancel(force=True)
+                if not job.begun:
+                    self._end(job, "cancelled")
+                    stuck |= job.stop_asked - job.sent > SAY_AFTER
+                elif now - job.stop_asked > STOP_WITHIN:
+                    stuck |= job.active
+                    if not own:
+                        self._end(job, "cancelled")
+            elif now - job.sent > SAY_AFTER:
+                with self._lock:
+                    if not job.begun:
+                        job.what = "Waiting for a worker to begin it"
+                stuck |= not job.begun and now - job.sent > START_WITHIN
+        dead = self._cluster is not None and self._cluster.poll() is not None
+        cut_off = self._client is not None and self._client.status != "running"
+        if dead or cut_off or (stuck and own):
+            self._drop()
+
+    def _send(self) -> None:
+        """Send as many of the jobs that wait as the cluster has free threads."""
+        if not self._in("queued"):
+            self.trouble = ""
+            return
+        from distributed.client import ClosedClientError
+
+        client = self._connected()
+        threads, options = 1, {}
+        if self._cluster is None:
+            able = self._able_workers(client)
+            threads, options = sum(able.values()), {"workers": list(able)}
+        with self._lock:
+            free = threads - len(self._in("running"))
+            for job in self._in("queued")[: max(free, 0)]:
+                key = f"{TOPIC}-{job.id}-{job.tries}"
+                work = job.id, job.task, job.arguments
+                try:
+                    job.future = client.submit(_work, *work, key=key, pure=False, **options)
+                except ClosedClientError:  # since `_watch` looked, which will look again
+                    return
+                job.state, job.what, job.sent = "running", "Starting", time.monotonic()
+                job.tries += 1
+                job.future.add_done_callback(partial(self._over, job))
 
     def _over(self, job: Job, future: Future) -> None:
-        """Note how a job ended, and start the next."""
-        with self._lock:
+        """Note what became of a task of which the worker did not say how it ended."""
+        if future is not job.future or job.stop_asked is not None:
+            return
+        try:
             if future.status == "finished":
-                job.state, job.error = future.result()
+                self._end(job, *future.result(timeout=ANSWER_WITHIN))
             else:
-                error = future.exception() if future.status == "error" else None
-                job.state, job.error = "failed", _explain(job, error)
-            job.future = None
+                error = future.status == "error" and future.exception(timeout=ANSWER_WITHIN)
+                self._lost(job, error or None)
+        except OSError:  # lost meanwhile
+            self._lost(job)
         self._submit_next()
+
+    def _lost(self, job: Job, error: BaseException | None = None) -> None:
+        """End a job whose worker is gone, or queue it again where it had not begun."""
+        killed = error is None or type(error).__name__ == "KilledWorker"
+        with self._lock:
+            if job.stop_asked is not None:
+                self._end(job, "cancelled")
+            elif killed and job.active and not job.begun and job.tries < TRIES:
+                job.state, job.what, job.future = "queued", "Waiting", None
+            else:
+                self._end(job, "failed", _explain(job, error))
+
+    def _drop(self) -> None:
+        """Give up a cluster that is lost: the jobs that wait go on with the next one."""
+        client, cluster = self._client, self._cluster
+        self._client = self._cluster = None
+        if cluster is not None:
+            _kill(cluster)
+        if client is not None:
+            _ask(client.close, 1)
+        for job in self._in("running"):
+            self._lost(job)
 
     def _connected(self) -> Client:
         """The client of a cluster that is there, started or found anew if need be."""
-        if self._client is not None and self._client.status == "running":
-            if self._cluster is None or self._cluster.poll() is None:
-                return self._client
-            self._client.close(timeout=1)
-        from distributed import Client
-
+        if self._client is not None:
+            return self._client
         address = os.environ.get("AECORE_SCHEDULER")
-        if not address:
-            self._cluster = _start_cluster()
-            address = self._cluster.stdout.readline().decode().strip()
-            if not address:
-                raise OSError("the worker process did not start")
-        self._client = Client(address, timeout=10, set_as_default=False)
-        self._client.subscribe_topic(TOPIC, self._hear)
-        return self._client
+        if address:
+            client = _connect_to(address)
+            self._checked.clear()
+        else:
+            self._cluster, client = _start()
+        client.subscribe_topic(TOPIC, self._hear)
+        self._client = client
+        return client
+
+    def _able_workers(self, client: Client) -> dict[str, int]:
+        """The threads of each worker that can run jobs, by its address, at a scheduler not ours."""
+        address = client.scheduler.address
+        self.trouble = ""
+        try:
+            workers = _ask(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)["workers"]
+        except TimeoutError:
+            self.trouble = f"The scheduler at {address} does not answer: start it again."
+            return {}
+        # A job would end a worker that has not got the package.
+        asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
+        for place, worker in workers.items():
+            asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
+        self._check({name: ask for name, ask in asked.items() if name not in self._checked})
+        able = {
+            place: worker["nthreads"]
+            for place, worker in workers.items()
+            if self._checked.get(worker["id"]) == "" and self._checked.get(address) == ""
+        }
+        if not able:
+            reasons = sorted(
+                {self._checked.get(name, "it does not answer") for name in asked} - {""}
+            )
+            reason = f"cannot run jobs ({'; '.join(reasons)})" if reasons else "has no worker"
+            self.trouble = (
+                f"The scheduler at {address} {reason}: start one by 'dask worker {address}', where "
+                "'import aecore' works as it must for the scheduler."
+            )
+        return able
+
+    def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
+        """Note of each that answers whether the package can be imported there."""
+        answers = {name: _ask(ask) for name, ask in asked.items()}
+        until = time.monotonic() + ANSWER_WITHIN
+        for name, answer in answers.items():
+            try:
+                answer.result(max(until - time.monotonic(), 0))
+                self._checked[name] = ""
+            except (OSError, ValueError) as error:  # too late, or it has just left: asked again
+                log.info("%s does not answer: %s", name, error)
+            except Exception as error:
+                self._checked[name] = f"{error}"
+
+    # --- The client's thread ---
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take in what a worker says of its job."""
+        from distributed import fire_and_forget
+
         message = event[1]
-        job = self._jobs.get(message["job"])
-        if job is None or not job.active:
-            return
-        if "entry" in message:
-            job.history = [*job.history, message["entry"]]
-            job.view = {name: _unpack(packed) for name, packed in message["view"].items()}
-            planes = {**job.planes, message["entry"]["epoch"]: job.view["plane"]}
-            if len(planes) > 2 * tasks.EPOCHS_KEPT:
-                planes = dict(list(planes.items())[1::2])
-            job.planes = planes
-        elif job.what != "Stopping":
-            if message["what"] != job.what:
-                job.began = time.monotonic(), message["done"]
-            job.what, job.done, job.total = message["what"], message["done"], message["total"]
+        view = {name: _unpack(packed) for name, packed in message.get("view", {}).items()}
+        with self._lock:
+            job = self._jobs.get(message["job"])
+            if job is None or job.state != "running":
+                return
+            if not job.begun and job.future is not None:
+                # What has begun at a scheduler not our own may end though this process does.
+                fire_and_forget(job.future)
+            job.begun = True
+            if "ended" in message:
+                # An error that was not expected arrives by itself, unless nobody waits for it.
+                if message["ended"] is not None or job.stop_asked is not None:
+                    self._end(job, *(message["ended"] or ("cancelled",)))
+                    self._submit_next()
+            elif "entry" in message:
+                job.history = [*job.history, message["entry"]]
+                job.view = view
+                planes = {**job.planes, message["entry"]["epoch"]: view["plane"]}
+                if len(planes) > 2 * tasks.EPOCHS_KEPT:
+                    planes = dict(list(planes.items())[1::2])
+                job.planes = planes
+            elif job.stop_asked is None:
+                if message["what"] != job.what:
+                    job.began = time.monotonic(), message["done"]
+                job.what, job.done, job.total = message["what"], message["done"], message["total"]
 
 
 def _explain(job: Job, error: BaseException | None) -> str:
@@ -287,17 +475,28 @@ def _explain(job: Job, error: BaseException | None) -> str:
     hint = "start it again."
     if job.history:
         hint = f"the checkpoint of epoch {job.history[-1]['epoch']} is kept, resume it."
+    if error is None and (address := os.environ.get("AECORE_SCHEDULER")):
+        return (
+            f"The connection to the scheduler at {address} was lost. If the job has ended: {hint}"
+        )
     return f"The worker process ended unexpectedly (killed, or out of memory): {hint}"
 
 
+def _ask(call: Callable[..., T], *arguments: Any, **options: Any) -> Answer[T]:
+    """The answer to come of a call that may never return, made in a thread of its own."""
+    answer: Answer[T] = Answer()
+
+    def run() -> None:
+        try:
+            answer.set_result(call(*arguments, **options))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer
+
+
 # --- In the worker ------------------------------------------------------------------------------
-
-_notes: set[str] = set()
-
-
-def _leave_note(job_id: str) -> None:
-    """Have the job end at its next sign of life, if it runs in this worker."""
-    _notes.add(job_id)
 
 
 class WorkerReporter:
@@ -307,20 +506,22 @@ class WorkerReporter:
         from distributed import get_worker
 
         self.job_id, self.worker, self.last, self.what = job_id, get_worker(), 0.0, ""
+        self.key = self.worker.get_current_task()
 
     def progress(self, what: str, done: float, total: float) -> None:
-        if self.job_id in _notes:
-            _notes.discard(self.job_id)
+        # The state of a task that runs and is not wanted any more (Dask, "Worker State Machine").
+        task = self.worker.state.tasks.get(self.key)
+        if task is None or task.state == "cancelled":
             raise Cancelled
         now = time.monotonic()
         if what != self.what or now - self.last > SECONDS_BETWEEN_NEWS:
             self.last, self.what = now, what
-            self._say(what=what, done=done, total=total)
+            self.say(what=what, done=done, total=total)
 
     def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
-        self._say(entry=entry, view={name: _pack(array) for name, array in view.items()})
+        self.say(entry=entry, view={name: _pack(array) for name, array in view.items()})
 
-    def _say(self, **message: Any) -> None:
+    def say(self, **message: Any) -> None:
         self.worker.log_event(TOPIC, {"job": self.job_id, **message})
 
 
@@ -334,14 +535,41 @@ def _unpack(packed: tuple[str, tuple[int, ...], bytes]) -> np.ndarray:
 
 
 def _work(job_id: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[State, str]:
-    """Carry out a task; returns how it ended, and why where it failed for a reason we know."""
+    """Carry out a task; returns and reports how it ended, and why where that is known."""
+    reporter = WorkerReporter(job_id)
+    ended: tuple[State, str] | None = None
     try:
-        task(*arguments, WorkerReporter(job_id))
+        reporter.progress("Starting", 0, 1)
+        task(*arguments, reporter)
+        ended = "done", ""
     except Cancelled:
-        return "cancelled", ""
+        ended = "cancelled", ""
     except Faults as error:
-        return "failed", str(error)
-    return "done", ""
+        ended = "failed", str(error)
+    finally:
+        reporter.say(ended=ended)
+    return ended
+
+
+# --- A scheduler not our own --------------------------------------------------------------------
+
+IMPORT = "import aecore.jobs"
+
+
+def _connect_to(address: str) -> Client:
+    """The client of the scheduler that `AECORE_SCHEDULER` names; raises `Faults` without one."""
+    from distributed import Client
+
+    try:
+        options = {"timeout": CONNECT_WITHIN, "set_as_default": False}
+        return _ask(Client, address, **options).result(CONNECT_WITHIN + LOOK_EVERY)
+    except Exception as error:
+        raise Faults(
+            f"The cluster cannot be reached: AECORE_SCHEDULER = '{address}' is not the address of "
+            f"a Dask scheduler that answers ({str(error) or 'no answer'}). Start one there, "
+            "give its address, such as tcp://127.0.0.1:8786, or unset the variable to use a worker "
+            "of our own; then start the server again."
+        ) from error
 
 
 # --- The cluster of our own ---------------------------------------------------------------------
@@ -361,7 +589,31 @@ SETTINGS = {
 }
 
 
-def _start_cluster() -> subprocess.Popen:
+def _start() -> tuple[subprocess.Popen[bytes], Client]:
+    """A new cluster and its client; raises `Faults` where none starts in a few tries."""
+    from distributed import Client
+
+    for _ in range(TRIES):
+        cluster = _start_cluster()
+        # A process that says nothing is killed, which ends the reading.
+        limit = threading.Timer(START_WITHIN, _kill, (cluster,))
+        limit.start()
+        address = cluster.stdout.readline().decode().strip()
+        limit.cancel()
+        try:
+            if address:
+                client = _ask(Client, address, set_as_default=False)
+                return cluster, client.result(START_WITHIN)
+        except Exception as error:
+            log.warning("the cluster at %s does not answer: %s", address, error)
+        _kill(cluster)
+    raise Faults(
+        f"The worker process did not start, tried {TRIES} times: the server's log says why. "
+        "Start the job again."
+    )
+
+
+def _start_cluster() -> subprocess.Popen[bytes]:
     """Start `python -m aecore.jobs`, which prints its scheduler's address."""
     return subprocess.Popen(
         [sys.executable, "-m", "aecore.jobs"],
@@ -370,6 +622,13 @@ def _start_cluster() -> subprocess.Popen:
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         start_new_session=True,  # Ctrl-C is for the dashboard; the cluster ends after it
     )
+
+
+def _kill(cluster: subprocess.Popen[bytes]) -> None:
+    """End a cluster with its worker, also where they are stopped or hang."""
+    with suppress(ProcessLookupError):  # all of them have ended
+        os.killpg(cluster.pid, signal.SIGKILL)
+    cluster.wait()
 
 
 def _serve() -> None:

@@ -7,10 +7,13 @@ import streamlit as st
 from aecore import datasets, store
 from aecore.configs import PRESETS, RunConfig, TrainingConfig, defaults, settings
 from aecore.errors import Faults
+from aecore.jobs import Job
 from aecore.variants import VARIANTS
 from pages.shared import cache, live, parts, state
 
 DEFAULTS = "defaults"
+AT_ONCE = 5
+"""Seconds within which the second press of a double click is answered, on a slow server."""
 
 
 def presets_for(dataset: str, variant: str) -> list[str]:
@@ -83,12 +86,22 @@ def ask() -> None:
     if asked:
         request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
         try:
-            job = cache.jobs().train(RunConfig.check(request), name or None)
+            job = queued(RunConfig.check(request), name)
         except Faults as error:
             parts.faults(error)
             return
         state.remember_job(job.id)
         st.rerun()
+
+
+def queued(config: RunConfig, name: str) -> Job:
+    """The job of a request; asked for again while it is active, or at once, it is the same one."""
+    jobs, at_once = cache.jobs(), state.press("Train") < AT_ONCE
+    job = jobs.get(state.asked_before((config, name)))
+    if job is None or not (job.active or (job.state == "done" and at_once)):
+        job = jobs.train(config, name or None)
+        state.keep_request((config, name), job.id)
+    return job
 
 
 def offer_unfinished() -> None:
@@ -100,10 +113,10 @@ def offer_unfinished() -> None:
     for run in unfinished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"**{run.name}**: {run.epochs_done} of {run.config.training.epochs} epochs")
-            if st.button("Resume", key=f"resume-{run.name}", icon=":material/resume:"):
+            if parts.button("Resume", ":material/resume:", key=f"resume-{run.name}"):
                 state.remember_job(cache.jobs().resume(run.name).id)
                 st.rerun()
-            if st.button("Discard", key=f"discard-{run.name}", icon=":material/delete:"):
+            if parts.button("Discard", ":material/delete:", key=f"discard-{run.name}"):
                 store.discard(run.name)
                 st.rerun()
 

@@ -191,6 +191,25 @@ def test_training_outlives_a_reload_and_a_page_change_and_can_be_cancelled(
     expect(page.get_by_role("button", name="Discard")).to_have_count(0)
 
 
+@pytest.mark.parametrize("pause", [0, 0.2])
+@pytest.mark.parametrize("name", ["", "twice"])
+def test_a_double_click_trains_once(name: str, pause: float, page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path) as address:
+        page.goto(f"{address}/train?epochs=400&name={name}")
+        button = page.get_by_role("button", name="Train", exact=True)
+        if pause:
+            button.click()
+            time.sleep(pause)
+            button.click(no_wait_after=True)
+        else:
+            button.dblclick()
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(1)
+        expect(page.get_by_text(re.compile("Training|Loading|Starting")).first).to_be_visible()
+        page.wait_for_timeout(2_000)
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(1)
+        expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
 def test_a_second_job_waits_and_says_its_place(page: Page, address: str) -> None:
     start_training(page, address, 5000)
     expect(page.get_by_text(re.compile(r"of 5000 done")).first).to_be_visible()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +21,7 @@ from conftest import run_config, wait_until
 from aecore import datasets, projections, recipes, store
 from aecore.configs import RunConfig
 from aecore.errors import Faults
-from aecore.jobs import Jobs
+from aecore.jobs import TRIES, Job, Jobs
 from aecore.projections import PCAProjection, TSNEProjection
 
 # --- The queue, without a cluster ---------------------------------------------------------------
@@ -125,6 +130,51 @@ def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
         queue.resume("hlaf")
 
 
+ASKED: dict[str, Callable[[Jobs], Job]] = {
+    "train": lambda queue: queue.train(run_config(), "twin"),
+    "resume": lambda queue: queue.resume("half"),
+    "project": lambda queue: queue.project("iris", PCAProjection()),
+    "analyse": lambda queue: queue.analyse("twin"),
+    "recipe": lambda queue: queue.reproduce("manifold"),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_of_simultaneous_requests_one_is_queued(
+    asked: str, queue: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aecore.training import Checkpoint
+
+    store.write_checkpoint("half", run_config(), Checkpoint({}, {"epochs_done": 1, "history": []}))
+
+    def slow(check: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(*arguments: Any) -> Any:
+            answer = check(*arguments)
+            time.sleep(0.02)  # leaves time for another thread between the check and the queue
+            return answer
+
+        return checked
+
+    monkeypatch.setattr(Jobs, "_refuse_busy", slow(Jobs._refuse_busy))
+    monkeypatch.setattr(Jobs, "find", slow(Jobs.find))
+    refused = []
+
+    def ask() -> None:
+        try:
+            ASKED[asked](queue)
+        except Faults as fault:
+            refused.append(str(fault))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(queue.all()) == 1
+    assert len(refused) == (7 if asked in ("train", "resume") else 0)
+    assert all("is being trained already" in fault for fault in refused)
+
+
 def test_names_that_cannot_be_used_are_refused_before_anything_is_queued(queue: Jobs) -> None:
     with pytest.raises(Faults, match="is not possible"):
         queue.train(run_config(), "../x")
@@ -190,13 +240,91 @@ def test_more_done_than_there_was_to_do_leaves_no_negative_time(
 
 def test_news_of_a_job_that_stops_or_has_stopped_changes_nothing(telling: Telling) -> None:
     telling.hear(1, "Training", 5, 10)
-    telling.job.what = "Stopping"
+    telling.queue.cancel(telling.job)
     telling.hear(2, "Training", 6, 10)
     assert telling.job.what == "Stopping"
     telling.job.state = "cancelled"
     telling.hear(3, "Measuring", 1, 10)
     assert telling.job.what == "Stopping"
     telling.queue._hear((4, {"job": "unheard of", "what": "", "done": 0, "total": 1}))
+
+
+def news_of_an_epoch(job: Job, epoch: int) -> tuple[float, dict[str, Any]]:
+    view = {"plane": ("<f4", (1, 2), np.full(2, epoch, np.float32).tobytes())}
+    return 0.0, {"job": job.id, "entry": {"epoch": epoch}, "view": view}
+
+
+def test_what_is_read_of_a_training_belongs_to_one_epoch(telling: Telling) -> None:
+    job = telling.job
+
+    def hear() -> None:
+        for epoch in range(1, 2_000):
+            telling.queue._hear(news_of_an_epoch(job, epoch))
+
+    thread = threading.Thread(target=hear)
+    thread.start()
+    while thread.is_alive():
+        seen = telling.queue.snapshot(job)
+        if seen.history:
+            epoch = seen.history[-1]["epoch"]
+            assert list(seen.planes)[-1] == epoch and seen.view["plane"][0, 0] == epoch
+
+
+@pytest.mark.parametrize("state", ["queued", "done", "failed", "cancelled"])
+def test_news_of_a_job_that_does_not_run_changes_nothing(telling: Telling, state: str) -> None:
+    telling.job.state = state
+    before = telling.queue.snapshot(telling.job)
+    telling.queue._hear(news_of_an_epoch(telling.job, 1))
+    telling.hear(1, "Training", 1, 2)
+    telling.queue._hear((2.0, {"job": telling.job.id, "ended": ("failed", "late")}))
+    assert telling.job == before
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """The address of a server that takes connections and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "8786", "tcp://127.0.0.1:port", "http://x:1", "tls://x:1", "silent"]
+)
+def test_an_address_of_no_scheduler_is_said_within_ten_seconds(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with silent_server() as silent:
+        address = silent if address == "silent" else address
+        monkeypatch.setenv("AECORE_SCHEDULER", address)
+        jobs = Jobs()
+        waiting = [jobs.prepare(name) for name in ("iris", "wine")]
+        wait_until(lambda: not any(job.active for job in waiting), seconds=10)
+    for job in waiting:
+        assert job.state == "failed"
+        assert f"AECORE_SCHEDULER = '{address}'" in job.error
+        assert "tcp://127.0.0.1:8786" in job.error and "unset" in job.error
+
+
+def test_a_cluster_that_does_not_start_is_tried_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AECORE_SCHEDULER", raising=False)
+    started = []
+
+    def start_nothing() -> subprocess.Popen[bytes]:
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+        started.append(subprocess.Popen([sys.executable, "-c", ""], **options))
+        return started[-1]
+
+    monkeypatch.setattr("aecore.jobs._start_cluster", start_nothing)
+    jobs = Jobs()
+    waiting = [jobs.prepare(name) for name in ("iris", "wine")]
+    wait_until(lambda: not any(job.active for job in waiting))
+    assert {job.state for job in waiting} == {"failed"}
+    assert all("did not start, tried 3 times" in job.error for job in waiting)
+    assert len(started) == TRIES
 
 
 def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
@@ -232,9 +360,7 @@ def cluster(cluster_store: Path) -> Iterator[Jobs]:
         patch.setenv("AECORE_STORE", str(cluster_store))
         jobs = Jobs()
         yield jobs
-        jobs._client.close(timeout=2)
-        jobs._cluster.stdin.close()
-        jobs._cluster.wait(timeout=30)
+        jobs._drop()
 
 
 @pytest.fixture
@@ -429,6 +555,191 @@ def test_a_cluster_that_was_killed_is_replaced(jobs: Jobs) -> None:
     wait_until(lambda: not after.active)
     assert (after.state, after.error) == ("done", "")
     wait_until(lambda: gone(worker))
+
+
+@contextmanager
+def answering(jobs: Jobs) -> Iterator[None]:
+    """Hold that whatever a page asks of the queue is answered at once, all the while."""
+    slowest, over = [0.0], threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.02):
+            began = time.monotonic()
+            for job in jobs.all():
+                jobs.place(job)
+            jobs.find("prepare", "iris")
+            jobs.get("unknown")
+            slowest[0] = max(slowest[0], time.monotonic() - began)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert slowest[0] < 1
+
+
+def ten_jobs(jobs: Jobs) -> list[Job]:
+    """Ten jobs that wait for the one that runs."""
+    return [jobs.project("iris", PCAProjection(), datasets.Subset(limit=n)) for n in range(11, 21)]
+
+
+def test_a_worker_that_does_not_answer_is_replaced_when_its_job_is_cancelled(jobs: Jobs) -> None:
+    job = jobs.train(endless(), "stopped")
+    wait_until(lambda: job.history)
+    waiting = ten_jobs(jobs)
+    os.kill(worker := worker_of(jobs), signal.SIGSTOP)
+    with answering(jobs):
+        began = time.monotonic()
+        jobs.cancel(job)
+        assert time.monotonic() - began < 1
+        assert (job.state, job.what) == ("running", "Stopping")
+        wait_until(lambda: not job.active, seconds=30)
+        assert (job.state, job.error) == ("cancelled", "")
+        wait_until(lambda: not any(other.active for other in waiting))
+    assert {other.state for other in waiting} == {"done"}
+    assert gone(worker)
+    assert unfinished()["stopped"] >= 1
+
+
+def test_what_waits_when_the_cluster_is_killed_runs_on_a_new_one(jobs: Jobs) -> None:
+    job = jobs.train(endless(), "bereft")
+    wait_until(lambda: job.history)
+    waiting = ten_jobs(jobs)
+    with answering(jobs):
+        os.kill(jobs._cluster.pid, signal.SIGKILL)
+        wait_until(lambda: not job.active, seconds=10)
+        assert job.state == "failed" and "is kept, resume it" in job.error
+        wait_until(lambda: not any(other.active for other in waiting))
+    assert [(other.state, other.error) for other in waiting] == [("done", "")] * 10
+
+
+# --- A scheduler that is not our own ------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+SCHEDULER = """
+import asyncio, sys
+from distributed import Scheduler
+
+async def main():
+    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+        print(scheduler.address, flush=True)
+        await scheduler.finished()
+
+asyncio.run(main())
+"""
+WORKER = """
+import asyncio, sys
+from distributed import Worker
+
+async def main():
+    await (await Worker(sys.argv[1], nthreads=1)).finished()
+
+asyncio.run(main())
+"""
+
+
+class Elsewhere:
+    """A scheduler that somebody else runs, and its workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.processes = folder, []
+        self.address = self.start(SCHEDULER, with_package=True).stdout.readline().decode().strip()
+
+    def start(
+        self, script: str, *arguments: str, with_package: bool = True
+    ) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        if with_package:
+            environment["PYTHONPATH"] = str(ROOT)
+        command = [sys.executable, "-c", script, *arguments]
+        options = {"cwd": self.folder, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.processes.append(subprocess.Popen(command, env=environment, **options))
+        return self.processes[-1]
+
+    def worker(self, with_package: bool = True) -> subprocess.Popen[bytes]:
+        return self.start(WORKER, self.address, with_package=with_package)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    found = Elsewhere(tmp_path)
+    monkeypatch.setenv("AECORE_SCHEDULER", found.address)
+    yield found
+    for process in found.processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_scheduler_without_a_worker_is_said_and_what_was_cancelled_never_runs(
+    elsewhere: Elsewhere,
+) -> None:
+    jobs = Jobs()
+    job = jobs.train(run_config(), "unwanted")
+    wait_until(lambda: jobs.trouble, seconds=10)
+    assert f"{elsewhere.address} has no worker" in jobs.trouble
+    assert f"dask worker {elsewhere.address}" in jobs.trouble
+    jobs.cancel(job)
+    wait_until(lambda: not jobs.trouble)
+    other = jobs.train(run_config(), "wanted")
+    elsewhere.worker()
+    wait_until(lambda: not other.active)
+    assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
+    assert [run.name for run in store.runs()[0]] == ["wanted"] and not unfinished()
+
+
+def test_a_worker_without_the_package_is_said_and_outlives_it(elsewhere: Elsewhere) -> None:
+    poor = elsewhere.worker(with_package=False)
+    jobs = Jobs()
+    job = jobs.train(run_config(), "unwanted")
+    wait_until(lambda: "No module named 'aecore'" in jobs.trouble, seconds=20)
+    assert elsewhere.address in jobs.trouble
+    jobs.cancel(job)
+    other = jobs.train(run_config(), "wanted")
+    elsewhere.worker()
+    wait_until(lambda: not other.active)
+    assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
+    assert poor.poll() is None
+    assert [run.name for run in store.runs()[0]] == ["wanted"]
+
+
+def test_what_was_sent_and_is_cancelled_before_a_worker_is_free_never_runs(
+    elsewhere: Elsewhere,
+) -> None:
+    from distributed import Client
+
+    elsewhere.worker()
+    with Client(elsewhere.address, set_as_default=False) as stranger:
+        stranger.wait_for_workers(1)
+        busy = stranger.submit(time.sleep, 12)
+        jobs = Jobs()
+        job = jobs.train(run_config(), "unwanted")
+        wait_until(lambda: job.what == "Waiting for a worker to begin it")
+        jobs.cancel(job)
+        wait_until(lambda: not job.active, seconds=5)
+        other = jobs.train(run_config(), "wanted")
+        busy.result()
+    wait_until(lambda: not other.active)
+    assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
+    assert [run.name for run in store.runs()[0]] == ["wanted"]
+
+
+def test_a_training_elsewhere_is_cancelled_and_goes_on_without_us(elsewhere: Elsewhere) -> None:
+    elsewhere.worker()
+    jobs = Jobs()
+    job = jobs.train(endless(), "endless")
+    wait_until(lambda: job.history)
+    jobs.cancel(job)
+    wait_until(lambda: not job.active)
+    assert (job.state, job.error) == ("cancelled", "") and "endless" in unfinished()
+    left = jobs.train(run_config("digits", epochs=3, batch_size=16), "left")
+    wait_until(lambda: left.begun)
+    jobs._client.close()
+    wait_until(lambda: not left.active)
+    assert left.state == "failed" and elsewhere.address in left.error
+    wait_until(lambda: (store.root() / "left").exists())
 
 
 # --- The end of the process ---------------------------------------------------------------------

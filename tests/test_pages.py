@@ -471,6 +471,64 @@ def test_a_training_shows_the_facts_of_its_last_epoch(
     assert ("After epoch" in texts(at)) is bool(facts)
 
 
+TRAIN = ROOT / "pages" / "train.py"
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    return next(button for button in at.button if button.label == label).click().run()
+
+
+@pytest.mark.parametrize("name", ["", "mine"])
+def test_a_second_press_of_train_finds_the_training_of_the_first(
+    name: str, idle_jobs: Jobs
+) -> None:
+    at = opened(TRAIN, dataset="iris", name=name)
+    for _ in range(2):
+        at = press(at, "Train")
+        assert not at.error and not at.exception
+    (job,) = idle_jobs.all()
+    job.state = "done"  # so quickly that the second press comes after it
+    press(at, "Train")
+    assert idle_jobs.all() == [job]
+    at.number_input(key="epochs").set_value(3)
+    press(at, "Train")
+    assert len(idle_jobs.all()) == 2
+
+
+def test_the_training_of_another_person_is_not_taken_for_ones_own(idle_jobs: Jobs) -> None:
+    for _ in range(2):
+        at = press(opened(TRAIN, dataset="iris", name="mine"), "Train")
+    assert len(idle_jobs.all()) == 1
+    assert "is being trained already" in at.error[0].value
+
+
+def test_a_double_click_discards_one_training_and_cancels_one_job(
+    idle_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aecore.training import Checkpoint
+
+    for name in ("first", "second"):
+        store.write_checkpoint(name, run_config(), Checkpoint({}, {"epochs_done": 1}))
+    jobs = [idle_jobs.prepare(name) for name in ("iris", "wine")]
+    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 60)
+    at = opened(TRAIN)
+    for label in ("Discard", "Discard", "Cancel", "Cancel"):
+        at = press(at, label)
+    assert len(store.unfinished()) == 1
+    assert sorted(job.state for job in jobs) == ["cancelled", "queued"]
+    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 0)
+    press(press(at, "Discard"), "Cancel")
+    assert not store.unfinished()
+    assert [job.state for job in jobs] == ["cancelled", "cancelled"]
+
+
+def test_what_keeps_jobs_waiting_is_said_beside_them(idle_jobs: Jobs) -> None:
+    idle_jobs.prepare("iris")
+    idle_jobs.trouble = "The scheduler at tcp://a:1 has no worker."
+    at = opened(TRAIN)
+    assert "has no worker" in at.sidebar.warning[0].value
+
+
 def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:
     at = opened(ROOT / "pages" / "train.py")
     at.selectbox(key="dataset").set_value("mnist").run()

@@ -27,6 +27,7 @@ def watch() -> None:
 
 def _show(job: Job) -> None:
     with parts.guarded():
+        job = cache.jobs().snapshot(job)
         _head(job)
         if job.history:
             epochs = [entry["epoch"] for entry in job.history]

@@ -133,11 +133,8 @@ def offer_missing(view: View) -> None:
         if job is not None and job.error:
             st.error(parts.plain(job.error), icon=":material/error:")
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button(
-                f"Compute {settings.title}",
-                key=f"compute-{settings.name}",
-                icon=":material/play_arrow:",
-            ):
+            label, key = f"Compute {settings.title}", f"compute-{settings.name}"
+            if parts.button(label, ":material/play_arrow:", key=key):
                 cache.jobs().project(dataset.name, settings, view.subset)
                 st.rerun()
             hint = f"{settings.title} of these {n:,} samples is not computed yet."
@@ -181,7 +178,7 @@ def prepare(view: View) -> None:
             "them.",
             icon=":material/cloud_download:",
         )
-        if st.button(f"Download {dataset.name}", icon=":material/download:"):
+        if parts.button(f"Download {dataset.name}", ":material/download:"):
             jobs.prepare(dataset.name)
             st.rerun()
 

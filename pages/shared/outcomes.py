@@ -69,7 +69,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
         st.info("It was cancelled; what was found before is kept.", icon=":material/stop_circle:")
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Run it again" if before else "Run it"
-        if st.button(label, type="primary", icon=":material/play_arrow:", key="run-recipe"):
+        if parts.button(label, ":material/play_arrow:", type="primary", key="run-recipe"):
             cache.jobs().reproduce(recipe.name)
             st.rerun()
         hint = f"It took {parts.duration(before.seconds)} the last time." if before else ""

@@ -93,7 +93,7 @@ def job_list() -> None:
             st.caption("Jobs")
         for job in reversed(current):
             progress(job)
-            if st.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop_circle:"):
+            if button("Cancel", ":material/stop_circle:", key=f"cancel-{job.id}"):
                 cache.jobs().cancel(job)
 
     st.fragment(run_every=0.8 if active else None)(body)()
@@ -105,6 +105,8 @@ def progress(job: Job) -> None:
         before = cache.jobs().place(job)
         place = f"{before} before it" if before else "next"
         st.progress(0.0, text=f"**{job.title}**: waiting, {place}")
+        if trouble := cache.jobs().trouble:
+            st.warning(plain(trouble), icon=":material/warning:")
         return
     text = f"**{job.title}**: {job.what}"
     if job.kind == "train" and job.history:
@@ -151,7 +153,17 @@ def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool
             icon=":material/hourglass_top:",
         )
         return False
-    return st.button(label, icon=icon)
+    return button(label, icon)
+
+
+def button(label: str, icon: str, **options: Any) -> bool:
+    """A button that starts or ends something; returns whether it was pressed.
+
+    The second press of a double click does not count: after the first one the page may have put
+    another button with this label under the pointer.
+    """
+    pressed = st.button(label, icon=icon, **options)
+    return pressed and state.press(label) > state.DOUBLE_CLICK
 
 
 def duration(seconds: float) -> str:

@@ -56,7 +56,7 @@ def ready(run: store.Run) -> bool:
         "this run can be seen all the same.",
         icon=":material/cloud_download:",
     )
-    if st.button(f"Download {dataset.name}", icon=":material/download:", type="primary"):
+    if parts.button(f"Download {dataset.name}", ":material/download:", type="primary"):
         jobs.prepare(dataset.name)
         st.rerun()
     return False

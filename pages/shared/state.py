@@ -6,6 +6,8 @@ outside of them.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +16,8 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 RUN, RECIPE = "run", "recipe"
+DOUBLE_CLICK = 0.7
+"""Seconds within which two presses are one double click."""
 
 
 class Notes(NamedTuple):
@@ -64,6 +68,24 @@ def remember_job(job_id: str) -> None:
 def shown_job() -> str | None:
     """The id of the job in the address."""
     return st.query_params.get("job")
+
+
+def press(label: str) -> float:
+    """Note that a button with this label was pressed; returns the seconds since the last time."""
+    key, now = f"pressed_{label}", time.monotonic()
+    before, st.session_state[key] = st.session_state.get(key, -math.inf), now
+    return now - before
+
+
+def asked_before(request: Any) -> str | None:
+    """The id of the job that `keep_request` kept for an equal request, if it was the last one."""
+    last, job_id = st.session_state.get("request", (None, None))
+    return job_id if last == request else None
+
+
+def keep_request(request: Any, job_id: str) -> None:
+    """Note which job was queued for a request, so that it is not queued twice."""
+    st.session_state["request"] = request, job_id
 
 
 def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
