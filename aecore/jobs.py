@@ -104,6 +104,7 @@ class Jobs:
         with self._lock:
             config, checkpoint = store.read_checkpoint(name)
             self._refuse_busy(name)
+            store.refuse_held(name)
             title = f"{config.variant} on {config.dataset}, resumed"
             job = self._queue("train", title, tasks.resume, (name,), config, name)
             job.history = checkpoint.progress["history"]
@@ -235,7 +236,8 @@ class Jobs:
         """Note how a job ended, and start the next."""
         with self._lock:
             if future.status == "finished":
-                job.state, job.error = future.result()
+                job.state, job.error, run = future.result()
+                job.run = run or job.run
             else:
                 error = future.exception() if future.status == "error" else None
                 job.state, job.error = "failed", _explain(job, error)
@@ -333,15 +335,17 @@ def _unpack(packed: tuple[str, tuple[int, ...], bytes]) -> np.ndarray:
     return np.frombuffer(content, kind).reshape(shape)
 
 
-def _work(job_id: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[State, str]:
-    """Carry out a task; returns how it ended, and why where it failed for a reason we know."""
+def _work(
+    job_id: str, task: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[State, str, str]:
+    """Carry out a task; returns how it ended, why where it failed, and the run that was stored."""
     try:
-        task(*arguments, WorkerReporter(job_id))
+        result = task(*arguments, WorkerReporter(job_id))
     except Cancelled:
-        return "cancelled", ""
+        return "cancelled", "", ""
     except Faults as error:
-        return "failed", str(error)
-    return "done", ""
+        return "failed", str(error), ""
+    return "done", "", result.name if isinstance(result, store.Run) else ""
 
 
 # --- The cluster of our own ---------------------------------------------------------------------

@@ -18,7 +18,7 @@ import pytest
 import torch
 from conftest import Listener, run_config, wait_until
 
-from aecore import datasets, store, tasks, training
+from aecore import datasets, files, store, tasks, training
 from aecore.errors import Cancelled, Faults
 from aecore.training import Checkpoint
 
@@ -99,14 +99,14 @@ def test_a_store_holds_json_and_safetensors_alone(run: store.Run) -> None:
 
 def test_the_manifest_is_written_last(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    write = Path.write_bytes
+    write = files.write_new
 
-    def note(path: Path, content: bytes) -> int:
+    def note(path: Path, content: bytes) -> None:
         assert not (store.root() / "run").exists()
         written.append(path.name)
-        return write(path, content)
+        write(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", note)
+    monkeypatch.setattr(files, "write_new", note)
     save()
     assert written[-1] == "manifest.json"
     assert len(written) == 5
@@ -389,7 +389,7 @@ def test_a_checkpoint_comes_back_as_it_was_written(run: store.Run) -> None:
         "model.a": torch.eye(3).t(),
         "empty": torch.empty(0, 0, 2),
     }
-    progress = {"epochs_done": 3, "param_groups": [{"lr": 0.1 + 0.2}]}
+    progress = {"epochs_done": 2, "param_groups": [{"lr": 0.1 + 0.2}], "history": [{"epoch": 1}]}
     store.write_checkpoint("new", run_config(), Checkpoint(tensors, progress))
     config, checkpoint = store.read_checkpoint("new")
     assert config == run_config()
@@ -461,7 +461,7 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 from conftest import Listener, run_config
-from aecore import store, tasks
+from aecore import files, store, tasks
 
 config = run_config(variant="vae", epochs=2)
 root = Path(sys.argv[2])
@@ -473,16 +473,18 @@ def die(moment):
     def dying(change):
         def changed(path, *rest, **options):
             if next(writes) == moment:
-                if change is write_bytes:
+                if change is write_new:
                     change(path, rest[0][: len(rest[0]) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
             return change(path, *rest, **options)
 
         return changed
 
-    write_bytes = Path.write_bytes
-    for name in ("write_bytes", "replace", "rename", "mkdir"):
+    write_new = files.write_new
+    for name in ("replace", "rename", "mkdir", "unlink"):
         setattr(Path, name, dying(getattr(Path, name)))
+    for name in ("write_new", "sync_folder", "lock"):
+        setattr(files, name, dying(getattr(files, name)))
     os.unlink, os.rmdir = dying(os.unlink), dying(os.rmdir)
 
 
