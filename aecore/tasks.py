@@ -410,6 +410,7 @@ def _finish(
     }
     drawn = codes["plane"] if test.codes.shape[1] > 2 else test.codes
     shown = Subset()
+    place.verify()  # the neighbours that measuring stores would create the store anew
     facts, _ = projections.measure(dataset, shown, drawn[shown.rows(dataset)])
     manifest = {
         "fingerprint": dataset.fingerprint,
