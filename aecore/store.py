@@ -385,7 +385,7 @@ def _remove(folder: Path) -> None:
         aside = _aside(folder.name)
         folder.rename(aside)
         files.sync_folder(folder.parent)
-        shutil.rmtree(aside)
+        shutil.rmtree(aside, ignore_errors=True)  # what is left is removed as stale
 
 
 # --- Names that are in use ----------------------------------------------------------------------
@@ -470,7 +470,12 @@ class Reservation:
         with Reservation(by), writing():
             if place.exists():
                 place.rename(aside)
-            (root() / by).rename(place)
+            try:
+                (root() / by).rename(place)
+            except BaseException:
+                if aside.exists():
+                    aside.rename(place)
+                raise
             files.sync_folder(root())
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -538,7 +543,8 @@ def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
             if not _discarded_as_complete(folder.name):
                 found.append(_open_unfinished(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
-            damaged.append(Broken(folder.name, _plain(error)))
+            if folder.is_dir():  # or else its training has just ended
+                damaged.append(Broken(folder.name, _plain(error)))
     return found, damaged
 
 

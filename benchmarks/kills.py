@@ -263,14 +263,12 @@ class Served:
 
 
 def let_twins_compete(rounds: int, queue: jobs.Jobs, chance: random.Random) -> dict[str, int]:
-    """Let pairs of trainings compete for a name; returns what was counted.
-
-    With fewer than three rounds no server is needed.
-    """
+    """Let pairs of trainings compete for a name; returns what was counted."""
     config, servers = RunConfig.check(TWIN), (queue, jobs.Jobs())
     reference = next(names)
     Process(*AS_OPTIONS, "--name", reference).how()
-    expected, seconds = outcome(reference), store.load(reference).manifest.seconds
+    # About as long as the libraries take to load, and the training after that.
+    expected, seconds = outcome(reference), min(5 + store.load(reference).manifest.seconds, 15)
     counted = Counter(dict.fromkeys(("rounds", "epochs_lost", "checkpoints_deleted"), 0))
     counted.update({"bit_equal": 0, "refused": 0, "killed": 0, "done": 0})
     for number in range(rounds):
@@ -287,10 +285,10 @@ def let_twins_compete(rounds: int, queue: jobs.Jobs, chance: random.Random) -> d
             ]
         watch = Watch(name)
         first = starts[0]()
-        watch.look(chance.uniform(0, 2 * seconds))
+        watch.look(chance.uniform(0, seconds))
         pair = [first, starts[1]()]
         doomed = chance.choice([[], pair[:1], pair[1:], pair])
-        watch.look(chance.uniform(0, 5 + 2 * seconds))
+        watch.look(chance.uniform(0, 2 * seconds))
         for each in doomed:
             each.kill()
         while not all(each.ended() for each in pair):

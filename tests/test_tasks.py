@@ -198,7 +198,7 @@ MISFITS: dict[str, Change] = {
         {"model.encoder.network.0.weight": torch.zeros(2, 2)}
     ),
     "weights of another kind": lambda t, p: t.update(
-        {"model.encoder.network.0.weight": t["model.encoder.layers.0.weight"].double()}
+        {"model.encoder.network.0.weight": t["model.encoder.network.0.weight"].double()}
     ),
     "a moment missing": lambda t, p: t.pop("optimizer.0.exp_avg"),
     "a moment of another shape": lambda t, p: t.update({"optimizer.0.exp_avg": torch.zeros(3)}),
