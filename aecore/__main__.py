@@ -24,8 +24,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from aecore import configs, datasets, projections, recipes, store
-from aecore.errors import Faults
+from aecore import configs, datasets, files, projections, recipes, store
+from aecore.errors import Faults, unknown
 from aecore.variants import VARIANTS
 
 app = typer.Typer(
@@ -58,10 +58,13 @@ def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None
     def run(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-        except Faults as error:
+        except BrokenPipeError:  # the reader has had enough, which is no fault
+            raise
+        except (Faults, OSError) as error:
+            fault = error if isinstance(error, Faults) else Faults(files.sentence(error))
             if options.get("as_json"):
-                print(json.dumps({"faults": error.faults}))
-            Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
+                print(json.dumps({"faults": fault.faults}))
+            Console(stderr=True, highlight=False, soft_wrap=True).print(str(fault), markup=False)
             raise typer.Exit(REFUSED) from None
 
     return run
@@ -291,6 +294,12 @@ def train(
     try:
         with reporting() as reporter:
             run = tasks.resume(resume, reporter) if resume else tasks.train(config, name, reporter)
+        if run.name != (resume or name):
+            Console(stderr=True, soft_wrap=True).print(
+                f"The name '{resume or name}' is taken by another run: this one is stored as "
+                f"'{run.name}'.",
+                markup=False,
+            )
     except KeyboardInterrupt:
         # On a line of its own, which nothing breaks, so that it can be copied and run.
         hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", resume or name])
@@ -322,20 +331,47 @@ def run_row(run: store.Run) -> dict[str, Any]:
 def list_runs(as_json: AsJson = False) -> None:
     """List the stored runs, unfinished trainings and folders that cannot be read."""
     complete, broken = store.runs()
-    unfinished = store.unfinished()
+    unfinished, damaged = store.checkpoints()
+    broken += [
+        store.Broken(each.name, str(store.damaged_checkpoint(each.name, [each.reason])))
+        for each in damaged
+    ]
     if as_json:
         document = {
             "runs": [run_row(run) for run in complete],
-            "unfinished": [{"run": run.name, "epochs_done": run.epochs_done} for run in unfinished],
+            "unfinished": [
+                {
+                    "run": run.name,
+                    "epochs_done": run.epochs_done,
+                    "trained_by": run.owner and run.owner.model_dump(mode="json"),
+                }
+                for run in unfinished
+            ],
             "broken": [{"run": run.name, "reason": run.reason} for run in broken],
         }
         print(json.dumps(document, indent=1))
         return
     show([run_row(run) for run in complete], False, RUN_COLUMNS)
     for run in unfinished:
-        print(f"unfinished: {run.name}, {run.epochs_done} of {run.config.training.epochs} epochs")
+        state = f"being trained ({run.owner})" if run.owner else "unfinished"
+        print(f"{state}: {run.name}, {run.epochs_done} of {run.config.training.epochs} epochs")
     for run in broken:
         print(f"broken: {run.name}: {run.reason}")
+
+
+@app.command("discard")
+@sentences_not_tracebacks
+def discard(
+    name: Annotated[str, typer.Argument(help="Name of an unfinished training.")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete the checkpoint of a training that will not be resumed, damaged or not."""
+    known = [each.name for kind in store.checkpoints() for each in kind]
+    if name not in known:
+        raise Faults(unknown("unfinished run", name, known))
+    store.discard(name)
+    if as_json:
+        print(json.dumps({"discarded": name}))
 
 
 @app.command()

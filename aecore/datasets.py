@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from aecore import files
 from aecore.errors import Faults, unknown
 
 Download = Callable[[str, int, int], None]
@@ -246,8 +247,8 @@ def cache_folder() -> Path:
 
 def places(name: str) -> list[Path]:
     """The folders in which the IDX files of `name` are looked for, in order."""
-    own = os.environ.get("AECORE_DATA")
-    return ([Path(own) / name] if own else []) + [cache_folder() / name, DEBIAN / name]
+    own = files.from_environment("AECORE_DATA")
+    return ([own / name] if own else []) + [cache_folder() / name, DEBIAN / name]
 
 
 def locate(name: str, file: str) -> Path | None:

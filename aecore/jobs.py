@@ -145,6 +145,7 @@ class Jobs:
         history = checkpoint.progress["history"]
         with self._lock:
             self._refuse_busy(name)
+            store.refuse_held(name)
             return self._queue("train", title, tasks.resume, (name,), config, name, history)
 
     def project(
@@ -258,11 +259,11 @@ class Jobs:
         self._submit_next()
         return job
 
-    def _end(self, job: Job, state: State, error: str = "") -> None:
+    def _end(self, job: Job, state: State, error: str = "", run: str = "") -> None:
         """Note how a job ended; what is heard of it later changes nothing."""
         with self._lock:
             if job.active:
-                job.state, job.error, job.future = state, error, None
+                job.state, job.error, job.run, job.future = state, error, run or job.run, None
 
     def _submit_next(self) -> None:
         """Have the keeper look at the queue."""
@@ -534,18 +535,22 @@ def _unpack(packed: tuple[str, tuple[int, ...], bytes]) -> np.ndarray:
     return np.frombuffer(content, kind).reshape(shape)
 
 
-def _work(job_id: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[State, str]:
-    """Carry out a task; returns and reports how it ended, and why where that is known."""
+Ended = tuple[State, str, str]
+"""How a task ended, why where it failed, and the name of the run that was stored."""
+
+
+def _work(job_id: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> Ended:
+    """Carry out a task; returns and reports how it ended."""
     reporter = WorkerReporter(job_id)
-    ended: tuple[State, str] | None = None
+    ended: Ended | None = None
     try:
         reporter.progress("Starting", 0, 1)
-        task(*arguments, reporter)
-        ended = "done", ""
+        result = task(*arguments, reporter)
+        ended = "done", "", result.name if isinstance(result, store.Run) else ""
     except Cancelled:
-        ended = "cancelled", ""
+        ended = "cancelled", "", ""
     except Faults as error:
-        ended = "failed", str(error)
+        ended = "failed", str(error), ""
     finally:
         reporter.say(ended=ended)
     return ended

@@ -415,6 +415,7 @@ def compute(
         return known
     if faults := projection.faults(subset.count(dataset)):
         raise Faults(faults)
+    store.refuse_unwritable()
     plane = projection.place(dataset, progress, subset).astype(np.float32)
     progress(f"Measuring {projection.title}", 0, 1)
     facts, each = measure(dataset, subset, plane)

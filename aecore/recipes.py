@@ -241,15 +241,17 @@ class Experiment:
 
         from aecore import training
 
-        aside = store.free_name(config)
-        try:
-            # A recipe begins anew, it is not resumed; what was kept before stays until the end.
-            tasks.train(config, aside, _Quiet(self._on_batch(what)), resumable=False)
-        except BaseException:
-            if (store.root() / aside).exists():
-                store.delete(aside)
-            raise
-        store.replace(name, aside)
+        # Reserved first, so that the same recipe in another process is refused at once.
+        with store.Reservation(name) as place:
+            aside = store.free_name(config)
+            try:
+                # A recipe begins anew, it is not resumed; what was kept before stays until the end.
+                tasks.train(config, aside, _Quiet(self._on_batch(what)), resumable=False)
+            except BaseException:
+                if (store.root() / aside).exists():
+                    store.delete(aside)
+                raise
+            place.replace(aside)
         run = store.load(name)
         model = run.model()
         x, labels = (torch.tensor(array) for array in dataset.test)
@@ -305,6 +307,8 @@ def reproduce(name: str, reporter: Reporter, fast: bool = False) -> Outcome:
             judged nor kept.
     """
     chosen = get(name)
+    if not fast:
+        store.refuse_unwritable()
     started = time.perf_counter()
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     experiment = Experiment(chosen, reporter, fast)

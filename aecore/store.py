@@ -6,7 +6,9 @@
                        history.json         terms of the loss, epoch by epoch
                        manifest.json        what came of it; written last
     models_store/_unfinished/<run>/         config.json and checkpoint.safetensors of a training
-                                            that was stopped, cancelled or killed
+                                            that runs, or was stopped, cancelled or killed
+    models_store/_unfinished/<run>.lock     the process that trains or changes the run; it holds
+                                            a lock on this file
 
 Everything is written aside and renamed into place. Nothing is ever unpickled: weights and arrays
 are safetensors, the rest is JSON. Nothing of a file is read before its size, and of arrays their
@@ -15,6 +17,7 @@ names, types and shapes, are known to be what the settings of the run and its da
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -23,14 +26,15 @@ import os
 import re
 import secrets
 import shutil
-import time
+import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -45,7 +49,7 @@ from pydantic import (
     ValidationError,
 )
 
-from aecore import datasets
+from aecore import datasets, files
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset
 from aecore.errors import Damaged, Faults, unknown
@@ -77,7 +81,7 @@ FORMAT = 1
 
 def root() -> Path:
     """The folder of the runs: `AECORE_STORE`, or `models_store` beside the package."""
-    return Path(os.environ.get("AECORE_STORE") or Path(__file__).parents[1] / "models_store")
+    return files.from_environment("AECORE_STORE") or Path(__file__).parents[1] / "models_store"
 
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -209,13 +213,28 @@ class Broken:
     reason: str
 
 
+class Owner(BaseModel):
+    """The process that trains or changes what stands under a name."""
+
+    pid: int | None = None
+    host: str | None = None
+    since: AwareDatetime | None = None
+
+    def __str__(self) -> str:
+        if self.pid is None or self.since is None:
+            return "a process that has only just begun"
+        return f"process {self.pid} on {self.host}, since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
 @dataclass(frozen=True)
 class Unfinished:
-    """A training that stopped before its last epoch and can be resumed."""
+    """A training before its last epoch: it can be resumed, unless a process is training it."""
 
     name: str
     config: RunConfig
     epochs_done: int
+    owner: Owner | None
+    """The process that is training it now."""
 
 
 def runs() -> tuple[list[Run], list[Broken]]:
@@ -336,21 +355,73 @@ def plain(error: Exception) -> str:
 # --- Writing ------------------------------------------------------------------------------------
 
 
+def writing(path: Path | None = None) -> AbstractContextManager[None]:
+    """Turn what the disk refuses inside the block into a sentence that names the path or store."""
+    return files.writing(path or root(), _otherwise(path or root()))
+
+
+def refuse_unwritable(needed: int = 0) -> None:
+    """Raise `Faults` where the store can be seen to take no more files.
+
+    Arguments
+        needed: bytes that will be written.
+    """
+    files.refuse_unwritable(root(), needed, _otherwise(root()))
+
+
+def _otherwise(path: Path) -> str:
+    in_store = path.is_relative_to(root())
+    return "set AECORE_STORE to another folder" if in_store else "choose another folder"
+
+
+class Taken(Faults):
+    """Something of that name exists in the store."""
+
+
 def free_name(config: RunConfig, asked: str | None = None) -> str:
     """The name for a new run: the one asked for, or one made from its settings.
 
-    Raises `Faults` where the name cannot be a folder's or is taken.
+    Raises `Faults` where the name cannot be a folder's or is taken, or the store takes no files.
     """
+    refuse_unwritable()
     if asked:
-        if not RUN_NAME.fullmatch(asked):
-            raise Faults(
-                f"name = '{asked}' is not possible: give up to 60 lower-case letters, digits and "
-                "hyphens, beginning with a letter or digit."
-            )
-        if (root() / asked).exists() or (root() / "_unfinished" / asked).exists():
-            raise Faults(f"name = '{asked}' is taken: choose another, or delete that run first.")
+        _refuse_impossible(asked)
+        refuse_held(asked)
+        _refuse_taken(asked)
         return asked
-    return f"{config.dataset}-{config.variant}-{config.model.latent_dim}d-{secrets.token_hex(3)}"
+    stem = f"{config.dataset}-{config.variant}-{config.model.latent_dim}d"
+    while True:
+        name = f"{stem}-{secrets.token_hex(3)}"
+        if not _is_taken(name):
+            return name
+
+
+def name_beside(name: str) -> str:
+    """A free name that is like `name`."""
+    beside = (f"{name[: 59 - len(str(n))]}-{n}" for n in count(2))
+    return next(name for name in beside if not _is_taken(name))
+
+
+def _refuse_impossible(name: str) -> None:
+    if not RUN_NAME.fullmatch(name):
+        raise Faults(
+            f"name = '{name}' is not possible: give up to 60 lower-case letters, digits and "
+            "hyphens, beginning with a letter or digit."
+        )
+
+
+def _refuse_taken(name: str) -> None:
+    if (root() / name).exists():
+        raise Taken(f"name = '{name}' is taken: choose another, or delete that run first.")
+    if _unfinished(name).exists():
+        raise Taken(
+            f"name = '{name}' is taken by an unfinished training: choose another, or resume or "
+            "discard that one first."
+        )
+
+
+def _is_taken(name: str) -> bool:
+    return owner(name) is not None or (root() / name).exists() or _unfinished(name).exists()
 
 
 def save(
@@ -361,7 +432,7 @@ def save(
     history: list[dict[str, Any]],
     **manifest: Any,
 ) -> Run:
-    """Write a run aside and rename it into place; raises `Faults` where the name is taken."""
+    """Write a run aside and rename it into place; raises `Taken` where the name is taken."""
     from safetensors.numpy import save as arrays_to_bytes
     from safetensors.torch import save as tensors_to_bytes
 
@@ -371,38 +442,53 @@ def save(
         "codes.safetensors": arrays_to_bytes(_contiguous(codes)),
         "history.json": _json(history),
     }
-    aside = root() / f"_writing-{name}-{secrets.token_hex(3)}"
-    aside.mkdir(parents=True)
-    for left in root().glob("_writing-*"):  # by a process that was killed
-        if time.time() - left.stat().st_mtime > 3600:
-            shutil.rmtree(left, ignore_errors=True)
-    try:
-        for file, content in contents.items():
-            (aside / file).write_bytes(content)
-        complete = Manifest(
-            format=FORMAT,
-            created=datetime.now(UTC),
-            files={
-                file: (len(content), hashlib.sha256(content).hexdigest())
-                for file, content in contents.items()
-            },
-            **manifest,
-        )
-        (aside / "manifest.json").write_bytes(_json(complete.model_dump(mode="json")))
-        if (root() / name).exists():
-            raise Faults(f"A run called '{name}' exists already: delete it or choose a name.")
-        aside.rename(root() / name)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    complete = Manifest(
+        format=FORMAT,
+        created=datetime.now(UTC),
+        files={
+            file: (len(content), hashlib.sha256(content).hexdigest())
+            for file, content in contents.items()
+        },
+        **manifest,
+    )
+    contents["manifest.json"] = _json(complete.model_dump(mode="json"))
+    with writing():
+        files.make_folder(root())
+        files.remove_stale(root(), "_writing-*")
+        with _moved_into(root() / name, _aside(name)) as aside:
+            for file, content in contents.items():
+                files.write_new(aside / file, content)
+            if (root() / name).exists():
+                raise _exists(name)
     return _open(root() / name)
 
 
-def replace(name: str, by: str) -> None:
-    """Put the run `by` in the place of the run `name`, whether there was one or not."""
-    if (root() / name).exists():
-        delete(name)
-    (root() / by).rename(root() / name)
+def _aside(name: str) -> Path:
+    """A folder that is no run, for what becomes the run `name` or was it."""
+    return root() / f"_writing-{name}-{secrets.token_hex(3)}"
+
+
+def _exists(name: str) -> Taken:
+    return Taken(f"A run called '{name}' exists already: delete it or choose a name.")
+
+
+@contextmanager
+def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
+    """A new folder, renamed into its place at the end of the block; removed if that fails."""
+    aside.mkdir()
+    try:
+        yield aside
+        files.sync_folder(aside)
+        try:
+            aside.rename(place)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise _exists(place.name) from None
+            raise
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    files.sync_folder(place.parent)
 
 
 def delete(name: str) -> None:
@@ -410,60 +496,271 @@ def delete(name: str) -> None:
     known = {_shown(folder.name): folder for folder in _folders(root())}
     if name not in known:
         raise Faults(unknown("run", name, known))
-    aside = root() / f"_writing-{secrets.token_hex(6)}"
-    known[name].rename(aside)
-    shutil.rmtree(aside)
+    folder = known[name]
+    with Reservation(folder.name):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    with writing():
+        aside = _aside(folder.name)
+        folder.rename(aside)
+        files.sync_folder(folder.parent)
+        shutil.rmtree(aside, ignore_errors=True)  # what is left is removed as stale
+
+
+# --- Names that are in use ----------------------------------------------------------------------
+
+
+def owner(name: str) -> Owner | None:
+    """The process that trains or changes what stands under a name, if there is one."""
+    path = _lock_file(name)
+    if not files.locked(path):
+        return None
+    try:
+        with path.open("rb") as file:
+            return Owner.model_validate_json(file.read(1000))
+    except (OSError, ValidationError):  # it has only just begun, or ended
+        return Owner()
+
+
+def refuse_held(name: str) -> None:
+    """Raise `Faults` where a process trains or changes what stands under a name."""
+    if holder := owner(name):
+        raise _held(name, holder)
+
+
+def _held(name: str, holder: Owner) -> Faults:
+    return Faults(
+        f"'{name}' is being trained already ({holder}): wait until that has ended, or choose "
+        "another name."
+    )
+
+
+class Reservation:
+    """The sole right of this process to what stands under a name, as a context manager.
+
+    The operating system takes it back when the process ends, however it ends. Raises `Faults` where
+    another holds it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._path = _lock_file(name)
+
+    def __enter__(self) -> Self:
+        mine = Owner(pid=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC))
+        with writing():
+            files.make_folder(self._path.parent)
+            descriptor = files.lock(self._path)
+            if descriptor is None:
+                raise _held(self.name, owner(self.name) or Owner())
+            self._descriptor = descriptor
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, mine.model_dump_json().encode(), 0)
+            except BaseException:
+                self.__exit__()
+                raise
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        try:
+            # While it is locked, so that nobody can have reserved the name by the same file.
+            if files.holds(self._descriptor, self._path):
+                self._path.unlink()
+        except OSError as error:
+            log.warning("%s could not be removed: %s", self._path, error)
+        finally:
+            os.close(self._descriptor)
+
+    def verify(self) -> None:
+        """Raise `Faults` where the store was removed since the name was reserved."""
+        with writing():
+            if not files.holds(self._descriptor, self._path):
+                raise FileNotFoundError(errno.ENOENT, "")
+
+    def discard(self) -> None:
+        """Delete the unfinished run of that name, if there is one."""
+        if _unfinished(self.name).is_dir():
+            _remove(_unfinished(self.name))
+
+    def replace(self, by: str) -> None:
+        """Put the run `by` in the place of the run of that name, whether there was one or not."""
+        place, aside = root() / self.name, _aside(self.name)
+        with Reservation(by), writing():
+            if place.exists():
+                place.rename(aside)
+            try:
+                (root() / by).rename(place)
+            except BaseException:
+                if aside.exists():
+                    aside.rename(place)
+                raise
+            files.sync_folder(root())
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def reserve(name: str) -> Iterator[Reservation]:
+    """The right to train a new run; raises `Faults` where the name is held or taken."""
+    _refuse_impossible(name)
+    with Reservation(name) as held:
+        _refuse_taken(name)
+        yield held
+
+
+@contextmanager
+def reserve_unfinished(name: str) -> Iterator[Reservation]:
+    """The right to go on with an unfinished run; raises `Faults` where it is held or unknown."""
+    _refuse_unknown(name)
+    with Reservation(name) as held:
+        yield held
+
+
+def _lock_file(name: str) -> Path:
+    return root() / "_unfinished" / f"{name}.lock"
 
 
 # --- Unfinished trainings -----------------------------------------------------------------------
+
+CHECKPOINT = "checkpoint.safetensors"
+REASONS_SAID = 3
+
+
+class Progress(BaseModel):
+    """What a checkpoint says of its training; `aecore.training` knows the rest."""
+
+    model_config = ConfigDict(extra="allow")
+
+    epochs_done: int = Field(ge=1, strict=True)
+    history: list[dict[str, Any]]
 
 
 def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint of an unfinished run, in one rename."""
     from safetensors.torch import save as tensors_to_bytes
 
-    folder = root() / "_unfinished" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "config.json").exists():
-        write_bytes(folder / "config.json", _json(config.model_dump(mode="json")))
+    folder = _unfinished(name)
     tensors = {key: value.cpu().contiguous() for key, value in checkpoint.tensors.items()}
-    progress = {"json": json.dumps(checkpoint.progress)}
-    write_bytes(folder / "checkpoint.safetensors", tensors_to_bytes(tensors, progress))
+    content = tensors_to_bytes(tensors, {"json": json.dumps(checkpoint.progress)})
+    with writing():
+        if folder.is_dir():
+            files.replace(folder / CHECKPOINT, content)
+            return
+        files.make_folder(folder.parent)
+        files.remove_stale(folder.parent, ".*")
+        with _moved_into(folder, files.partial(folder)) as aside:
+            files.write_new(aside / "config.json", _json(config.model_dump(mode="json")))
+            files.write_new(aside / CHECKPOINT, content)
+
+
+def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
+    """The trainings before their last epoch, and the checkpoints that cannot be read."""
+    found: list[Unfinished] = []
+    damaged: list[Broken] = []
+    for folder in _folders(root() / "_unfinished"):
+        try:
+            if not _discarded_as_complete(folder.name):
+                found.append(_open_unfinished(folder))
+        except Exception as error:  # whatever lies in one folder, the others are listed
+            if folder.is_dir():  # or else its training has just ended
+                damaged.append(Broken(folder.name, plain(error)))
+    return found, damaged
 
 
 def unfinished() -> list[Unfinished]:
-    """The trainings that can be resumed. A folder that cannot be read is left out: it is no run."""
-    found = []
-    for folder in _folders(root() / "_unfinished"):
-        if (root() / folder.name).exists():
-            shutil.rmtree(folder, ignore_errors=True)  # killed after its run was complete
-            continue
-        try:
-            with _open_tensors(folder / "checkpoint.safetensors", "np") as file:
-                progress = json.loads(file.metadata()["json"])
-            config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
-            found.append(Unfinished(folder.name, config, int(progress["epochs_done"])))
-        except Exception as error:
-            log.warning("%s cannot be resumed: %s", folder, plain(error))
-    return found
+    """The trainings before their last epoch whose checkpoint can be read."""
+    return checkpoints()[0]
 
 
 def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
-    """The config and last checkpoint of an unfinished run; raises `Faults` where there is none."""
+    """The config and last checkpoint of an unfinished run.
+
+    Raises `Faults` where there is none or it is damaged. Whether the tensors suit the model is
+    known when training goes on.
+    """
     from aecore.training import Checkpoint
 
-    known = {run.name: run for run in unfinished()}
-    if name not in known:
-        raise Faults(unknown("unfinished run", name, known))
-    with _open_tensors(root() / "_unfinished" / name / "checkpoint.safetensors", "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}
-        return known[name].config, Checkpoint(tensors, json.loads(file.metadata()["json"]))
+    _refuse_unknown(name)
+    folder = _unfinished(name)
+    try:
+        config = _open_unfinished(folder).config
+        with _open_tensors(folder / CHECKPOINT, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            return config, Checkpoint(tensors, json.loads(file.metadata()["json"]))
+    except Exception as error:
+        raise damaged_checkpoint(name, [plain(error)]) from error
+
+
+def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
+    """What to say of a checkpoint from which a training cannot go on."""
+    said = [reason.rstrip(".") for reason in reasons[:REASONS_SAID]]
+    if more := len(reasons) - len(said):
+        said.append(f"and {more} more")
+    return Faults(
+        f"The checkpoint of '{name}' cannot be used: {'; '.join(said)}. Discard it on the page "
+        f"Train or by `python -m aecore discard {name}`."
+    )
 
 
 def discard(name: str) -> None:
-    """Delete an unfinished run."""
+    """Delete an unfinished run, damaged or not; raises `Faults` where it is being trained."""
+    if name in _names_of_unfinished():
+        with Reservation(name) as held:
+            held.discard()
+
+
+def _unfinished(name: str) -> Path:
+    return root() / "_unfinished" / name
+
+
+def _names_of_unfinished() -> list[str]:
+    return [folder.name for folder in _folders(root() / "_unfinished")]
+
+
+def _refuse_unknown(name: str) -> None:
+    known = _names_of_unfinished()
+    if name in known:
+        return
     if RUN_NAME.fullmatch(name):
-        shutil.rmtree(root() / "_unfinished" / name, ignore_errors=True)
+        refuse_held(name)
+        if (root() / name / "manifest.json").is_file():
+            raise Faults(f"The run '{name}' is complete: there is nothing to resume.")
+    raise Faults(unknown("unfinished run", name, known))
+
+
+def _open_unfinished(folder: Path) -> Unfinished:
+    for file in ("config.json", CHECKPOINT):
+        if not (folder / file).is_file():
+            raise Faults(f"{file} is missing.")
+    config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
+    epochs_done = _progress(folder).epochs_done
+    if epochs_done > config.training.epochs:
+        raise Faults(f"epochs_done = {epochs_done} of {config.training.epochs} is impossible.")
+    return Unfinished(folder.name, config, epochs_done, owner(folder.name))
+
+
+def _progress(folder: Path) -> Progress:
+    with _open_tensors(folder / CHECKPOINT, "np") as file:
+        text = (file.metadata() or {}).get("json", "")
+    return Progress.model_validate(json.loads(text))
+
+
+def _discarded_as_complete(name: str) -> bool:
+    """Whether a checkpoint was that of a complete run, killed before it removed it; it is gone."""
+    if not (root() / name).exists() or owner(name) is not None:
+        return False
+    try:
+        with Reservation(name) as held:
+            run = load(name)
+            own = run.config == _open_unfinished(_unfinished(name)).config
+            if own and run.history == _progress(_unfinished(name)).history:
+                held.discard()
+                return True
+    except Faults as error:  # of the run, or of a store that is read-only
+        log.info("the checkpoint of %s is kept: %s", name, error)
+    return False
 
 
 # --- Files --------------------------------------------------------------------------------------
@@ -659,8 +956,7 @@ def _json(value: Any) -> bytes:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in one rename, and the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(3)}")
-    aside.write_bytes(content)
-    aside.replace(path)
+    """Write a file in one rename, and the folders above it; on return the disk holds it."""
+    with writing(path):
+        files.make_folder(path.parent)
+        files.replace(path, content)

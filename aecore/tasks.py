@@ -13,14 +13,20 @@ import zlib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aecore import configs, datasets, denoising, generation, latent, projections, quality, store
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
+from aecore.errors import Faults
+from aecore.files import DiskFault
 from aecore.projections import Projection
+
+if TYPE_CHECKING:
+    from aecore.training import Checkpoint, EpochRecord
 
 EPOCHS_KEPT = 60
 SAMPLES_KEPT = 1_000
@@ -45,42 +51,63 @@ def train(
     config: RunConfig,
     name: str,
     reporter: Reporter,
-    checkpoint: Any | None = None,
     resumable: bool = True,
 ) -> store.Run:
-    """Train a run from its beginning or from a checkpoint, measure it, and store it.
+    """Train a run from its beginning, measure it, and store it.
+
+    The name is reserved from here on; raises `Faults` where it is taken.
 
     Arguments
         resumable: whether a checkpoint is kept after each epoch.
     """
+    with store.reserve(name) as place:
+        run = _train(config, place, reporter, None, resumable)
+    return _with_first_baseline(run, reporter)
+
+
+def resume(name: str, reporter: Reporter) -> store.Run:
+    """Go on with an unfinished run; the result is bit-equal to one that was never stopped.
+
+    Raises `Faults` where another process is training it.
+    """
+    with store.reserve_unfinished(name) as place:
+        config, checkpoint = store.read_checkpoint(name)
+        run = _train(config, place, reporter, checkpoint, resumable=True)
+    return _with_first_baseline(run, reporter)
+
+
+def _train(
+    config: RunConfig,
+    place: store.Reservation,
+    reporter: Reporter,
+    checkpoint: Checkpoint | None,
+    resumable: bool,
+) -> store.Run:
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     from aecore import training
 
     dataset = configs.dataset_of(config)
     _fetch(dataset, reporter)
+    store.refuse_unwritable(_bytes_needed(config, dataset))
     history: list[dict[str, Any]] = []
     kept: list[np.ndarray] = []
     if checkpoint is not None:
+        if faults := _history_faults(checkpoint, config, dataset):
+            raise store.damaged_checkpoint(place.name, faults)
         history = checkpoint.progress["history"]
         kept = list(checkpoint.tensors["history.codes"].numpy())
     model = None
-    for record in _discarded_if_diverged(
-        name,
-        training.fit(
-            config,
-            dataset,
-            resume=checkpoint,
-            on_batch=reporter.progress,
-        ),
-    ):
+    records = training.fit(config, dataset, resume=checkpoint, on_batch=reporter.progress)
+    for record in _guarded(place, records):
         model = record.model
         history.append(history_entry(record))
         if record.epoch in _epochs_kept(config.training.epochs):
             kept.append(record.test.codes[: _samples_kept(dataset, config)])
         if resumable:
             state = record.checkpoint()
+            place.verify()
             store.write_checkpoint(
-                name,
+                place.name,
                 config,
                 training.Checkpoint(
                     state.tensors | {"history.codes": _stack(kept, config)},
@@ -91,13 +118,7 @@ def train(
     if model is None:  # stopped between the last epoch and the end
         model = training.build(config, dataset)
         model.load_state_dict(training.weights(checkpoint))
-    return _finish(name, config, dataset, model, history, kept, reporter)
-
-
-def resume(name: str, reporter: Reporter) -> store.Run:
-    """Go on with an unfinished run; the result is bit-equal to one that was never stopped."""
-    config, checkpoint = store.read_checkpoint(name)
-    return train(config, name, reporter, checkpoint)
+    return _finish(place, config, dataset, model, history, kept, reporter)
 
 
 def project(
@@ -112,6 +133,7 @@ def project(
 def prepare(dataset_name: str, reporter: Reporter) -> None:
     """Bring a dataset to this machine; compute its components and sheets of images, if need be."""
     dataset = datasets.get(dataset_name)
+    store.refuse_unwritable()
     _fetch(dataset, reporter)
     reporter.progress(f"Principal components of {dataset.name}", 0, 1)
     projections.components(dataset)
@@ -159,6 +181,7 @@ def analyse(run_name: str, reporter: Reporter) -> None:
     Of a dataset that is not on this machine only what the model alone can tell.
     """
     run = store.load(run_name)
+    store.refuse_unwritable()
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     dataset = None
     if datasets.here(run.config.dataset):
@@ -170,6 +193,7 @@ def analyse(run_name: str, reporter: Reporter) -> None:
 def fit_mixture(run_name: str, reporter: Reporter) -> None:
     """Fit a mixture of Gaussians to the training codes of a run, after analysing it if need be."""
     run = store.load(run_name)
+    store.refuse_unwritable()
     analysis = store.intact(latent.analysis, run)
     if analysis is None or not analysis[1]["complete"]:
         analyse(run_name, reporter)
@@ -186,6 +210,7 @@ def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoi
     file = denoising.tuned_file(dataset.name, dataset.fingerprint, noise, clip)
     found = store.intact(denoising.stored_tuned, file)
     if found is None or not found.complete(noise):
+        store.refuse_unwritable()
         pca = projections.components(dataset)
         going_on = {"known": found, "progress": reporter.progress}
         for found in denoising.tune(dataset, pca, noise, clip, **going_on):
@@ -196,6 +221,7 @@ def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoi
 def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -> None:
     """Find out how well a run and classical filters take away a noise, and where its codes go."""
     run = store.load(run_name)
+    store.refuse_unwritable()
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     import torch
 
@@ -238,6 +264,7 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
 def sample_quality(run_name: str, reporter: Reporter) -> None:
     """Find out how good the samples are that a run's decoder makes of new codes."""
     run = store.load(run_name)
+    store.refuse_unwritable()
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     dataset = datasets.get(run.config.dataset)
     _fetch(dataset, reporter)
@@ -259,15 +286,63 @@ def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     return latent.fit_plane(fitted_on).lower(codes)
 
 
-def _discarded_if_diverged(name: str, records: Iterator[Any]) -> Iterator[Any]:
-    """The records; where the loss diverges there is nothing to resume, so nothing is kept."""
-    from aecore.training import Diverged
+def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
+    """The records of a training that may diverge, or not suit its checkpoint."""
+    from aecore.training import Diverged, Misfit
 
     try:
         yield from records
     except Diverged:
-        store.discard(name)
+        place.discard()  # resumed, it would only diverge in the same epoch again
         raise
+    except Misfit as error:
+        raise store.damaged_checkpoint(place.name, error.faults) from error
+
+
+def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
+    """About how much of the disk a training takes, without the maps of its dataset."""
+    import torch
+
+    with torch.device("meta"):  # sizes alone
+        model = config.model.build(dataset)
+    weights = sum(value.nbytes for value in model.state_dict().values())
+    codes = 4 * dataset.n_test * (config.model.latent_dim + 4)
+    per_epoch = 4 * _samples_kept(dataset, config) * config.model.latent_dim
+    epochs = len(_epochs_kept(config.training.epochs)) * per_epoch
+    # Of a checkpoint there are two for a moment; it holds up to two moments of each weight.
+    return 2 * (3 * weights + epochs) + weights + codes
+
+
+class HistoryEntry(BaseModel):
+    """What `history_entry` says of an epoch."""
+
+    model_config = ConfigDict(extra="allow")
+
+    epoch: int
+    train: dict[str, float]
+    test: dict[str, float]
+    test_mse: float
+    learning_rate: float
+    seconds: float
+    samples_per_second: float
+
+
+def _history_faults(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
+    """Why a checkpoint's history is not that of its epochs."""
+    done, faults = checkpoint.progress["epochs_done"], []
+    try:
+        history = [HistoryEntry.model_validate(entry) for entry in checkpoint.progress["history"]]
+        if [entry.epoch for entry in history] != list(range(1, done + 1)):
+            faults.append(f"its history has other epochs than 1 to {done}")
+    except ValidationError as error:
+        faults.append(f"its history has {error.error_count()} wrong entries")
+    kept = sum(epoch <= done for epoch in _epochs_kept(config.training.epochs))
+    shape = (kept, _samples_kept(dataset, config) if kept else 0, config.model.latent_dim)
+    codes = checkpoint.tensors.get("history.codes")
+    if codes is None or tuple(codes.shape) != shape:
+        given = "missing" if codes is None else f"of shape {tuple(codes.shape)}"
+        faults.append(f"history.codes is {given} and should be of shape {shape}")
+    return faults
 
 
 def _fetch(dataset: Dataset, reporter: Reporter) -> None:
@@ -340,7 +415,7 @@ def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def _finish(
-    name: str,
+    place: store.Reservation,
     config: RunConfig,
     dataset: Dataset,
     model: Any,
@@ -373,30 +448,45 @@ def _finish(
     }
     drawn = codes["plane"] if test.codes.shape[1] > 2 else test.codes
     shown = Subset()
+    place.verify()  # the neighbours that measuring stores would create the store anew
     facts, _ = projections.measure(dataset, shown, drawn[shown.rows(dataset)])
-    run = store.save(
-        name,
-        config,
-        {key: value.cpu() for key, value in model.state_dict().items()},
-        codes,
-        history,
-        fingerprint=dataset.fingerprint,
-        n_train=dataset.n_train,
-        n_test=dataset.n_test,
-        seconds=sum(entry["seconds"] for entry in history),
-        metrics={
+    manifest = {
+        "fingerprint": dataset.fingerprint,
+        "n_train": dataset.n_train,
+        "n_test": dataset.n_test,
+        "seconds": sum(entry["seconds"] for entry in history),
+        "metrics": {
             "test_mse": float(test.mse.mean()),
             "test_squared_error": float(test.mse.mean()) * dataset.n_features,
             "test_loss": test.terms["total"],
             "pca_mse": projections.pca_mse(dataset, config.model.latent_dim),
             **facts,
         },
-        versions={
+        "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in ("torch", "numpy", "scikit-learn")},
         },
-    )
-    store.discard(name)
-    # The first baseline to look at, and quick where its components are known.
-    projections.compute(dataset, projections.PCAProjection(), reporter.progress)
+    }
+    weights = {key: value.cpu() for key, value in model.state_dict().items()}
+    place.verify()
+    name = place.name
+    while True:
+        try:
+            run = store.save(name, config, weights, codes, history, **manifest)
+            break
+        except store.Taken:  # by a folder that was put there while this one was trained
+            name = store.name_beside(place.name)
+    place.discard()
+    return run
+
+
+def _with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
+    """The run, with the map by principal components, which is the first to be looked at."""
+    dataset = configs.dataset_of(run.config)
+    try:
+        projections.compute(dataset, projections.PCAProjection(), reporter.progress)
+    except DiskFault as error:
+        raise Faults(
+            [f"The run is stored as '{run.name}', but not its map.", *error.faults]
+        ) from error
     return run

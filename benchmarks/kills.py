@@ -1,6 +1,7 @@
-"""What becomes of a training whose worker process is killed.
+"""What becomes of a training whose worker process is killed, and of two that want one name.
 
-    python -m benchmarks.kills [--kills 20] [--writing 5] [--saving 5] [--mnist 3] [--seed 0]
+    python -m benchmarks.kills [--kills 20] [--writing 5] [--saving 5] [--mnist 3] [--twins 20]
+                               [--seed 0]
 
 A variational autoencoder, which draws random numbers at every step, is trained in the worker
 process, and the worker gets SIGKILL (`kill -9`): at random moments of the training, while a
@@ -9,8 +10,14 @@ must hold no broken run. The training is then resumed to its end, or begun again
 checkpoint yet, and its weights, codes and history (all but the times) must equal, bit for bit,
 those of a training that was never interrupted. The same is done with MNIST where it is at hand.
 
-One JSON document goes to standard output, a line for each kill to standard error. The exit status
-is 1 where a run was broken or differs. Runs are stored in a temporary folder.
+Then twins want one name of one store: two `train --name`, two `train --resume`, or two servers, a
+random moment apart, and at another random moment one of them, both or none gets SIGKILL. No
+checkpoint that was seen may be gone or older afterwards, unless its run is complete, and brought to
+an end the run must equal one that was never interrupted, as above.
+
+One JSON document goes to standard output, a line for each kill or pair to standard error. The exit
+status is 1 where a run was broken or differs, or an epoch or checkpoint was lost. Runs are stored
+in a temporary folder.
 """
 
 from __future__ import annotations
@@ -20,6 +27,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -30,6 +38,7 @@ from typing import Any
 
 from aecore import datasets, jobs, store
 from aecore.configs import RunConfig
+from aecore.errors import Faults
 from benchmarks.training import finished, temporary_store
 
 CLASS = {"dataset": "digits", "variant": "vae", "model": {"hidden": (512, 256)}}
@@ -48,6 +57,7 @@ def main() -> None:
         ("writing", 5),
         ("saving", 5),
         ("mnist", 3),
+        ("twins", 20),
         ("seed", 0),
     ):
         parser.add_argument(f"--{option}", type=int, default=default)
@@ -57,11 +67,20 @@ def main() -> None:
     plan["digits"]["saving"] = options.saving
     if all(datasets.locate("mnist", file) for file in datasets.IDX_FILES):
         plan["mnist"] = {"random": options.mnist}
+    results: dict[str, dict[str, int]] = {}
     with temporary_store():
         queue = jobs.Jobs()
-        results = {name: kill_all(queue, name, plan[name], chance) for name in plan}
+        for name, kills in plan.items():
+            if any(kills.values()):
+                results[name] = kill_all(queue, name, kills, chance)
+        failed = any(
+            each["broken"] + each["kills"] > each["bit_equal"] for each in results.values()
+        )
+        if options.twins:
+            results["twins"] = twins = let_twins_compete(options.twins, queue, chance)
+            failed |= bool(twins["epochs_lost"] or twins["checkpoints_deleted"])
+            failed |= twins["bit_equal"] < twins["rounds"]
     print(json.dumps(results, indent=1))
-    failed = any(each["broken"] or each["bit_equal"] < each["kills"] for each in results.values())
     sys.exit(1 if failed else 0)
 
 
@@ -71,7 +90,7 @@ def kill_all(
     """Kill the worker as often as asked, at each kind of moment; returns what was counted."""
     config = RunConfig.check(REQUESTS[dataset])
     reference = finished(queue.train(config, next(names)))
-    expected, epoch_seconds = outcome(reference), seconds_an_epoch(reference)
+    expected, epoch_seconds = outcome(reference.run), seconds_an_epoch(reference)
     counted = Counter({"kills": 0, "broken": 0, "resumed": 0, "bit_equal": 0})
     counted.update({"before_first_checkpoint": 0, "after_the_end": 0})
     for kind, number in kills.items():
@@ -85,7 +104,7 @@ def kill_all(
             at, torn = kill(queue, job, moment), leftovers(job.run)
             broken = store.runs()[1]
             ended, how = bring_to_an_end(queue, job, config)
-            equal = outcome(ended) == expected
+            equal = outcome(ended.run) == expected
             counted.update({"kills": 1, "broken": len(broken), "bit_equal": equal, how: 1})
             counted[f"{kind}_kills"] += 1
             counted[f"{kind}_kills_that_left_a_torn_file"] += bool(torn)
@@ -165,11 +184,11 @@ def bring_to_an_end(queue: jobs.Jobs, job: jobs.Job, config: RunConfig) -> tuple
     return finished(queue.train(config, next(names))), "before_first_checkpoint"
 
 
-def outcome(job: jobs.Job) -> Any:
+def outcome(name: str) -> Any:
     """All that must be equal of two trainings of the same config; None where there is no run."""
-    if not (store.root() / job.run).exists():
+    if not (store.root() / name).exists():
         return None
-    run = store.load(job.run)
+    run = store.load(name)
     history = [{k: v for k, v in entry.items() if k not in TIMES} for entry in run.history]
     tensors = [run.manifest.files[f"{file}.safetensors"] for file in ("weights", "codes")]
     return tensors, history, run.manifest.metrics
@@ -177,6 +196,158 @@ def outcome(job: jobs.Job) -> Any:
 
 def seconds_an_epoch(job: jobs.Job) -> float:
     return sum(entry["seconds"] for entry in job.history) / len(job.history)
+
+
+# --- Two that want one name ---------------------------------------------------------------------
+
+TWIN = {
+    "dataset": "digits",
+    "variant": "vae",
+    "model": {"hidden": (64,)},
+    "training": {"epochs": 40, "batch_size": 64, "device": "cpu"},
+}
+AS_OPTIONS = (
+    *("--dataset", "digits", "--variant", "vae", "--set", "hidden=64"),
+    *("--epochs", "40", "--batch-size", "64", "--device", "cpu"),
+)
+
+
+class Process:
+    """One of two: a training on the command line."""
+
+    def __init__(self, *options: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "aecore", "train", *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def how(self) -> str:
+        said = self._process.communicate()[1]
+        if "Traceback" in said:
+            raise SystemExit(said)
+        return {0: "done", 2: "refused"}.get(self._process.returncode, "killed")
+
+
+class Served:
+    """One of two: a training in the worker of a server."""
+
+    def __init__(self, queue: jobs.Jobs, ask: Callable[[jobs.Jobs], jobs.Job]) -> None:
+        self._queue = queue
+        try:
+            self._job: jobs.Job | None = ask(queue)
+        except Faults:
+            self._job = None
+
+    def kill(self) -> None:
+        while self._job and self._job.active and self._job.what in ("Waiting", "Starting"):
+            time.sleep(0.01)
+        if self._job and self._job.active:
+            for worker in self._queue._client.run(os.getpid).values():
+                os.kill(worker, signal.SIGKILL)
+
+    def ended(self) -> bool:
+        return self._job is None or not self._job.active
+
+    def how(self) -> str:
+        if self._job is None or "is being trained already" in self._job.error:
+            return "refused"
+        return "done" if self._job.state == "done" else "killed"
+
+
+def let_twins_compete(rounds: int, queue: jobs.Jobs, chance: random.Random) -> dict[str, int]:
+    """Let pairs of trainings compete for a name; returns what was counted."""
+    config, servers = RunConfig.check(TWIN), (queue, jobs.Jobs())
+    reference = next(names)
+    Process(*AS_OPTIONS, "--name", reference).how()
+    # About as long as the libraries take to load, and the training after that.
+    expected, seconds = outcome(reference), min(5 + store.load(reference).manifest.seconds, 15)
+    counted = Counter(dict.fromkeys(("rounds", "epochs_lost", "checkpoints_deleted"), 0))
+    counted.update({"bit_equal": 0, "refused": 0, "killed": 0, "done": 0})
+    for number in range(rounds):
+        kind, name = ("train", "resume", "servers")[number % 3], next(names)
+        if kind == "train":
+            starts = [lambda name=name: Process(*AS_OPTIONS, "--name", name)] * 2
+        elif kind == "resume":
+            leave_unfinished(name)
+            starts = [lambda name=name: Process("--resume", name)] * 2
+        else:
+            starts = [
+                lambda server=server, name=name: Served(server, lambda at: at.train(config, name))
+                for server in servers
+            ]
+        watch = Watch(name)
+        first = starts[0]()
+        watch.look(chance.uniform(0, seconds))
+        pair = [first, starts[1]()]
+        doomed = chance.choice([[], pair[:1], pair[1:], pair])
+        watch.look(chance.uniform(0, 2 * seconds))
+        for each in doomed:
+            each.kill()
+        while not all(each.ended() for each in pair):
+            watch.look(0.05)
+        how = [each.how() for each in pair]
+        watch.look(0)
+        deleted, lost = watch.deleted, watch.epochs_lost()
+        if not (store.root() / name).exists():
+            going_on = ("--resume", name) if watch.epochs else (*AS_OPTIONS, "--name", name)
+            if Process(*going_on).how() != "done":
+                raise SystemExit(f"{name} could not be brought to an end.")
+        equal = outcome(name) == expected
+        counted.update({"rounds": 1, "epochs_lost": lost, "checkpoints_deleted": deleted})
+        counted.update({"bit_equal": equal, f"{kind}_rounds": 1})
+        counted.update(how)
+        print(
+            f"twins {kind}: {len(doomed)} killed, {' and '.join(how)}, {watch.most} epochs seen, "
+            f"{lost} lost, {deleted} checkpoints deleted, {'equal' if equal else 'DIFFERENT'}",
+            file=sys.stderr,
+        )
+    return dict(counted)
+
+
+def leave_unfinished(name: str) -> None:
+    """Train until there is a checkpoint, and kill the training."""
+    process = Process(*AS_OPTIONS, "--name", name)
+    while name not in {left.name for left in store.unfinished()}:
+        time.sleep(0.02)
+    process.kill()
+    process.how()
+
+
+class Watch:
+    """What is seen of the checkpoint of a name as time goes by."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.epochs = 0
+        """Of the checkpoint that is there now."""
+        self.most = 0
+        self.deleted = 0
+
+    def look(self, seconds: float) -> None:
+        """Look at the store for so long, and once at least."""
+        end = time.monotonic() + seconds
+        while True:
+            before = self.epochs
+            done = {left.name: left.epochs_done for left in store.unfinished()}
+            self.epochs = done.get(self.name, 0)
+            self.most = max(self.most, self.epochs)
+            if before and not self.epochs and not (store.root() / self.name).exists():
+                self.deleted += 1
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.02)
+
+    def epochs_lost(self) -> int:
+        """How many epochs fewer there are now than were seen."""
+        return 0 if (store.root() / self.name).exists() else self.most - self.epochs
 
 
 if __name__ == "__main__":

@@ -105,20 +105,36 @@ def queued(config: RunConfig, name: str) -> Job:
 
 
 def offer_unfinished() -> None:
-    """Trainings that were stopped: go on with them, or let them go."""
+    """List the trainings that are not complete: resume, discard, or another process has them."""
     busy = {job.run for job in cache.jobs().all() if job.active}
-    unfinished = [run for run in store.unfinished() if run.name not in busy]
-    if unfinished:
-        st.caption("Stopped before the end")
+    unfinished, damaged = store.checkpoints()
+    unfinished = [run for run in unfinished if run.name not in busy]
+    if unfinished or damaged:
+        st.caption("Stopped before the end, or trained elsewhere")
     for run in unfinished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(f"**{run.name}**: {run.epochs_done} of {run.config.training.epochs} epochs")
+            done = f"**{run.name}**: {run.epochs_done} of {run.config.training.epochs} epochs"
+            if run.owner:
+                owner = parts.plain(str(run.owner))
+                st.markdown(f"{done}; it is being trained by another process ({owner}).")
+                continue
+            st.markdown(done)
             if parts.button("Resume", ":material/resume:", key=f"resume-{run.name}"):
                 state.remember_job(cache.jobs().resume(run.name).id)
                 st.rerun()
-            if parts.button("Discard", ":material/delete:", key=f"discard-{run.name}"):
-                store.discard(run.name)
-                st.rerun()
+            offer_to_discard(run.name)
+    for run in damaged:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            name, reason = parts.plain(run.name), parts.plain(run.reason)
+            st.markdown(f"**{name}** cannot be resumed, its checkpoint is damaged: {reason}")
+            offer_to_discard(run.name)
+
+
+def offer_to_discard(name: str) -> None:
+    """A button that deletes a checkpoint."""
+    if parts.button("Discard", ":material/delete:", key=f"discard-{name}"):
+        store.discard(name)
+        st.rerun()
 
 
 with parts.page("Train"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from aecore import configs, datasets, denoising, projections, quality, recipes, store, tasks
+from aecore import configs, datasets, denoising, files, projections, quality, recipes, store, tasks
 from aecore.__main__ import app, print_table
 from aecore.configs import PRESETS, RunConfig, TrainingConfig, settings
 from aecore.datasets import DATASETS, Subset
@@ -114,7 +115,7 @@ def test_runs_lists_what_is_complete_unfinished_or_broken(store_folder: Path) ->
     (store_folder / "damaged").mkdir()
     document = answer("runs")
     assert [row["run"] for row in document["runs"]] == ["whole"]
-    assert document["unfinished"] == [{"run": "half", "epochs_done": 1}]
+    assert document["unfinished"] == [{"run": "half", "epochs_done": 1, "trained_by": None}]
     assert [row["run"] for row in document["broken"]] == ["damaged"]
     text = call("runs").stdout
     assert "whole" in text
@@ -399,6 +400,56 @@ def test_options_that_a_resumed_training_cannot_heed_are_refused(option: tuple[s
     refusal("train", "--resume", "half", *option)
 
 
+def half() -> Path:
+    """An unfinished training called "half"; returns its folder."""
+    with pytest.raises(Cancelled):
+        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+    return store.root() / "_unfinished" / "half"
+
+
+def test_a_training_of_another_process_is_listed_as_such_and_left_alone() -> None:
+    half()
+    with store.Reservation("half"):
+        (row,) = answer("runs")["unfinished"]
+        assert (row["run"], row["epochs_done"]) == ("half", 1)
+        assert row["trained_by"]["pid"] == os.getpid()
+        assert row["trained_by"].keys() == {"pid", "host", "since"}
+        assert f"being trained (process {os.getpid()} on " in call("runs").stdout
+        for command in (
+            ("train", "--resume", "half"),
+            (*TINY, "--name", "half"),
+            ("discard", "half"),
+        ):
+            (fault,) = refusal(*command)
+            assert fault.startswith(f"'half' is being trained already (process {os.getpid()} on ")
+    assert answer("train", "--resume", "half")["run"] == "half"
+    assert refusal("train", "--resume", "half") == [
+        "The run 'half' is complete: there is nothing to resume."
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 300, 3_000])
+def test_a_damaged_checkpoint_is_named_with_what_to_do(size: int) -> None:
+    os.truncate(half() / "checkpoint.safetensors", size)
+    (row,) = answer("runs")["broken"]
+    assert row["run"] == "half" and "python -m aecore discard half" in row["reason"]
+    assert refusal("train", "--resume", "half") == [row["reason"]]
+    assert answer("discard", "half") == {"discarded": "half"}
+    assert refusal("discard", "half") == ["Unknown unfinished run 'half'. There is none yet."]
+    assert answer(*TINY, "--epochs", "1", "--name", "half")["run"] == "half"
+
+
+def test_a_training_whose_name_is_taken_meanwhile_says_where_it_is_stored() -> None:
+    tasks.train(run_config(seed=1), "other", Listener())
+    half().rename(store.root() / "_unfinished" / "other")
+    result = call("train", "--resume", "other")
+    assert result.exit_code == 0
+    assert "The name 'other' is taken by another run: this one is stored as 'other-2'." in (
+        result.stderr
+    )
+    assert "other-2" in result.stdout
+
+
 # --- Maps ---------------------------------------------------------------------------------------
 
 
@@ -647,11 +698,101 @@ def test_ctrl_c_stops_a_training_and_says_how_to_go_on() -> None:
     assert left.name == LONG and left.epochs_done >= 1
 
 
+NEEDS_THE_STORE = (
+    ("runs",),
+    (*TINY, "--epochs", "1"),
+    ("train", "--resume", "half"),
+    ("discard", "half"),
+    ("project", "--dataset", "iris", "--method", "pca"),
+    ("denoise", "half"),
+    ("quality", "half"),
+    ("reproduce", "linear-is-pca-3d"),
+)
+
+
+@pytest.mark.parametrize("command", NEEDS_THE_STORE, ids=lambda command: command[0])
+def test_a_file_as_store_is_one_sentence(
+    command: tuple[str, ...], store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_folder.write_text("mine")
+    for path in (store_folder, store_folder / "below"):
+        monkeypatch.setenv("AECORE_STORE", str(path))
+        (fault,) = refusal(*command)
+        assert fault == (
+            f"AECORE_STORE = '{path}' is not possible ({store_folder} is a file): name a folder."
+        )
+    assert store_folder.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [each for each in NEEDS_THE_STORE if each[0] in ("train", "project", "reproduce")],
+    ids=lambda command: command[0],
+)
+def test_a_store_that_takes_no_files_is_one_sentence_before_work_starts(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    half()
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(files, "write_new", lambda path, content: pytest.fail("work was done"))
+    (fault,) = refusal(*command)
+    assert fault == (
+        f"{store.root()} cannot be written: that is not permitted. Give this user the permission, "
+        "or set AECORE_STORE to another folder."
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_error_of_the_operating_system_is_a_sentence(
+    options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/private/runs")
+
+    monkeypatch.setattr(store, "runs", fail)
+    result = call("runs", *options)
+    assert result.exit_code == 2
+    assert "/private/runs cannot be used: that is not permitted." in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_store_removed_while_a_process_trains_ends_it_with_two(store_folder: Path) -> None:
+    process = start(*TRAIN, "--epochs", "5000", "--batch-size", "64", "--name", "long")
+    wait_until(lambda: store.unfinished())
+    store_folder.rename(store_folder.with_name("moved"))
+    printed, said = process.communicate()
+    assert (process.returncode, printed) == (2, "")
+    assert "removed while it was used" in said and "Traceback" not in said
+    assert not store_folder.exists()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_of_two_trainings_of_one_name_one_is_refused_and_the_other_is_stored(resumed: bool) -> None:
+    options = (*TRAIN, "--epochs", "30", "--name", "twin")
+    if resumed:
+        process = start(*options)
+        wait_until(lambda: store.unfinished())
+        process.kill()
+        process.communicate()
+        options = ("train", "--resume", "twin")
+    twins = [start(*options) for _ in range(2)]
+    said = [twin.communicate()[1] for twin in twins]
+    assert sorted(twin.returncode for twin in twins) == [0, 2], said
+    refused = said[[twin.returncode for twin in twins].index(2)]
+    # Where the machine is slow, one has ended before the other begins.
+    assert "'twin' is " in refused and "Traceback" not in refused
+    assert [run.name for run in store.runs()[0]] == ["twin"]
+    assert [entry["epoch"] for entry in store.load("twin").history] == list(range(1, 31))
+    assert store.checkpoints() == ([], [])
+
+
 LISTS = ("datasets", "variants", "runs", "recipes")
 
 
 def test_without_a_command_the_help_is_shown() -> None:
     result = call()
-    for command in (*LISTS, "train", "project", "denoise", "quality", "reproduce"):
+    for command in (*LISTS, "train", "discard", "project", "denoise", "quality", "reproduce"):
         assert command in result.output
     assert os.linesep in result.output

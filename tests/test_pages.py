@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ from test_store import arrays
 from aecore import datasets, latent, pack, projections, recipes, store, tasks
 from aecore.configs import RunConfig
 from aecore.datasets import Samples, Subset
-from aecore.errors import Faults
+from aecore.errors import Cancelled, Faults
 from aecore.jobs import Jobs
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.variants import VARIANTS
@@ -594,6 +595,66 @@ def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: 
     assert "epochs = 0" in at.error[0].value and "tied" not in at.error[0].value
     assert at.checkbox(key="tied").value is True
     assert not store.unfinished()
+
+
+def half_trained() -> Path:
+    """An unfinished training called "half"; returns its folder."""
+    with pytest.raises(Cancelled):
+        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+    return store.root() / "_unfinished" / "half"
+
+
+def test_an_unfinished_training_can_be_resumed_or_discarded(shipped_runs: Path) -> None:
+    folder = half_trained()
+    at = opened(ROOT / "pages" / "train.py")
+    assert {"Resume", "Discard"} <= set(labels_of_buttons(at))
+    at.button(key="discard-half").click().run()
+    assert not at.exception and not folder.exists()
+    assert "Discard" not in labels_of_buttons(at)
+
+
+def test_a_training_of_another_server_is_shown_without_buttons(shipped_runs: Path) -> None:
+    half_trained()
+    with store.Reservation("half"):
+        at = opened(ROOT / "pages" / "train.py")
+        said = " ".join(element.value for element in at.markdown).replace("\\", "")
+        assert "half" in said and "1 of 2 epochs" in said
+        assert f"being trained by another process (process {os.getpid()} on " in said
+        assert not {"Resume", "Discard"} & set(labels_of_buttons(at))
+
+
+@pytest.mark.parametrize("button", ["resume-half", "discard-half"])
+def test_a_button_that_was_drawn_before_another_server_took_the_training_does_nothing(
+    shipped_runs: Path, idle_jobs: Jobs, button: str
+) -> None:
+    folder = half_trained()
+    at = opened(ROOT / "pages" / "train.py")
+    with store.Reservation("half"):
+        at.button(key=button).click().run()
+        assert not at.exception and folder.is_dir() and not idle_jobs.all()
+        with pytest.raises(Faults, match="'half' is being trained already"):
+            idle_jobs.resume("half")
+
+
+def test_a_damaged_checkpoint_is_named_and_can_be_discarded_on_the_page(shipped_runs: Path) -> None:
+    folder = half_trained()
+    os.truncate(folder / "checkpoint.safetensors", 100)
+    at = opened(ROOT / "pages" / "train.py")
+    assert "its checkpoint is damaged" in " ".join(element.value for element in at.markdown)
+    assert "Discard" in labels_of_buttons(at) and "Resume" not in labels_of_buttons(at)
+    at.button(key="discard-half").click().run()
+    assert not at.exception and not folder.exists()
+
+
+def test_a_file_as_store_is_a_sentence_on_every_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("AECORE_STORE", str(tmp_path / "file"))
+    for page in PAGES:
+        at = opened(page)
+        assert not at.exception, page
+        assert "is not possible" in at.error[0].value, page
 
 
 # --- Recipes ------------------------------------------------------------------------------------

@@ -7,9 +7,15 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +24,10 @@ import pytest
 import torch
 from conftest import Listener, run_config, wait_until
 
-from aecore import datasets, store, tasks, training
+from aecore import datasets, files, store, tasks, training
+from aecore.datasets import Subset
 from aecore.errors import Cancelled, Faults
+from aecore.projections import PCAProjection
 from aecore.training import Checkpoint
 
 SUFFIXES = {".json", ".safetensors"}
@@ -112,14 +120,14 @@ def test_a_store_holds_json_and_safetensors_alone(run: store.Run) -> None:
 
 def test_the_manifest_is_written_last(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    write = Path.write_bytes
+    write = files.write_new
 
-    def note(path: Path, content: bytes) -> int:
+    def note(path: Path, content: bytes) -> None:
         assert not (store.root() / "run").exists()
         written.append(path.name)
-        return write(path, content)
+        write(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", note)
+    monkeypatch.setattr(files, "write_new", note)
     save()
     assert written[-1] == "manifest.json"
     assert len(written) == 5
@@ -457,7 +465,7 @@ def test_a_checkpoint_comes_back_as_it_was_written(run: store.Run) -> None:
         "model.a": torch.eye(3).t(),
         "empty": torch.empty(0, 0, 2),
     }
-    progress = {"epochs_done": 3, "param_groups": [{"lr": 0.1 + 0.2}]}
+    progress = {"epochs_done": 2, "param_groups": [{"lr": 0.1 + 0.2}], "history": [{"epoch": 1}]}
     store.write_checkpoint("new", run_config(), Checkpoint(tensors, progress))
     config, checkpoint = store.read_checkpoint("new")
     assert config == run_config()
@@ -478,10 +486,60 @@ def test_an_unfinished_training_can_be_discarded(run: store.Run) -> None:
     store.discard("half")
 
 
-def test_a_checkpoint_of_a_complete_run_is_removed(run: store.Run) -> None:
-    shutil.copytree(store.root() / "_unfinished/half", store.root() / "_unfinished/iris")
+def stopped_while_measuring(name: str) -> None:
+    """Train to the last epoch's checkpoint, and no further."""
+    with pytest.raises(Cancelled):
+        tasks.train(run_config(), name, Listener(at("Measuring the map")))
+
+
+def at(what: str) -> Callable[[Listener], Exception | None]:
+    return lambda heard: Cancelled() if heard.heard and heard.heard[-1][0] == what else None
+
+
+def test_a_checkpoint_of_its_own_complete_run_is_removed(run: store.Run) -> None:
+    stopped_while_measuring("whole")
+    folder = store.root() / "_unfinished/whole"
+    shutil.copytree(folder, store.root() / "copy")
+    tasks.resume("whole", Listener())
+    assert not folder.exists()
+    (store.root() / "copy").rename(folder)  # as if killed before it removed it
     assert [left.name for left in store.unfinished()] == ["half"]
-    assert not (store.root() / "_unfinished/iris").exists()
+    assert not folder.exists()
+    assert store.load("whole")
+
+
+@pytest.mark.parametrize("complete", ["iris", "damaged"])
+def test_a_checkpoint_that_is_not_of_the_complete_run_is_kept(
+    run: store.Run, complete: str
+) -> None:
+    """The run of that name is another training's, or nobody can say whose."""
+    shutil.copytree(store.root() / "_unfinished/half", store.root() / "_unfinished/iris")
+    if complete == "damaged":
+        (run.folder / "weights.safetensors").unlink()
+    assert [left.name for left in store.unfinished()] == ["half", "iris"]
+    assert store.read_checkpoint("iris")[1].progress["epochs_done"] == 1
+
+
+def test_a_training_that_finds_its_name_taken_is_stored_beside(run: store.Run) -> None:
+    shutil.copytree(store.root() / "_unfinished/half", store.root() / "_unfinished/iris")
+    before = run.manifest
+    beside = tasks.resume("iris", Listener())
+    assert beside.name == "iris-2"
+    assert store.load("iris").manifest == before
+    assert {found.name for found in store.runs()[0]} == {"iris", "iris-2"}
+    assert [left.name for left in store.unfinished()] == ["half"]
+
+
+def test_a_folder_put_in_the_place_of_a_run_while_it_trains_is_not_overwritten(
+    run: store.Run,
+) -> None:
+    def copy(heard: Listener) -> None:
+        if heard.heard and heard.heard[-1][0] == "Measuring the map":
+            shutil.copytree(run.folder, store.root() / ("a" * 60), dirs_exist_ok=True)
+
+    beside = tasks.train(run_config(), "a" * 60, Listener(copy))
+    assert beside.name == "a" * 58 + "-2"
+    assert store.load(beside.name).history[-1]["epoch"] == 2
 
 
 CHECKPOINT_DAMAGES: dict[str, Callable[[Path], Any]] = {
@@ -511,13 +569,369 @@ CHECKPOINT_DAMAGES |= {
 }
 
 
+CHECKPOINT_DAMAGES |= {
+    f"progress {progress}": checkpoint_with({"json": json.dumps(progress)})
+    for progress in (
+        {"epochs_done": 1},
+        {"epochs_done": 1, "history": {}},
+        {"epochs_done": 1, "history": [1]},
+        {"epochs_done": 0, "history": []},
+        {"epochs_done": 3, "history": []},
+        {"epochs_done": "1", "history": []},
+        {"epochs_done": True, "history": []},
+    )
+}
+CHECKPOINT_DAMAGES["progress nested deep"] = checkpoint_with({"json": "[" * 100_000})
+
+
 @pytest.mark.parametrize("damage", CHECKPOINT_DAMAGES)
-def test_a_damaged_checkpoint_is_not_offered(run: store.Run, damage: str) -> None:
+def test_a_damaged_checkpoint_is_named_and_can_be_discarded(run: store.Run, damage: str) -> None:
+    stopped_while_measuring("healthy")
     CHECKPOINT_DAMAGES[damage](store.root() / "_unfinished" / "half")
-    assert store.unfinished() == []
-    with pytest.raises(Faults, match="Unknown unfinished run 'half'"):
+    found, damaged = store.checkpoints()
+    assert [each.name for each in found] == ["healthy"]
+    assert [each.name for each in damaged] == ["half"]
+    assert damaged[0].reason.strip()
+    with pytest.raises(Faults, match=r"'half' cannot be used: .*aecore discard half"):
         store.read_checkpoint("half")
+    with pytest.raises(Faults, match="taken by an unfinished training"):
+        store.free_name(run_config(), "half")
     assert [each.name for each in store.runs()[0]] == ["iris"]
+    store.discard("half")
+    assert store.free_name(run_config(), "half") == "half"
+
+
+def test_progress_of_an_absurd_size_is_not_parsed(
+    run: store.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_JSON", 600)
+    (damaged,) = store.checkpoints()[1]
+    assert damaged.name == "half" and "its progress is larger" in damaged.reason
+
+
+# --- Names in use -------------------------------------------------------------------------------
+
+HOLD = """
+import sys
+from contextlib import ExitStack
+from aecore import store
+
+with ExitStack() as held:
+    for name in sys.argv[1:]:
+        held.enter_context(store.Reservation(name))
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held_elsewhere(*names: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has reserved names of this store."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, *names],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+OPERATIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "train": ("new", lambda name: tasks.train(run_config(), name, Listener())),
+    "resume": ("half", lambda name: tasks.resume(name, Listener())),
+    "free_name": ("new", lambda name: store.free_name(run_config(), name)),
+    "discard": ("half", store.discard),
+    "delete": ("iris", store.delete),
+    "reserve": ("iris", lambda name: store.Reservation(name).__enter__()),
+}
+
+
+def test_a_name_that_another_process_holds_is_refused_at_once_and_nothing_is_changed(
+    run: store.Run,
+) -> None:
+    before = {path: path.read_bytes() for path in store.root().rglob("*.safetensors")}
+    with held_elsewhere("new", "half", "iris") as process:
+        for operation, (name, work) in OPERATIONS.items():
+            started = time.monotonic()
+            with pytest.raises(Faults) as error:
+                work(name)
+            assert time.monotonic() - started < 5, operation
+            said = str(error.value)
+            assert f"'{name}' is being trained already (process {process.pid} on " in said
+            assert store.owner(name).pid == process.pid
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_name_is_free_again_when_its_process_is_killed(run: store.Run) -> None:
+    with held_elsewhere("half") as process:
+        process.kill()
+        process.wait()
+        assert store.owner("half") is None
+        assert [left.owner for left in store.unfinished()] == [None]
+        assert tasks.resume("half", Listener()).name == "half"
+
+
+def test_who_trains_is_said_of_an_unfinished_training(run: store.Run) -> None:
+    with held_elsewhere("half") as process:
+        (left,) = store.unfinished()
+        assert (left.owner.pid, left.owner.host) == (process.pid, socket.gethostname())
+        assert abs((datetime.now(UTC) - left.owner.since).total_seconds()) < 60
+    (left,) = store.unfinished()
+    assert left.owner is None
+
+
+def test_a_name_is_held_while_it_is_trained_and_not_after(run: store.Run) -> None:
+    owners: list[store.Owner | None] = []
+    tasks.train(run_config(), "new", Listener(lambda heard: owners.append(store.owner("new"))))
+    assert {owner and owner.pid for owner in owners[:-1]} == {os.getpid()}
+    assert store.owner("new") is None
+    assert not list((store.root() / "_unfinished").glob("*.lock"))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x"}', "\0" * 5000])
+def test_a_lock_file_without_an_owner_is_still_a_lock(run: store.Run, content: str) -> None:
+    with held_elsewhere("half"):
+        (store.root() / "_unfinished/half.lock").write_text(content)
+        assert store.owner("half") == store.Owner()
+        with pytest.raises(Faults, match="a process that has only just begun"):
+            store.discard("half")
+
+
+def test_looking_never_takes_a_name_from_who_wants_it(run: store.Run) -> None:
+    """Listings probe the lock; a training that starts at that moment gets it nevertheless."""
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            store.owner("half")
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            with store.Reservation("half"):
+                assert store.owner("half").pid == os.getpid()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_of_many_that_reserve_a_name_again_and_again_one_has_it_at_a_time(
+    store_folder: Path,
+) -> None:
+    """Each removes the lock file when it lets go: nobody may lock a file that is gone."""
+    inside: list[int] = []
+    times = 0
+
+    def reserve_often(number: int) -> None:
+        nonlocal times
+        done = 0
+        while done < 25:
+            try:
+                with store.Reservation("name"):
+                    inside.append(number)
+                    assert inside == [number]
+                    time.sleep(0.0005)
+                    inside.remove(number)
+                    done += 1
+                    times += 1
+            except Faults:
+                continue
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(reserve_often, range(4)))
+    assert times == 100
+    assert not list((store_folder / "_unfinished").iterdir())
+
+
+def test_a_run_that_another_process_holds_is_not_replaced(run: store.Run) -> None:
+    save("new")
+    with (
+        held_elsewhere("new"),
+        store.Reservation("iris") as place,
+        pytest.raises(Faults, match="'new' is being trained already"),
+    ):
+        place.replace("new")
+    assert store.load("iris").manifest == run.manifest
+    with store.Reservation("iris") as place:
+        place.replace("new")
+    assert [found.name for found in store.runs()[0]] == ["iris"]
+    assert store.load("iris").manifest.created > run.manifest.created
+
+
+def test_a_complete_run_is_not_resumed(run: store.Run) -> None:
+    with pytest.raises(Faults, match="The run 'iris' is complete: there is nothing to resume"):
+        tasks.resume("iris", Listener())
+    with held_elsewhere("first-epoch"), pytest.raises(Faults, match="being trained already"):
+        tasks.resume("first-epoch", Listener())
+
+
+def test_a_training_that_diverges_discards_no_checkpoint_but_its_own(run: store.Run) -> None:
+    wild = run_config(variant="vae", epochs=50, learning_rate=10)
+    for name in ("half", "iris"):
+        with pytest.raises(store.Taken):
+            tasks.train(wild, name, Listener())
+    assert [left.name for left in store.unfinished()] == ["half"]
+
+
+# --- A disk that takes no files -----------------------------------------------------------------
+
+
+def everything_below(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("limit", [1, 100, 1_000, 2_000, 3_000, 4_000])
+def test_what_the_disk_refuses_is_a_sentence_and_leaves_nothing(
+    run: store.Run, tmp_path: Path, limit: int
+) -> None:
+    """A limit on the size of files refuses what a full disk refuses: the middle of a file."""
+    resource = pytest.importorskip("resource")
+    before = everything_below(store.root()) | {"_maps"}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(files.DiskFault) as error:
+            tasks.train(run_config("digits", model={"hidden": (64,)}), "new", Listener())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    (said,) = error.value.faults
+    assert "cannot be written: the file is larger than" in said and "AECORE_STORE" in said
+    assert {path for path in everything_below(store.root()) if "_maps" not in path} <= before
+    assert store.free_name(run_config(), "new") == "new"
+
+
+@contextmanager
+def small_disk(folder: Path, size: str, *options: str) -> Iterator[None]:
+    """A file system of its own in memory; skips the test where it cannot be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs"]
+    if subprocess.run([*mount, str(folder)], capture_output=True).returncode:
+        pytest.skip("A file system can be mounted by root alone.")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("free", [0, 4096, 40_960])
+def test_a_full_disk_is_said_before_work_starts(store_folder: Path, free: int) -> None:
+    heard = Listener()
+    config = run_config("digits", model={"hidden": (512,)})
+    with small_disk(store_folder, "1m"):
+        fill(store_folder / "filler", free)
+        with pytest.raises(files.DiskFault) as error:
+            tasks.train(config, "new", heard)
+        (said,) = error.value.faults
+        assert "the disk is full" in said or "MB are needed and" in said
+        assert not any(what == "Training" for what, _, _ in heard.heard)
+        assert everything_below(store_folder) <= {"filler", "_unfinished"}
+
+
+def fill(file: Path, free: int) -> None:
+    """Write until that many bytes are free."""
+    with file.open("wb", buffering=0) as filler, suppress(OSError):
+        while (left := shutil.disk_usage(file.parent).free - free) > 0:
+            filler.write(bytes(left))
+
+
+def test_a_disk_that_fills_up_while_a_model_trains_costs_no_epoch(store_folder: Path) -> None:
+    config = run_config("digits", epochs=3, model={"hidden": (64,)})
+    with small_disk(store_folder, "2m"):
+
+        def stop(heard: Listener) -> None:
+            if len(heard.entries) == 1 and not (store_folder / "filler").exists():
+                fill(store_folder / "filler", 0)
+
+        with pytest.raises(files.DiskFault, match="the disk is full"):
+            tasks.train(config, "new", Listener(stop))
+        (left,) = store.unfinished()
+        assert (left.name, left.epochs_done, left.owner) == ("new", 1, None)
+        folder = store_folder / "_unfinished"
+        assert everything_below(folder) == {"new", "new/config.json", "new/checkpoint.safetensors"}
+        (store_folder / "filler").unlink()
+        assert len(tasks.resume("new", Listener()).history) == 3
+
+
+WRITERS: dict[str, Callable[[], Any]] = {
+    "train": lambda: tasks.train(run_config(), "new", Listener()),
+    "resume": lambda: tasks.resume("half", Listener()),
+    "free_name": lambda: store.free_name(run_config(), "new"),
+    "save": lambda: save("new"),
+    "delete": lambda: store.delete("iris"),
+    "discard": lambda: store.discard("half"),
+    "checkpoint": lambda: store.write_checkpoint(
+        "new", run_config(), Checkpoint({}, {"epochs_done": 1, "history": []})
+    ),
+    "map": lambda: tasks.project("wine", PCAProjection(), Subset(), Listener()),
+    "prepare": lambda: tasks.prepare("wine", Listener()),
+    "analyse": lambda: tasks.analyse("iris", Listener()),
+    "mixture": lambda: tasks.fit_mixture("iris", Listener()),
+    "quality": lambda: tasks.sample_quality("iris", Listener()),
+    "bytes": lambda: store.write_bytes(store.root() / "_maps/new/x", b""),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_read_only_store_is_said_by_whatever_writes(
+    trained: Path, store_folder: Path, writer: str
+) -> None:
+    with small_disk(store_folder, "8m"):
+        shutil.copytree(trained, store_folder, dirs_exist_ok=True)
+        before = everything_below(store_folder)
+        subprocess.run(["mount", "-o", "remount,ro", str(store_folder)], check=True)
+        with pytest.raises(files.DiskFault, match="cannot be written: the disk is read-only"):
+            WRITERS[writer]()
+        assert everything_below(store_folder) == before
+        # What is there can be looked at all the same.
+        assert store.load("iris").model() and store.unfinished()[0].name == "half"
+
+
+@pytest.mark.parametrize("below", ["", "store"])
+@pytest.mark.parametrize("writer", ["runs", "unfinished", *WRITERS])
+def test_a_file_as_store_is_said_by_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, below: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    monkeypatch.setenv("AECORE_STORE", str(file / below))
+    work = {"runs": store.runs, "unfinished": store.unfinished} | WRITERS
+    with pytest.raises(Faults, match=r"AECORE_STORE = .* is not possible .* is a file"):
+        work[writer]()
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("when", ["Training", "Measuring the map"])
+def test_a_store_that_is_removed_while_a_model_trains_is_not_made_again(
+    store_folder: Path, when: str
+) -> None:
+    def remove(heard: Listener) -> None:
+        if heard.heard[-1][0] == when:
+            shutil.rmtree(store_folder, ignore_errors=True)
+
+    with pytest.raises(files.DiskFault, match="removed while it was used"):
+        tasks.train(run_config(), "new", Listener(remove))
+    assert not store_folder.exists()
+
+
+def test_a_tilde_in_the_address_of_a_store_is_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AECORE_STORE", "~/runs")
+    monkeypatch.setenv("AECORE_DATA", "~/data")
+    assert store.root() == tmp_path / "runs"
+    assert datasets.places("mnist")[0] == tmp_path / "data" / "mnist"
+    monkeypatch.setenv("AECORE_STORE", "~nobody-of-this-name/runs")
+    with pytest.raises(Faults, match="AECORE_STORE = '~nobody-of-this-name/runs' is not possible"):
+        store.root()
 
 
 # --- Kills --------------------------------------------------------------------------------------
@@ -529,7 +943,7 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 from conftest import Listener, run_config
-from aecore import store, tasks
+from aecore import files, store, tasks
 
 config = run_config(variant="vae", epochs=2)
 root = Path(sys.argv[2])
@@ -541,16 +955,18 @@ def die(moment):
     def dying(change):
         def changed(path, *rest, **options):
             if next(writes) == moment:
-                if change is write_bytes:
+                if change is write_new:
                     change(path, rest[0][: len(rest[0]) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
             return change(path, *rest, **options)
 
         return changed
 
-    write_bytes = Path.write_bytes
-    for name in ("write_bytes", "replace", "rename", "mkdir"):
+    write_new = files.write_new
+    for name in ("replace", "rename", "mkdir", "unlink"):
         setattr(Path, name, dying(getattr(Path, name)))
+    for name in ("write_new", "sync_folder", "lock"):
+        setattr(files, name, dying(getattr(files, name)))
     os.unlink, os.rmdir = dying(os.unlink), dying(os.rmdir)
 
 

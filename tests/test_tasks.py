@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import Listener, run_config
 from sklearn.decomposition import PCA
 
 from aecore import datasets, projections, store, tasks
+from aecore.configs import RunConfig
 from aecore.datasets import Subset
 from aecore.errors import Cancelled, Faults
 from aecore.projections import PCAProjection
+from aecore.training import OPTIMIZERS, Checkpoint
+from aecore.variants import VARIANTS
 
 
 def test_a_training_is_measured_and_stored() -> None:
@@ -30,8 +36,6 @@ def test_a_training_is_measured_and_stored() -> None:
     measured = run.manifest.metrics
     x = digits.test.x
     model = run.model()
-    import torch
-
     with torch.inference_mode():
         rebuilt = model.reconstruct(torch.tensor(x)).numpy()
     error = np.square(rebuilt - x).mean(1)
@@ -156,6 +160,87 @@ def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
     # Resumed, it would only fail in the same epoch again.
     assert store.unfinished() == []
     assert store.free_name(run_config(), "mine") == "mine"
+
+
+def stopped(config: RunConfig) -> Checkpoint:
+    """The checkpoint of a training called "stopped" after its first epoch."""
+    with pytest.raises(Cancelled):
+        tasks.train(config, "stopped", Listener(lambda h: Cancelled() if h.entries else None))
+    return store.read_checkpoint("stopped")[1]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+def test_a_checkpoint_of_every_optimiser_and_schedule_fits(optimizer: str, schedule: str) -> None:
+    stopped(run_config(optimizer=optimizer, schedule=schedule, learning_rate=1e-4))
+    assert len(tasks.resume("stopped", Listener()).history) == 2
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_checkpoint_of_every_variant_fits(variant: str) -> None:
+    stopped(run_config("digits", variant, batch_size=512))
+    assert len(tasks.resume("stopped", Listener()).history) == 2
+
+
+Change = Callable[[dict[str, Any], dict[str, Any]], Any]
+"""What is done to a checkpoint's tensors and progress."""
+
+
+def changed(name: str, **fields: Any) -> Change:
+    return lambda tensors, progress: progress[name].update(fields)
+
+
+MISFITS: dict[str, Change] = {
+    "no weights": lambda t, p: [t.pop(name) for name in [*t] if name.startswith("model.")],
+    "weights missing": lambda t, p: t.pop("model.encoder.network.0.weight"),
+    "a weight more": lambda t, p: t.update({"model.more": torch.zeros(1)}),
+    "weights of another shape": lambda t, p: t.update(
+        {"model.encoder.network.0.weight": torch.zeros(2, 2)}
+    ),
+    "weights of another kind": lambda t, p: t.update(
+        {"model.encoder.network.0.weight": t["model.encoder.network.0.weight"].double()}
+    ),
+    "a moment missing": lambda t, p: t.pop("optimizer.0.exp_avg"),
+    "a moment of another shape": lambda t, p: t.update({"optimizer.0.exp_avg": torch.zeros(3)}),
+    "a moment of no weight": lambda t, p: t.update({"optimizer.99.exp_avg": torch.zeros(3)}),
+    "a moment without a number": lambda t, p: t.update({"optimizer.x": torch.zeros(3)}),
+    "a moment without a name": lambda t, p: t.update({"optimizer.": torch.zeros(3)}),
+    "no random state": lambda t, p: t.pop("random"),
+    "a random state of another size": lambda t, p: t.update({"random": t["random"][:16].clone()}),
+    "a random state of nonsense": lambda t, p: t.update(
+        {"random": torch.full_like(t["random"], 7)}
+    ),
+    "no codes": lambda t, p: t.pop("history.codes"),
+    "codes of another shape": lambda t, p: t.update({"history.codes": torch.zeros(1, 2, 3)}),
+    "no schedule": lambda t, p: p.pop("schedule"),
+    "an empty schedule": lambda t, p: p.update(schedule={}),
+    "a schedule that is none": lambda t, p: p.update(schedule=3),
+    "a schedule of words": changed("schedule", last_epoch="three"),
+    "a schedule with a field more": changed("schedule", step=1),
+    "no groups": lambda t, p: p.pop("param_groups"),
+    "empty groups": lambda t, p: p.update(param_groups=[]),
+    "groups that are none": lambda t, p: p.update(param_groups="adam"),
+    "a rate that is none": lambda t, p: p["param_groups"][0].update(lr=None),
+    "history of other epochs": lambda t, p: p["history"][0].update(epoch=7),
+    "history without a loss": lambda t, p: p["history"][0].pop("test"),
+    "history without seconds": lambda t, p: p["history"][0].pop("seconds"),
+    "no history": lambda t, p: p.update(history=[]),
+    "more epochs than history": lambda t, p: p.update(epochs_done=2),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_a_checkpoint_that_does_not_fit_is_a_sentence_and_is_kept(misfit: str) -> None:
+    config = run_config()
+    tensors, progress = stopped(config)
+    MISFITS[misfit](tensors, progress)
+    store.write_checkpoint("stopped", config, Checkpoint(tensors, progress))
+    before = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
+    with pytest.raises(Faults, match=r"The checkpoint of 'stopped' cannot be used: .*discard"):
+        tasks.resume("stopped", Listener())
+    after = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
+    assert after == before
+    assert store.owner("stopped") is None
 
 
 # --- Maps and pictures --------------------------------------------------------------------------

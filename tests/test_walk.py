@@ -17,6 +17,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 WALK = (
     {"errors", "threads"},
+    {"files"},
     {"datasets"},
     {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
     {"variants"},
@@ -71,7 +72,7 @@ def test_no_import_points_backwards(module: str) -> None:
 
 def test_the_rooms_that_a_module_imports_are_found() -> None:
     assert rooms("tasks") == {
-        *("configs", "datasets", "denoising", "generation", "latent"),
+        *("configs", "datasets", "denoising", "errors", "files", "generation", "latent"),
         *("projections", "quality", "store", "training"),
     }
 

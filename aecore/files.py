@@ -1,0 +1,227 @@
+"""Files that are written whole or not at all, locks of processes, and sentences of a full disk."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aecore.errors import Faults
+
+STALE_SECONDS = 3600
+"""A partial file of this age was left by a process that was killed."""
+PATIENCE_SECONDS = 0.5
+"""How long a lock is tried for: `locked` holds one for a moment, too."""
+
+
+class DiskFault(Faults):
+    """A file could not be written."""
+
+
+def from_environment(variable: str) -> Path | None:
+    """The folder that an environment variable names, `~` expanded; None where it is not set.
+
+    Raises `Faults` where it cannot be a folder.
+    """
+    value = os.environ.get(variable)
+    if not value:
+        return None
+    try:
+        path = Path(value).expanduser()
+        # Asked of the path first: it is a folder nearly always, and this is asked very often.
+        if not path.is_dir() and not _nearest(path).is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{_nearest(path)} is a file")
+    except (OSError, RuntimeError) as error:  # RuntimeError: no such user
+        reason = getattr(error, "strerror", None) or error
+        raise Faults(f"{variable} = '{value}' is not possible ({reason}): name a folder.") from None
+    return path
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(each for each in (path, *path.absolute().parents) if each.exists())
+
+
+# --- Writing ------------------------------------------------------------------------------------
+
+REASONS = {
+    errno.ENOSPC: "the disk is full. Free space on it",
+    errno.EDQUOT: "the disk quota is used up. Free space",
+    errno.EFBIG: "the file is larger than this process may write. Raise that limit",
+    errno.EROFS: "the disk is read-only. Mount it for writing",
+    errno.EACCES: "that is not permitted. Give this user the permission",
+    errno.EPERM: "that is not permitted. Give this user the permission",
+    errno.ENOENT: "the folder is not there, or was removed while it was used. Start again",
+    errno.ESTALE: "the folder was removed while it was used. Start again",
+    errno.ENOTDIR: "a file is in the place of a folder. Remove that file",
+    errno.EEXIST: "a file is in the place of a folder. Remove that file",
+}
+
+
+@contextmanager
+def writing(folder: Path, otherwise: str = "choose another folder") -> Iterator[None]:
+    """Turn what the operating system refuses inside the block into a `DiskFault`.
+
+    Arguments
+        folder: named in the sentence.
+        otherwise: what to do where the reason cannot be removed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DiskFault(f"{folder} cannot be written: {_reason(error)}, or {otherwise}.") from error
+
+
+def sentence(error: OSError) -> str:
+    """What to say of an error of the operating system, and what to do next."""
+    return f"{error.filename or 'A file'} cannot be used: {_reason(error)}."
+
+
+def _reason(error: OSError) -> str:
+    what = f"{type(error).__name__}, {error.strerror or error}. Remove the cause"
+    return REASONS.get(error.errno or 0, what)
+
+
+def refuse_unwritable(
+    folder: Path, needed: int = 0, otherwise: str = "choose another folder"
+) -> None:
+    """Raise `DiskFault` where a folder, present or to be made, can be seen to take no more files.
+
+    Arguments
+        needed: bytes that must be free.
+    """
+    with writing(folder, otherwise):
+        present = _nearest(folder)
+        if not os.access(present, os.W_OK | os.X_OK):
+            read_only = os.statvfs(present).f_flag & os.ST_RDONLY
+            raise OSError(errno.EROFS if read_only else errno.EACCES, "")
+        total, _, free = shutil.disk_usage(present)
+        if total and not free:
+            raise OSError(errno.ENOSPC, "")
+    if total and free < needed:  # some file systems do not say how large they are
+        raise DiskFault(
+            f"{folder} cannot be written: about {needed / 1e6:.3g} MB are needed and "
+            f"{free / 1e6:.3g} MB are free. Free space on the disk, or {otherwise}."
+        )
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, and wait until the disk holds their names."""
+    missing = [each for each in (path, *path.absolute().parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Create a file and wait until the disk holds its bytes.
+
+    Raises `FileExistsError` where there is one; a link is not followed.
+    """
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the disk holds the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot; they are the ones that write names through.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file in one rename, and wait until the disk holds it; its folder must be there."""
+    remove_stale(path.parent, f".{path.name}.*")
+    aside = partial(path)
+    try:
+        write_new(aside, content)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def partial(path: Path) -> Path:
+    """A name beside `path` for what will be renamed into its place."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(3)}")
+
+
+def remove_stale(folder: Path, pattern: str) -> None:
+    """Remove the partial files and folders that killed processes left in a folder."""
+    for left in folder.glob(pattern):
+        try:
+            if time.time() - left.lstat().st_mtime < STALE_SECONDS:
+                continue
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue  # removed by another process meanwhile
+
+
+# --- Locks --------------------------------------------------------------------------------------
+
+
+def lock(path: Path) -> int | None:
+    """Lock a file for this process; returns its descriptor, or None where another holds it.
+
+    The file is created if need be. The operating system releases the lock when the descriptor is
+    closed or the process ends, however it ends.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it may have removed the file between opening and locking.
+            if holds(descriptor, path):
+                return descriptor
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.01)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def holds(descriptor: int, path: Path) -> bool:
+    """Whether a descriptor is that of the file which is at `path` now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        # Shared, so that two processes that ask at once do not see each other.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
