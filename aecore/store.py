@@ -924,7 +924,7 @@ def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _open_tensors(path: Path, framework: str, header: int = MAX_HEADER) -> Any:
+def _open_tensors(path: Path, framework: str, header: int | None = None) -> Any:
     """An open safetensors file; nothing of it is read but a header of at most so many bytes."""
     from safetensors import SafetensorError, safe_open
 
@@ -932,7 +932,7 @@ def _open_tensors(path: Path, framework: str, header: int = MAX_HEADER) -> Any:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     try:
-        if length > header:
+        if length > (header or MAX_HEADER):
             raise SafetensorError(f"its header would be of {length} bytes")
         return safe_open(path, framework)
     except SafetensorError as error:

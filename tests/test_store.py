@@ -604,9 +604,9 @@ def test_a_damaged_checkpoint_is_named_and_can_be_discarded(run: store.Run, dama
 def test_progress_of_an_absurd_size_is_not_parsed(
     run: store.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_JSON", 600)
+    monkeypatch.setattr(store, "MAX_HEADER", 600)
     (damaged,) = store.checkpoints()[1]
-    assert damaged.name == "half" and "its progress is larger" in damaged.reason
+    assert damaged.name == "half" and "its header would be of" in damaged.reason
 
 
 # --- Names in use -------------------------------------------------------------------------------
