@@ -50,7 +50,9 @@ def ask() -> None:
     dataset = st.selectbox("Dataset", list(datasets.DATASETS), key="dataset", **bound, **again)
     entry = datasets.get(dataset)
     where = "" if datasets.here(dataset) else " It is not on this machine: training downloads it."
-    st.caption(f"{entry.title}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}")
+    st.caption(
+        f"{parts.plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
+    )
     variants = list(VARIANTS)
     variant = st.selectbox(
         "Variant", variants, index=variants.index("ae"), key="variant", **bound, **again
@@ -98,7 +100,8 @@ def offer_unfinished() -> None:
         st.caption("Stopped before the end")
     for run in unfinished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(f"**{run.name}**: {run.epochs_done} of {run.config.training.epochs} epochs")
+            done = f"{run.epochs_done} of {run.config.training.epochs} epochs"
+            st.markdown(f"**{parts.plain(run.name)}**: {done}")
             if st.button("Resume", key=f"resume-{run.name}", icon=":material/resume:"):
                 state.remember_job(cache.jobs().resume(run.name).id)
                 st.rerun()

@@ -7,8 +7,6 @@ read-only, and every cache is bounded.
 from __future__ import annotations
 
 import gc
-import hashlib
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from aecore import pack as packing
 from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import PCA, Map, Projection
+from pages.shared import server
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
@@ -194,21 +193,12 @@ def _changed(path: Path) -> int:
 
 @st.cache_resource(show_spinner=False)
 def linked_maps() -> Any:
-    """The component that draws linked maps; its scripts import each other from the static folder.
-
-    The folder's name changes with the scripts, so that no browser keeps old ones.
-    """
-    own = Path(__file__).with_name("linked_maps")
-    plotly = Path(importlib.util.find_spec("plotly").origin).parent  # found, not loaded
-    files = [*sorted(own.iterdir()), plotly / "package_data" / "plotly.min.js"]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-    for file in files:
-        publish(file, f"scripts-{digest}/{file.name}")
+    """The component that draws linked maps; the server hands out its scripts."""
     return st.components.v2.component(
         "linked_maps",
         html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
-        css=(own / "style.css").read_text(encoding="utf-8"),
-        js=LOADER.replace("FOLDER", f"app/static/scripts-{digest}"),
+        css=(server.LINKED_MAPS / "style.css").read_text(encoding="utf-8"),
+        js=LOADER.replace("FOLDER", server.scripts_address()),
         isolate_styles=False,  # Plotly puts its own styles into the page
     )
 
@@ -257,21 +247,10 @@ def sheets(chosen: store.Run) -> dict[str, str]:
     """The addresses of the images of a run's dataset, where they have been prepared."""
     dataset, fingerprint = chosen.config.dataset, chosen.manifest.fingerprint
     return {
-        split: publish(file, f"sheets/{dataset}-{fingerprint[:12]}-{split}.gz")
+        split: server.sheet_address(dataset, fingerprint, split)
         for split, file in tasks.sheet_files(dataset, fingerprint).items()
         if file.is_file()
     }
-
-
-def publish(file: Path, name: str) -> str:
-    """Put a copy of a file into the folder that the server hands out; returns its address."""
-    copy = STATIC / name
-    if not copy.is_file() or copy.stat().st_size != file.stat().st_size:
-        store.write_bytes(copy, file.read_bytes())
-    return f"app/static/{name}"
-
-
-STATIC = Path(__file__).parents[2] / "static"
 
 
 # --- Reconstructions ----------------------------------------------------------------------------

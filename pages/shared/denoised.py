@@ -49,8 +49,9 @@ def applies(run: store.Run) -> bool:
     if dataset.kind == "image":
         return True
     st.info(
-        f"{dataset.name} has no images: median, total variation and structural similarity need "
-        "neighbouring pixels, so nothing here applies to it. Choose a run of images.",
+        f"{parts.plain(dataset.name)} has no images: median, total variation and structural "
+        "similarity need neighbouring pixels, so nothing here applies to it. Choose a run of "
+        "images.",
         icon=":material/info:",
     )
     return False

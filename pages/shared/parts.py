@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,9 +70,36 @@ def faults(error: Faults) -> None:
     st.error("\n".join(f"- {plain(fault)}" for fault in error.faults), icon=":material/error:")
 
 
-def plain(text: str) -> str:
-    """Keep a person's own input from being read as Markdown."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+!|~$:" else sign for sign in text)
+def plain(text: object) -> str:
+    """Markdown that shows a text as it is: no links, icons, formulas, lists or lines of its own.
+
+    Signs that nobody sees (line breaks, zero-width and direction marks) are shown as Python writes
+    them, so that they hide nothing. What Streamlit makes of text only after Markdown has been read
+    (links out of addresses, icons out of names between colons, arrows out of hyphens) knows no
+    escape; it looks at one piece of text at a time, so a directive without effect parts what it
+    looks for.
+
+    >>> plain("*a*")
+    '\\\\*a\\\\*'
+    >>> plain("www.a.example")
+    'www:color[.]a.example'
+    """
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(text))
+    return MARKDOWN.sub(_escaped, shown)
+
+
+MARKDOWN = re.compile(
+    r"(?P<parted>@|:(?=\S)|(?<=www)\.|(?<=[-<])-|-(?=[->])|(?<=[<>~])=)"
+    r"|(?P<sign>[\\`*_{}\[\]()<>#+!|~$:&]|^[-=]|(?<=^[0-9])[.)]|^(?P<digits>[0-9]{2,})[.)])",
+    re.IGNORECASE,
+)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    sign = found[0]
+    if not found["parted"]:
+        return f"{sign[:-1]}\\{sign[-1]}"
+    return f":color[\\{sign}]" if sign == ":" else f":color[{sign}]"
 
 
 # --- Jobs ---------------------------------------------------------------------------------------
@@ -100,9 +128,9 @@ def progress(job: Job) -> None:
     if job.state == "queued":
         before = cache.jobs().place(job)
         place = f"{before} before it" if before else "next"
-        st.progress(0.0, text=f"**{job.title}**: waiting, {place}")
+        st.progress(0.0, text=f"**{plain(job.title)}**: waiting, {place}")
         return
-    text = f"**{job.title}**: {job.what}"
+    text = f"**{plain(job.title)}**: {plain(job.what)}"
     if job.kind == "train" and job.history:
         text += f", epoch {job.history[-1]['epoch']} of {job.epochs} done"
     if job.seconds_left is not None and job.total > 1:
@@ -186,7 +214,7 @@ def run_facts(run: store.Run) -> str:
     """One line that says what a run is."""
     config, manifest = run.config, run.manifest
     return (
-        f"{config.variant} on {config.dataset}, code of {config.model.latent_dim}, "
+        f"{config.variant} on {plain(config.dataset)}, code of {config.model.latent_dim}, "
         f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
         f"{manifest.n_train:,} samples, tested on {manifest.n_test:,} others."
     )

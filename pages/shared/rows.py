@@ -47,11 +47,13 @@ def ready(run: store.Run) -> bool:
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     st.info(
-        f"{dataset.name} is not on this machine, so there is nothing to reconstruct. The maps of "
-        "this run can be seen all the same.",
+        f"{parts.plain(dataset.name)} is not on this machine, so there is nothing to reconstruct. "
+        "The maps of this run can be seen all the same.",
         icon=":material/cloud_download:",
     )
-    if st.button(f"Download {dataset.name}", icon=":material/download:", type="primary"):
+    if st.button(
+        f"Download {parts.plain(dataset.name)}", icon=":material/download:", type="primary"
+    ):
         jobs.prepare(dataset.name)
         st.rerun()
     return False
@@ -71,11 +73,11 @@ def pinned(run: store.Run) -> list[store.Run]:
         max_selections=MOST_PINS,
         disabled=not usable,
         placeholder="Runs of the same data" if usable else f"There is no other run of {dataset}",
-        help=f"Up to {MOST_PINS} further runs of {dataset}, a row each.",
+        help=f"Up to {MOST_PINS} further runs of {parts.plain(dataset)}, a row each.",
     )
     if left_out := sorted(same_name - usable.keys() - {run.name}):
         st.caption(
-            f"Left out, because {dataset} was another when they were trained: "
+            f"Left out, because {parts.plain(dataset)} was another when they were trained: "
             f"{parts.plain(', '.join(left_out))}."
         )
     found = []
@@ -129,8 +131,8 @@ def encoded(runs: Sequence[store.Run]) -> bool:
     missing = [run.name for run in runs if not parts.analysed(run)]
     if missing:
         st.info(
-            f"The training split goes through {', '.join(missing)} for the first time; the menu "
-            "says how far it is, and this page shows it when it is done.",
+            f"The training split goes through {parts.plain(', '.join(missing))} for the first "
+            "time; the menu says how far it is, and this page shows it when it is done.",
             icon=":material/hourglass_top:",
         )
     return not missing
@@ -174,7 +176,7 @@ def components(run: store.Run, dataset: Dataset) -> int:
         key=f"pca_{width}",
         bind="query-params",
         width=260,
-        help=f"The code of {run.name} has {run.config.model.latent_dim} dimensions.",
+        help=f"The code of {parts.plain(run.name)} has {run.config.model.latent_dim} dimensions.",
     )
 
 

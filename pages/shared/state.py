@@ -11,6 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared import messages
+
 RUN, RECIPE = "run", "recipe"
 
 
@@ -76,12 +78,19 @@ def follow_number(key: str, low: float, high: float, step: float, usual: float) 
     return round(min(low + round((number - low) / step) * step, high), 6)
 
 
-def hear_number(key: str, component: str) -> None:
-    """Take over what a component says has moved: its value, and whether it was let go."""
-    moved = st.session_state[component]["moved"]
-    st.session_state[key] = moved["value"]
-    if moved["settled"]:
-        st.query_params[key] = st.session_state[_last(key)] = f"{moved['value']:g}"
+def hear_number(key: str, component: str, low: float, high: float) -> None:
+    """Take over what a component says has moved, if it is a number from `low` to `high`."""
+    moved = messages.read(messages.Moved, said(component, "moved"))
+    if moved is None or not low <= moved.value <= high:
+        return
+    st.session_state[key] = moved.value
+    if moved.settled:
+        st.query_params[key] = st.session_state[_last(key)] = f"{moved.value:g}"
+
+
+def said(component: str, event: str) -> Any:
+    """What a component says of an event, to be read by `messages.read`; None if it says nothing."""
+    return (st.session_state.get(component) or {}).get(event)
 
 
 def _last(key: str) -> str:
