@@ -55,4 +55,9 @@ def start() -> None:
 if __name__ == "__main__":  # when Streamlit runs the page
     start()
 else:  # when `streamlit run` looks for what to serve, which it finds by this line
-    app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
+    app = st.App(
+        __file__,
+        routes=server.routes(),
+        middleware=server.middleware(),
+        on_script_error=parts.failed,
+    )

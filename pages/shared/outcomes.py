@@ -39,7 +39,7 @@ def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
     """The recipe that the page is about, kept in the address."""
     names = list(RECIPES)
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
-        st.warning(f"There is no recipe called '{parts.plain(stranger)}'; this is another one.")
+        parts.unknown("recipe", stranger)
     name = st.pills(
         "Recipe",
         names,

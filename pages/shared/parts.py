@@ -51,18 +51,29 @@ def page(title: str) -> Iterator[None]:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show the faults of a request as they are, and any other error as one sentence."""
+    """Show an error as a sentence, and go on after it."""
     try:
         yield
-    except Faults as error:
-        faults(error)
     except Exception as error:
-        log.exception("a page failed")
-        st.error(
-            f"This could not be shown: {type(error).__name__}. The server's log says where. "
-            "Reload the page, or choose another run.",
-            icon=":material/error:",
-        )
+        failed(error)
+
+
+def failed(error: Exception) -> bool:
+    """Show the faults of a request as they are, and any other error as one sentence.
+
+    Returns True, for the server, which asks this of what is raised outside of `guarded`, such as in
+    a callback, and would otherwise show more.
+    """
+    if isinstance(error, Faults):
+        faults(error)
+        return True
+    log.error("a page failed", exc_info=error)
+    st.error(
+        f"This could not be shown: {type(error).__name__}. The server's log says where. "
+        "Reload the page, or choose another run.",
+        icon=":material/error:",
+    )
+    return True
 
 
 def faults(error: Faults) -> None:
@@ -194,10 +205,19 @@ def pick_run() -> store.Run | None:
         return None
     default = DEFAULT_RUN if DEFAULT_RUN in names else names[0]
     if stranger := state.follow_address(state.RUN, names, default):
-        st.warning(f"There is no run called '{plain(stranger)}'; this is another one.")
+        unknown("run", stranger)
     return cache.run(
         st.selectbox("Run", names, key=state.RUN, on_change=state.keep, args=(state.RUN,))
     )
+
+
+def unknown(kind: str, name: str) -> None:
+    """Say that the address asks for a name that there is not."""
+    shown = name if len(name) <= LONG else f"{name[:LONG]}…"
+    st.warning(f"There is no {kind} called '{plain(shown)}'; this is another one.")
+
+
+LONG = 80  # signs of a name out of the address that are shown
 
 
 def tell_broken(broken: list[store.Broken]) -> None:
@@ -218,6 +238,22 @@ def run_facts(run: store.Run) -> str:
         f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
         f"{manifest.n_train:,} samples, tested on {manifest.n_test:,} others."
     )
+
+
+def one_of(title: str, options: Sequence[str], key: str, **more: Any) -> str:
+    """One of a few, the first unless told, kept in the address."""
+    chosen = st.segmented_control(
+        title, options, default=options[0], required=True, key=key, bind="query-params", **more
+    )
+    return chosen or options[0]  # an address may hold the key without a value
+
+
+def whole_number(
+    label: str, key: str, low: int | None = None, high: int | None = None, **options: Any
+) -> int | None:
+    """A field for a whole number, the lowest unless told, that is kept in the address."""
+    state.refuse_infinite(key)
+    return st.number_input(label, low, high, key=key, bind="query-params", **options)
 
 
 def settings_form(
@@ -242,7 +278,6 @@ def settings_form(
             label=f"{title}: {setting.label.lower()}" if title else setting.label,
             key=prefix + setting.name,
             help=f"{setting.description} Give {setting.allowed}.",
-            bind="query-params",
             **options,
         )
         for setting in configs.settings(kind)
@@ -257,6 +292,9 @@ def as_typed(setting: Setting, value: Any) -> Any:
 
 def _widget(setting: Setting, default: Any, **common: Any) -> Any:
     default = as_typed(setting, default)
+    if setting.kind == "whole number":
+        return whole_number(value=int(default), step=1, **common)
+    common["bind"] = "query-params"
     if setting.kind == "choice":
         index = setting.choices.index(default)
         return st.selectbox(options=setting.choices, index=index, **common)
@@ -264,7 +302,5 @@ def _widget(setting: Setting, default: Any, **common: Any) -> Any:
         return st.checkbox(value=default, **common)
     if setting.kind == "widths":
         return st.text_input(value=default, placeholder="none", **common)
-    if setting.kind == "whole number":
-        return st.number_input(value=int(default), step=1, **common)
     step = float(default) / 10 or 0.1
     return st.number_input(value=float(default), step=step, format="%g", **common)

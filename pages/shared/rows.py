@@ -103,14 +103,7 @@ def show(runs: Sequence[store.Run]) -> None:
     with parts.guarded():
         run, dataset = runs[0], datasets.get(runs[0].config.dataset)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            split = st.segmented_control(
-                "Split",
-                list(SPLITS),
-                default="test",
-                required=True,
-                key="split",
-                bind="query-params",
-            )
+            split = parts.one_of("Split", list(SPLITS), "split")
             k = components(run, dataset)
             maps = dataset.kind == "image" and st.toggle(
                 "Show where the error is", True, key="errors", bind="query-params"
@@ -195,13 +188,12 @@ def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
         numbers = np.argsort(ORDERS[order](mine, pca), kind="stable")
         if label != "all":
             numbers = numbers[labels[numbers] == names.index(label)]
-        first = st.number_input(
+        first = parts.whole_number(
             "Begin with sample",
+            "sample",
             0,
             len(mine) - 1,
-            None,
-            key="sample",
-            bind="query-params",
+            value=None,
             width=150,
             placeholder=f"0 to {len(mine) - 1}",
             help="A sample of any class, by its number; the others follow in their order.",
@@ -209,9 +201,7 @@ def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
         if first is not None:
             numbers = np.concatenate([[first], numbers[numbers != first]])
         screens = max(-(-len(numbers) // count), 1)
-        screen = st.number_input(
-            f"Screen, of {screens}", 1, screens, key="screen", bind="query-params", width=150
-        )
+        screen = parts.whole_number(f"Screen, of {screens}", "screen", 1, screens, width=150)
     return numbers[(screen - 1) * count : screen * count]
 
 

@@ -6,7 +6,9 @@ outside of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -88,9 +90,19 @@ def hear_number(key: str, component: str, low: float, high: float) -> None:
         st.query_params[key] = st.session_state[_last(key)] = f"{moved.value:g}"
 
 
+def refuse_infinite(key: str) -> None:
+    """Take an infinite number out of the address, of which Streamlit fails to make a whole one."""
+    asked = st.query_params.get(key, "")
+    with suppress(ValueError):
+        if math.isinf(float(asked)):
+            del st.query_params[key]
+            st.rerun()
+
+
 def said(component: str, event: str) -> Any:
     """What a component says of an event, to be read by `messages.read`; None if it says nothing."""
-    return (st.session_state.get(component) or {}).get(event)
+    everything = st.session_state.get(component)
+    return everything.get(event) if isinstance(everything, Mapping) else None
 
 
 def _last(key: str) -> str:

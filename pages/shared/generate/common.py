@@ -33,13 +33,6 @@ def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any
     return st.slider(title, low, high, value, key=key, bind="query-params", width=190, **options)
 
 
-def choice(title: str, options: Sequence[str], key: str, **more: Any) -> str:
-    """One of a few, the first unless told, kept in the address."""
-    return st.segmented_control(
-        title, options, default=options[0], required=True, key=key, bind="query-params", **more
-    )
-
-
 def numbers(title: str, value: str, key: str) -> str:
     """A text field for the numbers of test samples, kept in the address; see `sample_numbers`."""
     return st.text_input(title, value, key=key, bind="query-params", help=PICKED, width=200)
