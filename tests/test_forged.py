@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import streamlit as st
+from conftest import Listener
 from streamlit.testing.v1 import AppTest
 from test_pages import (  # noqa: F401
     LATENT_MAP,
@@ -16,9 +18,10 @@ from test_pages import (  # noqa: F401
     idle_jobs,
     opened,
     shipped_runs,
+    stored_like,
 )
 
-from aecore import datasets, pack
+from aecore import datasets, pack, store, tasks
 from pages.shared import cache, live_slider, picking
 from pages.shared.generate.views import VIEWS
 
@@ -244,3 +247,67 @@ def test_a_forged_selection_or_place_leaves_the_map(
         calm(at.run())
         assert not at.error and at.dataframe, str(message)[:200]
         assert not at.get("download_button") and not at.get("image")
+
+
+# --- Names --------------------------------------------------------------------------------------
+
+NAME = "www.evil.example"
+NO_MARKDOWN = {"imgs", "bidi_component", "plotly_chart", "selectbox", "multiselect"}
+NO_TEXT = {"id", "key", "query_string", "page", "url", "alt", "value", "columns"}
+
+
+def markdown(at: AppTest) -> Iterator[str]:
+    """Every text of the page that Streamlit may read as Markdown."""
+
+    def within(message: Any) -> Iterator[str]:
+        for field, value in message.ListFields():
+            if field.name in {
+                "id",
+                "key",
+                "query_string",
+                "page",
+                "url",
+                "options",
+                "alt",
+                "value",
+            }:
+                continue
+            for each in value if isinstance(value, (list, tuple)) or field.is_repeated else [value]:
+                if isinstance(each, str):
+                    yield each
+                elif hasattr(each, "ListFields"):
+                    yield from within(each)
+
+    def walk(block: Any) -> Iterator[str]:
+        for child in block.children.values():
+            if hasattr(child, "children"):
+                yield from walk(child)
+            elif child.type in ("table", "arrow_table"):
+                yield from map(str, child.value.to_numpy().ravel())
+            if getattr(child, "proto", None) is not None and child.type not in NO_MARKDOWN:
+                yield from within(child.proto)
+
+    yield from walk(at._tree)
+
+
+@pytest.mark.parametrize(
+    ("page", "view"), VIEWS_OF_PAGES, ids=lambda each: getattr(each, "stem", each)
+)
+def test_no_name_is_read_as_markdown(
+    page: Any,
+    view: str,
+    shipped_runs: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    idle_jobs: Any,  # noqa: F811
+) -> None:
+    monkeypatch.setattr(store, "RUN_NAME", re.compile("[a-z0-9.-]+"))
+    for like, name in (("digits-vae", NAME), ("digits-ae", f"2.{NAME}")):
+        stored_like(like, name)
+        tasks.analyse(name, Listener())
+    job = idle_jobs.analyse(NAME)
+    job.title, job.what = NAME, NAME
+    (shipped_runs / f"{NAME}!").mkdir()
+    at = calm(opened(page, run=NAME, view=view, pins=[f"2.{NAME}"], other=f"2.{NAME}", job=job.id))
+    found = list(markdown(at))
+    assert any("www" in text for text in found)
+    assert not [text for text in found if NAME in text]
