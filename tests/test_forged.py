@@ -252,7 +252,7 @@ def test_a_forged_selection_or_place_leaves_the_map(
 # --- Names --------------------------------------------------------------------------------------
 
 NAME = "www.evil.example"
-NO_MARKDOWN = {"imgs", "bidi_component", "plotly_chart", "selectbox", "multiselect"}
+NO_MARKDOWN = {"imgs", "bidi_component", "plotly_chart", "selectbox", "multiselect", "dataframe"}
 NO_TEXT = {"id", "key", "query_string", "page", "url", "alt", "value", "columns"}
 
 
@@ -282,7 +282,7 @@ def markdown(at: AppTest) -> Iterator[str]:
         for child in block.children.values():
             if hasattr(child, "children"):
                 yield from walk(child)
-            elif child.type in ("table", "arrow_table"):
+            elif child.type == "table":
                 yield from map(str, child.value.to_numpy().ravel())
             if getattr(child, "proto", None) is not None and child.type not in NO_MARKDOWN:
                 yield from within(child.proto)

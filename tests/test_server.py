@@ -167,8 +167,7 @@ def test_maps_are_shown_where_the_installation_is_read_only(page: Page, tmp_path
 
 # --- Names --------------------------------------------------------------------------------------
 
-NAMES = (
-    r"""
+WRITTEN = r"""
 www.evil.example
 see WWW.evil.example/a now
 (www.evil.example)
@@ -239,13 +238,13 @@ a:b:c
 'single' "double"
 50 %
 a_b_c
-""".split("\n")[1:-1]
-    + [
-        *("a\nb", "a\n\nb", "a\r\n- b", "```\ncode", "\tcode", "tab\tin", "\x00", "\u202eevil"),
-        *("x\u200bwww.evil.example", "a\u00a0b", "a\u2028b", "\ufeffa", "\U000e0041"),
-        "\u6f22\u5b57 \u00fc \U0001f600",
-    ]
-)
+"""
+NAMES = [
+    *WRITTEN.strip().splitlines(),
+    *("a\nb", "a\n\nb", "a\r\n- b", "```\ncode", "\tcode", "tab\tin", "\x00", "\u202eevil"),
+    *("x\u200bwww.evil.example", "a\u00a0b", "a\u2028b", "\ufeffa", "\U000e0041"),
+    "\u6f22\u5b57 \u00fc \U0001f600",
+]
 PIECES = [*"*_`~$:<>[](){}!#+-=.@&|\\/1 a^", "www.", "http://", ":material/home:", "\n", "a@b.cd"]
 CHANCE = random.Random(0)
 MIXED = ["".join(CHANCE.choices(PIECES, k=CHANCE.randint(1, 9))) + "." for _ in range(300)]
