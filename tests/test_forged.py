@@ -22,6 +22,7 @@ from test_pages import (  # noqa: F401
 )
 
 from aecore import datasets, pack, store, tasks
+from aecore.errors import Faults
 from pages.shared import cache, live_slider, picking
 from pages.shared.generate.views import VIEWS
 
@@ -247,6 +248,25 @@ def test_a_forged_selection_or_place_leaves_the_map(
         calm(at.run())
         assert not at.error and at.dataframe, str(message)[:200]
         assert not at.get("download_button") and not at.get("image")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Faults(["a <b>", "c"]), "- a \\<b\\>\n- c"),
+        (RecursionError("x"), "could not be shown: RecursionError"),
+    ],
+)
+def test_what_the_server_asks_of_an_error_is_a_sentence(error: Exception, said: str) -> None:
+    def page(error: Exception) -> None:
+        from pages.shared import parts
+
+        assert parts.failed(error) is True  # so that Streamlit shows no more
+
+    at = AppTest.from_function(page, args=(error,)).run()
+    assert not at.exception
+    (shown,) = at.error
+    assert said in shown.value
 
 
 # --- Names --------------------------------------------------------------------------------------

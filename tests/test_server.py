@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from test_browser import DIGITS, DIGITS_SHOWN, ROOT, Shown, card_image, points, serving, stock
 
 from pages.shared import server
@@ -129,6 +130,63 @@ def test_nothing_else_is_handed_out(address: str, path: str) -> None:
     status, _, content = answer(address, path)
     assert status in (400, 404) or b"<title>" in content  # the page itself, at an unknown address
     assert b"root:" not in content and b"def " not in content
+
+
+# --- Messages that the scripts never send -------------------------------------------------------
+
+
+def test_forged_messages_leave_a_slider_that_works(page: Page, address: str) -> None:
+    forged: list[tuple[str, str]] = []
+
+    def rewritten(content: bytes) -> bytes:
+        message = BackMsg.FromString(content)
+        widgets = message.rerun_script.widget_states.widgets
+        for widget in filter(lambda each: each.HasField("json_trigger_value"), list(widgets)):
+            if not forged:
+                break
+            way, text = forged.pop()
+            if way == "event":
+                widget.json_trigger_value = text
+            else:
+                widgets.remove(widget)
+                component = widget.id[widget.id.index("$$ID") : -len("__events")]
+                widgets.add(id=component, json_value=text)
+        return message.SerializeToString()
+
+    def intercept(route: WebSocketRoute) -> None:
+        server_side = route.connect_to_server()
+        route.on_message(lambda content: server_side.send(rewritten(content)))
+
+    page.route_web_socket("**/_stcore/stream", intercept)
+    page.goto(f"{address}/denoise?run=digits-ae&filters=")
+    page.wait_for_function("document.querySelector('.live-picture')?.naturalWidth")
+    slider = page.locator(".live input")
+
+    def press() -> None:
+        page.wait_for_timeout(3_200)  # until the script gives up an answer that did not come
+        slider.press("ArrowRight")
+
+    def works() -> None:
+        press()
+        page.wait_for_function(
+            "() => Number(new URL(location).searchParams.get('level_gaussian')) === "
+            "Number(document.querySelector('.live input').value)"
+        )
+
+    for forgery in [
+        ("event", '[{"event":"moved","value":{"value":"abc","settled":true}}]'),
+        ("event", '[{"event":"moved","value":{"value":[NaN],"settled":[]}}]'),
+        ("event", "nonsense"),
+        ("state", '{"moved":{"value":0.1,"settled":false}}'),
+        ("state", '{"moved":"x"}'),
+        ("state", "[]"),
+    ]:
+        forged.append(forgery)
+        press()
+        while forged:
+            page.wait_for_timeout(100)
+        works()
+        assert page.get_by_test_id("stAlert").count() == 0
 
 
 # --- An installation that nobody can write to ---------------------------------------------------

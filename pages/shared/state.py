@@ -82,7 +82,11 @@ def follow_number(key: str, low: float, high: float, step: float, usual: float) 
 
 def hear_number(key: str, component: str, low: float, high: float) -> None:
     """Take over what a component says has moved, if it is a number from `low` to `high`."""
-    moved = messages.read(messages.Moved, said(component, "moved"))
+    message = said(component, "moved")
+    if message is not None:
+        # It is an event. A browser that says it as a state would hide every later event behind it.
+        del st.session_state[component]["moved"]
+    moved = messages.read(messages.Moved, message)
     if moved is None or not low <= moved.value <= high:
         return
     st.session_state[key] = moved.value
