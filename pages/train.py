@@ -54,7 +54,9 @@ def ask() -> None:
     dataset = st.selectbox("Dataset", list(datasets.DATASETS), key="dataset", **bound, **again)
     entry = datasets.get(dataset)
     where = "" if datasets.here(dataset) else " It is not on this machine: training downloads it."
-    st.caption(f"{entry.title}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}")
+    st.caption(
+        f"{parts.plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
+    )
     variants = list(VARIANTS)
     variant = st.selectbox(
         "Variant", variants, index=variants.index("ae"), key="variant", **bound, **again
@@ -113,7 +115,8 @@ def offer_unfinished() -> None:
         st.caption("Stopped before the end, or trained elsewhere")
     for run in unfinished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            done = f"**{run.name}**: {run.epochs_done} of {run.config.training.epochs} epochs"
+            epochs = f"{run.epochs_done} of {run.config.training.epochs} epochs"
+            done = f"**{parts.plain(run.name)}**: {epochs}"
             if run.owner:
                 owner = parts.plain(str(run.owner))
                 st.markdown(f"{done}; it is being trained by another process ({owner}).")

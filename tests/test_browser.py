@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,15 +46,26 @@ READY = ".loupe[data-ready]"
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[str]:
-    """A fresh server of a store."""
+def serving(
+    folder: Path, script: Path = ROOT / "app.py", start: Sequence[str] = (), **environment: str
+) -> Iterator[str]:
+    """A fresh server of a store.
+
+    Arguments
+        script: what it serves, from the folder that it is in.
+        start: a command that starts it in a way of its own.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = (folder / ".server-log").open("w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"],
-        cwd=ROOT,
+        [
+            *start,
+            *(sys.executable, "-m", "streamlit", "run", script.name),
+            *(f"--server.port={port}", "--server.headless=true"),
+        ],
+        cwd=script.parent,
         env=os.environ | {"AECORE_STORE": str(folder)} | environment,
         stdout=log,
         stderr=subprocess.STDOUT,

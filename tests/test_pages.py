@@ -138,6 +138,21 @@ def test_a_damaged_run_leaves_the_gallery_of_the_others(shipped_runs: Path) -> N
     assert {f"**{name}**" for name in SHIPPED} <= {*links}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("left", [SHIPPED[1:], ()], ids=["others", "none"])
+def test_a_run_that_vanishes_while_it_is_looked_at_is_a_sentence(
+    page: Path, left: Sequence[str], shipped_runs: Path
+) -> None:
+    at = opened(page, run="digits-ae")
+    for name in set(SHIPPED) - set(left):
+        shutil.rmtree(shipped_runs / name)
+    for _ in range(2):
+        at.run()
+        assert not at.exception
+        assert "could not be shown" not in told(at)
+        assert at.title
+
+
 def test_the_start_page_shows_four_panes_of_the_digits(shipped_runs: Path) -> None:
     arrays, facts = shown(opened(ROOT / "app.py"))
     assert [pane["key"] for pane in facts["panes"]] == FOUR

@@ -7,8 +7,6 @@ read-only, and every cache is bounded.
 from __future__ import annotations
 
 import gc
-import hashlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +19,7 @@ from aecore import pack as packing
 from aecore.datasets import Subset
 from aecore.errors import Damaged, Faults
 from aecore.projections import PCA, Map, Projection
-from pages.shared import state
+from pages.shared import server, state
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
@@ -214,21 +212,12 @@ def _changed(path: Path) -> int:
 
 @st.cache_resource(show_spinner=False)
 def linked_maps() -> Any:
-    """The component that draws linked maps; its scripts import each other from the static folder.
-
-    The folder's name changes with the scripts, so that no browser keeps old ones.
-    """
-    own = Path(__file__).with_name("linked_maps")
-    plotly = Path(importlib.util.find_spec("plotly").origin).parent  # found, not loaded
-    files = [*sorted(own.iterdir()), plotly / "package_data" / "plotly.min.js"]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-    for file in files:
-        publish(file, f"scripts-{digest}/{file.name}")
+    """The component that draws linked maps; the server hands out its scripts."""
     return st.components.v2.component(
         "linked_maps",
         html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
-        css=(own / "style.css").read_text(encoding="utf-8"),
-        js=LOADER.replace("FOLDER", f"app/static/scripts-{digest}"),
+        css=(server.LINKED_MAPS / "style.css").read_text(encoding="utf-8"),
+        js=LOADER.replace("FOLDER", server.scripts_address()),
         isolate_styles=False,  # Plotly puts its own styles into the page
     )
 
@@ -281,7 +270,7 @@ def sheets(chosen: store.Run) -> dict[str, str]:
         for split, file in tasks.sheet_files(dataset.name, fingerprint).items()
     }
     return {
-        split: publish(file, f"sheets/{dataset.name}-{fingerprint[:12]}-{split}.gz")
+        split: server.sheet_address(dataset.name, fingerprint, split)
         for split, file in files.items()
         if file is not None
     }
@@ -290,17 +279,6 @@ def sheets(chosen: store.Run) -> dict[str, str]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _sheet(path: str, changed: int, size: int) -> Path | None:
     return tasks.stored_sheet(Path(path), size)
-
-
-def publish(file: Path, name: str) -> str:
-    """Put a copy of a file into the folder that the server hands out; returns its address."""
-    copy = STATIC / name
-    if not copy.is_file() or copy.stat().st_size != file.stat().st_size:
-        store.write_bytes(copy, file.read_bytes())
-    return f"app/static/{name}"
-
-
-STATIC = Path(__file__).parents[2] / "static"
 
 
 # --- Reconstructions ----------------------------------------------------------------------------

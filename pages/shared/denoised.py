@@ -49,8 +49,9 @@ def applies(run: store.Run) -> bool:
     if dataset.kind == "image":
         return True
     st.info(
-        f"{dataset.name} has no images: median, total variation and structural similarity need "
-        "neighbouring pixels, so nothing here applies to it. Choose a run of images.",
+        f"{parts.plain(dataset.name)} has no images: median, total variation and structural "
+        "similarity need neighbouring pixels, so nothing here applies to it. Choose a run of "
+        "images.",
         icon=":material/info:",
     )
     return False
@@ -69,9 +70,7 @@ def ask() -> Asked:
         )
         seed = 0
         if noise != "blur":  # which is the same each time
-            seed = st.number_input(
-                "Seed of the noise", 0, 2**31 - 2, key="noise_seed", bind="query-params", width=150
-            )
+            seed = parts.whole_number("Seed of the noise", "noise_seed", 0, 2**31 - 2, width=150)
         clip = noise == "gaussian" and st.toggle(
             "Cut off at 0 and 1",
             key="noise_clip",
@@ -89,13 +88,8 @@ def show(runs: Sequence[store.Run], asked: Asked) -> None:
         dataset = datasets.get(runs[0].config.dataset)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=200)
-            first = st.number_input(
-                "Begin with test sample",
-                0,
-                dataset.n_test - 1,
-                key="first",
-                bind="query-params",
-                width=170,
+            first = parts.whole_number(
+                "Begin with test sample", "first", 0, dataset.n_test - 1, width=170
             )
         filters = st.multiselect(
             "Classical filters",

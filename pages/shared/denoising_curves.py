@@ -64,7 +64,8 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
     )
     opponents = {NOTHING: measured.noisy, **classical}
     verdicts = [
-        denoising.verdict(measured.levels, line, opponents, name) for name, line in own.items()
+        denoising.verdict(measured.levels, line, opponents, parts.plain(name))
+        for name, line in own.items()
     ]
     st.markdown("  \n".join(verdicts))
     files.downloads(
@@ -74,7 +75,7 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
         names=np.array([*own, *others]),
         psnr=np.stack([*own.values(), *others.values()]),
     )
-    drifts = [drifted(run.name, measured.levels, known[run.name][1]) for run in runs]
+    drifts = [drifted(parts.plain(run.name), measured.levels, known[run.name][1]) for run in runs]
     st.caption("  \n".join(filter(None, drifts)))
 
 

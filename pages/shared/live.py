@@ -58,7 +58,9 @@ def _head(job: Job) -> None:
     if job.active:
         parts.progress(job)
     elif job.state == "done":
-        st.success(f"**{job.run}** is trained and stored.", icon=":material/check_circle:")
+        st.success(
+            f"**{parts.plain(job.run)}** is trained and stored.", icon=":material/check_circle:"
+        )
         with st.container(horizontal=True):
             for path, label, icon in parts.OF_A_RUN:
                 st.page_link(path, label=label, icon=icon, query_params={"run": job.run})
@@ -68,7 +70,7 @@ def _head(job: Job) -> None:
             f"**{metrics['pca_mse']:.4f}**"
         )
     elif job.state == "cancelled":
-        st.info(f"{job.title} was cancelled.", icon=":material/stop_circle:")
+        st.info(f"{parts.plain(job.title)} was cancelled.", icon=":material/stop_circle:")
     else:
         st.error(parts.plain(job.error), icon=":material/error:")
 

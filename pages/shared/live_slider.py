@@ -54,7 +54,7 @@ def show(key: str, asked: Range, picture: bytes, alt: str, track: bytes | None =
             "alt": alt,
             "track": track and address(track),
         },
-        on_moved_change=lambda: state.hear_number(key, COMPONENT),
+        on_moved_change=lambda: state.hear_number(key, COMPONENT, low, high),
     )
 
 

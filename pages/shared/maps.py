@@ -139,7 +139,8 @@ def offer_missing(view: View) -> None:
                 st.rerun()
             hint = f"{settings.title} of these {n:,} samples is not computed yet."
             if not datasets.here(dataset.name):
-                hint += f" {dataset.name} is not on this machine and will be downloaded first."
+                name = parts.plain(dataset.name)
+                hint += f" {name} is not on this machine and will be downloaded first."
             st.caption(hint)
 
 
@@ -173,12 +174,12 @@ def prepare(view: View) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
-            f"{dataset.name} is not on this machine, so images, training samples and what has not "
-            "been computed yet are missing. Put its files where `AECORE_DATA` points, or download "
-            "them.",
+            f"{parts.plain(dataset.name)} is not on this machine, so images, training samples and "
+            "what has not been computed yet are missing. Put its files where `AECORE_DATA` points, "
+            "or download them.",
             icon=":material/cloud_download:",
         )
-        if parts.button(f"Download {dataset.name}", ":material/download:"):
+        if parts.button(f"Download {parts.plain(dataset.name)}", ":material/download:"):
             jobs.prepare(dataset.name)
             st.rerun()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, store
+from aecore import datasets, figures, images
 from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number
 from pages.shared import cache, parts, state
 
@@ -28,7 +28,7 @@ def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
     """The recipe that the page is about, kept in the address."""
     names = list(RECIPES)
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
-        st.warning(f"There is no recipe called '{parts.plain(stranger)}'; this is another one.")
+        parts.unknown("recipe", stranger)
     name = st.pills(
         "Recipe",
         names,
@@ -86,10 +86,11 @@ def found(outcome: Outcome) -> None:
     holds = bool(outcome.holds)
     st.markdown(f"{ICONS[holds]} It {WORDS[holds]}: {parts.plain(outcome.metric)}.")
     took = parts.duration(outcome.seconds)
-    st.caption(f"Seed {outcome.seed}, {took}, {outcome.created[:10]}. Measured on the test split.")
+    when = parts.plain(str(outcome.created)[:10])
+    st.caption(f"Seed {parts.plain(outcome.seed)}, {took}, {when}. Measured on the test split.")
     if outcome.figures:
         with st.expander("Also measured", icon=":material/table_rows:", expanded=True):
-            st.table({name: number(value) for name, value in outcome.figures.items()})
+            st.table({parts.plain(name): number(value) for name, value in outcome.figures.items()})
     links(outcome)
     for position, picture in enumerate(outcome.pictures):
         st.markdown(f"**{parts.plain(picture.title)}**")
@@ -98,10 +99,10 @@ def found(outcome: Outcome) -> None:
 
 def links(outcome: Outcome) -> None:
     """The trained models of a recipe, where they are in the store, on the pages of runs."""
-    present = [name for name in outcome.runs if (store.root() / name).is_dir()]
-    for name in present:
+    stored = {run.name for run in cache.runs()[0]}
+    for name in filter(stored.__contains__, outcome.runs):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"The trained model is kept as the run **{name}**:")
+            st.markdown(f"The trained model is kept as the run **{parts.plain(name)}**:")
             for path, label, icon in parts.OF_A_RUN:
                 st.page_link(path, label=label, icon=icon, query_params={state.RUN: name})
 
@@ -143,7 +144,7 @@ def _maps(picture: Picture, key: str) -> None:
     labels, label_names = picture.arrays["labels"], picture.facts["label_names"]
     for column, (name, plane) in zip(st.columns(len(planes)), planes.items(), strict=True):
         with column:
-            st.caption(f"{name}, {len(plane):,} test samples")
+            st.caption(f"{parts.plain(name)}, {len(plane):,} test samples")
             figure = figures.scatter_map(
                 plane, labels.astype(int) if label_names else labels, label_names
             )

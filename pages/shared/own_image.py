@@ -34,8 +34,8 @@ def offer(runs: Sequence[store.Run]) -> None:
         if file is None:
             size = " x ".join(map(str, dataset.shape[:2]))
             st.caption(
-                f"It becomes {size} pixels like {dataset.name}, and you see what each run makes of "
-                "it, and whether it is like anything that the run was trained on."
+                f"It becomes {size} pixels like {parts.plain(dataset.name)}, and you see what each "
+                "run makes of it, and whether it is like anything that the run was trained on."
             )
             return
         picture = images.decode(file.getvalue())
@@ -57,14 +57,14 @@ def prepared(
             "Invert",
             on_dark and images.looks_inverted(np.asarray(picture.image)),
             key=f"invert-{file}",
-            help=f"{dataset.name} is bright on a dark ground: on for ink on paper.",
+            help=f"{parts.plain(dataset.name)} is bright on a dark ground: on for ink on paper.",
         )
         crop = st.toggle(
             "Crop to the ink",
             on_dark,
             key=f"crop-{file}",
             help="Take only what stands out from the ground, as large as the samples of "
-            f"{dataset.name} are, and lay its centre of mass in the middle.",
+            f"{parts.plain(dataset.name)} are, and lay its centre of mass in the middle.",
         )
         if any(VARIANTS[run.config.variant].conditioned for run in runs):
             label = st.selectbox(
@@ -87,8 +87,8 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
         codes[run.name], rebuilt = cache.reconstruct(*cache.identity(run), x, np.array([label]))
         if not (np.isfinite(codes[run.name]).all() and np.isfinite(rebuilt).all()):
             st.error(
-                f"{run.name} answers this image with values that are no finite numbers (NaN): "
-                "train it again with a lower learning rate.",
+                f"{parts.plain(run.name)} answers this image with values that are no finite "
+                "numbers (NaN): train it again with a lower learning rate.",
                 icon=":material/error:",
             )
             return
@@ -96,9 +96,8 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
         rebuilt = rebuilt.reshape(seen.shape)
         both = np.concatenate([_colored(rebuilt), images.error_colors(seen, rebuilt)])
         lines.append(images.Row(run.name, both, [f"{error:.4f}", "its error"]))
-        sentences.append(
-            f"**{run.name}**: {unlike(error, cache.errors(*cache.identity(run), 'test'))}"
-        )
+        said = unlike(error, cache.errors(*cache.identity(run), "test"))
+        sentences.append(f"**{parts.plain(run.name)}**: {said}")
     run = runs[0]
     near = nearest(run.codes["codes"], codes[run.name])
     lines.append(
@@ -109,7 +108,7 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
         )
     )
     st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
-    st.markdown(f"Its code in {run.name}: {written(codes[run.name][0])}")
+    st.markdown(f"Its code in {parts.plain(run.name)}: {written(codes[run.name][0])}")
     with st.container(width=640):
         st.image(
             images.compose(lines, st.context.theme.type or "light"),

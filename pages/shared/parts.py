@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,22 +51,33 @@ def page(title: str) -> Iterator[None]:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show the faults of a request as they are, and any other error as one sentence.
+    """Show an error as a sentence, and go on after it.
 
     What was computed once and is damaged is named when it is read, and the rest is shown.
     """
     with state.noting(lambda text: st.warning(plain(text), icon=":material/broken_image:")):
         try:
             yield
-        except Faults as error:
-            faults(error)
         except Exception as error:
-            log.exception("a page failed")
-            st.error(
-                f"This could not be shown: {type(error).__name__}. The server's log says where. "
-                "Reload the page, or choose another run.",
-                icon=":material/error:",
-            )
+            failed(error)
+
+
+def failed(error: Exception) -> bool:
+    """Show the faults of a request as they are, and any other error as one sentence.
+
+    Returns True, for the server, which asks this of what is raised outside of `guarded`, such as in
+    a callback, and would otherwise show more.
+    """
+    if isinstance(error, Faults):
+        faults(error)
+        return True
+    log.error("a page failed", exc_info=error)
+    st.error(
+        f"This could not be shown: {type(error).__name__}. The server's log says where. "
+        "Reload the page, or choose another run.",
+        icon=":material/error:",
+    )
+    return True
 
 
 def faults(error: Faults) -> None:
@@ -73,9 +85,36 @@ def faults(error: Faults) -> None:
     st.error("\n".join(f"- {plain(fault)}" for fault in error.faults), icon=":material/error:")
 
 
-def plain(text: str) -> str:
-    """Keep a person's own input from being read as Markdown."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+!|~$:" else sign for sign in text)
+def plain(text: object) -> str:
+    """Markdown that shows a text as it is: no links, icons, formulas, lists or lines of its own.
+
+    Signs that nobody sees (line breaks, zero-width and direction marks) are shown as Python writes
+    them, so that they hide nothing. What Streamlit makes of text only after Markdown has been read
+    (links out of addresses, icons out of names between colons, arrows out of hyphens) knows no
+    escape; it looks at one piece of text at a time, so a directive without effect parts what it
+    looks for.
+
+    >>> plain("*a*")
+    '\\\\*a\\\\*'
+    >>> plain("www.a.example")
+    'www:color[.]a.example'
+    """
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(text))
+    return MARKDOWN.sub(_escaped, shown)
+
+
+MARKDOWN = re.compile(
+    r"(?P<parted>@|:(?=\S)|(?<=www)\.|(?<=[-<])-|-(?=[->])|(?<=[<>~])=)"
+    r"|(?P<sign>[\\`*_{}\[\]()<>#+!|~$:&]|^[-=]|(?<=^[0-9])[.)]|^(?P<digits>[0-9]{2,})[.)])",
+    re.IGNORECASE,
+)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    sign = found[0]
+    if not found["parted"]:
+        return f"{sign[:-1]}\\{sign[-1]}"
+    return f":color[\\{sign}]" if sign == ":" else f":color[{sign}]"
 
 
 # --- Jobs ---------------------------------------------------------------------------------------
@@ -104,11 +143,11 @@ def progress(job: Job) -> None:
     if job.state == "queued":
         before = cache.jobs().place(job)
         place = f"{before} before it" if before else "next"
-        st.progress(0.0, text=f"**{job.title}**: waiting, {place}")
+        st.progress(0.0, text=f"**{plain(job.title)}**: waiting, {place}")
         if trouble := cache.jobs().trouble:
             st.warning(plain(trouble), icon=":material/warning:")
         return
-    text = f"**{job.title}**: {job.what}"
+    text = f"**{plain(job.title)}**: {plain(job.what)}"
     if job.kind == "train" and job.history:
         text += f", epoch {job.history[-1]['epoch']} of {job.epochs} done"
     if job.seconds_left is not None and job.total > 1:
@@ -190,10 +229,19 @@ def pick_run() -> store.Run | None:
         return None
     default = DEFAULT_RUN if DEFAULT_RUN in names else names[0]
     if stranger := state.follow_address(state.RUN, names, default):
-        st.warning(f"There is no run called '{plain(stranger)}'; this is another one.")
+        unknown("run", stranger)
     return cache.run(
         st.selectbox("Run", names, key=state.RUN, on_change=state.keep, args=(state.RUN,))
     )
+
+
+def unknown(kind: str, name: str) -> None:
+    """Say that the address asks for a name that there is not."""
+    shown = name if len(name) <= LONG else f"{name[:LONG]}…"
+    st.warning(f"There is no {kind} called '{plain(shown)}'; this is another one.")
+
+
+LONG = 80  # signs of a name out of the address that are shown
 
 
 def tell_broken(broken: list[store.Broken]) -> None:
@@ -211,7 +259,7 @@ def run_facts(run: store.Run) -> str:
     """One line that says what a run is."""
     config, manifest = run.config, run.manifest
     return (
-        f"{config.variant} on {config.dataset}, code of {config.model.latent_dim}, "
+        f"{config.variant} on {plain(config.dataset)}, code of {config.model.latent_dim}, "
         f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
         f"{manifest.n_train:,} samples, tested on {manifest.n_test:,} others."
     )
@@ -236,6 +284,22 @@ def figure(run: store.Run, metric: store.MetricName) -> str:
     return "unknown" if value is None else f"{value:.4f}"
 
 
+def one_of(title: str, options: Sequence[str], key: str, **more: Any) -> str:
+    """One of a few, the first unless told, kept in the address."""
+    chosen = st.segmented_control(
+        title, options, default=options[0], required=True, key=key, bind="query-params", **more
+    )
+    return chosen or options[0]  # an address may hold the key without a value
+
+
+def whole_number(
+    label: str, key: str, low: int | None = None, high: int | None = None, **options: Any
+) -> int | None:
+    """A field for a whole number, the lowest unless told, that is kept in the address."""
+    state.refuse_infinite(key)
+    return st.number_input(label, low, high, key=key, bind="query-params", **options)
+
+
 def settings_form(
     kind: type[BaseModel],
     defaults: Mapping[str, Any],
@@ -258,7 +322,6 @@ def settings_form(
             label=f"{title}: {setting.label.lower()}" if title else setting.label,
             key=prefix + setting.name,
             help=f"{setting.description} Give {setting.allowed}.",
-            bind="query-params",
             **options,
         )
         for setting in configs.settings(kind)
@@ -273,6 +336,9 @@ def as_typed(setting: Setting, value: Any) -> Any:
 
 def _widget(setting: Setting, default: Any, **common: Any) -> Any:
     default = as_typed(setting, default)
+    if setting.kind == "whole number":
+        return whole_number(value=int(default), step=1, **common)
+    common["bind"] = "query-params"
     if setting.kind == "choice":
         index = setting.choices.index(default)
         return st.selectbox(options=setting.choices, index=index, **common)
@@ -280,7 +346,5 @@ def _widget(setting: Setting, default: Any, **common: Any) -> Any:
         return st.checkbox(value=default, **common)
     if setting.kind == "widths":
         return st.text_input(value=default, placeholder="none", **common)
-    if setting.kind == "whole number":
-        return st.number_input(value=int(default), step=1, **common)
     step = float(default) / 10 or 0.1
     return st.number_input(value=float(default), step=step, format="%g", **common)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -12,18 +12,19 @@ import streamlit as st
 from aecore import datasets, pack, store
 from aecore.datasets import Subset
 from aecore.errors import Faults
-from pages.shared import cache, maps, parts, state
+from pages.shared import cache, maps, messages, parts, state
+from pages.shared.messages import Lasso, Selection
 
 MOST = 500
 """Numbers that a selection puts into a field."""
 MAP, LAST = "pick", "pick_last"
 
 
-class Picks(NamedTuple):
+class Picked(NamedTuple):
     """What the picks that followed each other made of a field."""
 
-    when: float = 0.0
-    """Of the last of them, on the browser's clock."""
+    heard: frozenset[float] = frozenset()
+    """When the browser's last picks were made, on its clock."""
     field: str = ""
     texts: tuple[str, ...] = ()
     """Before the first and after each."""
@@ -53,7 +54,7 @@ def picker(
         )
     heard = partial(take, run, fields, most or {})
     maps.show(maps.View(run, Subset(), ()), MAP, "pick", heard)
-    text, last = state.value(active(fields)) or "", state.value(LAST, Picks())
+    text, last = state.value(active(fields)) or "", state.value(LAST, Picked())
     if last.said and (last.field, last.texts[-1]) == (active(fields), text):
         st.caption(parts.plain(last.said))
     marks = [int(word) for word in words(text) if is_number(word)]
@@ -62,9 +63,9 @@ def picker(
 
 def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:
     """Put what was picked since the last time into the active field; the map's callback."""
-    field, last = active(fields), state.value(LAST, Picks())
-    told = (state.value(MAP) or {}).get("picked") or ()
-    picks = [pick for pick in told if pick["when"] > last.when]
+    field, last = active(fields), state.value(LAST, Picked())
+    told = messages.read(messages.Picks, state.said(MAP, "picked")) or []
+    picks = [pick for pick in told if pick.when not in last.heard]
     if not picks:
         return
     text, said = state.value(field) or "", ""
@@ -76,14 +77,15 @@ def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> 
     for pick in picks:
         said = ""
         try:
-            if "sample" in pick:
-                text = clicked(text, pick["sample"], most.get(field))
-            else:
+            if isinstance(pick, Lasso):
                 text, said = selected(members(run, pick), most.get(field, MOST))
+            elif pick.sample < run.manifest.n_test:
+                text = clicked(text, pick.sample, most.get(field))
         except Faults as error:
             said = str(error)
         texts = (*texts, text)
-    state.put({field: text, LAST: Picks(picks[-1]["when"], field, texts, said)})
+    heard = frozenset(pick.when for pick in told)
+    state.put({field: text, LAST: Picked(heard, field, texts, said)})
 
 
 def chooser(fields: Mapping[str, str]) -> str:
@@ -131,9 +133,9 @@ def selected(numbers: Sequence[int] | np.ndarray, most: int) -> tuple[str, str]:
     return ", ".join(map(str, numbers)), said
 
 
-def members(run: store.Run, selection: Mapping[str, Any]) -> np.ndarray:
+def members(run: store.Run, selection: Selection) -> np.ndarray:
     """The numbers of the selected test samples; raises `Faults` where they cannot be read."""
     rows = cache.shown(run, Subset()).rows
-    if selection["samples"] != pack.identity(rows, datasets.get(run.config.dataset)):
+    if selection.samples != pack.identity(rows, datasets.get(run.config.dataset)):
         raise Faults("The selection is of other samples than these: select anew.")
-    return rows[pack.unpacked_mask(selection["mask"], len(rows))]
+    return rows[pack.unpacked_mask(selection.mask, len(rows))]

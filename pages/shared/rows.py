@@ -52,11 +52,11 @@ def ready(run: store.Run) -> bool:
             st.rerun()
         return False
     st.info(
-        f"{dataset.name} is not on this machine, so there is nothing to reconstruct. The maps of "
-        "this run can be seen all the same.",
+        f"{parts.plain(dataset.name)} is not on this machine, so there is nothing to reconstruct. "
+        "The maps of this run can be seen all the same.",
         icon=":material/cloud_download:",
     )
-    if parts.button(f"Download {dataset.name}", ":material/download:", type="primary"):
+    if parts.button(f"Download {parts.plain(dataset.name)}", ":material/download:", type="primary"):
         jobs.prepare(dataset.name)
         st.rerun()
     return False
@@ -76,11 +76,11 @@ def pinned(run: store.Run) -> list[store.Run]:
         max_selections=MOST_PINS,
         disabled=not usable,
         placeholder="Runs of the same data" if usable else f"There is no other run of {dataset}",
-        help=f"Up to {MOST_PINS} further runs of {dataset}, a row each.",
+        help=f"Up to {MOST_PINS} further runs of {parts.plain(dataset)}, a row each.",
     )
     if left_out := sorted(same_name - usable.keys() - {run.name}):
         st.caption(
-            f"Left out, because {dataset} was another when they were trained: "
+            f"Left out, because {parts.plain(dataset)} was another when they were trained: "
             f"{parts.plain(', '.join(left_out))}."
         )
     found = []
@@ -106,14 +106,7 @@ def show(runs: Sequence[store.Run]) -> None:
     with parts.guarded():
         run, dataset = runs[0], datasets.get(runs[0].config.dataset)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            split = st.segmented_control(
-                "Split",
-                list(SPLITS),
-                default="test",
-                required=True,
-                key="split",
-                bind="query-params",
-            )
+            split = parts.one_of("Split", list(SPLITS), "split")
             k = components(run, dataset)
             maps = dataset.kind == "image" and st.toggle(
                 "Show where the error is", True, key="errors", bind="query-params"
@@ -134,8 +127,8 @@ def encoded(runs: Sequence[store.Run]) -> bool:
     missing = [run.name for run in runs if not parts.analysed(run)]
     if missing:
         st.info(
-            f"The training split goes through {', '.join(missing)} for the first time; the menu "
-            "says how far it is, and this page shows it when it is done.",
+            f"The training split goes through {parts.plain(', '.join(missing))} for the first "
+            "time; the menu says how far it is, and this page shows it when it is done.",
             icon=":material/hourglass_top:",
         )
     return not missing
@@ -179,7 +172,7 @@ def components(run: store.Run, dataset: Dataset) -> int:
         key=f"pca_{width}",
         bind="query-params",
         width=260,
-        help=f"The code of {run.name} has {run.config.model.latent_dim} dimensions.",
+        help=f"The code of {parts.plain(run.name)} has {run.config.model.latent_dim} dimensions.",
     )
 
 
@@ -198,13 +191,12 @@ def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
         numbers = np.argsort(ORDERS[order](mine, pca), kind="stable")
         if label != "all":
             numbers = numbers[labels[numbers] == names.index(label)]
-        first = st.number_input(
+        first = parts.whole_number(
             "Begin with sample",
+            "sample",
             0,
             len(mine) - 1,
-            None,
-            key="sample",
-            bind="query-params",
+            value=None,
             width=150,
             placeholder=f"0 to {len(mine) - 1}",
             help="A sample of any class, by its number; the others follow in their order.",
@@ -212,9 +204,7 @@ def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
         if first is not None:
             numbers = np.concatenate([[first], numbers[numbers != first]])
         screens = max(-(-len(numbers) // count), 1)
-        screen = st.number_input(
-            f"Screen, of {screens}", 1, screens, key="screen", bind="query-params", width=150
-        )
+        screen = parts.whole_number(f"Screen, of {screens}", "screen", 1, screens, width=150)
     return numbers[(screen - 1) * count : screen * count]
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
 
 from aecore import datasets, images, latent, pack
-from pages.shared import cache, parts
+from aecore.errors import Faults
+from pages.shared import cache, messages, parts
 from pages.shared.maps import View, found, said
 from pages.shared.maps import show as show_maps
+from pages.shared.messages import Place, Selection
 
 
 @st.fragment
@@ -23,19 +24,23 @@ def show(view: View) -> None:
     with parts.guarded():
         chosen = show_maps(view, key="maps")
         st.caption(said(view))
-        if chosen.selection:
-            export(view, chosen.selection)
-        if chosen.place:
-            decoded(view, chosen.place)
+        if selection := messages.read(Selection, chosen.selection):
+            export(view, selection)
+        if place := messages.read(Place, chosen.place):
+            decoded(view, place)
 
 
-def export(view: View, selection: Mapping[str, str]) -> None:
+def export(view: View, selection: Selection) -> None:
     """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
     samples = cache.shown(view.run, view.subset)
     dataset = datasets.get(view.run.config.dataset)
-    if selection["samples"] != pack.identity(samples.rows, dataset):
+    if selection.samples != pack.identity(samples.rows, dataset):
         return  # of what was shown before; the scripts take it back in a moment
-    rows = np.flatnonzero(pack.unpacked_mask(selection["mask"], len(samples.rows)))
+    try:
+        rows = np.flatnonzero(pack.unpacked_mask(selection.mask, len(samples.rows)))
+    except Faults as error:
+        st.caption(parts.plain(str(error)))
+        return
     name = f"{view.run.name}-{len(rows)}-samples"
 
     def table():
@@ -66,13 +71,14 @@ def export(view: View, selection: Mapping[str, str]) -> None:
         )
 
 
-def decoded(view: View, place: list[float]) -> None:
+def decoded(view: View, place: Place) -> None:
     """What the server decodes where the decoder is too large to be sent."""
     dataset = datasets.get(view.run.config.dataset)
-    x, y, label = place
-    code = latent.plane_of_run(view.run).lift(np.array([[x, y]]))
-    features = cache.generated(view.run, code, int(label))[0]
-    where = f"{x:.3g}, {y:.3g}"
+    if place.label >= max(len(dataset.label_names), 1):
+        return
+    code = latent.plane_of_run(view.run).lift(np.array([[place.x, place.y]]))
+    features = cache.generated(view.run, code, place.label)[0]
+    where = f"{place.x:.3g}, {place.y:.3g}"
     if dataset.kind != "image":
         st.table(dict(zip(dataset.feature_names, features.tolist(), strict=True)))
         return

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import streamlit as st
+
+from pages.shared import messages
 
 RUN, RECIPE = "run", "recipe"
 DOUBLE_CLICK = 0.7
@@ -129,12 +131,33 @@ def follow_number(key: str, low: float, high: float, step: float, usual: float) 
     return round(min(low + round((number - low) / step) * step, high), 6)
 
 
-def hear_number(key: str, component: str) -> None:
-    """Take over what a component says has moved: its value, and whether it was let go."""
-    moved = st.session_state[component]["moved"]
-    st.session_state[key] = moved["value"]
-    if moved["settled"]:
-        st.query_params[key] = st.session_state[_last(key)] = f"{moved['value']:g}"
+def hear_number(key: str, component: str, low: float, high: float) -> None:
+    """Take over what a component says has moved, if it is a number from `low` to `high`."""
+    message = said(component, "moved")
+    if message is not None:
+        # It is an event. A browser that says it as a state would hide every later event behind it.
+        del st.session_state[component]["moved"]
+    moved = messages.read(messages.Moved, message)
+    if moved is None or not low <= moved.value <= high:
+        return
+    st.session_state[key] = moved.value
+    if moved.settled:
+        st.query_params[key] = st.session_state[_last(key)] = f"{moved.value:g}"
+
+
+def refuse_infinite(key: str) -> None:
+    """Take an infinite number out of the address, of which Streamlit fails to make a whole one."""
+    asked = st.query_params.get(key, "")
+    with suppress(ValueError):
+        if math.isinf(float(asked)):
+            del st.query_params[key]
+            st.rerun()
+
+
+def said(component: str, event: str) -> Any:
+    """What a component says of an event, to be read by `messages.read`; None if it says nothing."""
+    everything = st.session_state.get(component)
+    return everything.get(event) if isinstance(everything, Mapping) else None
 
 
 def _last(key: str) -> str:

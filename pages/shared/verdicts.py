@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from aecore.datasets import Dataset
-from pages.shared import cache
+from pages.shared import cache, parts
 
 MOST_COMPONENTS = 256
 PCA = "PCA"
@@ -20,17 +20,17 @@ def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
     mine, pca = next(iter(errors.values())), errors[PCA]
     with st.container(horizontal=True):
         for name, found in errors.items():
-            title = f"PCA with {k} component{'s' * (k > 1)}" if name == PCA else name
+            title = f"PCA with {k} component{'s' * (k > 1)}" if name == PCA else parts.plain(name)
             st.metric(f"{title}, {split} MSE", f"{found.mean():.4f}", width="content")
         name = next(iter(errors))
         st.metric(
-            f"Samples that {name} renders better than PCA",
+            f"Samples that {parts.plain(name)} renders better than PCA",
             f"{(mine < pca).mean():.0%}",
             width="content",
         )
     st.markdown(
         "  \n".join(
-            verdict(name, found.mean(), k, curve(dataset, split))
+            verdict(parts.plain(name), found.mean(), k, curve(dataset, split))
             for name, found in errors.items()
             if name != PCA
         )

@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import datasets, generation, images, store
 from aecore.errors import Faults
-from pages.shared import cache
+from pages.shared import cache, parts
 from pages.shared.generate import common
 
 GROUPS = {"A": "plus", "B": "minus", "C": "onto"}
@@ -55,7 +55,7 @@ def sums(
         images.Row("C + t (A - B)", added, captions),
     ]
     who = "; ".join(
-        f"{name}: {listed(each) if kind == BY_NUMBER else kind} ({len(each):,})"
+        f"{name}: {listed(each) if kind == BY_NUMBER else parts.plain(kind)} ({len(each):,})"
         for name, (kind, _), each in zip(GROUPS, asked, chosen, strict=True)
     )
     away = around.distances[len(GROUPS) :]

@@ -12,7 +12,7 @@ from aecore import datasets, generation, images, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
-from pages.shared import cache, files, maps, picking, rows
+from pages.shared import cache, files, maps, parts, picking, rows
 
 MAP_WIDTH = 780  # points
 CELL = 72  # points of one image
@@ -31,13 +31,6 @@ NO_PRIOR = (
 def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any) -> Any:
     """A slider that is kept in the address."""
     return st.slider(title, low, high, value, key=key, bind="query-params", width=190, **options)
-
-
-def choice(title: str, options: Sequence[str], key: str, **more: Any) -> str:
-    """One of a few, the first unless told, kept in the address."""
-    return st.segmented_control(
-        title, options, default=options[0], required=True, key=key, bind="query-params", **more
-    )
 
 
 def numbers(title: str, value: str, key: str) -> str:
@@ -157,7 +150,7 @@ def told_class(run: store.Run, told: int) -> str:
     if not VARIANTS[run.config.variant].conditioned:
         return ""
     name = datasets.get(run.config.dataset).label_names[told]
-    return f" This model is told a class: everything is decoded as **{name}**."
+    return f" This model is told a class: everything is decoded as **{parts.plain(name)}**."
 
 
 def dimension(number: int) -> str:
@@ -179,8 +172,8 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
     dataset = datasets.get(run.config.dataset)
     if not datasets.here(dataset.name):
         st.info(
-            f"{dataset.name} is not on this machine, so nothing is known of its training samples. "
-            "The page Reconstructions can download it.",
+            f"{parts.plain(dataset.name)} is not on this machine, so nothing is known of its "
+            "training samples. The page Reconstructions can download it.",
             icon=":material/cloud_download:",
         )
         return None
@@ -188,7 +181,8 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
         changed = dataset.fingerprint != run.manifest.fingerprint
     if changed:
         st.warning(
-            f"The dataset {dataset.name} has changed since '{run.name}' was trained on it: train "
+            f"The dataset {parts.plain(dataset.name)} has changed since '{parts.plain(run.name)}' "
+            "was trained on it: train "
             "the run again to compare with its training samples.",
             icon=":material/warning:",
         )

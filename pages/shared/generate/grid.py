@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import datasets, generation, images, store
 from aecore.errors import Faults
-from pages.shared import cache, files
+from pages.shared import cache, files, parts
 from pages.shared.generate import common
 
 MOST_SIDE = 30
@@ -26,10 +26,10 @@ def show(run: store.Run) -> None:
         n = common.slider("Side", 1, MOST_SIDE, 12, "n", help="Pictures along each side.")
         plane = "two dimensions"
         if d > 2:
-            plane = common.choice("Plane", ["two dimensions", "through three samples"], "plane")
+            plane = parts.one_of("Plane", ["two dimensions", "through three samples"], "plane")
         spacing = "linear"
         if prior and plane == "two dimensions":
-            spacing = common.choice(
+            spacing = parts.one_of(
                 "Spacing",
                 ["quantiles", "linear"],
                 "spacing",

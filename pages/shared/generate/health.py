@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from aecore import figures, generation, store
-from pages.shared import cache, files
+from pages.shared import cache, files, parts
 from pages.shared.generate import common
 
 MOST_PANELS = 6
@@ -16,8 +16,8 @@ def show(run: store.Run) -> None:
     codes = run.codes["codes"]
     if not generation.has_posterior(run):
         st.info(
-            f"{run.name} encodes to points, not to Gaussians, so there is no posterior to hold "
-            "against a prior. These are its test codes.",
+            f"{parts.plain(run.name)} encodes to points, not to Gaussians, so there is no "
+            "posterior to hold against a prior. These are its test codes.",
             icon=":material/info:",
         )
         found = generation.importance(codes)

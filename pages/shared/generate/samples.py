@@ -18,7 +18,7 @@ def show(run: store.Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
         # A name for each default, so that a run without a prior begins with what suits it.
-        source = common.choice(
+        source = parts.one_of(
             "Source",
             sources if prior else sources[::-1],
             f"source_{'prior' if prior else 'codes'}",
@@ -28,7 +28,7 @@ def show(run: store.Run) -> None:
         temperature = common.slider(
             "Temperature", 0.0, 2.0, 1.0, "temperature", help="Times the standard deviation."
         )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="draw", bind="query-params", width=120)
+        seed = parts.whole_number("Seed", "draw", 0, 2**31 - 1, width=120)
     known = common.training_codes(run)
     if source == "prior":
         made = generation.from_prior(count, d, temperature, seed)

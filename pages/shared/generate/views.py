@@ -25,9 +25,7 @@ def show(run: store.Run) -> None:
     """One way to make codes at a time; a fragment, so that a slider draws nothing else anew."""
     with parts.guarded():
         latent.refuse_unless_finite(run, run.codes["codes"])
-        view = st.segmented_control(
-            "View", list(VIEWS), default="Grid", required=True, key="view", bind="query-params"
-        )
+        view = parts.one_of("View", list(VIEWS), "view")
         with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
             cache.load(run)
         cache.settle("what generates")

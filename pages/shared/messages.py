@@ -1,0 +1,85 @@
+"""What the components may say to the server.
+
+A message comes out of a browser, so it may be anything: what does not have the form that our own
+scripts send is ignored, and the page stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+MOST_PICKS = 500  # that a browser tells together
+MASK = 2_000_000  # signs, enough for ten million samples
+FAR = 1e9  # from the origin; beyond it float32 overflows in the decoder
+
+log = logging.getLogger(__name__)
+
+Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+Coordinate = Annotated[float, Field(strict=True, ge=-FAR, le=FAR, allow_inf_nan=False)]
+
+
+class Message(BaseModel):
+    """One message: exactly these fields, of exactly these types, and finite numbers."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Moved(Message):
+    """A slider was moved."""
+
+    value: float
+    settled: bool
+    """Whether it was let go."""
+
+
+class Selection(Message):
+    """Samples were selected."""
+
+    samples: str = Field(max_length=200)
+    """Of which samples, as in `pack.identity`."""
+    mask: str = Field(max_length=MASK)
+    """Which of them, for `pack.unpacked_mask`."""
+
+
+class Place(NamedTuple):
+    """A place of the plane is to be decoded; the scripts send a list of these three."""
+
+    x: Coordinate
+    y: Coordinate
+    label: Number
+
+
+class Click(Message):
+    """One sample was clicked."""
+
+    sample: Number
+    when: float
+    """On the browser's clock, which tells the same click twice from two clicks."""
+
+
+class Lasso(Selection):
+    """Samples were selected to be picked."""
+
+    when: float
+
+
+Pick = Click | Lasso
+Picks = Annotated[list[Pick], Field(max_length=MOST_PICKS)]
+
+
+def read(kind: Any, message: Any) -> Any:
+    """A message as an instance of `kind`, a `Message` or a type made of them; None if it is none.
+
+    None is also what a component says before there is anything to say.
+    """
+    if message is None:
+        return None
+    try:
+        return TypeAdapter(kind).validate_python(message)
+    except ValidationError as error:
+        faults = sorted({fault["type"] for fault in error.errors(include_input=False)})
+        log.warning("ignored a malformed message of a component: %s", ", ".join(faults[:5]))
+        return None

@@ -1,0 +1,136 @@
+"""What the server does beside running the pages: files for the browser, and whom it answers.
+
+The scripts of the linked maps and the sheets of images are handed out from where they are, so that
+nothing is copied and an installation may be read-only. Their addresses change with their contents,
+so a browser asks for each once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse, PlainTextResponse
+from starlette.routing import Route
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+from aecore import tasks
+from aecore.datasets import DATASETS
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SCRIPTS, SHEETS = "loupe/scripts", "loupe/sheets"
+LINKED_MAPS = Path(__file__).with_name("linked_maps")
+FINGERPRINT = 12  # digits of a dataset's fingerprint that name its files
+
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+HEADERS = {
+    # Pages of others must not lay ours under theirs and lead clicks to it.
+    "Content-Security-Policy": "frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+# --- Files --------------------------------------------------------------------------------------
+
+
+@cache
+def scripts() -> dict[str, Path]:
+    """The scripts of the linked maps, and the installed Plotly that they draw with, by name."""
+    plotly = Path(importlib.util.find_spec("plotly").origin).parent  # found, not loaded
+    files = [*sorted(LINKED_MAPS.glob("*.js")), plotly / "package_data" / "plotly.min.js"]
+    return {file.name: file for file in files}
+
+
+@cache
+def scripts_address() -> str:
+    """Where the scripts are handed out, below the address of the dashboard."""
+    contents = b"".join(file.read_bytes() for file in scripts().values())
+    return f"{SCRIPTS}/{hashlib.sha256(contents).hexdigest()[:12]}"
+
+
+def sheet_address(dataset: str, fingerprint: str, split: str) -> str:
+    """Where the images of a split are handed out, below the address of the dashboard."""
+    return f"{SHEETS}/{dataset}/{fingerprint[:FINGERPRINT]}/{split}.gz"
+
+
+async def script(request: Request) -> FileResponse:
+    """One script, under the digest of all."""
+    digest, name = request.path_params["digest"], request.path_params["name"]
+    if f"{SCRIPTS}/{digest}" != scripts_address() or name not in scripts():
+        raise HTTPException(404)
+    return FileResponse(scripts()[name], headers=FOREVER, media_type="text/javascript")
+
+
+async def sheet(request: Request) -> FileResponse:
+    """The images of a split of a dataset, gzipped."""
+    dataset, fingerprint, split = map(request.path_params.get, ("dataset", "fingerprint", "split"))
+    # What is asked for becomes a part of a path.
+    if dataset not in DATASETS or not re.fullmatch(f"[0-9a-f]{{{FINGERPRINT}}}", fingerprint):
+        raise HTTPException(404)
+    file = tasks.sheet_files(dataset, fingerprint).get(split)
+    if file is None or not file.is_file():
+        raise HTTPException(404)
+    return FileResponse(file, headers=FOREVER, media_type="application/gzip")
+
+
+def routes() -> list[Route]:
+    """What is handed out, as routes of the server."""
+    base = st.get_option("server.baseUrlPath").strip("/")
+    start = f"/{base}/" if base else "/"
+    return [
+        Route(f"{start}{SCRIPTS}/{{digest}}/{{name}}", script),
+        Route(f"{start}{SHEETS}/{{dataset}}/{{fingerprint}}/{{split}}.gz", sheet),
+    ]
+
+
+# --- Whom it answers ----------------------------------------------------------------------------
+
+
+class Guard:
+    """Answers under the names of `server.allowedHosts` alone, and says who may frame the pages.
+
+    Streamlit checks the name where a page opens its connection; here every request is checked, so
+    that a stranger's page that points a name of its own at this machine (DNS rebinding) reads
+    nothing, and a person is told what to do.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        app = self.app if is_host_allowed(Headers(scope=scope).get("host")) else REFUSAL
+        await app(scope, receive, send_with_headers)
+
+
+REFUSAL = PlainTextResponse(
+    "This dashboard does not answer under this name. Open it as http://127.0.0.1, or start it with "
+    "--server.allowedHosts=NAME (make run: HOSTS=NAME) and the name or address that you use.\n",
+    status_code=400,
+)
+
+
+def middleware() -> list[Middleware]:
+    """What every request goes through."""
+    return [Middleware(Guard)]
