@@ -575,7 +575,7 @@ def stored_tuned(path: Path) -> Tuned | None:
         return None
     levels, settings = found[0]["levels"], found[1].settings
     if settings.keys() != BASELINES.keys() or not all(
-        len(chosen) == len(levels) > 0 and all(one in BASELINES[name].settings for one in chosen)
+        len(chosen) == len(levels) and all(one in BASELINES[name].settings for one in chosen)
         for name, chosen in settings.items()
     ):
         raise store.damaged(path, "its settings are not one of each filter's for each level")

@@ -811,7 +811,9 @@ def artifact(
     try:
         with _open_tensors(path, "np", MAX_FACTS) as file:
             said = json.loads((file.metadata() or {}).get("json", "{}"))
-            if run is not None and said.get("created") != run.manifest.created.isoformat():
+            if run is not None and said.get("created") is None:
+                raise Damaged("it does not say of which run it is")
+            if run is not None and said["created"] != run.manifest.created.isoformat():
                 return None
             found = facts.validate_python(said)
             wanted = expected(found)
@@ -836,7 +838,7 @@ def intact(read: Callable[..., Facts | None], *arguments: Any) -> Facts | None:
 
 
 class Size(NamedTuple):
-    """A size that a file may choose: the same wherever its name stands, and not too large."""
+    """A size that a file may choose: the same wherever its name stands, from 1 to a largest."""
 
     name: str
     most: int
@@ -887,7 +889,7 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | Size, ...], sizes: dict[st
     return len(shape) == len(wanted) and all(
         found == size
         if isinstance(size, int)
-        else found <= size.most and found == sizes.setdefault(size.name, found)
+        else 1 <= found <= size.most and found == sizes.setdefault(size.name, found)
         for found, size in zip(shape, wanted, strict=True)
     )
 
