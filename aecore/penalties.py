@@ -223,9 +223,10 @@ class Codebook:
         alike (van den Oord, Vinyals & Kavukcuoglu 2017).
         """
         size = len(model.encoder.codebook)
-        counts = torch.zeros(size, dtype=torch.float64, device=codes.device)
+        counts = torch.zeros(size, dtype=torch.float64)  # which not every GPU has
         for part in codes.split(CHUNK):
-            counts += torch.bincount(model.encoder.choose(part).flatten(), minlength=size)
+            chosen = model.encoder.choose(part).flatten().cpu()
+            counts += torch.bincount(chosen, minlength=size)
         shares = counts / counts.sum()
         used = int((counts > 0).sum())
         return {
