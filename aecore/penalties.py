@@ -67,17 +67,18 @@ class LatentKL:
         self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         mean, log_variance, _ = posterior
-        weight = self._weight_in_training(model) if model.training else self.weight
+        weight = self.weight
+        if self.warm_up and model.training:
+            weight *= self._warmed_up(model)
         return weight * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 
     def facts(self, model: Autoencoder, codes: Tensor) -> dict[str, float]:
         """`kl_weight`: the weight that training has come to."""
-        return {"kl_weight": float(self._weight_in_training(model))}
+        return {"kl_weight": float(self.weight * self._warmed_up(model))}
 
-    def _weight_in_training(self, model: Autoencoder) -> float:
-        if not self.warm_up:
-            return self.weight
-        return self.weight * min(model.epochs_seen / self.warm_up, 1)
+    def _warmed_up(self, model: Autoencoder) -> float:
+        """The part of the weight that is in effect in training, from 0 to 1."""
+        return min(model.epochs_seen / self.warm_up, 1) if self.warm_up else 1
 
 
 @dataclass(frozen=True)
@@ -223,9 +224,10 @@ class Codebook:
         alike (van den Oord, Vinyals & Kavukcuoglu 2017).
         """
         size = len(model.encoder.codebook)
-        counts = torch.zeros(size, dtype=torch.float64, device=codes.device)
+        counts = torch.zeros(size, dtype=torch.float64)  # which not every GPU has
         for part in codes.split(CHUNK):
-            counts += torch.bincount(model.encoder.choose(part).flatten(), minlength=size)
+            chosen = model.encoder.choose(part).flatten().cpu()
+            counts += torch.bincount(chosen, minlength=size)
         shares = counts / counts.sum()
         used = int((counts > 0).sum())
         return {

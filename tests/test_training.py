@@ -688,6 +688,19 @@ def test_the_weight_of_a_kl_that_warms_up_is_recorded_epoch_by_epoch() -> None:
     assert json.loads(json.dumps(history, allow_nan=False))[1]["facts"] == {"kl_weight": 2}
 
 
+def test_a_training_that_began_with_too_long_a_warm_up_is_read_and_goes_on() -> None:
+    """As it could begin before such a warm-up was refused."""
+    asked = small("beta-vae").model_dump()
+    asked["model"]["warm_up"] = 9
+    config = RunConfig.check(asked, stored=True)
+    first, _ = ((record, frozen(record)) for record in fit(config, DIGITS))
+    store.write_checkpoint("run", config, first[1])
+    assert store.unfinished()[0].config == config
+    read_config, checkpoint = store.read_checkpoint("run")
+    (last,) = fit(read_config, DIGITS, resume=checkpoint)
+    assert last.test.facts["kl_weight"] == pytest.approx(2 * 2 / 9)
+
+
 def test_the_use_of_a_codebook_is_recorded() -> None:
     *_, last = fit(small("vq-vae", {"codebook_size": 1000}), DIGITS)
     facts = last.test.facts
