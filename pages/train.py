@@ -7,13 +7,10 @@ import streamlit as st
 from aecore import datasets, store
 from aecore.configs import PRESETS, RunConfig, TrainingConfig, defaults, settings
 from aecore.errors import Faults
-from aecore.jobs import Job
 from aecore.variants import VARIANTS
 from pages.shared import cache, live, parts, state
 
 DEFAULTS = "defaults"
-AT_ONCE = 5
-"""Seconds within which the second press of a double click is answered, on a slow server."""
 
 
 def presets_for(dataset: str, variant: str) -> list[str]:
@@ -84,26 +81,20 @@ def ask() -> None:
         name = st.text_input(
             "Name of the run", key="name", placeholder="made for you", bind="query-params"
         )
-        asked = st.form_submit_button("Train", type="primary", icon=":material/play_arrow:")
-    if asked:
+        key = f"train-{state.presses('Train')}"
+        asked = st.form_submit_button(
+            "Train", key=key, type="primary", icon=":material/play_arrow:"
+        )
+    if asked and not state.double_click("Train"):
         request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
         try:
-            job = queued(RunConfig.check(request), name)
+            job = cache.jobs().train(RunConfig.check(request), name or None)
         except Faults as error:
             parts.faults(error)
             return
+        state.answer_press("Train")
         state.remember_job(job.id)
         st.rerun()
-
-
-def queued(config: RunConfig, name: str) -> Job:
-    """The job of a request; asked for again while it is active, or at once, it is the same one."""
-    jobs, at_once = cache.jobs(), state.press("Train") < AT_ONCE
-    job = jobs.get(state.asked_before((config, name)))
-    if job is None or not (job.active or (job.state == "done" and at_once)):
-        job = jobs.train(config, name or None)
-        state.keep_request((config, name), job.id)
-    return job
 
 
 def offer_unfinished() -> None:

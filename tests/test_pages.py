@@ -495,20 +495,48 @@ def press(at: AppTest, label: str) -> AppTest:
 
 
 @pytest.mark.parametrize("name", ["", "mine"])
-def test_a_second_press_of_train_finds_the_training_of_the_first(
-    name: str, idle_jobs: Jobs
+def test_a_double_click_on_train_is_one_training(
+    name: str, idle_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 60)
     at = opened(TRAIN, dataset="iris", name=name)
     for _ in range(2):
         at = press(at, "Train")
         assert not at.error and not at.exception
-    (job,) = idle_jobs.all()
-    job.state = "done"  # so quickly that the second press comes after it
-    press(at, "Train")
-    assert idle_jobs.all() == [job]
-    at.number_input(key="epochs").set_value(3)
-    press(at, "Train")
+    assert len(idle_jobs.all()) == 1
+
+
+@pytest.mark.parametrize("name", ["", "mine"])
+def test_a_press_of_train_that_was_sent_before_the_answer_was_shown_is_void(
+    name: str, idle_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 0)
+    at = opened(TRAIN, dataset="iris", name=name)
+    (shown,) = (button for button in at.button if button.label == "Train")
+    for _ in range(2):
+        at = shown.click().run()
+        assert not at.error and not at.exception
+    assert len(idle_jobs.all()) == 1
+
+
+def test_a_second_press_of_train_says_the_same_faults(idle_jobs: Jobs) -> None:
+    at = opened(TRAIN, dataset="iris", name="Not possible")
+    for _ in range(2):
+        at = press(at, "Train")
+        assert "is not possible" in at.error[0].value
+    assert idle_jobs.all() == []
+
+
+def test_the_same_request_later_is_another_training_or_a_taken_name(
+    idle_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 0)
+    at = opened(TRAIN, dataset="iris")
+    press(press(at, "Train"), "Train")
     assert len(idle_jobs.all()) == 2
+    at = press(press(opened(TRAIN, dataset="iris", name="mine"), "Train"), "Train")
+    assert len(idle_jobs.all()) == 3
+    assert "is being trained already" in at.error[0].value
 
 
 def test_the_training_of_another_person_is_not_taken_for_ones_own(idle_jobs: Jobs) -> None:

@@ -198,11 +198,12 @@ def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool
 def button(label: str, icon: str, **options: Any) -> bool:
     """A button that starts or ends something; returns whether it was pressed.
 
-    The second press of a double click does not count: after the first one the page may have put
-    another button with this label under the pointer.
+    The second press of a double click does not count.
     """
-    pressed = st.button(label, icon=icon, **options)
-    return pressed and state.press(label) > state.DOUBLE_CLICK
+    pressed = st.button(label, icon=icon, **options) and not state.double_click(label)
+    if pressed:
+        state.answer_press(label)
+    return pressed
 
 
 def duration(seconds: float) -> str:

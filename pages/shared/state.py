@@ -6,7 +6,6 @@ outside of them.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -72,22 +71,30 @@ def shown_job() -> str | None:
     return st.query_params.get("job")
 
 
-def press(label: str) -> float:
-    """Note that a button with this label was pressed; returns the seconds since the last time."""
-    key, now = f"pressed_{label}", time.monotonic()
-    before, st.session_state[key] = st.session_state.get(key, -math.inf), now
-    return now - before
+def presses(label: str) -> int:
+    """How many presses of the buttons with this label have been answered.
+
+    In the key of a button it makes a press void that was sent before its answer was shown.
+    """
+    return st.session_state.get(_presses(label), (0, 0.0))[0]
 
 
-def asked_before(request: Any) -> str | None:
-    """The id of the job that `keep_request` kept for an equal request, if it was the last one."""
-    last, job_id = st.session_state.get("request", (None, None))
-    return job_id if last == request else None
+def double_click(label: str) -> bool:
+    """Whether a press is the second of a double click, which the answer to the first did not stop.
+
+    After the answer the page may show another button with this label under the pointer.
+    """
+    count, last = st.session_state.get(_presses(label), (0, 0.0))
+    return count > 0 and time.monotonic() - last < DOUBLE_CLICK
 
 
-def keep_request(request: Any, job_id: str) -> None:
-    """Note which job was queued for a request, so that it is not queued twice."""
-    st.session_state["request"] = request, job_id
+def answer_press(label: str) -> None:
+    """Note that a press of a button with this label is answered now."""
+    st.session_state[_presses(label)] = presses(label) + 1, time.monotonic()
+
+
+def _presses(label: str) -> str:
+    return f"presses_{label}"
 
 
 def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
