@@ -460,7 +460,7 @@ class Jobs:
                 job.view = view
                 planes = {**job.planes, message["entry"]["epoch"]: view["plane"]}
                 if len(planes) > 2 * tasks.EPOCHS_KEPT:
-                    planes = dict(list(planes.items())[1::2])
+                    planes = dict([*planes.items()][::-2][::-1])  # the newest stays
                 job.planes = planes
             elif job.stop_asked is None:
                 if message["what"] != job.what:

@@ -552,7 +552,9 @@ def test_a_double_click_discards_one_training_and_cancels_one_job(
     from aecore.training import Checkpoint
 
     for name in ("first", "second"):
-        store.write_checkpoint(name, run_config(), Checkpoint({}, {"epochs_done": 1}))
+        store.write_checkpoint(
+            name, run_config(), Checkpoint({}, {"epochs_done": 1, "history": []})
+        )
     jobs = [idle_jobs.prepare(name) for name in ("iris", "wine")]
     monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 60)
     at = opened(TRAIN)
