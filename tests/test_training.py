@@ -49,13 +49,12 @@ def small(variant: str, model: dict[str, Any] | None = None, **options: Any) -> 
 def frozen(record: EpochRecord) -> Checkpoint:
     """The record's checkpoint as it is now: training goes on in the same tensors."""
     tensors, progress = record.checkpoint()
-    return Checkpoint({name: value.clone() for name, value in tensors.items()}, progress)
+    return with_history(Checkpoint({n: value.clone() for n, value in tensors.items()}, progress))
 
 
-def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> None:
-    """Store a checkpoint as a task does, which adds the history."""
-    progress = checkpoint.progress | {"history": []}
-    store.write_checkpoint(name, config, checkpoint._replace(progress=progress))
+def with_history(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint with the history that a task adds to it."""
+    return checkpoint._replace(progress=checkpoint.progress | {"history": []})
 
 
 def assert_equal(first: Checkpoint, second: Checkpoint) -> None:
@@ -380,7 +379,7 @@ def test_training_leaves_the_global_random_numbers_alone() -> None:
 def test_a_resumed_training_is_bit_equal(variant: str, stop: int) -> None:
     config = run_config(variant=variant, epochs=4, learning_rate=0.01)
     through = [(record, frozen(record)) for record in fit(config, IRIS)]
-    write_checkpoint("run", config, through[stop - 1][1])
+    store.write_checkpoint("run", config, through[stop - 1][1])
     read_config, checkpoint = store.read_checkpoint("run")
     assert read_config == config
     resumed = [(record, frozen(record)) for record in fit(config, IRIS, resume=checkpoint)]
@@ -396,7 +395,7 @@ def test_a_resumed_training_is_bit_equal(variant: str, stop: int) -> None:
 def resumed_equal(config: RunConfig) -> Checkpoint:
     """Two epochs straight against one, a checkpoint on disk, and the second; what was read."""
     first, second = ((record, frozen(record)) for record in fit(config, DIGITS))
-    write_checkpoint("run", config, first[1])
+    store.write_checkpoint("run", config, first[1])
     read_config, checkpoint = store.read_checkpoint("run")
     assert read_config == config
     assert_equal(checkpoint, first[1])
@@ -482,7 +481,7 @@ def test_a_checkpoint_of_convolutions_holds_each_weight_in_its_place() -> None:
     *_, last = fit(config, DIGITS)
     x = torch.tensor(DIGITS.test.x)
     wanted = last.model.eval().reconstruct(x)
-    write_checkpoint("run", config, last.checkpoint())
+    store.write_checkpoint("run", config, with_history(last.checkpoint()))
     model = training.build(config, DIGITS).eval()
     model.load_state_dict(training.weights(store.read_checkpoint("run")[1]))
     torch.testing.assert_close(model.reconstruct(x), wanted, rtol=1e-4, atol=1e-5)
@@ -700,7 +699,7 @@ def test_a_training_that_began_with_too_long_a_warm_up_is_read_and_goes_on() -> 
     asked["model"]["warm_up"] = 9
     config = RunConfig.check(asked, stored=True)
     first, _ = ((record, frozen(record)) for record in fit(config, DIGITS))
-    write_checkpoint("run", config, first[1])
+    store.write_checkpoint("run", config, first[1])
     assert store.unfinished()[0].config == config
     read_config, checkpoint = store.read_checkpoint("run")
     (last,) = fit(read_config, DIGITS, resume=checkpoint)
@@ -811,7 +810,7 @@ def test_a_device_that_is_not_there_is_refused(present: dict[str, bool], device:
 def test_training_on_a_gpu_resumes_bit_equal() -> None:
     config = run_config(variant="vae", epochs=3, device="cuda")
     through = [frozen(record) for record in fit(config, IRIS)]
-    write_checkpoint("run", config, through[0])
+    store.write_checkpoint("run", config, through[0])
     resumed = [
         frozen(record) for record in fit(config, IRIS, resume=store.read_checkpoint("run")[1])
     ]
