@@ -13,9 +13,9 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.cells import cell_len
@@ -25,7 +25,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from aecore import configs, datasets, files, projections, recipes, store
-from aecore.errors import Faults, unknown
+from aecore.errors import Faults
 from aecore.variants import VARIANTS
 
 app = typer.Typer(
@@ -70,6 +70,25 @@ def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None
     return run
 
 
+class Unbroken:
+    """A stream that may be closed or full: what cannot be written of progress stops no work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.stream.flush()
+
+
 class ConsoleReporter:
     """Shows how far a task is, on standard error."""
 
@@ -103,7 +122,7 @@ class ConsoleReporter:
 def reporting():
     """A reporter that draws on standard error while the block runs."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(file=Unbroken(sys.stderr)), transient=True) as bar:
         reporter = ConsoleReporter(bar)
         before = signal.signal(signal.SIGINT, reporter.stop)
         try:
@@ -301,9 +320,13 @@ def train(
                 markup=False,
             )
     except KeyboardInterrupt:
-        # On a line of its own, which nothing breaks, so that it can be copied and run.
-        hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", resume or name])
-        print(f"Stopped. If an epoch was complete, go on with:\n{hint}", file=sys.stderr)
+        told = Unbroken(sys.stderr)
+        if any(left.name == (resume or name) for left in store.unfinished()):
+            # On a line of its own, which nothing breaks, so that it can be copied and run.
+            hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", resume or name])
+            print(f"Stopped. Go on with:\n{hint}", file=told)
+        else:
+            print("Stopped before the first epoch was complete: nothing is kept.", file=told)
         raise typer.Exit(130) from None
     show_one(run_row(run), as_json, RUN_COLUMNS)
 
@@ -366,9 +389,7 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Delete the checkpoint of a training that will not be resumed, damaged or not."""
-    known = [each.name for kind in store.checkpoints() for each in kind]
-    if name not in known:
-        raise Faults(unknown("unfinished run", name, known))
+    store.refuse_unknown(name)
     store.discard(name)
     if as_json:
         print(json.dumps({"discarded": name}))

@@ -7,6 +7,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,12 @@ REASONS = {
     errno.ESTALE: "the folder was removed while it was used. Start again",
     errno.ENOTDIR: "a file is in the place of a folder. Remove that file",
     errno.EEXIST: "a file is in the place of a folder. Remove that file",
+    errno.EISDIR: "a folder is in the place of a file. Remove that folder",
+    errno.ELOOP: "a link is in the place of a file. Remove that link",
+    errno.EXDEV: "a part of the folder is on another disk. Keep it on one",
 }
+IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP}
+"""Errors of which a sentence must name the very file."""
 
 
 @contextmanager
@@ -75,12 +81,14 @@ def writing(folder: Path, otherwise: str = "choose another folder") -> Iterator[
     try:
         yield
     except OSError as error:
-        raise DiskFault(f"{folder} cannot be written: {_reason(error)}, or {otherwise}.") from error
+        place = (error.errno in IN_THE_WAY and error.filename) or folder
+        raise DiskFault(f"{place} cannot be written: {_reason(error)}, or {otherwise}.") from error
 
 
 def sentence(error: OSError) -> str:
     """What to say of an error of the operating system, and what to do next."""
-    return f"{error.filename or 'A file'} cannot be used: {_reason(error)}."
+    subject = f"{error.filename} cannot be used" if error.filename else "Output cannot be written"
+    return f"{subject}: {_reason(error)}."
 
 
 def _reason(error: OSError) -> str:
@@ -111,12 +119,16 @@ def refuse_unwritable(
         )
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and those above it, and wait until the disk holds their names."""
+def make_folder(path: Path) -> list[Path]:
+    """Create a folder and those above it, and wait until the disk holds their names.
+
+    Returns the folders that were missing, the lowest first.
+    """
     missing = [each for each in (path, *path.absolute().parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for each in missing:
         sync_folder(each.parent)
+    return missing
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -178,6 +190,10 @@ def remove_stale(folder: Path, pattern: str) -> None:
 # --- Locks --------------------------------------------------------------------------------------
 
 
+OPENING = os.O_NOFOLLOW | os.O_NONBLOCK
+"""A link is not followed, and nobody waits for the other end of a pipe."""
+
+
 def lock(path: Path) -> int | None:
     """Lock a file for this process; returns its descriptor, or None where another holds it.
 
@@ -186,8 +202,10 @@ def lock(path: Path) -> int | None:
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | OPENING, 0o644)
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DiskFault(f"{path} is in the place of a lock and is no file: remove it.")
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held it may have removed the file between opening and locking.
             if holds(descriptor, path):
@@ -214,10 +232,12 @@ def holds(descriptor: int, path: Path) -> bool:
 def locked(path: Path) -> bool:
     """Whether a process holds the lock of a file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | OPENING)
     except OSError:
         return False
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
         # Shared, so that two processes that ask at once do not see each other.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

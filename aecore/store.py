@@ -28,7 +28,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -411,9 +411,10 @@ def _refuse_impossible(name: str) -> None:
 
 
 def _refuse_taken(name: str) -> None:
-    if (root() / name).exists():
+    # A link that leads nowhere is in the way, too.
+    if os.path.lexists(root() / name):
         raise Taken(f"name = '{name}' is taken: choose another, or delete that run first.")
-    if _unfinished(name).exists():
+    if os.path.lexists(_unfinished(name)):
         raise Taken(
             f"name = '{name}' is taken by an unfinished training: choose another, or resume or "
             "discard that one first."
@@ -421,7 +422,8 @@ def _refuse_taken(name: str) -> None:
 
 
 def _is_taken(name: str) -> bool:
-    return owner(name) is not None or (root() / name).exists() or _unfinished(name).exists()
+    places = root() / name, _unfinished(name)
+    return owner(name) is not None or any(os.path.lexists(place) for place in places)
 
 
 def save(
@@ -503,7 +505,8 @@ def delete(name: str) -> None:
 
 def _remove(folder: Path) -> None:
     with writing():
-        aside = _aside(folder.name)
+        # Beside it: what is above it may be a link to another disk.
+        aside = folder.with_name(_aside(folder.name).name)
         folder.rename(aside)
         files.sync_folder(folder.parent)
         shutil.rmtree(aside, ignore_errors=True)  # what is left is removed as stale
@@ -551,7 +554,7 @@ class Reservation:
     def __enter__(self) -> Self:
         mine = Owner(pid=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC))
         with writing():
-            files.make_folder(self._path.parent)
+            self._made = files.make_folder(self._path.parent)
             descriptor = files.lock(self._path)
             if descriptor is None:
                 raise _held(self.name, owner(self.name) or Owner())
@@ -559,9 +562,12 @@ class Reservation:
             try:
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, mine.model_dump_json().encode(), 0)
-            except BaseException:
-                self.__exit__()
-                raise
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    self.__exit__()
+                    raise
+                # The lock holds without a name in it, and a full disk needs deleting most.
+                log.warning("%s: %s", self._path, error)
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -573,12 +579,22 @@ class Reservation:
             log.warning("%s could not be removed: %s", self._path, error)
         finally:
             os.close(self._descriptor)
+        if any(raised):  # what was refused leaves no empty folder
+            for folder in self._made:
+                with suppress(OSError):
+                    folder.rmdir()
 
     def verify(self) -> None:
-        """Raise `Faults` where the store was removed since the name was reserved."""
+        """Raise `Faults` where the store or the lock was removed since the name was reserved."""
+        if files.holds(self._descriptor, self._path):
+            return
+        if _unfinished(self.name).is_dir():
+            raise Faults(
+                f"The lock {self._path} was removed, so another process may train '{self.name}': "
+                f"this one has stopped. Go on with `python -m aecore train --resume {self.name}`."
+            )
         with writing():
-            if not files.holds(self._descriptor, self._path):
-                raise FileNotFoundError(errno.ENOENT, "")
+            raise FileNotFoundError(errno.ENOENT, "")
 
     def discard(self) -> None:
         """Delete the unfinished run of that name, if there is one."""
@@ -613,7 +629,7 @@ def reserve(name: str) -> Iterator[Reservation]:
 @contextmanager
 def reserve_unfinished(name: str) -> Iterator[Reservation]:
     """The right to go on with an unfinished run; raises `Faults` where it is held or unknown."""
-    _refuse_unknown(name)
+    refuse_unknown(name)
     with Reservation(name) as held:
         yield held
 
@@ -649,7 +665,8 @@ def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> No
             files.replace(folder / CHECKPOINT, content)
             return
         files.make_folder(folder.parent)
-        files.remove_stale(folder.parent, ".*")
+        for pattern in (".*", "_writing-*"):
+            files.remove_stale(folder.parent, pattern)
         with _moved_into(folder, files.partial(folder)) as aside:
             files.write_new(aside / "config.json", _json(config.model_dump(mode="json")))
             files.write_new(aside / CHECKPOINT, content)
@@ -682,7 +699,7 @@ def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
     """
     from aecore.training import Checkpoint
 
-    _refuse_unknown(name)
+    refuse_unknown(name)
     folder = _unfinished(name)
     try:
         config = _open_unfinished(folder).config
@@ -719,14 +736,15 @@ def _names_of_unfinished() -> list[str]:
     return [folder.name for folder in _folders(root() / "_unfinished")]
 
 
-def _refuse_unknown(name: str) -> None:
+def refuse_unknown(name: str) -> None:
+    """Raise `Faults` where there is no unfinished run of that name, nor one being trained."""
     known = _names_of_unfinished()
     if name in known:
         return
     if RUN_NAME.fullmatch(name):
         refuse_held(name)
         if (root() / name / "manifest.json").is_file():
-            raise Faults(f"The run '{name}' is complete: there is nothing to resume.")
+            raise Faults(f"The run '{name}' is complete: there is nothing to resume or discard.")
     raise Faults(unknown("unfinished run", name, known))
 
 

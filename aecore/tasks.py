@@ -299,6 +299,10 @@ def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterat
         raise store.damaged_checkpoint(place.name, error.faults) from error
 
 
+HISTORY_ENTRY = 600
+"""Bytes of an epoch in the history, at most."""
+
+
 def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
     """About how much of the disk a training takes, without the maps of its dataset."""
     import torch
@@ -309,8 +313,9 @@ def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
     codes = 4 * dataset.n_test * (config.model.latent_dim + 4)
     per_epoch = 4 * _samples_kept(dataset, config) * config.model.latent_dim
     epochs = len(_epochs_kept(config.training.epochs)) * per_epoch
+    history = HISTORY_ENTRY * config.training.epochs
     # Of a checkpoint there are two for a moment; it holds up to two moments of each weight.
-    return 2 * (3 * weights + epochs) + weights + codes
+    return 2 * (3 * weights + epochs + history) + weights + codes + history
 
 
 class HistoryEntry(BaseModel):

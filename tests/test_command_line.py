@@ -424,7 +424,7 @@ def test_a_training_of_another_process_is_listed_as_such_and_left_alone() -> Non
             assert fault.startswith(f"'half' is being trained already (process {os.getpid()} on ")
     assert answer("train", "--resume", "half")["run"] == "half"
     assert refusal("train", "--resume", "half") == [
-        "The run 'half' is complete: there is nothing to resume."
+        "The run 'half' is complete: there is nothing to resume or discard."
     ]
 
 
@@ -756,6 +756,49 @@ def test_an_error_of_the_operating_system_is_a_sentence(
     assert result.exit_code == 2
     assert "/private/runs cannot be used: that is not permitted." in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("gone", ["/dev/full", "closed pipe"])
+def test_a_training_goes_on_where_nobody_reads_its_progress(gone: str) -> None:
+    if gone == "/dev/full":
+        if not Path(gone).exists():
+            pytest.skip("this system has no /dev/full")
+        target = os.open(gone, os.O_WRONLY)
+    else:
+        reader, target = os.pipe()
+        os.close(reader)
+    command = [
+        sys.executable,
+        "-m",
+        "aecore",
+        *TINY,
+        "--epochs",
+        "3",
+        "--name",
+        "unheard",
+        "--json",
+    ]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=target)
+    os.close(target)
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["run"] == "unheard"
+    assert len(store.load("unheard").history) == 3
+
+
+def test_a_refused_training_leaves_no_folder(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_bytes_needed", lambda config, dataset: 2**62)
+    (fault,) = refusal(*TINY, "--epochs", "1", "--name", "x1")
+    assert "are needed" in fault
+    assert not store_folder.exists()
+
+
+def test_discard_of_a_complete_run_says_that_it_is_complete() -> None:
+    tasks.train(run_config(), "whole", Listener())
+    assert refusal("discard", "whole") == [
+        "The run 'whole' is complete: there is nothing to resume or discard."
+    ]
 
 
 def test_a_store_removed_while_a_process_trains_ends_it_with_two(store_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -1062,3 +1063,67 @@ def test_a_training_killed_at_random_is_resumed_bit_equal(
         ours, theirs = (folder / "run" / file for folder in (killed, through))
         assert ours.read_bytes() == theirs.read_bytes(), epochs
     assert store.unfinished() == []
+
+
+# --- What is in the way of a lock or a name -------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "loop"])
+def test_what_is_no_lock_file_is_named_at_once(kind: str, store_folder: Path) -> None:
+    lock = store_folder / "_unfinished" / "x.lock"
+    lock.parent.mkdir(parents=True)
+    make = {
+        "pipe": lambda: os.mkfifo(lock),
+        "folder": lock.mkdir,
+        "link": lambda: lock.symlink_to(store_folder / "nowhere"),
+        "loop": lambda: lock.symlink_to(lock),
+    }
+    make[kind]()
+    assert store.owner("x") is None
+    with pytest.raises(Faults, match=str(lock)) as error, store.reserve("x"):
+        pytest.fail("the name was reserved")
+    assert "emove" in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["x", "_unfinished/x"])
+def test_a_link_that_leads_nowhere_takes_a_name(place: str, store_folder: Path) -> None:
+    link = store_folder / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(store_folder / "nowhere")
+    with pytest.raises(Faults, match="name = 'x' is taken"):
+        store.free_name(run_config(), "x")
+    assert store.name_beside("x") == "x-2"
+
+
+def test_a_full_disk_takes_a_discard(run: store.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    store.discard("half")
+    assert store.checkpoints() == ([], [])
+    store.delete("iris")
+    assert store.runs() == ([], [])
+
+
+def test_a_lock_that_is_removed_while_it_is_held_is_said(run: store.Run) -> None:
+    with store.reserve_unfinished("half") as held:
+        held.verify()
+        held._path.unlink()
+        with pytest.raises(Faults, match=r"lock .* was removed.*--resume half"):
+            held.verify()
+
+
+def test_folders_are_removed_beside_themselves_and_not_on_another_disk(
+    run: store.Run, store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def on_one_disk(path: Path, target: Path) -> Path:
+        if path.parent != target.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", on_one_disk)
+    store.discard("half")
+    assert store.checkpoints() == ([], [])

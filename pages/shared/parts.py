@@ -211,8 +211,12 @@ def duration(seconds: float) -> str:
 
     >>> duration(200)
     '3 min 20 s'
+    >>> duration(7_326)
+    '2 h 2 min'
     """
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
@@ -229,7 +233,8 @@ def pick_run() -> store.Run | None:
         st.page_link("pages/train.py", label="Train the first", icon=":material/model_training:")
         return None
     default = DEFAULT_RUN if DEFAULT_RUN in names else names[0]
-    if stranger := state.follow_address(state.RUN, names, default):
+    stranger = state.follow_address(state.RUN, names, default)
+    if stranger and stranger not in {each.name for each in broken}:  # which have been named
         unknown("run", stranger)
     return cache.run(
         st.selectbox("Run", names, key=state.RUN, on_change=state.keep, args=(state.RUN,))
