@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
 from numbers import Integral, Number
 from typing import Any
 
@@ -35,6 +37,8 @@ CHOSEN_BY_DATA = ("epochs", "batch_size", "learning_rate")
 SCALERS = "StandardScaler or MinMaxScaler"
 USUAL = (1e-3, 100)
 """From and to which root mean square of the widest feature no warning is given."""
+TIMES = "mM"
+"""The kinds of numpy's dtypes that durations and dates have."""
 LARGEST = 1e18
 """The largest value whose square is a number of single precision."""
 
@@ -127,25 +131,32 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Warns where the scale of X is one at which networks learn badly, and by ConvergenceWarning
         where what was learned reconstructs X worse than its mean does.
+
+        A fit that raises leaves all attributes as they were, those of an earlier fit too.
         """
-        X = validate_data(self, X, **ARRAYS)
-        dataset, faults = self._dataset(X, y)
-        faults += self._wrong_settings()
-        faults += self._wrong_random_state()
-        try:
-            config = RunConfig.check(self._request(len(X), 0 if faults else self._seed()), dataset)
-        except Faults as error:
-            faults += error.faults
-        if faults:
-            raise Faults(faults)
-        _warn_of_scale(X)
-        history = []
-        for record in training.fit(config, dataset):
-            history.append(record.train)
-        dtype = torch.float64 if X.dtype == np.float64 else torch.float32
-        self.model_ = record.model.to("cpu", dtype, memory_format=torch.contiguous_format).eval()
-        self.config_, self.history_, self.n_iter_ = config, history, len(history)
-        self._warn_of_failure(X, y)
+        with _all_or_nothing(self):
+            X = validate_data(self, X, **ARRAYS)
+            dataset, faults = self._dataset(X, y)
+            faults += self._wrong_settings()
+            faults += self._wrong_random_state()
+            try:
+                config = RunConfig.check(
+                    self._request(len(X), 0 if faults else self._seed()), dataset
+                )
+            except Faults as error:
+                faults += error.faults
+            if faults:
+                raise Faults(faults)
+            _warn_of_scale(X)
+            history = []
+            for record in training.fit(config, dataset):
+                history.append(record.train)
+            dtype = torch.float64 if X.dtype == np.float64 else torch.float32
+            self.model_ = record.model.to(
+                "cpu", dtype, memory_format=torch.contiguous_format
+            ).eval()
+            self.config_, self.history_, self.n_iter_ = config, history, len(history)
+            self._warn_of_failure(X, y)
         return self
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
@@ -231,15 +242,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Say so where the mean of X is a better reconstruction than the model's."""
         if not np.ptp(X, axis=0).any():  # the mean is without error, and R2 not defined
             return
-        spread = np.square(X - X.mean(axis=0, dtype=np.float64)).sum()
-        rebuilt = self._batched(self.model_.reconstruct, X, y)
-        r2 = 1 - np.square(X - rebuilt, dtype=np.float64).sum() / spread
-        if r2 < 0:
+        spread = _root_mean_square(X - X.mean(axis=0, dtype=np.float64))
+        error = _root_mean_square(X - self._batched(self.model_.reconstruct, X, y))
+        if error > spread:
+            with np.errstate(over="ignore"):
+                r2 = 1 - np.square(error / spread)
+            value = f"= {r2:.3g}" if np.isfinite(r2) else "< -1e+308"
             asked, low, high = self.config_.training, X.min(), X.max()
             scaled = low >= 0 and high <= 1
             warnings.warn(
                 f"The model reconstructs the X that it was fitted on worse than their mean does, "
-                f"R2 = {r2:.3g}: give more epochs (they are {asked.epochs}) or another "
+                f"R2 {value}: give more epochs (they are {asked.epochs}) or another "
                 f"learning_rate (it is {asked.learning_rate:g})"
                 + ("." if scaled else f", or scale X ({low:.4g} to {high:.4g}) by {SCALERS}."),
                 ConvergenceWarning,
@@ -268,6 +281,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 faults.append(wrong)
                 names = ("unknown",)  # so that labels are not asked for once more
             else:
+                y = _in_order(y)
                 check_classification_targets(y)
                 self.label_encoder_ = LabelEncoder()
                 labels = self.label_encoder_.fit_transform(y)
@@ -380,17 +394,42 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"variant = '{self.config_.variant}' is conditioned on the label, and y was not "
                 "given: give y, one label a sample."
             )
-        if wrong := _wrong_labels(y, self.label_encoder_.classes_):
+        encoder = self.label_encoder_
+        if wrong := _wrong_labels(y, encoder.classes_):
             raise Faults(wrong)
-        labels = self.label_encoder_.transform(y)
+        y = _in_order(y)
+        if encoder.classes_.dtype.kind in TIMES:
+            # In the finer unit of both: in that of fit another hour would be the same day.
+            known, encoder = encoder.classes_, LabelEncoder()
+            encoder.classes_ = known.astype(np.result_type(known, y))
+        labels = encoder.transform(y)
         if len(labels) != n:
             raise Faults(f"y has {len(labels)} label(s) for {n} sample(s): give one a sample.")
         return labels
 
 
+@contextmanager
+def _all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Take back every attribute that was set within, where that ends with an exception."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _root_mean_square(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """The root of the mean square, though squares may be beyond any number or all become 0."""
+    values = values.astype(np.float64, copy=False)
+    largest = np.abs(values).max() or 1.0
+    return largest * np.sqrt(np.square(values / largest).mean(axis=axis))
+
+
 def _warn_of_scale(X: np.ndarray) -> None:
     """Say so where the widest feature is one at which networks learn badly or very slowly."""
-    widest = np.sqrt(np.square(X, dtype=np.float64).mean(axis=0).max())
+    widest = _root_mean_square(X, axis=0).max()
     if widest and not USUAL[0] <= widest <= USUAL[1]:
         warnings.warn(
             f"X has values from {X.min():.4g} to {X.max():.4g}, and networks learn best from "
@@ -405,7 +444,7 @@ def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
     Arguments
         known: the classes, of whose kind the labels then have to be.
     """
-    labels = np.asarray(y, dtype=object).ravel()  # another dtype would make the text "nan" of NaN
+    labels = _array(y).ravel()
     # What is missing is not equal to itself, or, as pandas.NA, will not say.
     missing = [
         at for at, label in enumerate(labels) if label is None or str(label == label) != "True"
@@ -433,8 +472,35 @@ def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
     return None
 
 
+def _array(y: ArrayLike) -> np.ndarray:
+    """Labels as an array, each of them as it was given."""
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in TIMES:
+        return np.asarray(y)  # of nanoseconds dtype object would make whole numbers
+    return np.asarray(y, dtype=object)  # another dtype would make the text "nan" of NaN
+
+
+def _in_order(y: ArrayLike) -> ArrayLike:
+    """Labels of one kind as scikit-learn sorts them: dates and durations are numpy's."""
+    labels = _array(y)
+    if labels.dtype.kind in TIMES:
+        return labels
+    if not labels.size:
+        return y
+    make = {"date": np.datetime64, "duration": np.timedelta64}.get(_kind(labels.flat[0]))
+    if make is None:
+        return y
+    # pandas' own know of nanoseconds, which numpy does not ask them for.
+    times = [each.to_numpy() if hasattr(each, "to_numpy") else make(each) for each in labels.flat]
+    return np.array(times).reshape(labels.shape)
+
+
 def _kind(label: Any) -> str:
     """Labels of one kind have an order."""
+    if isinstance(label, np.datetime64 | date) and getattr(label, "tzinfo", None) is None:
+        return "date"
+    if isinstance(label, np.timedelta64 | timedelta):  # numpy's is a number, too
+        return "duration"
     if isinstance(label, Number | np.bool_):
         return "number"
     return "string" if isinstance(label, str) else type(label).__name__

@@ -201,6 +201,15 @@ def test_a_usual_scale_is_not_worth_a_warning(x: np.ndarray) -> None:
     assert "X has values" not in warned(small(latent_dim=1), np.asarray(x))
 
 
+@pytest.mark.parametrize("size", [1e-40, 1e-160, 1e-310])
+def test_values_whose_squares_are_zero_have_a_scale_too(size: float) -> None:
+    x = STANDARDISED * size
+    said = warned(small(), x)
+    assert f"UserWarning: X has values from {x.min():.4g} to {x.max():.4g}" in said
+    assert "ConvergenceWarning" in said and "R2 " in said
+    assert "RuntimeWarning" not in said and "inf" not in said
+
+
 def test_what_is_worse_than_the_mean_is_said() -> None:
     said = warned(small(epochs=1, learning_rate=1e-6), IRIS + 50)
     assert "ConvergenceWarning: The model reconstructs the X" in said and "R2 = -" in said
@@ -309,6 +318,44 @@ def test_labels_of_another_kind_than_those_of_fit_are_named() -> None:
     )
 
 
+DAYS = np.array(["2020-01-01", "2020-02-01", "2021-01-01"], "datetime64[D]")[FLOWERS]
+HOURS = np.array([1, 5, 30], "timedelta64[h]")[FLOWERS]
+
+
+def forms(labels: np.ndarray) -> list[Any]:
+    """The same dates or durations in all the ways in which they are written."""
+    pandas = pytest.importorskip("pandas")
+    kind = labels.dtype.kind
+    arrays = [labels, *(labels.astype(f"{kind}8[{unit}]") for unit in ("s", "us", "ns"))]
+    series = [pandas.Series(each) for each in arrays[1:]]
+    lists = [list(labels), arrays[2].tolist(), list(series[2]), series[2].astype(object)]
+    return [*arrays, *series, *lists, series[0].astype("category")]
+
+
+@pytest.mark.parametrize("labels", [DAYS, HOURS], ids=["dates", "durations"])
+def test_dates_and_durations_are_one_kind_however_they_are_written(labels: np.ndarray) -> None:
+    expected = small("cvae").fit_transform(STANDARDISED, FLOWERS)
+    for given in forms(labels):
+        model = small("cvae").fit(STANDARDISED, given)
+        for form in forms(labels):
+            np.testing.assert_array_equal(model.transform(STANDARDISED, form), expected)
+    model = small("cvae").fit(STANDARDISED, labels)
+    with pytest.raises(ValueError, match="previously unseen labels"):  # not cut off to those of fit
+        model.transform(STANDARDISED, labels + np.timedelta64(90, "s"))
+    with pytest.raises(Faults, match=r"1 label\(s\) that are missing .* y\[3\]"):
+        missing = labels.astype(f"{labels.dtype.kind}8[ns]")
+        missing[3] = "NaT"
+        model.transform(STANDARDISED, missing)
+    with pytest.raises(Faults, match=r"\(number\), and fit was given .* \((date|duration)\)"):
+        model.transform(STANDARDISED, FLOWERS)
+
+
+def test_days_are_python_dates_too() -> None:
+    model = small("cvae").fit(STANDARDISED, DAYS)
+    codes = model.transform(STANDARDISED, DAYS)
+    np.testing.assert_array_equal(model.transform(STANDARDISED, DAYS.tolist()), codes)
+
+
 def test_others_ignore_any_target() -> None:
     alone = small().fit(STANDARDISED).transform(STANDARDISED)
     for target in (FLOWERS, STANDARDISED[:, 0], STANDARDISED, [None] * 150):
@@ -342,6 +389,30 @@ def test_a_grid_search_picks_by_score() -> None:
 def test_a_grid_search_gives_labels_to_those_that_need_them() -> None:
     search = GridSearchCV(small("cvae"), {"latent_dim": [1, 2]}, cv=StratifiedKFold(2))
     assert np.isfinite(search.fit(STANDARDISED, FLOWERS).best_score_)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [({"epochs": -1}, Faults), ({"learning_rate": 10.0, "optimizer": "sgd"}, training.Diverged)],
+    ids=["refused", "diverged"],
+)
+def test_a_fit_that_fails_leaves_the_fitted_model(wrong: dict[str, Any], error: type) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(STANDARDISED, columns=list("abcd"))
+    model = small("cvae").fit(frame, NAMES)
+    codes, before = model.transform(frame, NAMES), dict(vars(model))
+    model.set_params(**wrong)
+    others = np.array(["virginica", "versicolor", "a rose"])[FLOWERS]
+    for x in (frame[["a", "b"]], STANDARDISED[:, :3]):
+        with pytest.raises(error):
+            model.fit(x * 1e17, others)
+        assert vars(model) == before | wrong
+    np.testing.assert_array_equal(model.transform(frame, NAMES), codes)
+    new = small("cvae", **wrong)
+    parameters = dict(vars(new))
+    with pytest.raises(error):
+        new.fit(frame * 1e17, NAMES)
+    assert vars(new) == parameters
 
 
 def test_the_same_random_state_gives_the_same_model() -> None:
