@@ -8,11 +8,12 @@ keeps what `analyse` found of a run, computed when it is first asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
+from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 
 from aecore import metrics, projections, store
 from aecore.datasets import Dataset, Samples, Subset
@@ -473,6 +474,7 @@ def _with_data(
     progress("Encoding the test samples", 0, 1)
     _, spread, _ = encode(model, dataset.test)
     if spread is not None:
+        refuse_unless_answered(run.name, spread)
         arrays["spread"] = spread
     progress("Measuring the plane", 0, 1)
     # The heights of a code of one dimension mean nothing.
@@ -499,6 +501,15 @@ def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
     if not np.isfinite(codes).all():
         raise Faults(
             f"The codes of the run '{run.name}' are not finite: its training diverged; train it "
+            "again with a lower learning rate."
+        )
+
+
+def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
+    """Raise `Faults` where something that a run's model made of its input is no number."""
+    if not all(np.isfinite(answer).all() for answer in answers):
+        raise Faults(
+            f"The run '{name}' answers with values that are no finite numbers (NaN): train it "
             "again with a lower learning rate."
         )
 
@@ -609,6 +620,11 @@ class AnalysisFacts(BaseModel):
     silhouette: FiniteFloat | None = None
     measured: int | None = None
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        store.possible({name: getattr(self, name, None) for name in store.RANGES})
+        return self
+
 
 ANALYSIS_FACTS = TypeAdapter(AnalysisFacts)
 
@@ -617,17 +633,17 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
     """What the arrays of an analysis must be; raises `Damaged` where its layers fit no decoder."""
     dataset, d = run.dataset, run.config.model.latent_dim
     side, classes = Size("side", 1_000), len(dataset.label_names)
-    axis, grid = Array((side,), rises=True), Array((side, side), finite=False)
+    axis, grid = Array((side,), rises=True), Array((side, side), low=0, finite=False)
     wanted = {"grid_x": axis, "grid_y": axis, "density": grid, "cycle_error": grid}
     wanted["sensitivity"] = grid
     if facts.complete:
         m = Size("training samples", dataset.n_train)
-        each = Array((dataset.n_test,), finite=False)
+        each = replace(store.SHARE, shape=(dataset.n_test,))
         wanted |= {
             "train_codes": Array((m, d)),
             "train_rows": Array((m,), "i", 0, dataset.n_train - 1, rises=True),
             "train_labels": Array((m,), "i", 0, classes - 1) if classes else Array((m,)),
-            "train_error": Array((m,), finite=False),
+            "train_error": Array((m,), low=0, finite=False),
             "train_reach": Array((Size("reach", dataset.n_train),), low=0),
             "spread": Array(
                 (dataset.n_test, d), low=0, optional=run.config.model.outputs_per_dimension == 1

@@ -18,7 +18,7 @@ import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -390,7 +390,7 @@ def cached(
     Raises `Damaged` where its file is not a map of these samples.
     """
     n = subset.count(datasets.get(dataset) if isinstance(dataset, str) else dataset)
-    each = Array((n,), finite=False, optional=True)
+    each = replace(store.SHARE, shape=(n,), optional=True)
     wanted = {"plane": Array((n, 2))} | dict.fromkeys(ARRAYS[1:], each)
     path = map_file(dataset, fingerprint, projection, subset)
     found = store.artifact(path, MAP_FACTS, lambda facts: wanted)
@@ -488,7 +488,7 @@ def graph(
 
 def _stored_graph(path: Path, n: int, k: int) -> Neighbors | None:
     """The k nearest neighbours of n samples, if they are on disk; raises `Damaged`."""
-    wanted = {"indices": Array((n, k), "i", 0, n - 1), "distances": Array((n, k))}
+    wanted = {"indices": Array((n, k), "i", 0, n - 1), "distances": Array((n, k), low=0)}
     found = store.artifact(path, store.ANY_FACTS, lambda facts: wanted)
     return None if found is None else Neighbors(found[0]["indices"], found[0]["distances"])
 

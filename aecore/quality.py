@@ -174,11 +174,11 @@ class Figures(NamedTuple):
 
     source: str
     """"prior", "mixture", or "test images" (of tables and points "test samples")."""
-    nearest: FiniteFloat
+    nearest: Annotated[FiniteFloat, Field(ge=0)]
     """In the units of the data."""
-    coverage: FiniteFloat
+    coverage: Annotated[FiniteFloat, Field(ge=0, le=1)]
     """From 0 to 1, of classifier codes; of the data where they have no classes."""
-    frechet: FiniteFloat | None
+    frechet: Annotated[FiniteFloat, Field(ge=0)] | None
     """In squared units of the classifier's codes; None where the dataset has no classes."""
 
 
@@ -187,13 +187,13 @@ class Quality(NamedTuple):
 
     rows: Annotated[tuple[Figures, ...], Field(min_length=1)]
     """One a source; the last is that of real test samples, which say what can be reached."""
-    n: int
+    n: Annotated[int, Field(ge=1)]
     """Samples of each source."""
-    n_ref: int
+    n_ref: Annotated[int, Field(ge=1)]
     """Training samples that they were held against; coverage takes `n` of them."""
     seed: int
     """Of the samples, and of the choice of real ones."""
-    accuracy: FiniteFloat | None
+    accuracy: Annotated[FiniteFloat, Field(ge=0, le=1)] | None
     """Of the classifier, on the test split; None where the dataset has no classes."""
 
 
@@ -210,7 +210,8 @@ def measure(
     `generation.fit_mixture`, left out where a code is too wide for it. A conditioned model is told
     labels as frequent as in the training split. What is decoded is cut off at the dataset's range.
 
-    Raises `Faults` where the dataset has changed since the run, or its codes are not finite.
+    Raises `Faults` where the dataset has changed since the run, or its codes or samples are not
+    finite.
     """
     latent.refuse_changed(run, dataset)
     latent.refuse_unless_finite(run, run.codes["codes"])
@@ -227,6 +228,7 @@ def measure(
     made = {
         source: _decode(model, each, labels, dataset, progress) for source, each in codes.items()
     }
+    latent.refuse_unless_answered(run.name, *made.values())
     made["test images" if dataset.kind == "image" else "test samples"] = real
 
     known = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x

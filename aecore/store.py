@@ -98,7 +98,26 @@ MetricName = Literal[
     "silhouette",
     "measured",
 ]
-Metrics = dict[MetricName, FiniteFloat | None]
+ROUNDING = 1e-6
+"""By which a measured share or correlation may pass its bounds."""
+RANGES: dict[MetricName, tuple[float, float]] = {
+    **dict.fromkeys(("test_mse", "test_squared_error", "pca_mse", "measured"), (0, math.inf)),
+    **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy"), (0, 1)),
+    **dict.fromkeys(("spearman", "silhouette"), (-1, 1)),
+}
+"""Between what a metric lies; a loss may be anything."""
+
+
+def possible(metrics: dict[MetricName, float | None]) -> dict[MetricName, float | None]:
+    """The metrics as they are; raises `ValueError` where one is outside of its range."""
+    for name, value in metrics.items():
+        low, high = RANGES.get(name, (-math.inf, math.inf))
+        if value is not None and not low - ROUNDING <= value <= high + ROUNDING:
+            raise ValueError(f"{name} = {value:g} is outside of {low:g} to {high:g}")
+    return metrics
+
+
+Metrics = Annotated[dict[MetricName, FiniteFloat | None], AfterValidator(possible)]
 
 
 class Manifest(BaseModel):
@@ -136,8 +155,11 @@ class Epoch(BaseModel, extra="allow"):
     epoch: int
     train: Terms
     test: Terms
-    test_mse: FiniteFloat
-    seconds: FiniteFloat
+    test_mse: FiniteFloat = Field(ge=0)
+    seconds: FiniteFloat = Field(ge=0)
+    # Runs of earlier versions may lack these.
+    learning_rate: FiniteFloat = Field(0, ge=0)
+    samples_per_second: FiniteFloat = Field(0, ge=0)
 
 
 HISTORY = TypeAdapter(list[Epoch])
@@ -276,8 +298,17 @@ def _shown(name: str) -> str:
 
 def _open(folder: Path) -> Run:
     """A run whose small files are right and whose large ones are of the right size and shapes."""
+    _refuse_name(folder)
+    return _read(folder, folder.name)
+
+
+def _refuse_name(folder: Path) -> None:
     if not RUN_NAME.fullmatch(folder.name):
         raise Faults("its name is not one of lower-case letters, digits and hyphens: rename it.")
+
+
+def _read(folder: Path, name: str) -> Run:
+    """The run `name` of a folder that may be called otherwise while it is written."""
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
         raise Faults("manifest.json is missing, so it is not a complete run.")
@@ -306,7 +337,7 @@ def _open(folder: Path) -> Run:
         _refuse_shapes(file, _codes(config, dataset), "codes.safetensors: ")
     with _open_tensors(folder / "weights.safetensors", "np") as file:
         _refuse_count(file, config.model.n_parameters(dataset))
-    return Run(folder.name, folder, config, manifest)
+    return Run(name, folder, config, manifest)
 
 
 def _codes(config: RunConfig, dataset: Dataset) -> dict[str, Array]:
@@ -317,7 +348,7 @@ def _codes(config: RunConfig, dataset: Dataset) -> dict[str, Array]:
         "codes": Array((n, d), finite=False),
         "plane": Array((n, 2), finite=False),
         "labels": Array((n,), "i", 0, classes - 1) if classes else Array((n,)),
-        "error": Array((n,), finite=False),
+        "error": Array((n,), low=0, finite=False),
         "epochs": Array((kept, Size("followed", MOST_FOLLOWED), 2), finite=False),
         "epochs_kept": Array((kept,), "i", 1, config.training.epochs, rises=True),
     }
@@ -330,7 +361,7 @@ def _history(path: Path, epochs: int) -> list[dict[str, Any]]:
         raise Damaged(f"its entries are not those of epochs 1 to {epochs}")
     if not all("total" in terms for entry in entries for terms in (entry.train, entry.test)):
         raise Damaged("the terms of an epoch have no total")
-    return [entry.model_dump() for entry in entries]
+    return [entry.model_dump(exclude_unset=True) for entry in entries]
 
 
 def _check_bytes(path: Path, manifest: Manifest) -> None:
@@ -460,6 +491,7 @@ def save(
         with _moved_into(root() / name, _aside(name)) as aside:
             for file, content in contents.items():
                 files.write_new(aside / file, content)
+            _read(aside, name)  # what cannot be read must not become a run
             if (root() / name).exists():
                 raise _exists(name)
     return _open(root() / name)
@@ -535,8 +567,8 @@ def refuse_held(name: str) -> None:
 
 def _held(name: str, holder: Owner) -> Faults:
     return Faults(
-        f"'{name}' is being trained already ({holder}): wait until that has ended, or choose "
-        "another name."
+        f"'{_shown(name)}' is being trained already ({holder}): wait until that has ended, or "
+        "choose another name."
     )
 
 
@@ -682,7 +714,7 @@ def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
                 found.append(_open_unfinished(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
             if folder.is_dir():  # or else its training has just ended
-                damaged.append(Broken(folder.name, plain(error)))
+                damaged.append(Broken(_shown(folder.name), plain(error)))
     return found, damaged
 
 
@@ -716,15 +748,16 @@ def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
     if more := len(reasons) - len(said):
         said.append(f"and {more} more")
     return Faults(
-        f"The checkpoint of '{name}' cannot be used: {'; '.join(said)}. Discard it on the page "
-        f"Train or by `python -m aecore discard {name}`."
+        f"The checkpoint of '{_shown(name)}' cannot be used: {'; '.join(said)}. Discard it on the "
+        f"page Train or by `python -m aecore discard {_shown(name)}`."
     )
 
 
 def discard(name: str) -> None:
     """Delete an unfinished run, damaged or not; raises `Faults` where it is being trained."""
-    if name in _names_of_unfinished():
-        with Reservation(name) as held:
+    known = {_shown(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
+    if name in known:
+        with Reservation(known[name]) as held:
             held.discard()
 
 
@@ -745,10 +778,11 @@ def refuse_unknown(name: str) -> None:
         refuse_held(name)
         if (root() / name / "manifest.json").is_file():
             raise Faults(f"The run '{name}' is complete: there is nothing to resume or discard.")
-    raise Faults(unknown("unfinished run", name, known))
+    raise Faults(unknown("unfinished run", name, map(_shown, known)))
 
 
 def _open_unfinished(folder: Path) -> Unfinished:
+    _refuse_name(folder)
     for file in ("config.json", CHECKPOINT):
         if not (folder / file).is_file():
             raise Faults(f"{file} is missing.")
@@ -777,7 +811,7 @@ def _discarded_as_complete(name: str) -> bool:
                 held.discard()
                 return True
     except Faults as error:  # of the run, or of a store that is read-only
-        log.info("the checkpoint of %s is kept: %s", name, error)
+        log.info("the checkpoint of %s is kept: %s", _shown(name), error)
     return False
 
 
@@ -878,6 +912,8 @@ class Array:
     optional: bool = False
 
 
+SHARE = Array((), low=-ROUNDING, high=1 + ROUNDING, finite=False)
+"""Shares that were measured; NaN where they were not."""
 ANY_FACTS = TypeAdapter(dict[str, Any])
 KINDS = {"f": ("F32", "F64"), "i": ("I16", "I32", "I64")}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aecore import configs, datasets, denoising, generation, latent, projections, quality, store
 from aecore.configs import RunConfig
@@ -234,7 +234,9 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
 
     def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return model.encode(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+            codes = model.encode(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+        latent.refuse_unless_answered(run.name, codes)
+        return codes
 
     def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -326,10 +328,10 @@ class HistoryEntry(BaseModel):
     epoch: int
     train: dict[str, float]
     test: dict[str, float]
-    test_mse: float
-    learning_rate: float
-    seconds: float
-    samples_per_second: float
+    test_mse: float = Field(ge=0)
+    learning_rate: float = Field(ge=0)
+    seconds: float = Field(ge=0)
+    samples_per_second: float = Field(ge=0)
 
 
 def _history_faults(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:

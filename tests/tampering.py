@@ -272,6 +272,14 @@ def tamper(folder: Path, seed: int) -> tuple[str, bool]:
     return f"{kind}: {RUN_DAMAGES[kind](folder, chance)}", kind in CERTAIN
 
 
+def fill_weights(folder: Path, value: float) -> None:
+    """Put one number in the place of every weight of a run."""
+    arrays, facts = read(folder / "weights.safetensors")
+    filled = {name: np.full_like(array, value) for name, array in arrays.items()}
+    (folder / "weights.safetensors").write_bytes(save(filled, facts))
+    seal(folder)
+
+
 # --- Artifacts ----------------------------------------------------------------------------------
 
 

@@ -439,6 +439,13 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(size: int) -> None:
     assert answer(*TINY, "--epochs", "1", "--name", "half")["run"] == "half"
 
 
+def test_an_unfinished_folder_that_cannot_be_printed_is_listed_and_discarded() -> None:
+    half().rename(store.root() / "_unfinished" / "a\nb\u202ec")
+    assert "broken: a\\nb\\u202ec: The checkpoint of 'a\\nb\\u202ec' cannot" in call("runs").stdout
+    assert answer("discard", "a\\nb\\u202ec") == {"discarded": "a\\nb\\u202ec"}
+    assert answer("runs")["broken"] == []
+
+
 def test_a_training_whose_name_is_taken_meanwhile_says_where_it_is_stored() -> None:
     tasks.train(run_config(seed=1), "other", Listener())
     half().rename(store.root() / "_unfinished" / "other")

@@ -658,6 +658,16 @@ def test_an_unfinished_training_can_be_resumed_or_discarded(shipped_runs: Path) 
     assert "Discard" not in labels_of_buttons(at)
 
 
+def test_an_unfinished_folder_that_cannot_be_printed_can_be_discarded(shipped_runs: Path) -> None:
+    folder = half_trained()
+    folder.rename(folder.with_name("a\nb\u202ec"))
+    at = opened(ROOT / "pages" / "train.py")
+    shown = "a\\nb\\u202ec"
+    assert any(shown in each.value.replace("\\\\", "\\") for each in at.markdown)
+    at.button(key=f"discard-{shown}").click().run()
+    assert not at.exception and store.checkpoints() == ([], [])
+
+
 def test_a_training_of_another_server_is_shown_without_buttons(shipped_runs: Path) -> None:
     half_trained()
     with store.Reservation("half"):

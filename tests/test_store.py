@@ -242,6 +242,13 @@ def test_every_listed_run_can_be_loaded_and_every_folder_deleted(run: store.Run)
     assert store.runs() == ([], [])
 
 
+def test_contents_that_cannot_be_read_do_not_become_a_run() -> None:
+    with pytest.raises(Faults, match="tested on 51"):
+        save(n_test=51)
+    assert store.runs() == ([], [])
+    assert not list(store.root().glob("*run*"))
+
+
 # --- Deleting -----------------------------------------------------------------------------------
 
 
@@ -362,6 +369,16 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "a fingerprint that is too short": manifest(fingerprint="f" * 63),
     "a metric that is not known": manifest(metrics={"beauty": 1}),
     "a metric that is no number": manifest(metrics={"test_mse": float("nan")}),
+    **{
+        f"{name} = {value}": manifest(metrics={name: value})
+        for name, value in (
+            *((name, -0.1) for name in ("test_mse", "test_squared_error", "pca_mse", "measured")),
+            *((name, -0.1) for name in ("trustworthiness", "continuity", "knn_accuracy")),
+            *((name, 1.1) for name in ("trustworthiness", "continuity", "knn_accuracy")),
+            *((name, -1.1) for name in ("spearman", "silhouette")),
+        )
+    },
+    "seconds below zero": manifest(seconds=-1),
     "a date before the calendar": manifest(created="0001-01-01T00:00:00+14:00"),
     "many samples": manifest(n_test=400_000_000),
     "no samples": manifest(n_test=0),
@@ -419,6 +436,13 @@ LATE_DAMAGES: dict[str, Callable[[Path], Any]] = {
     ),
     "history without a total": history(lambda entries: entries[1]["train"].pop("total")),
     "history with text": history(lambda entries: entries[1].update(test_mse="small")),
+    **{
+        f"history of {name} below zero": history(
+            lambda entries, name=name: entries[1].update({name: -1})
+        )
+        for name in ("test_mse", "seconds", "samples_per_second", "learning_rate")
+    },
+    "errors below zero": arrays("codes.safetensors", error=lambda array: array - 1e6),
     "labels beyond the classes": arrays("codes.safetensors", labels=lambda array: array + 1),
     "epochs that do not rise": arrays("codes.safetensors", epochs_kept=lambda array: array[::-1]),
     "weights of no number": arrays(

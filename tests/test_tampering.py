@@ -102,6 +102,37 @@ def test_three_hundred_tampered_runs_are_named_and_the_others_open(
     print(f"{named} of 300 named; peak {found['peak'] / 2**20:.0f} MiB")
 
 
+def test_a_model_of_huge_weights_is_one_sentence_on_every_page(store_folder: Path) -> None:
+    copied(store_folder, *HEALTHY, "_maps")
+    tampering.fill_weights(store_folder / HEALTHY[1], 3e38)
+    for page, shown in answers("denoise", "reconstructions", "generate").items():
+        if page == "peak":
+            continue
+        assert not shown[HEALTHY[0]]["said"], page
+        (said,) = shown[HEALTHY[1]]["said"]
+        assert said.removeprefix("- ") == NOT_FINITE, page
+
+
+NOT_FINITE = (
+    "The run 'digits-vae' answers with values that are no finite numbers (NaN): train it again "
+    "with a lower learning rate."
+)
+
+
+def test_a_model_of_huge_weights_is_one_sentence_in_every_task(store_folder: Path) -> None:
+    copied(store_folder, HEALTHY[1], "_maps")
+    tampering.fill_weights(store_folder / HEALTHY[1], 3e38)
+    for compute in (
+        lambda: tasks.denoising_curve(HEALTHY[1], "gaussian", False, Listener()),
+        lambda: tasks.sample_quality(HEALTHY[1], Listener()),
+    ):
+        with pytest.raises(Faults) as error:
+            compute()
+        assert error.value.faults == [NOT_FINITE]
+    with pytest.raises(Faults, match="are not finite"):
+        tasks.analyse(HEALTHY[1], Listener())
+
+
 UNPRINTABLE = (b"caf\xe9", b"a\nb", b"\xff\xfe", "a\u202eb".encode())
 
 
@@ -124,6 +155,55 @@ def test_folder_names_that_cannot_be_printed_are_shown_in_escapes(store_folder: 
         assert f"'{each.name}'".replace("\\", "") in said  # escapes of Markdown are taken out
         store.delete(each.name)
     assert store.runs()[1] == []
+
+
+def test_unfinished_folders_that_cannot_be_printed_are_shown_in_escapes(
+    store_folder: Path,
+) -> None:
+    copied(store_folder, HEALTHY[0])
+    for name in UNPRINTABLE:
+        (store_folder / "_unfinished" / os.fsdecode(name)).mkdir(parents=True)
+    damaged = store.checkpoints()[1]
+    assert len(damaged) == len(UNPRINTABLE)
+    with pytest.raises(Faults) as error:
+        store.read_checkpoint("no-such-run")
+    assert str(error.value).isprintable()
+    for each in damaged:
+        assert each.name.isprintable() and each.name.isascii()
+        assert str(store.damaged_checkpoint(each.name, [each.reason])).isprintable()
+        store.discard(each.name)
+    assert store.checkpoints() == ([], [])
+
+
+def analysed(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[Path], Any]:
+    def damage(folder: Path) -> None:
+        arrays, facts = tampering.read(folder / "latent.safetensors")
+        change(arrays[name])
+        (folder / "latent.safetensors").write_bytes(tampering.save(arrays, facts))
+
+    return damage
+
+
+def put(value: float) -> Callable[[np.ndarray], None]:
+    return lambda array: array.reshape(-1).__setitem__(0, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, -1) for name in ("train_error", "density", "cycle_error", "sensitivity")),
+        *((name, -1) for name in ("train_reach", "spread", "trustworthiness")),
+        ("trustworthiness", 1.5),
+        ("continuity", 1.5),
+    ],
+)
+def test_analyses_of_impossible_values_are_damaged(
+    store_folder: Path, name: str, value: float
+) -> None:
+    copied(store_folder, HEALTHY[1])
+    analysed(name, put(value))(store_folder / HEALTHY[1])
+    with pytest.raises(Damaged, match=f"{name} holds values outside of"):
+        latent.analysis(store.load(HEALTHY[1]))
 
 
 # --- What was computed --------------------------------------------------------------------------

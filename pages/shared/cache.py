@@ -317,7 +317,8 @@ def reconstruct(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n, latent_dim) and reconstructions (n, n_features) of samples.
 
-    Only the model is kept. The labels are told to a conditioned model.
+    Only the model is kept. The labels are told to a conditioned model. Raises `Faults` where an
+    answer is no finite number.
     """
     import torch
 
@@ -325,7 +326,9 @@ def reconstruct(
     with torch.inference_mode():
         known = torch.tensor(labels)
         codes = model.encode(torch.tensor(x), labels=known)
-        return codes.numpy(), model.decode(codes, known).numpy()
+        made = codes.numpy(), model.decode(codes, known).numpy()
+    latent.refuse_unless_answered(name, *made)
+    return made
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -408,19 +411,20 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
     from aecore import generation
 
     decoded = generation.decode(_model_for(*identity(chosen), len(codes)), codes, label)
-    if not np.isfinite(decoded).all():
-        raise Faults(
-            f"The run '{chosen.name}' answers with values that are no finite numbers (NaN): train "
-            "it again with a lower learning rate."
-        )
+    latent.refuse_unless_answered(chosen.name, decoded)
     return decoded
 
 
 def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """How far decoding and encoding again leads away from codes (n, latent_dim), (n,)."""
+    """How far decoding and encoding again leads away from codes (n, latent_dim), (n,).
+
+    Raises `Faults` where an answer is no finite number.
+    """
     from aecore import generation
 
-    return generation.cycle_error(_model_for(*identity(chosen), len(codes)), codes, label)
+    away = generation.cycle_error(_model_for(*identity(chosen), len(codes)), codes, label)
+    latent.refuse_unless_answered(chosen.name, away)
+    return away
 
 
 def mixture(chosen: store.Run) -> Mixture | None:

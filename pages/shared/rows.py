@@ -35,8 +35,7 @@ def ready(run: store.Run) -> bool:
     jobs, here = cache.jobs(), datasets.here(dataset.name)
     with st.spinner("Loading torch and the model, a few seconds the first time"):
         if here and cache.has_components(dataset):
-            cache.errors(*cache.identity(run), "test")
-            cache.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
+            _refuse_unless_answering(run, dataset)
             return True
     job = jobs.find("prepare", dataset.name)
     if job is None and here:
@@ -60,6 +59,12 @@ def ready(run: store.Run) -> bool:
         jobs.prepare(dataset.name)
         st.rerun()
     return False
+
+
+def _refuse_unless_answering(run: store.Run, dataset: Dataset) -> None:
+    """Raise `Faults` where a run's stored errors, or its answer to a sample, are no numbers."""
+    cache.errors(*cache.identity(run), "test")
+    cache.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
 
 
 def pinned(run: store.Run) -> list[store.Run]:
@@ -86,7 +91,7 @@ def pinned(run: store.Run) -> list[store.Run]:
     found = []
     for name in chosen:
         try:
-            cache.errors(*cache.identity(usable[name]), "test")
+            _refuse_unless_answering(usable[name], datasets.get(dataset))
             found.append(usable[name])
         except Faults as error:
             parts.faults(error)
