@@ -171,7 +171,9 @@ def kill(queue: jobs.Jobs, job: jobs.Job, due: Moment) -> str:
 
 def leftovers(name: str) -> list[str]:
     """What a killed worker left half written."""
-    aside = [*(store.root() / "_unfinished" / name).glob(".*"), *store.root().glob("_writing-*")]
+    unfinished = store.root() / "_unfinished"
+    aside = [*unfinished.glob(".*"), *(unfinished / name).glob(".*")]
+    aside += store.root().glob("_writing-*")
     return [path.name for path in aside if name in str(path)]
 
 
