@@ -659,6 +659,16 @@ class Elsewhere:
         self.processes.append(subprocess.Popen(command, env=environment, **options))
         return self.processes[-1]
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """End all of them afterwards."""
+        try:
+            yield
+        finally:
+            for process in self.processes:
+                process.kill()
+                process.wait()
+
     def worker(self, with_package: bool = True) -> subprocess.Popen[bytes]:
         return self.start(WORKER, self.address, with_package=with_package)
 
@@ -667,10 +677,8 @@ class Elsewhere:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
     found = Elsewhere(tmp_path)
     monkeypatch.setenv("AECORE_SCHEDULER", found.address)
-    yield found
-    for process in found.processes:
-        process.kill()
-        process.wait()
+    with found.running():
+        yield found
 
 
 def test_a_scheduler_without_a_worker_is_said_and_what_was_cancelled_never_runs(
