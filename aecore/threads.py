@@ -23,7 +23,7 @@ WINDOW = 0.1
 CONTENTION = 0.3
 """Seconds of such waiting a second from which on threads sleep; 0 to 0.2 on a quiet machine, 0.5 to
 1 beside a process that takes a whole processor."""
-SHORTEST_SLEEP, LONGEST_SLEEP = 2.0, 30.0
+SHORTEST_SLEEP, LONGEST_SLEEP = 2.0, 8.0
 """Seconds of sleeping before spinning is tried again: doubled each time that the trial fails."""
 
 TASKS = Path("/proc/self/task")

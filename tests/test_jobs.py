@@ -494,13 +494,20 @@ def test_a_fault_arrives_as_a_sentence(jobs: Jobs) -> None:
 
 
 def test_what_nobody_expected_is_said_without_a_traceback(jobs: Jobs) -> None:
+    job = jobs.analyse(None)  # no name of a run, which no page asks for
+    wait_until(lambda: not job.active)
+    assert job.state == "failed"
+    assert "not expected, TypeError" in job.error and "Traceback" not in job.error
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(jobs: Jobs) -> None:
     damaged = projections.components_file(datasets.get("breast-cancer"))
     damaged.parent.mkdir(parents=True)
-    damaged.mkdir()  # where a file should be written
+    damaged.mkdir()
     job = jobs.prepare("breast-cancer")
     wait_until(lambda: not job.active)
     assert job.state == "failed"
-    assert "Error" in job.error and "Traceback" not in job.error
+    assert "a folder is in the place of a file" in job.error
 
 
 def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resumed(
