@@ -772,7 +772,7 @@ def _names_of_unfinished() -> list[str]:
 def refuse_unknown(name: str) -> None:
     """Raise `Faults` where there is no unfinished run of that name, nor one being trained."""
     known = _names_of_unfinished()
-    if name in known:
+    if name in {*known, *map(_shown, known)}:
         return
     if RUN_NAME.fullmatch(name):
         refuse_held(name)
