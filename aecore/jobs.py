@@ -11,6 +11,7 @@ process is done by one thread, the keeper, outside the lock and within a limit o
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 import logging
@@ -42,10 +43,11 @@ TOPIC = "latent-loupe"
 SECONDS_BETWEEN_NEWS = 0.2
 FINISHED_KEPT = 50
 
-# Limits, in seconds. The first three together let every fault of a scheduler be said within 10.
-CONNECT_WITHIN = 4
-ANSWER_WITHIN = 3
+# Limits, in seconds. What does not answer is said at once or after twice `ANSWER_WITHIN`.
 LOOK_EVERY = 0.5
+ANSWER_WITHIN = 3
+CONNECT_WITHIN = 30
+"""For a scheduler to answer for the first time, on a slow machine or network."""
 START_WITHIN = 180
 """For a cluster of our own to say its address, and its worker to begin a job, on a slow machine."""
 STOP_WITHIN = 5
@@ -283,7 +285,8 @@ class Jobs:
                 self._watch()
                 self._send()
             except Exception as error:
-                log.error("the queue of jobs", exc_info=not isinstance(error, Faults))
+                self.trouble = ""
+                log.error("jobs failed: %s", error, exc_info=not isinstance(error, Faults))
                 for job in self._in("queued"):
                     self._end(job, "failed", f"{error}" or type(error).__name__)
 
@@ -373,7 +376,7 @@ class Jobs:
         if cluster is not None:
             _kill(cluster)
         if client is not None:
-            _ask(client.close, 1)
+            _ask(client.close)
         for job in self._in("running"):
             self._lost(job)
 
@@ -383,6 +386,10 @@ class Jobs:
             return self._client
         address = os.environ.get("AECORE_SCHEDULER")
         if address:
+            self.trouble = (
+                f"Waiting for the scheduler at {address} (AECORE_SCHEDULER) to answer. If it never "
+                "does, start one there, give its address, or unset the variable."
+            )
             client = _connect_to(address)
             self._checked.clear()
         else:
@@ -483,6 +490,21 @@ def _explain(job: Job, error: BaseException | None) -> str:
     return f"The worker process ended unexpectedly (killed, or out of memory): {hint}"
 
 
+def _client_of(address: str, within: float) -> Client:
+    """The client of a scheduler that answers; raises what keeps it from answering."""
+    from distributed import Client, Security
+    from distributed.comm import connect
+
+    async def knock() -> None:
+        async with asyncio.timeout(within):
+            options = Security().get_connection_args("client")
+            await (await connect(address, timeout=within, **options)).close()
+
+    # A client that does not come about holds up, for seconds, any thread that collects garbage.
+    asyncio.run(knock())
+    return Client(address, timeout=within, set_as_default=False)
+
+
 def _ask(call: Callable[..., T], *arguments: Any, **options: Any) -> Answer[T]:
     """The answer to come of a call that may never return, made in a thread of its own."""
     answer: Answer[T] = Answer()
@@ -563,11 +585,8 @@ IMPORT = "import aecore.jobs"
 
 def _connect_to(address: str) -> Client:
     """The client of the scheduler that `AECORE_SCHEDULER` names; raises `Faults` without one."""
-    from distributed import Client
-
     try:
-        options = {"timeout": CONNECT_WITHIN, "set_as_default": False}
-        return _ask(Client, address, **options).result(CONNECT_WITHIN + LOOK_EVERY)
+        return _ask(_client_of, address, CONNECT_WITHIN).result(2 * CONNECT_WITHIN)
     except Exception as error:
         raise Faults(
             f"The cluster cannot be reached: AECORE_SCHEDULER = '{address}' is not the address of "
@@ -596,8 +615,6 @@ SETTINGS = {
 
 def _start() -> tuple[subprocess.Popen[bytes], Client]:
     """A new cluster and its client; raises `Faults` where none starts in a few tries."""
-    from distributed import Client
-
     for _ in range(TRIES):
         cluster = _start_cluster()
         # A process that says nothing is killed, which ends the reading.
@@ -607,8 +624,7 @@ def _start() -> tuple[subprocess.Popen[bytes], Client]:
         limit.cancel()
         try:
             if address:
-                client = _ask(Client, address, set_as_default=False)
-                return cluster, client.result(START_WITHIN)
+                return cluster, _ask(_client_of, address, CONNECT_WITHIN).result(START_WITHIN)
         except Exception as error:
             log.warning("the cluster at %s does not answer: %s", address, error)
         _kill(cluster)
