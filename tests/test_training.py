@@ -697,7 +697,7 @@ def test_a_training_that_began_with_too_long_a_warm_up_is_read_and_goes_on() -> 
     """As it could begin before such a warm-up was refused."""
     asked = small("beta-vae").model_dump()
     asked["model"]["warm_up"] = 9
-    config = RunConfig.check(asked, stored=True)
+    config = RunConfig.check(asked, trains=False)
     first, _ = ((record, frozen(record)) for record in fit(config, DIGITS))
     store.write_checkpoint("run", config, first[1])
     assert store.unfinished()[0].config == config
