@@ -26,6 +26,7 @@ from rich.text import Text
 
 from aecore import configs, datasets, files, projections, recipes, store
 from aecore.errors import Faults
+from aecore.settings import check_settings, list_settings
 from aecore.variants import VARIANTS
 
 app = typer.Typer(
@@ -246,7 +247,7 @@ def list_variants(as_json: AsJson = False) -> None:
                     "allowed": setting.allowed,
                     "description": setting.description,
                 }
-                for setting in configs.settings(variant)
+                for setting in list_settings(variant)
             },
         }
         for variant in VARIANTS.values()
@@ -416,9 +417,9 @@ def project(
     entry, kind = datasets.get(dataset), projections.get(method)
     choice = {"split": split, "limit": limit, "seed": sample_seed}
     given = {name: value for name, value in choice.items() if value is not None}
-    subset = configs.check_settings(datasets.Subset, given)
+    subset = check_settings(datasets.Subset, given)
     asked = kind.defaults(subset.count(entry)) | assignments(set_)
-    projection = configs.check_settings(kind, asked)
+    projection = check_settings(kind, asked)
 
     from aecore import tasks
 

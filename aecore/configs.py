@@ -7,17 +7,18 @@ come from these classes and from those of `aecore.variants`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from aecore import datasets
 from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults, shown, unknown
-from aecore.variants import ADVANCED, VARIANTS, WITHIN_TRAINING, Variant
+from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings
+from aecore.variants import VARIANTS, Variant
 
 
 class TrainingConfig(BaseModel):
@@ -108,7 +109,7 @@ class RunConfig(BaseModel):
 
         chosen = defaults(dataset, variant) if dataset else {"training": {}, "model": {}}
         asked = chosen["training"] | dict(request.get("training", {}))
-        training, wrong_training = _read(TrainingConfig, asked, faults)
+        training, wrong_training = read_settings(TrainingConfig, asked, faults)
         if dataset and "batch_size" not in wrong_training and training.batch_size > dataset.n_train:
             faults.append(
                 f"batch_size = {training.batch_size} is larger than the data: {dataset.name} has "
@@ -116,7 +117,7 @@ class RunConfig(BaseModel):
             )
         if variant:
             asked = chosen["model"] | dict(request.get("model", {}))
-            model, wrong = _read(variant, asked, faults)
+            model, wrong = read_settings(variant, asked, faults)
             if dataset:
                 impossible = model.faults(dataset)
                 faults += [text for setting, text in impossible.items() if setting not in wrong]
@@ -202,123 +203,6 @@ def _longer_than_training(model: Variant, training: TrainingConfig) -> list[str]
 
 REQUEST = {"dataset": str, "variant": str, "model": dict, "training": dict}
 FORMS = {str: "give a name", dict: "give settings by their names"}
-
-Settings = TypeVar("Settings", bound=BaseModel)
-
-
-def _read(
-    kind: type[Settings], asked: Mapping[str, Any], faults: list[str]
-) -> tuple[Settings, set[str]]:
-    """The settings, with defaults in place of the wrong ones, and which those were."""
-    # Strangers first: where a name is no text, validation says no more than that one is wrong.
-    wrong = asked.keys() - kind.model_fields.keys()
-    try:
-        kind(**{name: asked[name] for name in asked.keys() - wrong})
-    except ValidationError as error:
-        wrong |= {str(fault["loc"][0]) for fault in error.errors()}
-    for name in sorted(wrong):
-        if name in kind.model_fields:
-            what = f"give {allowed(kind, name)}."
-            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
-        elif name in getattr(kind, "impossible", {}):
-            what = kind.impossible[name]
-            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
-        else:
-            faults.append(unknown("setting", name, kind.model_fields))
-    return kind(**{name: value for name, value in asked.items() if name not in wrong}), wrong
-
-
-def check_settings(kind: type[Settings], asked: Mapping[str, Any]) -> Settings:
-    """Settings of one class from values as typed; raises `Faults` with every fault."""
-    faults: list[str] = []
-    settings, _ = _read(kind, asked, faults)
-    if faults:
-        raise Faults(faults)
-    return settings
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting, as a form or a table needs to know it."""
-
-    name: str
-    kind: Literal["whole number", "number", "choice", "switch", "widths"]
-    default: Any
-    description: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    open_below: bool = False
-    """Whether the minimum itself is not allowed."""
-    open_above: bool = False
-    widest: int = 0
-    """The largest of several widths; minimum and maximum are then how many there may be."""
-    advanced: bool = False
-    """Whether a form shows it only to those who ask for more."""
-
-    @property
-    def label(self) -> str:
-        """The name as a person reads it: learning_rate -> Learning rate."""
-        return self.name.replace("_", " ").capitalize()
-
-    @property
-    def allowed(self) -> str:
-        """What may be given, in words."""
-        if self.kind == "choice":
-            return "one of " + ", ".join(self.choices)
-        if self.kind == "switch":
-            return "true or false"
-        if self.kind == "widths":
-            return (
-                f"whole numbers from 1 to {self.widest} separated by commas, such as 512,128, "
-                f"{self.minimum:g} to {self.maximum:g} of them"
-            )
-        low = f"{'above' if self.open_below else 'from'} {self.minimum:.15g}"
-        high = f"{'and below' if self.open_above else 'to'} {self.maximum:.15g}"
-        return f"a {self.kind} {low} {high}"
-
-
-def settings(kind: type[BaseModel]) -> Iterator[Setting]:
-    """The settings of a class, in order, read from its own schema."""
-    for name, schema in kind.model_json_schema()["properties"].items():
-        yield Setting(
-            name,
-            default=kind.model_fields[name].default,
-            description=schema["description"],
-            advanced=schema.get("advanced", False),
-            **_allowed_by(schema),
-        )
-
-
-def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The kind of a setting and its bounds."""
-    if "enum" in schema:
-        return {"kind": "choice", "choices": tuple(schema["enum"])}
-    if schema["type"] == "boolean":
-        return {"kind": "switch"}
-    if schema["type"] == "array":
-        return {
-            "kind": "widths",
-            "minimum": schema.get("minItems", 0),
-            "maximum": schema["maxItems"],
-            "widest": schema["items"]["maximum"],
-        }
-    return {
-        "kind": "whole number" if schema["type"] == "integer" else "number",
-        "minimum": schema.get("minimum", schema.get("exclusiveMinimum")),
-        "maximum": schema.get("maximum", schema.get("exclusiveMaximum")),
-        "open_below": "exclusiveMinimum" in schema,
-        "open_above": "exclusiveMaximum" in schema,
-    }
-
-
-def allowed(kind: type[BaseModel], name: str) -> str:
-    """What may be given for one setting, in words.
-
-    >>> allowed(TrainingConfig, "epochs")
-    'a whole number from 1 to 10000'
-    """
-    return next(setting.allowed for setting in settings(kind) if setting.name == name)
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aecore import files
 from aecore.errors import Faults, unknown
-
-Download = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes that have arrived and the bytes expected."""
+from aecore.progress import Progress
 
 
 class Samples(NamedTuple):
@@ -265,7 +263,7 @@ def here(name: str) -> bool:
     return name not in DIGESTS or all(locate(name, file) for file in IDX_FILES)
 
 
-def fetch(name: str, download: Download | None = None) -> None:
+def fetch(name: str, download: Progress | None = None) -> None:
     """See to it that the files of `name` are on this machine; download what is missing.
 
     Raises `Faults` that name the folder where the files may be put by hand.
@@ -301,9 +299,9 @@ def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
 
 
 class _Progress:
-    """What pooch asks of a progress bar, handed on to `Download`."""
+    """What pooch asks of a progress bar, handed on to `Progress`."""
 
-    def __init__(self, file: str, download: Download) -> None:
+    def __init__(self, file: str, download: Progress) -> None:
         self.file, self.download, self.total, self.done = file, download, 0, 0
 
     def update(self, arrived: int) -> None:
@@ -318,7 +316,7 @@ class _Progress:
         self.download(self.file, self.done, max(self.total, self.done))
 
 
-def _download(name: str, file: str, download: Download | None) -> None:
+def _download(name: str, file: str, download: Progress | None) -> None:
     """Bring one file from the first mirror that serves it whole; keep nothing else."""
     import pooch
     import requests

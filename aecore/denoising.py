@@ -18,7 +18,8 @@ from pydantic import BaseModel, TypeAdapter
 from aecore import metrics, projections, store
 from aecore.datasets import Dataset
 from aecore.errors import Faults, unknown
-from aecore.projections import PCA, Progress
+from aecore.progress import Progress, no_progress
+from aecore.projections import PCA
 from aecore.store import Array, Size
 
 MOST_LEVELS = 1_000
@@ -311,7 +312,7 @@ def tune(
     clip: bool = False,
     levels: Sequence[float] | None = None,
     known: Tuned | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> Iterator[Tuned]:
     """The best setting of every filter for a noise, on seeded images of the training split.
 
@@ -408,7 +409,7 @@ def curve(
     clip: bool = False,
     n: int = MEASURED,
     seed: int = 0,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> Curve:
     """How well noise is taken away from n seeded test images as its level rises.
 

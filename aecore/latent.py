@@ -19,7 +19,7 @@ from aecore import metrics, projections, store
 from aecore.datasets import Dataset, Samples, Subset
 from aecore.errors import Damaged, Faults
 from aecore.neighbors import nearest
-from aecore.projections import Progress
+from aecore.progress import Progress, no_progress
 from aecore.store import Array, Run, Size, Word
 from aecore.variants import Activation
 
@@ -262,7 +262,7 @@ def reliability(
     codes: np.ndarray,
     size: int = 96,
     labels: np.ndarray | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> Reliability:
     """Where samples lie, where decoding can be undone, and where a small step changes much.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from aecore.autoencoder import Autoencoder
 from aecore.networks import blocks
+from aecore.progress import Progress
 
 CHUNK = 5_000
 
@@ -25,7 +26,7 @@ class Stage:
 
     batch_size: int
     generator: torch.Generator
-    on_batch: Callable[[str, int, int], None]
+    progress: Progress
     """Called with the layer's name, the batches done and to do; what it raises ends the work."""
 
     def batches(self, name: str, n: int, epochs: int, device: torch.device) -> Iterator[Tensor]:
@@ -35,7 +36,7 @@ class Stage:
             order = torch.randperm(n, generator=self.generator, device=device)
             for number, batch in enumerate(order.split(self.batch_size), start=1):
                 yield batch
-                self.on_batch(name, epoch * steps + number, epochs * steps)
+                self.progress(name, epoch * steps + number, epochs * steps)
 
 
 def _pairs(model: Autoencoder) -> list[tuple[nn.Module, nn.Module]]:
@@ -152,7 +153,7 @@ def rbm(model: Autoencoder, x: Tensor, epochs: int, stage: Stage) -> None:
         steps = [torch.zeros_like(value) for value in parameters]
         rate = RBM_LINEAR_RATE if linear else RBM_RATE
         first = 5 * -(-len(x) // 100)
-        small = Stage(100, stage.generator, stage.on_batch)
+        small = Stage(100, stage.generator, stage.progress)
         name = f"Boltzmann machine {number} of {len(pairs)}"
         for done, batch in enumerate(small.batches(name, len(x), epochs, x.device)):
             directions = list(contrastive_divergence(machine, x[batch], stage.generator))

@@ -17,7 +17,7 @@ import contextlib
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -29,6 +29,7 @@ from aecore import datasets, metrics, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults, unknown
 from aecore.neighbors import Metric, Neighbors, nearest
+from aecore.progress import Progress, no_progress
 from aecore.store import Array
 
 GRAPH_NEIGHBORS = 90
@@ -43,10 +44,6 @@ VOTERS = 10
 
 CHUNK = 2_000
 """Samples that are worked on at a time."""
-
-Progress = Callable[[str, float, float], None]
-"""Called with what is being done, how much of it is done, and of how much in all."""
-
 
 TEST_SPLIT = Subset()
 
@@ -403,7 +400,7 @@ def cached(
 def compute(
     dataset: Dataset,
     projection: Projection,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
     subset: Subset = TEST_SPLIT,
 ) -> Map:
     """The map of samples of a dataset, computed unless it is on disk already, and undamaged.

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 from aecore import generation, latent, metrics, projections, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
-from aecore.projections import Progress
+from aecore.progress import Progress, no_progress
 from aecore.store import Array, Run
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Classifier(NamedTuple):
     """Share of the test split that it names rightly."""
 
 
-def classifier(dataset: Dataset, progress: Progress = lambda what, done, total: None) -> Classifier:
+def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier:
     """The classifier of a dataset, trained on its training split unless it is on disk already.
 
     n_features-256-64-classes with ReLU, cross-entropy, Adam (Kingma & Ba 2015), for one seed. It
@@ -201,9 +201,7 @@ class _QualityFacts(BaseModel):
     quality: Quality
 
 
-def measure(
-    run: Run, dataset: Dataset, progress: Progress = lambda what, done, total: None
-) -> Quality:
+def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Quality:
     """The figures of what a run's decoder makes of codes from several sources, and of test samples.
 
     The prior is N(0, I), whether or not the run was trained towards it; the mixture is that of

@@ -23,8 +23,8 @@ from aecore import datasets, metrics, projections, store, tasks
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Samples
 from aecore.errors import Faults, unknown
+from aecore.progress import Progress, Reporter
 from aecore.store import Array, RunName, Size
-from aecore.tasks import Reporter
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
@@ -232,7 +232,7 @@ class Experiment:
             self.runs.append(name)
             return self._stored(config, dataset, name, what)
         history = []
-        for record in fit(config, dataset, on_batch=self._on_batch(what)):
+        for record in fit(config, dataset, progress=self._progress(what)):
             history.append(tasks.history_entry(record))
         return Trained(record.model, dataset, history, record.test)
 
@@ -246,7 +246,7 @@ class Experiment:
             aside = store.free_name(config)
             try:
                 # A recipe begins anew, it is not resumed; what was kept before stays until the end.
-                tasks.train(config, aside, _Quiet(self._on_batch(what)), resumable=False)
+                tasks.train(config, aside, _Quiet(self._progress(what)), resumable=False)
             except BaseException:
                 if (store.root() / aside).exists():
                     store.delete(aside)
@@ -257,7 +257,7 @@ class Experiment:
         x, labels = (torch.tensor(array) for array in dataset.test)
         return Trained(model, dataset, run.history, training.evaluate(model, x, labels))
 
-    def _on_batch(self, what: str) -> Callable[[str, float, float], None]:
+    def _progress(self, what: str) -> Progress:
         return lambda stage, done, total: self.say(
             f"{what}: {stage}" if what else stage, done, total
         )
@@ -266,7 +266,7 @@ class Experiment:
 class _Quiet:
     """Hands on how far a training is, but not each epoch."""
 
-    def __init__(self, progress: Callable[[str, float, float], None]) -> None:
+    def __init__(self, progress: Progress) -> None:
         self.progress = progress
 
     def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:

@@ -676,7 +676,7 @@ CHECKPOINT = "checkpoint.safetensors"
 REASONS_SAID = 3
 
 
-class Progress(BaseModel):
+class CheckpointFacts(BaseModel):
     """What a checkpoint says of its training; `aecore.training` knows the rest."""
 
     model_config = ConfigDict(extra="allow")
@@ -787,16 +787,16 @@ def _open_unfinished(folder: Path) -> Unfinished:
         if not (folder / file).is_file():
             raise Faults(f"{file} is missing.")
     config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
-    epochs_done = _progress(folder).epochs_done
+    epochs_done = _checkpoint_facts(folder).epochs_done
     if epochs_done > config.training.epochs:
         raise Faults(f"epochs_done = {epochs_done} of {config.training.epochs} is impossible.")
     return Unfinished(folder.name, config, epochs_done, owner(folder.name))
 
 
-def _progress(folder: Path) -> Progress:
+def _checkpoint_facts(folder: Path) -> CheckpointFacts:
     with _open_tensors(folder / CHECKPOINT, "np") as file:
         text = (file.metadata() or {}).get("json", "")
-    return Progress.model_validate(json.loads(text))
+    return CheckpointFacts.model_validate(json.loads(text))
 
 
 def _discarded_as_complete(name: str) -> bool:
@@ -807,7 +807,7 @@ def _discarded_as_complete(name: str) -> bool:
         with Reservation(name) as held:
             run = load(name)
             own = run.config == _open_unfinished(_unfinished(name)).config
-            if own and run.history == _progress(_unfinished(name)).history:
+            if own and run.history == _checkpoint_facts(_unfinished(name)).history:
                 held.discard()
                 return True
     except Faults as error:  # of the run, or of a store that is read-only

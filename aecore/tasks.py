@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +23,7 @@ from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.files import DiskFault
+from aecore.progress import Reporter
 from aecore.projections import Projection
 
 if TYPE_CHECKING:
@@ -31,20 +32,6 @@ if TYPE_CHECKING:
 EPOCHS_KEPT = 60
 SAMPLES_KEPT = 1_000
 PREVIEWS = 10
-
-
-class Reporter(Protocol):
-    """Takes news of a task. Either method may raise `Cancelled`, which ends the task."""
-
-    def progress(self, what: str, done: float, total: float) -> None:
-        """`done` of `total` is reached in `what`; called very often."""
-
-    def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
-        """An epoch is over: its line of the history, and what can be drawn of it.
-
-        `view` holds `plane` (m, 2) and `labels` (m,) of the first test samples, and of the first
-        few of them `originals` and `reconstructions` (p, n_features).
-        """
 
 
 def train(
@@ -97,7 +84,7 @@ def _train(
         history = checkpoint.progress["history"]
         kept = list(checkpoint.tensors["history.codes"].numpy())
     model = None
-    records = training.fit(config, dataset, resume=checkpoint, on_batch=reporter.progress)
+    records = training.fit(config, dataset, resume=checkpoint, progress=reporter.progress)
     for record in _guarded(place, records):
         model = record.model
         history.append(history_entry(record))

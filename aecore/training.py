@@ -17,15 +17,13 @@ from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.pretraining import Stage
+from aecore.progress import Progress, no_progress
 from aecore.threads import AdaptiveWaiting
 
 EVALUATION_BATCH = 2_000
 EVALUATION_SEED = 0
 BESIDE_OTHERS = ", slowed by other programs that need a processor"
 """Follows what is being done while threads sleep instead of spin."""
-
-
-OnBatch = Callable[[str, int, int], None]
 
 
 class Diverged(Faults):
@@ -150,7 +148,7 @@ def fit(
     dataset: Dataset,
     *,
     resume: Checkpoint | None = None,
-    on_batch: OnBatch = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> Iterator[EpochRecord]:
     """Train a run, yielding a record after every epoch.
 
@@ -160,7 +158,7 @@ def fit(
 
     Arguments
         resume: where an earlier run of the same config got to.
-        on_batch: called after each batch with what is being done, and the batches done and to do
+        progress: called after each batch with the stage, and the batches done and to do
             of it; what it raises ends the training.
 
     Raises `Diverged` naming the first epoch after which a loss, a weight or a code is no longer a
@@ -191,7 +189,7 @@ def fit(
 
         def report(what: str, done: int, total: int) -> None:
             waiting.step()
-            on_batch(what + BESIDE_OTHERS * waiting.sleeping, done, total)
+            progress(what + BESIDE_OTHERS * waiting.sleeping, done, total)
 
         if resume is not None:
             fresh = _state(model, optimizer, schedule, generator, 0)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from aecore.datasets import Dataset, ImageSize
+from aecore.settings import ADVANCED, WITHIN_TRAINING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,14 +29,6 @@ CodeActivation = Literal["identity", "relu", "sigmoid", "tanh"]
 Initialization = Literal["glorot", "he"]
 LikelihoodName = Literal["gaussian", "squashed-gaussian", "bernoulli"]
 Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
-
-
-ADVANCED = {"advanced": True}
-"""Marks a setting that a form shows only to those who ask for more."""
-
-
-WITHIN_TRAINING = {"within_training": True}
-"""Marks a setting that counts epochs of the training, and so cannot be more than these."""
 
 
 def _split(widths: Any) -> Any:

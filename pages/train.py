@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from aecore import datasets, store
-from aecore.configs import PRESETS, RunConfig, TrainingConfig, defaults, settings
+from aecore.configs import PRESETS, RunConfig, TrainingConfig, defaults
 from aecore.errors import Faults
+from aecore.settings import list_settings
 from aecore.variants import VARIANTS
 from pages.shared import cache, live, parts, state
 
@@ -22,7 +23,7 @@ def presets_for(dataset: str, variant: str) -> list[str]:
 def starting_values(dataset: str, variant: str, preset: str) -> dict:
     """What the form holds before anything is typed."""
     kind = VARIANTS[variant]
-    values = {s.name: s.default for s in (*settings(kind), *settings(TrainingConfig))}
+    values = {s.name: s.default for s in (*list_settings(kind), *list_settings(TrainingConfig))}
     chosen = defaults(datasets.get(dataset), kind)
     values |= chosen["model"] | chosen["training"]
     if preset in PRESETS:
@@ -36,7 +37,7 @@ def refill(preset_too: bool) -> None:
     if preset_too:
         state.put({"preset": presets_for(dataset, variant)[0]})
     values = starting_values(dataset, variant, state.value("preset"))
-    kinds = (*settings(VARIANTS[variant]), *settings(TrainingConfig))
+    kinds = (*list_settings(VARIANTS[variant]), *list_settings(TrainingConfig))
     state.put({setting.name: parts.as_typed(setting, values[setting.name]) for setting in kinds})
 
 

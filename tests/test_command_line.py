@@ -23,11 +23,12 @@ from typer.testing import CliRunner, Result
 
 from aecore import configs, datasets, denoising, files, projections, quality, recipes, store, tasks
 from aecore.__main__ import app, print_table
-from aecore.configs import PRESETS, RunConfig, TrainingConfig, settings
+from aecore.configs import PRESETS, RunConfig, TrainingConfig
 from aecore.datasets import DATASETS, Subset
 from aecore.errors import Cancelled, Faults
 from aecore.projections import PROJECTIONS
 from aecore.recipes import RECIPES, Experiment, Finding, Recipe
+from aecore.settings import list_settings
 from aecore.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
@@ -77,7 +78,7 @@ def test_variants_lists_the_registry_with_every_setting() -> None:
     rows = {row["name"]: row for row in answer("variants")}
     assert rows.keys() == VARIANTS.keys()
     for name, row in rows.items():
-        assert list(row["settings"]) == [setting.name for setting in settings(VARIANTS[name])]
+        assert list(row["settings"]) == [setting.name for setting in list_settings(VARIANTS[name])]
         assert all(setting["description"] for setting in row["settings"].values())
 
 

@@ -15,10 +15,11 @@ from conftest import run_config
 from pydantic import BaseModel
 
 from aecore import configs
-from aecore.configs import PRESETS, RunConfig, TrainingConfig, check_settings, settings
+from aecore.configs import PRESETS, RunConfig, TrainingConfig
 from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS
+from aecore.settings import Setting, allowed_values, check_settings, list_settings
 from aecore.variants import VARIANTS
 
 SETTINGS_CLASSES = [*VARIANTS.values(), *PROJECTIONS.values(), TrainingConfig]
@@ -26,7 +27,7 @@ MNIST = DATASETS["mnist"]
 EVERY_SETTING = [
     pytest.param(kind, setting, id=f"{kind.__name__}-{setting.name}")
     for kind in SETTINGS_CLASSES
-    for setting in settings(kind)
+    for setting in list_settings(kind)
 ]
 
 
@@ -229,16 +230,14 @@ def test_an_unknown_preset_gets_the_nearest_one() -> None:
 
 @pytest.mark.parametrize("kind", SETTINGS_CLASSES)
 def test_settings_are_all_the_fields_in_order(kind: type[BaseModel]) -> None:
-    assert [setting.name for setting in settings(kind)] == list(kind.model_fields)
+    assert [setting.name for setting in list_settings(kind)] == list(kind.model_fields)
 
 
 @pytest.mark.parametrize(("kind", "setting"), EVERY_SETTING)
-def test_every_setting_is_described_and_bounded(
-    kind: type[BaseModel], setting: configs.Setting
-) -> None:
+def test_every_setting_is_described_and_bounded(kind: type[BaseModel], setting: Setting) -> None:
     assert setting.description.endswith(".")
     assert setting.label[0].isupper() and "_" not in setting.label
-    assert setting.allowed == configs.allowed(kind, setting.name)
+    assert setting.allowed == allowed_values(kind, setting.name)
     assert setting.default == kind.model_fields[setting.name].default
     if setting.kind == "choice":
         assert setting.default in setting.choices
@@ -250,7 +249,7 @@ def test_every_setting_is_described_and_bounded(
 
 @pytest.mark.parametrize(("kind", "setting"), EVERY_SETTING)
 def test_bounds_are_allowed_and_what_lies_beyond_is_not(
-    kind: type[BaseModel], setting: configs.Setting
+    kind: type[BaseModel], setting: Setting
 ) -> None:
     beyond: list[Any]
     if setting.kind == "choice":
@@ -353,7 +352,7 @@ ODD: tuple[Any, ...] = (
 
 @pytest.mark.parametrize(("kind", "setting"), EVERY_SETTING)
 def test_odd_values_are_taken_for_what_is_allowed_or_refused_in_a_short_sentence(
-    kind: type[BaseModel], setting: configs.Setting
+    kind: type[BaseModel], setting: Setting
 ) -> None:
     for value in ODD:
         try:

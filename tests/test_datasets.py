@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from aecore import datasets
-from aecore.configs import settings
 from aecore.datasets import DATASETS, DIGESTS, IDX_FILES, Samples, Subset
 from aecore.errors import Cancelled, Faults
+from aecore.settings import list_settings
 
 WITHOUT_FILES = [name for name in DATASETS if name not in DIGESTS]
 
@@ -567,9 +567,9 @@ def test_the_whole_test_split_is_known_without_its_arrays() -> None:
 def test_every_choice_has_a_key_of_its_own_and_a_form_can_be_made_of_it() -> None:
     choices = [Subset(), Subset(split="all"), Subset(limit=11), Subset(seed=1)]
     assert len({choice.key for choice in choices}) == 4
-    assert [(s.name, s.kind) for s in settings(Subset)] == [
+    assert [(s.name, s.kind) for s in list_settings(Subset)] == [
         ("split", "choice"),
         ("limit", "whole number"),
         ("seed", "whole number"),
     ]
-    assert all(setting.description and setting.allowed for setting in settings(Subset))
+    assert all(setting.description and setting.allowed for setting in list_settings(Subset))

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from aecore import recipes
 from aecore.__main__ import app
-from aecore.configs import TrainingConfig, settings
+from aecore.configs import TrainingConfig
 from aecore.datasets import DATASETS
 from aecore.recipes import RECIPES
+from aecore.settings import list_settings
 from aecore.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
@@ -40,10 +41,10 @@ def recipe_row(name: str) -> str:
 
 def setting_rows() -> list[str]:
     """One row for each setting of the training and of any variant, with who takes it."""
-    rows = [_row(setting, "training") for setting in settings(TrainingConfig)]
+    rows = [_row(setting, "training") for setting in list_settings(TrainingConfig)]
     takers: dict[str, list[str]] = {}
     for name, variant in VARIANTS.items():
-        for setting in settings(variant):
+        for setting in list_settings(variant):
             takers.setdefault(_row(setting, ""), []).append(name)
     return [row[:-2] + f"{', '.join(names)} |" for row, names in takers.items()] + rows
 

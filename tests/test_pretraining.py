@@ -416,7 +416,7 @@ def test_pretraining_reports_its_progress_before_training_does(
 ) -> None:
     heard: list[tuple[str, int, int]] = []
     config = deep(strategy, epochs=1, pretraining_epochs=2)
-    list(fit(config, DIGITS, on_batch=lambda *news: heard.append(news)))
+    list(fit(config, DIGITS, progress=lambda *news: heard.append(news)))
     steps, after = 2 * math.ceil(len(X) / size), math.ceil(len(X) / 64)
     expected = [
         (name.format(layer), done, steps) for layer in (1, 2, 3, 4) for done in range(1, steps + 1)
@@ -434,7 +434,7 @@ def test_what_a_batch_raises_ends_the_pretraining(strategy: str) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        list(fit(deep(strategy), DIGITS, on_batch=cancel))
+        list(fit(deep(strategy), DIGITS, progress=cancel))
     assert len(set(heard)) == 2
     assert sum("2" in what for what in heard) == 3
 

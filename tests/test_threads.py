@@ -145,7 +145,7 @@ def test_the_waiting_changes_no_bit_of_a_training(monkeypatch) -> None:
             seen.add(what)
             machine.passes(0.2, contention)
 
-        *_, last = training.fit(config, digits, on_batch=on_batch)
+        *_, last = training.fit(config, digits, progress=on_batch)
         return last.model.state_dict(), seen
 
     quiet, said = weights(0.0)

@@ -337,7 +337,7 @@ def test_records_are_numbered_and_complete(variant: str) -> None:
 
 def test_every_batch_is_counted() -> None:
     heard: list[tuple[str, int, int]] = []
-    train(run_config(epochs=2, batch_size=30), on_batch=lambda *news: heard.append(news))
+    train(run_config(epochs=2, batch_size=30), progress=lambda *news: heard.append(news))
     assert heard == [("Training", done, 8) for done in range(1, 9)]
 
 
@@ -401,7 +401,7 @@ def resumed_equal(config: RunConfig) -> Checkpoint:
     assert_equal(checkpoint, first[1])
     heard: list[str] = []
     (record,) = fit(
-        read_config, DIGITS, resume=checkpoint, on_batch=lambda *news: heard.append(news[0])
+        read_config, DIGITS, resume=checkpoint, progress=lambda *news: heard.append(news[0])
     )
     assert set(heard) == {"Training"}  # and no pretraining again
     assert_equal(frozen(record), second[1])
@@ -556,7 +556,7 @@ def first_samples(name: str) -> Dataset:
 def trained_in_dirty_memory(config: RunConfig, dataset: Dataset) -> Checkpoint:
     """The last checkpoint of a training beside which free memory is full of NaN at every batch."""
     dirty_memory()
-    *_, last = fit(config, dataset, on_batch=lambda *news: dirty_memory())
+    *_, last = fit(config, dataset, progress=lambda *news: dirty_memory())
     assert last.model.bfloat16 is (config.training.precision == "bfloat16")
     assert np.isfinite(last.test.codes).all()
     return frozen(last)
@@ -773,7 +773,7 @@ def test_what_a_batch_raises_ends_the_training() -> None:
 
     epochs = []
     with pytest.raises(Cancelled):
-        for record in fit(run_config(epochs=9, batch_size=25), IRIS, on_batch=cancel):
+        for record in fit(run_config(epochs=9, batch_size=25), IRIS, progress=cancel):
             epochs.append(record.epoch)
     assert batches == [1, 2, 3, 4, 5, 6]
     assert epochs == [1]

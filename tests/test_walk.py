@@ -17,7 +17,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 WALK = (
     {"errors", "threads"},
-    {"files"},
+    {"files", "progress", "settings"},
     {"datasets"},
     {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
     {"variants"},
@@ -73,7 +73,7 @@ def test_no_import_points_backwards(module: str) -> None:
 def test_the_rooms_that_a_module_imports_are_found() -> None:
     assert rooms("tasks") == {
         *("configs", "datasets", "denoising", "errors", "files", "generation", "latent"),
-        *("projections", "quality", "store", "training"),
+        *("progress", "projections", "quality", "store", "training"),
     }
 
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from aecore import configs, datasets, latent, store
+from aecore import datasets, latent, store
 from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS, Map, Projection
+from aecore.settings import check_settings
 from pages.shared import cache, parts
 
 
@@ -64,7 +65,7 @@ def ask(run: store.Run) -> View:
     checked, faults = [], []
     for kind, values in kinds:
         try:
-            checked.append(configs.check_settings(kind, values))
+            checked.append(check_settings(kind, values))
         except Faults as error:
             faults += error.faults
     if faults:

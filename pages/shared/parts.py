@@ -12,10 +12,10 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
-from aecore import configs, datasets, store
-from aecore.configs import Setting
+from aecore import datasets, store
 from aecore.errors import Faults
 from aecore.jobs import Job
+from aecore.settings import Setting, list_settings
 from pages.shared import cache, state
 
 MENU = (
@@ -330,7 +330,7 @@ def settings_form(
             help=f"{setting.description} Give {setting.allowed}.",
             **options,
         )
-        for setting in configs.settings(kind)
+        for setting in list_settings(kind)
         if setting.advanced == advanced
     }
 
