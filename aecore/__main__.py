@@ -307,24 +307,24 @@ def train(
             raise Faults("--resume goes on with the settings of its run: leave out the others.")
     else:
         config = configs.RunConfig.check(request)
-        name = store.free_name(config, name)
 
     from aecore import tasks
 
+    task = tasks.Resume.of(resume) if resume else tasks.Train.named(config, name)
     try:
         with reporting() as reporter:
-            run = tasks.resume(resume, reporter) if resume else tasks.train(config, name, reporter)
-        if run.name != (resume or name):
+            run = task.run(reporter)
+        if run.name != task.name:
             Console(stderr=True, soft_wrap=True).print(
-                f"The name '{resume or name}' is taken by another run: this one is stored as "
+                f"The name '{task.name}' is taken by another run: this one is stored as "
                 f"'{run.name}'.",
                 markup=False,
             )
     except KeyboardInterrupt:
         told = Unbroken(sys.stderr)
-        if any(left.name == (resume or name) for left in store.unfinished()):
+        if any(left.name == task.name for left in store.unfinished()):
             # On a line of its own, which nothing breaks, so that it can be copied and run.
-            hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", resume or name])
+            hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", task.name])
             print(f"Stopped. Go on with:\n{hint}", file=told)
         else:
             print("Stopped before the first epoch was complete: nothing is kept.", file=told)
@@ -424,7 +424,7 @@ def project(
     from aecore import tasks
 
     with reporting() as reporter:
-        result = tasks.project(dataset, projection, subset, reporter)
+        result = tasks.Project(dataset, projection, subset).run(reporter)
     path = projections.folder(entry, entry.fingerprint, subset) / f"{projection.key}.safetensors"
     row = {
         "dataset": dataset,
@@ -452,7 +452,7 @@ def denoise(
     from aecore import denoising, tasks
 
     with reporting() as reporter:
-        tasks.denoising_curve(run, noise, clip, reporter)
+        tasks.MeasureDenoising(run, noise, clip).run(reporter)
     found, _ = denoising.stored(store.load(run), noise, clip)
     lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
     rows = [
@@ -471,7 +471,7 @@ def quality(
     from aecore import quality, tasks
 
     with reporting() as reporter:
-        tasks.sample_quality(run, reporter)
+        tasks.MeasureSamples(run).run(reporter)
     found = quality.stored(store.load(run))
     show([row._asdict() for row in found.rows], as_json, quality.Figures._fields)
 
@@ -505,7 +505,7 @@ def reproduce(
         for recipe in chosen:
             try:
                 told = RecipeReporter(reporter, recipe.name)
-                outcome = recipes.reproduce(recipe.name, told, fast)
+                outcome = recipes.Reproduce(recipe.name, fast).run(told)
             except KeyboardInterrupt:
                 print(f"Stopped in {recipe.name}; what came before is kept.", file=sys.stderr)
                 raise typer.Exit(130) from None

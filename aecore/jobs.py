@@ -1,4 +1,4 @@
-"""Jobs: trainings and maps, computed in a Dask worker process, one after another.
+"""Jobs: tasks that are carried out in a Dask worker process, one after another.
 
 The first job starts a small cluster of its own as a child process (`python -m aecore.jobs`), which
 ends when this process does; `AECORE_SCHEDULER` names the address of a scheduler to use instead.
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future as Answer
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,11 +30,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from aecore import projections, recipes, store, tasks
-from aecore.configs import RunConfig
-from aecore.datasets import Subset
+from aecore import store
 from aecore.errors import Cancelled, Faults
-from aecore.projections import TEST_SPLIT
+from aecore.progress import Task
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
 TOPIC = "latent-loupe"
 SECONDS_BETWEEN_NEWS = 0.2
 FINISHED_KEPT = 50
+MOST_PLANES = 120
+"""Epochs whose planes are remembered of a training."""
 
 # Limits, in seconds. What does not answer is said at once or after twice `ANSWER_WITHIN`.
 LOOK_EVERY = 0.5
@@ -59,38 +59,45 @@ TRIES = 3
 """How often a cluster is started, and a job sent to clusters that are lost before it begins."""
 
 T = TypeVar("T")
-Kind = Literal[
-    "train", "project", "prepare", "analyse", "mixture", "tune", "denoise", "quality", "recipe"
-]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class TrainingLog:
+    """What a training has reported: its history and arrays to draw, all of one epoch."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    view: dict[str, np.ndarray] | None = None
+    """Of the last epoch, as `Reporter.epoch` describes it."""
+    planes: dict[int, np.ndarray] = field(default_factory=dict)
+    """The `plane` of the view after each epoch; of a long training, of evenly spaced ones."""
+
+    def add(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> TrainingLog:
+        """The log with one epoch more."""
+        planes = {**self.planes, entry["epoch"]: view["plane"]}
+        if len(planes) > MOST_PLANES:
+            planes = dict([*planes.items()][::-2][::-1])  # the newest stays
+        return TrainingLog([*self.history, entry], view, planes)
+
+
 @dataclass
 class Job:
-    """What was asked, how far it is, and what came of it."""
+    """A task in the queue: its state, its progress and its end."""
 
     id: str
-    kind: Kind
-    title: str
-    task: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    dataset: str
-    run: str = ""
-    """The name of the run that a training will make."""
-    epochs: int = 0
+    task: Task
+    log: TrainingLog = field(default_factory=TrainingLog)
     state: State = "queued"
     what: str = "Waiting"
     done: float = 0
     total: float = 1
     began: tuple[float, float] | None = None
     """`time.monotonic()` when the present stage began, and how much of it was done by then."""
-    history: list[dict[str, Any]] = field(default_factory=list)
-    view: dict[str, np.ndarray] | None = None
-    planes: dict[int, np.ndarray] = field(default_factory=dict)
-    """The `plane` of the view after each epoch; of a long training, of evenly spaced ones."""
     error: str = ""
+    run: str = ""
+    """The name of the run that was stored."""
     future: Future | None = None
     sent: float = 0
     """`time.monotonic()` when it was last sent to a cluster, and how often that was done."""
@@ -132,81 +139,33 @@ class Jobs:
 
     # --- Asking ---
 
-    def train(self, config: RunConfig, name: str | None = None) -> Job:
-        """Queue a training; raises `Faults` where the name cannot be used."""
-        title = f"{config.variant} on {config.dataset}"
+    def submit(self, task: Task) -> Job:
+        """Queue a task, or return the job that waits for it or runs it.
+
+        Raises `Faults` where it cannot be carried out, or another job writes the same run.
+        """
         with self._lock:
-            name = store.free_name(config, name)
-            self._refuse_busy(name)
-            return self._queue("train", title, tasks.train, (config, name), config, name)
-
-    def resume(self, name: str) -> Job:
-        """Queue the rest of an unfinished training; raises `Faults` where there is none."""
-        config, checkpoint = store.read_checkpoint(name)
-        title = f"{config.variant} on {config.dataset}, resumed"
-        history = checkpoint.progress["history"]
-        with self._lock:
-            self._refuse_busy(name)
-            store.refuse_held(name)
-            return self._queue("train", title, tasks.resume, (name,), config, name, history)
-
-    def project(
-        self, dataset: str, projection: projections.Projection, subset: Subset = TEST_SPLIT
-    ) -> Job:
-        """Queue a map, or find the job that computes it already."""
-        title = f"{projection.title} of {dataset}"
-        if subset != TEST_SPLIT:
-            title += f", {subset.split}, up to {subset.limit:,} samples"
-        return self._once("project", title, tasks.project, (dataset, projection, subset))
-
-    def prepare(self, dataset: str) -> Job:
-        """Queue the download and the principal components of a dataset, or find that job."""
-        return self._once("prepare", f"preparing {dataset}", tasks.prepare, (dataset,))
-
-    def analyse(self, run: str) -> Job:
-        """Queue the analysis of a run's code space, or find that job."""
-        return self._once("analyse", f"analysing {run}", tasks.analyse, (run,))
-
-    def mixture(self, run: str) -> Job:
-        """Queue the mixture of Gaussians of a run's training codes, or find that job."""
-        return self._once("mixture", f"mixture of codes of {run}", tasks.fit_mixture, (run,))
-
-    def tune(self, dataset: str, noise: str, clip: bool) -> Job:
-        """Queue the search for the filters' best settings for a noise, or find that job."""
-        title = f"tuning filters for {noise} noise on {dataset}"
-        return self._once("tune", title, tasks.tune, (dataset, noise, clip))
-
-    def denoise(self, run: str, noise: str, clip: bool) -> Job:
-        """Queue a run's curve of denoising over the levels of a noise, or find that job."""
-        title = f"denoising by {run}"
-        return self._once("denoise", title, tasks.denoising_curve, (run, noise, clip))
-
-    def sample_quality(self, run: str) -> Job:
-        """Queue the figures of a run's samples, or find that job."""
-        title = f"quality of samples of {run}"
-        return self._once("quality", title, tasks.sample_quality, (run,))
-
-    def reproduce(self, recipe: str) -> Job:
-        """Queue a recipe, or find the job that runs it already."""
-        return self._once("recipe", f"recipe {recipe}", recipes.reproduce, (recipe,))
-
-    def find(self, kind: str, *arguments: Any) -> Job | None:
-        """The newest job of this kind with these arguments, whatever became of it."""
-        fitting = (job for job in self.all() if (job.kind, job.arguments) == (kind, arguments))
-        return next(fitting, None)
-
-    def _refuse_busy(self, name: str) -> None:
-        if any(job.active and job.run == name for job in self._jobs.values()):
-            raise Faults(f"'{name}' is being trained already.")
-
-    def _once(
-        self, kind: Kind, title: str, task: Callable[..., Any], arguments: tuple[Any, ...]
-    ) -> Job:
-        with self._lock:
-            job = self.find(kind, *arguments)
-            if job is not None and job.active:
+            job = self.find(task)
+            if job is not None and job.active and not task.reserves:
                 return job
-            return self._queue(kind, title, task, arguments)
+            self._refuse_busy(task.reserves)
+            task.check()
+            number = f"{next(self._numbers)}-{os.urandom(2).hex()}"
+            job = Job(number, task, TrainingLog([*task.history]))
+            self._jobs[job.id] = job
+            finished = [job.id for job in self._jobs.values() if not job.active]
+            for old in finished[:-FINISHED_KEPT]:
+                del self._jobs[old]
+        self._submit_next()
+        return job
+
+    def find(self, task: Task) -> Job | None:
+        """The newest job of this task, whatever became of it."""
+        return next((job for job in self.all() if job.task == task), None)
+
+    def _refuse_busy(self, run: str) -> None:
+        if run and any(job.active and job.task.reserves == run for job in self._jobs.values()):
+            raise Faults(f"'{run}' is being trained already.")
 
     def cancel(self, job: Job) -> None:
         """Take a job out of the queue, or have it stopped before its next batch or iteration."""
@@ -227,7 +186,7 @@ class Jobs:
         return self._jobs.get(job_id or "")
 
     def snapshot(self, job: Job) -> Job:
-        """A copy of a job whose history, view and planes belong to the same epoch."""
+        """A copy of a job as it is at one moment."""
         with self._lock:
             return dataclasses.replace(job)
 
@@ -239,33 +198,11 @@ class Jobs:
 
     # --- Carrying out ---
 
-    def _queue(
-        self,
-        kind: Kind,
-        title: str,
-        task: Callable[..., Any],
-        arguments: tuple[Any, ...],
-        config: RunConfig | None = None,
-        run: str = "",
-        history: Iterable[dict[str, Any]] = (),
-    ) -> Job:
-        with self._lock:
-            number = f"{next(self._numbers)}-{os.urandom(2).hex()}"
-            job = Job(number, kind, title, task, arguments, arguments[0], history=[*history])
-            if config is not None:
-                job.dataset, job.run, job.epochs = config.dataset, run, config.training.epochs
-            self._jobs[job.id] = job
-            finished = [job.id for job in self._jobs.values() if not job.active]
-            for old in finished[:-FINISHED_KEPT]:
-                del self._jobs[old]
-        self._submit_next()
-        return job
-
     def _end(self, job: Job, state: State, error: str = "", run: str = "") -> None:
         """Note how a job ended; what is heard of it later changes nothing."""
         with self._lock:
             if job.active:
-                job.state, job.error, job.run, job.future = state, error, run or job.run, None
+                job.state, job.error, job.run, job.future = state, error, run, None
 
     def _submit_next(self) -> None:
         """Have the keeper look at the queue."""
@@ -335,7 +272,7 @@ class Jobs:
             free = threads - len(self._in("running"))
             for job in self._in("queued")[: max(free, 0)]:
                 key = f"{TOPIC}-{job.id}-{job.tries}"
-                work = job.id, job.task, job.arguments
+                work = job.id, job.task
                 try:
                     job.future = client.submit(_work, *work, key=key, pure=False, **options)
                 except ClosedClientError:  # since `_watch` looked, which will look again
@@ -463,12 +400,7 @@ class Jobs:
                     self._end(job, *(message["ended"] or ("cancelled",)))
                     self._submit_next()
             elif "entry" in message:
-                job.history = [*job.history, message["entry"]]
-                job.view = view
-                planes = {**job.planes, message["entry"]["epoch"]: view["plane"]}
-                if len(planes) > 2 * tasks.EPOCHS_KEPT:
-                    planes = dict([*planes.items()][::-2][::-1])  # the newest stays
-                job.planes = planes
+                job.log = job.log.add(message["entry"], view)
             elif job.stop_asked is None:
                 if message["what"] != job.what:
                     job.began = time.monotonic(), message["done"]
@@ -478,11 +410,11 @@ class Jobs:
 def _explain(job: Job, error: BaseException | None) -> str:
     """What to say of a job that did not come to its own end."""
     if error is not None and type(error).__name__ != "KilledWorker":
-        log.error("job %s: %s", job.id, job.title, exc_info=error)
+        log.error("job %s: %s", job.id, job.task.title, exc_info=error)
         return f"It ended with an error that was not expected, {type(error).__name__}: {error}"
     hint = "start it again."
-    if job.history:
-        hint = f"the checkpoint of epoch {job.history[-1]['epoch']} is kept, resume it."
+    if job.log.history:
+        hint = f"the checkpoint of epoch {job.log.history[-1]['epoch']} is kept, resume it."
     if error is None and (address := os.environ.get("AECORE_SCHEDULER")):
         return (
             f"The connection to the scheduler at {address} was lost. If the job has ended: {hint}"
@@ -561,13 +493,13 @@ Ended = tuple[State, str, str]
 """How a task ended, why where it failed, and the name of the run that was stored."""
 
 
-def _work(job_id: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> Ended:
+def _work(job_id: str, task: Task) -> Ended:
     """Carry out a task; returns and reports how it ended."""
     reporter = WorkerReporter(job_id)
     ended: Ended | None = None
     try:
         reporter.progress("Starting", 0, 1)
-        result = task(*arguments, reporter)
+        result = task.run(reporter)
         ended = "done", "", result.name if isinstance(result, store.Run) else ""
     except Cancelled:
         ended = "cancelled", "", ""

@@ -23,7 +23,7 @@ from aecore import datasets, metrics, projections, store, tasks
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Samples
 from aecore.errors import Faults, unknown
-from aecore.progress import Progress, Reporter
+from aecore.progress import Progress, Reporter, Task
 from aecore.store import Array, RunName, Size
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class Experiment:
             aside = store.free_name(config)
             try:
                 # A recipe begins anew, it is not resumed; what was kept before stays until the end.
-                tasks.train(config, aside, _Quiet(self._progress(what)), resumable=False)
+                tasks.Train(config, aside, resumable=False).run(_Quiet(self._progress(what)))
             except BaseException:
                 if (store.root() / aside).exists():
                     store.delete(aside)
@@ -299,40 +299,51 @@ def get(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def reproduce(name: str, reporter: Reporter, fast: bool = False) -> Outcome:
-    """Run a recipe and keep what came of it in the store.
+@dataclass(frozen=True)
+class Reproduce(Task):
+    """Run a recipe, compare its result with the reference, and store the outcome.
 
     Arguments
         fast: on a tenth of the samples and of the epochs, which reproduces nothing and is neither
-            judged nor kept.
+            judged nor stored.
     """
-    chosen = get(name)
-    if not fast:
-        store.refuse_unwritable()
-    started = time.perf_counter()
-    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    experiment = Experiment(chosen, reporter, fast)
-    found = chosen.find(experiment)
-    outcome = Outcome(
-        name=name,
-        dataset=chosen.dataset,
-        metric=chosen.says(found.reference),
-        value=float(found.value),
-        reference=float(found.reference),
-        holds=None if fast else bool(found.holds),
-        seconds=round(time.perf_counter() - started, 1),
-        source=chosen.source,
-        architecture=chosen.architecture,
-        seed=SEED,
-        fast=fast,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        figures={key: float(value) for key, value in found.figures.items()},
-        runs=experiment.runs,
-        pictures=list(found.pictures),
-    )
-    if not fast:
-        _keep(outcome)
-    return outcome
+
+    name: str
+    fast: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"recipe {self.name}"
+
+    def run(self, reporter: Reporter) -> Outcome:
+        """The outcome."""
+        chosen = get(self.name)
+        if not self.fast:
+            store.refuse_unwritable()
+        started = time.perf_counter()
+        reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+        experiment = Experiment(chosen, reporter, self.fast)
+        found = chosen.find(experiment)
+        outcome = Outcome(
+            name=self.name,
+            dataset=chosen.dataset,
+            metric=chosen.says(found.reference),
+            value=float(found.value),
+            reference=float(found.reference),
+            holds=None if self.fast else bool(found.holds),
+            seconds=round(time.perf_counter() - started, 1),
+            source=chosen.source,
+            architecture=chosen.architecture,
+            seed=SEED,
+            fast=self.fast,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            figures={key: float(value) for key, value in found.figures.items()},
+            runs=experiment.runs,
+            pictures=list(found.pictures),
+        )
+        if not self.fast:
+            _keep(outcome)
+        return outcome
 
 
 def file(name: str) -> Path:

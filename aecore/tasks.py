@@ -1,7 +1,6 @@
-"""What a job does from beginning to end: train a run, or compute a map.
+"""Tasks: training a run, and computing what the pages show of runs and datasets.
 
-The same functions serve the command line, in its own process, and the dashboard, in a worker. They
-say how far they are through a `Reporter`, which is also how they are stopped.
+The same tasks serve the command line, in its own process, and the dashboard, in a worker.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ import gzip
 import math
 import platform
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,8 +23,8 @@ from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.files import DiskFault
-from aecore.progress import Reporter
-from aecore.projections import Projection
+from aecore.progress import Reporter, Task
+from aecore.projections import TEST_SPLIT, Projection
 
 if TYPE_CHECKING:
     from aecore.training import Checkpoint, EpochRecord
@@ -34,33 +34,81 @@ SAMPLES_KEPT = 1_000
 PREVIEWS = 10
 
 
-def train(
-    config: RunConfig,
-    name: str,
-    reporter: Reporter,
-    resumable: bool = True,
-) -> store.Run:
+class Training(Task):
+    """Training of a run, from its beginning or from a checkpoint."""
+
+    config: RunConfig
+    name: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.config.variant} on {self.config.dataset}"
+
+    @property
+    def reserves(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Train(Training):
     """Train a run from its beginning, measure it, and store it.
 
-    The name is reserved from here on; raises `Faults` where it is taken.
-
     Arguments
-        resumable: whether a checkpoint is kept after each epoch.
+        name: reserved while it trains; `run` raises `Faults` where it is taken.
+        resumable: whether a checkpoint is stored after each epoch.
     """
-    with store.reserve(name) as place:
-        run = _train(config, place, reporter, None, resumable)
-    return _with_first_baseline(run, reporter)
+
+    config: RunConfig
+    name: str
+    resumable: bool = True
+
+    @classmethod
+    def named(cls, config: RunConfig, name: str | None = None) -> Self:
+        """The training of a run under a free name, made from its settings unless one is given.
+
+        Raises `Faults` where the name cannot be used.
+        """
+        return cls(config, store.free_name(config, name))
+
+    def check(self) -> None:
+        """Raise `Faults` where the name has been taken since it was chosen."""
+        store.free_name(self.config, self.name)
+
+    def run(self, reporter: Reporter) -> store.Run:
+        """Train, and return the stored run."""
+        with store.reserve(self.name) as place:
+            run = _train(self.config, place, reporter, None, self.resumable)
+        return _with_first_baseline(run, reporter)
 
 
-def resume(name: str, reporter: Reporter) -> store.Run:
-    """Go on with an unfinished run; the result is bit-equal to one that was never stopped.
+@dataclass(frozen=True)
+class Resume(Training):
+    """Resume an unfinished run; the result is bit-equal to one that was never stopped."""
 
-    Raises `Faults` where another process is training it.
-    """
-    with store.reserve_unfinished(name) as place:
+    config: RunConfig
+    name: str
+    history: Sequence[dict[str, Any]] = field(default=(), compare=False, repr=False)
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The rest of the unfinished run `name`; raises `Faults` where there is none."""
         config, checkpoint = store.read_checkpoint(name)
-        run = _train(config, place, reporter, checkpoint, resumable=True)
-    return _with_first_baseline(run, reporter)
+        return cls(config, name, checkpoint.progress["history"])
+
+    @property
+    def title(self) -> str:
+        return f"{super().title}, resumed"
+
+    def check(self) -> None:
+        """Raise `Faults` where another process is training it."""
+        store.refuse_held(self.name)
+
+    def run(self, reporter: Reporter) -> store.Run:
+        """Train the remaining epochs, and return the stored run."""
+        with store.reserve_unfinished(self.name) as place:
+            config, checkpoint = store.read_checkpoint(self.name)
+            run = _train(config, place, reporter, checkpoint, resumable=True)
+        return _with_first_baseline(run, reporter)
 
 
 def _train(
@@ -108,28 +156,51 @@ def _train(
     return _finish(place, config, dataset, model, history, kept, reporter)
 
 
-def project(
-    dataset_name: str, projection: Projection, subset: Subset, reporter: Reporter
-) -> projections.Map:
-    """Compute one map of samples of a dataset, or take it from disk."""
-    dataset = datasets.get(dataset_name)
-    _fetch(dataset, reporter)
-    return projections.compute(dataset, projection, reporter.progress, subset)
+@dataclass(frozen=True)
+class Project(Task):
+    """Compute a map of samples of a dataset, or read it from the store."""
+
+    dataset_name: str
+    projection: Projection
+    subset: Subset = TEST_SPLIT
+
+    @property
+    def title(self) -> str:
+        title = f"{self.projection.title} of {self.dataset_name}"
+        if self.subset != TEST_SPLIT:
+            title += f", {self.subset.split}, up to {self.subset.limit:,} samples"
+        return title
+
+    def run(self, reporter: Reporter) -> projections.Map:
+        """The map."""
+        dataset = datasets.get(self.dataset_name)
+        _fetch(dataset, reporter)
+        return projections.compute(dataset, self.projection, reporter.progress, self.subset)
 
 
-def prepare(dataset_name: str, reporter: Reporter) -> None:
-    """Bring a dataset to this machine; compute its components and sheets of images, if need be."""
-    dataset = datasets.get(dataset_name)
-    store.refuse_unwritable()
-    _fetch(dataset, reporter)
-    reporter.progress(f"Principal components of {dataset.name}", 0, 1)
-    projections.components(dataset)
-    for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
-        reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
-        size = sheet_size(dataset, split)
-        if dataset.kind == "image" and store.intact(stored_sheet, file, size) is None:
-            pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
-            store.write_bytes(file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0))
+@dataclass(frozen=True)
+class Prepare(Task):
+    """Download a dataset, and compute its principal components and sheets of images."""
+
+    dataset_name: str
+
+    @property
+    def title(self) -> str:
+        return f"preparing {self.dataset_name}"
+
+    def run(self, reporter: Reporter) -> None:
+        """Do what has not been done yet."""
+        dataset = datasets.get(self.dataset_name)
+        store.refuse_unwritable()
+        _fetch(dataset, reporter)
+        reporter.progress(f"Principal components of {dataset.name}", 0, 1)
+        projections.components(dataset)
+        for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
+            reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
+            size = sheet_size(dataset, split)
+            if dataset.kind == "image" and store.intact(stored_sheet, file, size) is None:
+                pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
+                store.write_bytes(file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0))
 
 
 def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
@@ -162,102 +233,160 @@ def stored_sheet(file: Path, size: int) -> Path | None:
     return file
 
 
-def analyse(run_name: str, reporter: Reporter) -> None:
-    """Find out what the pages show of a run's code space.
+@dataclass(frozen=True)
+class Analyse(Task):
+    """Analyse a run's code space as the pages show it.
 
     Of a dataset that is not on this machine only what the model alone can tell.
     """
-    run = store.load(run_name)
-    store.refuse_unwritable()
-    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    dataset = None
-    if datasets.here(run.config.dataset):
-        prepare(run.config.dataset, reporter)
-        dataset = datasets.get(run.config.dataset)
-    latent.analyse(run, dataset, reporter.progress)
 
+    run_name: str
 
-def fit_mixture(run_name: str, reporter: Reporter) -> None:
-    """Fit a mixture of Gaussians to the training codes of a run, after analysing it if need be."""
-    run = store.load(run_name)
-    store.refuse_unwritable()
-    analysis = store.intact(latent.analysis, run)
-    if analysis is None or not analysis[1]["complete"]:
-        analyse(run_name, reporter)
-    arrays, _ = latent.analysis(run)
-    reporter.progress("Fitting a mixture to the training codes", 0, 1)
-    generation.keep_mixture(run, generation.fit_mixture(arrays["train_codes"]))
+    @property
+    def title(self) -> str:
+        return f"analysing {self.run_name}"
 
-
-def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoising.Tuned:
-    """Find the best settings of the classical filters for a noise, or take them from disk."""
-    dataset = datasets.get(dataset_name)
-    denoising.refuse(dataset, noise, clip)
-    _fetch(dataset, reporter)
-    file = denoising.tuned_file(dataset.name, dataset.fingerprint, noise, clip)
-    found = store.intact(denoising.stored_tuned, file)
-    if found is None or not found.complete(noise):
+    def run(self, reporter: Reporter) -> None:
+        """Analyse the run and store the analysis."""
+        run = store.load(self.run_name)
         store.refuse_unwritable()
-        pca = projections.components(dataset)
-        going_on = {"known": found, "progress": reporter.progress}
-        for found in denoising.tune(dataset, pca, noise, clip, **going_on):
-            denoising.keep_tuned(file, found)
-    return found
+        reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+        dataset = None
+        if datasets.here(run.config.dataset):
+            Prepare(run.config.dataset).run(reporter)
+            dataset = datasets.get(run.config.dataset)
+        latent.analyse(run, dataset, reporter.progress)
 
 
-def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -> None:
-    """Find out how well a run and classical filters take away a noise, and where its codes go."""
-    run = store.load(run_name)
-    store.refuse_unwritable()
-    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    import torch
+@dataclass(frozen=True)
+class FitMixture(Task):
+    """Fit a mixture of Gaussians to the training codes of a run, analysed first if need be."""
 
-    dataset = datasets.get(run.config.dataset)
-    _fetch(dataset, reporter)
-    latent.refuse_changed(run, dataset)
-    latent.refuse_unless_finite(run, run.codes["codes"])
-    tuned = tune(dataset.name, noise, clip, reporter)
-    model = run.model()
+    run_name: str
 
-    def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            codes = model.encode(torch.tensor(x), labels=torch.tensor(labels)).numpy()
-        latent.refuse_unless_answered(run.name, codes)
-        return codes
+    @property
+    def title(self) -> str:
+        return f"mixture of codes of {self.run_name}"
 
-    def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return model.reconstruct(torch.tensor(x), labels=torch.tensor(labels)).numpy()
-
-    levels = denoising.NOISES[noise].levels
-    found = denoising.curve(
-        dataset,
-        {run.name: rebuild},
-        projections.components(dataset),
-        noise,
-        tuned,
-        levels,
-        clip=clip,
-        progress=reporter.progress,
-    )
-    flipped = None
-    if dataset.label_names:
-        chosen = denoising.some(dataset.n_test, denoising.MEASURED)
-        x, labels = (part[chosen] for part in dataset.test)
-        means = denoising.class_means(encode, dataset)
-        drift = denoising.drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)
-        flipped = drift.flipped(levels)
-    denoising.keep(run, found, flipped, noise, clip)
+    def run(self, reporter: Reporter) -> None:
+        """Fit the mixture and store it."""
+        run = store.load(self.run_name)
+        store.refuse_unwritable()
+        analysis = store.intact(latent.analysis, run)
+        if analysis is None or not analysis[1]["complete"]:
+            Analyse(self.run_name).run(reporter)
+        arrays, _ = latent.analysis(run)
+        reporter.progress("Fitting a mixture to the training codes", 0, 1)
+        generation.keep_mixture(run, generation.fit_mixture(arrays["train_codes"]))
 
 
-def sample_quality(run_name: str, reporter: Reporter) -> None:
-    """Find out how good the samples are that a run's decoder makes of new codes."""
-    run = store.load(run_name)
-    store.refuse_unwritable()
-    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    dataset = datasets.get(run.config.dataset)
-    _fetch(dataset, reporter)
-    quality.keep(run, quality.measure(run, dataset, reporter.progress))
+@dataclass(frozen=True)
+class TuneFilters(Task):
+    """Search the best settings of the classical filters for a noise, or read them."""
+
+    dataset_name: str
+    noise: str
+    clip: bool
+
+    @property
+    def title(self) -> str:
+        return f"tuning filters for {self.noise} noise on {self.dataset_name}"
+
+    def run(self, reporter: Reporter) -> denoising.Tuned:
+        """The settings, which are stored."""
+        noise, clip = self.noise, self.clip
+        dataset = datasets.get(self.dataset_name)
+        denoising.refuse(dataset, noise, clip)
+        _fetch(dataset, reporter)
+        file = denoising.tuned_file(dataset.name, dataset.fingerprint, noise, clip)
+        found = store.intact(denoising.stored_tuned, file)
+        if found is None or not found.complete(noise):
+            store.refuse_unwritable()
+            pca = projections.components(dataset)
+            going_on = {"known": found, "progress": reporter.progress}
+            for found in denoising.tune(dataset, pca, noise, clip, **going_on):
+                denoising.keep_tuned(file, found)
+        return found
+
+
+@dataclass(frozen=True)
+class MeasureDenoising(Task):
+    """Measure how well a run and classical filters remove a noise, and where its codes move."""
+
+    run_name: str
+    noise: str
+    clip: bool
+
+    @property
+    def title(self) -> str:
+        return f"denoising by {self.run_name}"
+
+    def run(self, reporter: Reporter) -> None:
+        """Measure the curve and store it."""
+        noise, clip = self.noise, self.clip
+        run = store.load(self.run_name)
+        store.refuse_unwritable()
+        reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+        import torch
+
+        dataset = datasets.get(run.config.dataset)
+        _fetch(dataset, reporter)
+        latent.refuse_changed(run, dataset)
+        latent.refuse_unless_finite(run, run.codes["codes"])
+        tuned = TuneFilters(dataset.name, noise, clip).run(reporter)
+        model = run.model()
+
+        def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                codes = model.encode(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+            latent.refuse_unless_answered(run.name, codes)
+            return codes
+
+        def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return model.reconstruct(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+
+        levels = denoising.NOISES[noise].levels
+        found = denoising.curve(
+            dataset,
+            {run.name: rebuild},
+            projections.components(dataset),
+            noise,
+            tuned,
+            levels,
+            clip=clip,
+            progress=reporter.progress,
+        )
+        flipped = None
+        if dataset.label_names:
+            chosen = denoising.some(dataset.n_test, denoising.MEASURED)
+            x, labels = (part[chosen] for part in dataset.test)
+            means = denoising.class_means(encode, dataset)
+            drift = denoising.drift(
+                encode, x, labels, means, dataset.shape, noise, levels, clip=clip
+            )
+            flipped = drift.flipped(levels)
+        denoising.keep(run, found, flipped, noise, clip)
+
+
+@dataclass(frozen=True)
+class MeasureSamples(Task):
+    """Measure how good the samples are that a run's decoder makes of new codes."""
+
+    run_name: str
+
+    @property
+    def title(self) -> str:
+        return f"quality of samples of {self.run_name}"
+
+    def run(self, reporter: Reporter) -> None:
+        """Measure the samples and store the figures."""
+        run = store.load(self.run_name)
+        store.refuse_unwritable()
+        reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+        dataset = datasets.get(run.config.dataset)
+        _fetch(dataset, reporter)
+        quality.keep(run, quality.measure(run, dataset, reporter.progress))
 
 
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:

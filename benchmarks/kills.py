@@ -36,7 +36,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from aecore import datasets, jobs, store
+from aecore import datasets, jobs, store, tasks
 from aecore.configs import RunConfig
 from aecore.errors import Faults
 from benchmarks.training import finished, temporary_store
@@ -89,19 +89,19 @@ def kill_all(
 ) -> dict[str, int]:
     """Kill the worker as often as asked, at each kind of moment; returns what was counted."""
     config = RunConfig.check(REQUESTS[dataset])
-    reference = finished(queue.train(config, next(names)))
+    reference = finished(queue.submit(tasks.Train.named(config, next(names))))
     expected, epoch_seconds = outcome(reference.run), seconds_an_epoch(reference)
     counted = Counter({"kills": 0, "broken": 0, "resumed": 0, "bit_equal": 0})
     counted.update({"before_first_checkpoint": 0, "after_the_end": 0})
     for kind, number in kills.items():
         for _ in range(number):
-            job = queue.train(config, next(names))
+            job = queue.submit(tasks.Train.named(config, next(names)))
             moment = {
                 "random": at_random(job, chance, epoch_seconds),
                 "writing": while_writing(job, chance),
                 "saving": while_saving(job, chance),
             }[kind]
-            at, torn = kill(queue, job, moment), leftovers(job.run)
+            at, torn = kill(queue, job, moment), leftovers(job.task.name)
             broken = store.runs()[1]
             ended, how = bring_to_an_end(queue, job, config)
             equal = outcome(ended.run) == expected
@@ -122,13 +122,13 @@ Moment = Callable[[], bool]
 
 def at_random(job: jobs.Job, chance: random.Random, epoch_seconds: float) -> Moment:
     """A random moment within a random epoch, which begins when the one before is heard of."""
-    epoch, part = chance.randrange(job.epochs), chance.random()
+    epoch, part = chance.randrange(job.task.config.training.epochs), chance.random()
     planned: list[float] = []
 
     def due() -> bool:
         time.sleep(0.001)
-        if not planned and job.what == "Training" and len(job.history) >= epoch:
-            seconds = job.history[-1]["seconds"] if job.history else epoch_seconds
+        if not planned and job.what == "Training" and len(job.log.history) >= epoch:
+            seconds = job.log.history[-1]["seconds"] if job.log.history else epoch_seconds
             planned.append(time.monotonic() + part * seconds)
         return bool(planned) and time.monotonic() >= planned[0]
 
@@ -137,9 +137,9 @@ def at_random(job: jobs.Job, chance: random.Random, epoch_seconds: float) -> Mom
 
 def while_writing(job: jobs.Job, chance: random.Random) -> Moment:
     """When the file that becomes the checkpoint of a random epoch is there."""
-    epoch = chance.randrange(job.epochs)
-    folder = store.root() / "_unfinished" / job.run
-    return lambda: len(job.history) >= epoch and any(folder.glob(".checkpoint*"))
+    epoch = chance.randrange(job.task.config.training.epochs)
+    folder = store.root() / "_unfinished" / job.task.name
+    return lambda: len(job.log.history) >= epoch and any(folder.glob(".checkpoint*"))
 
 
 def while_saving(job: jobs.Job, chance: random.Random) -> Moment:
@@ -147,7 +147,7 @@ def while_saving(job: jobs.Job, chance: random.Random) -> Moment:
     files = chance.randint(1, 5)
 
     def due() -> bool:
-        for folder in store.root().glob(f"_writing-{job.run}-*"):
+        for folder in store.root().glob(f"_writing-{job.task.name}-*"):
             with suppress(FileNotFoundError):  # renamed into place meanwhile
                 return sum(1 for _ in folder.iterdir()) >= files
         return False
@@ -164,7 +164,7 @@ def kill(queue: jobs.Jobs, job: jobs.Job, due: Moment) -> str:
         while job.active and not due():
             pass
         os.kill(worker, signal.SIGKILL)
-    at = f"after epoch {len(job.history)} of {job.epochs}, {job.what!r}"
+    at = f"after epoch {len(job.log.history)} of {job.task.config.training.epochs}, {job.what!r}"
     finished(job)
     return at
 
@@ -179,11 +179,11 @@ def leftovers(name: str) -> list[str]:
 
 def bring_to_an_end(queue: jobs.Jobs, job: jobs.Job, config: RunConfig) -> tuple[jobs.Job, str]:
     """The job that completed the run, and what there was to do."""
-    if (store.root() / job.run).exists():
+    if (store.root() / job.task.name).exists():
         return job, "after_the_end"
-    if job.run in {run.name for run in store.unfinished()}:
-        return finished(queue.resume(job.run)), "resumed"
-    return finished(queue.train(config, next(names))), "before_first_checkpoint"
+    if job.task.name in {run.name for run in store.unfinished()}:
+        return finished(queue.submit(tasks.Resume.of(job.task.name))), "resumed"
+    return finished(queue.submit(tasks.Train.named(config, next(names)))), "before_first_checkpoint"
 
 
 def outcome(name: str) -> Any:
@@ -197,7 +197,7 @@ def outcome(name: str) -> Any:
 
 
 def seconds_an_epoch(job: jobs.Job) -> float:
-    return sum(entry["seconds"] for entry in job.history) / len(job.history)
+    return sum(entry["seconds"] for entry in job.log.history) / len(job.log.history)
 
 
 # --- Two that want one name ---------------------------------------------------------------------

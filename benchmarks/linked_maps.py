@@ -215,8 +215,8 @@ def decoder_run() -> store.Run:
                 "training": {"epochs": 1, "batch_size": 128},
             }
         )
-        tasks.train(config, DECODER_RUN, Quiet())
-        tasks.analyse(DECODER_RUN, Quiet())
+        tasks.Train(config, DECODER_RUN).run(Quiet())
+        tasks.Analyse(DECODER_RUN).run(Quiet())
     return store.load(DECODER_RUN)
 
 

@@ -43,7 +43,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from aecore import configs, datasets, jobs, projections, store, training
+from aecore import configs, datasets, jobs, projections, store, tasks, training
 from aecore.threads import AdaptiveWaiting
 
 NICENESS = 10
@@ -118,7 +118,7 @@ def worker_against_process(options: argparse.Namespace) -> dict[str, Any]:
     config, queue = published(epochs=5), jobs.Jobs()
 
     def worker() -> list[float]:
-        job = finished(queue.train(config))
+        job = finished(queue.submit(tasks.Train.named(config)))
         if job.state != "done":
             raise SystemExit(f"The job {job.state}: {job.error}")
         return [entry["seconds"] for entry in store.load(job.run).history]
@@ -336,7 +336,7 @@ def finished(job: jobs.Job, seconds: float = 600) -> jobs.Job:
     deadline = time.monotonic() + seconds
     while job.active:
         if time.monotonic() > deadline:
-            raise SystemExit(f"'{job.title}' did not end within {seconds:g} seconds.")
+            raise SystemExit(f"'{job.task.title}' did not end within {seconds:g} seconds.")
         time.sleep(0.2)
     return job
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from aecore import datasets, store
+from aecore import datasets, store, tasks
 from aecore.configs import PRESETS, RunConfig, TrainingConfig, defaults
 from aecore.errors import Faults
 from aecore.settings import list_settings
@@ -89,7 +89,7 @@ def ask() -> None:
     if asked and not state.double_click("Train"):
         request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
         try:
-            job = cache.jobs().train(RunConfig.check(request), name or None)
+            job = cache.jobs().submit(tasks.Train.named(RunConfig.check(request), name or None))
         except Faults as error:
             parts.faults(error)
             return
@@ -100,7 +100,7 @@ def ask() -> None:
 
 def offer_unfinished() -> None:
     """List the trainings that are not complete: resume, discard, or another process has them."""
-    busy = {job.run for job in cache.jobs().all() if job.active}
+    busy = {job.task.reserves for job in cache.jobs().all() if job.active}
     unfinished, damaged = store.checkpoints()
     unfinished = [run for run in unfinished if run.name not in busy]
     if unfinished or damaged:
@@ -115,7 +115,7 @@ def offer_unfinished() -> None:
                 continue
             st.markdown(done)
             if parts.button("Resume", ":material/resume:", key=f"resume-{run.name}"):
-                state.remember_job(cache.jobs().resume(run.name).id)
+                state.remember_job(cache.jobs().submit(tasks.Resume.of(run.name)).id)
                 st.rerun()
             offer_to_discard(run.name)
     for run in damaged:

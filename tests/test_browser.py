@@ -97,7 +97,7 @@ def stock(folder: Path, *analysed: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AECORE_STORE", str(folder))
             (folder / name / "latent.safetensors").unlink(missing_ok=True)
-            tasks.analyse(name, Listener())
+            tasks.Analyse(name).run(Listener())
 
 
 @pytest.fixture(scope="module")

@@ -110,9 +110,11 @@ def test_an_empty_store_has_an_empty_list() -> None:
 
 
 def test_runs_lists_what_is_complete_unfinished_or_broken(store_folder: Path) -> None:
-    tasks.train(run_config(), "whole", Listener())
+    tasks.Train(run_config(), "whole").run(Listener())
     with pytest.raises(Cancelled):
-        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+        tasks.Train(run_config(), "half").run(
+            Listener(lambda h: Cancelled() if h.entries else None)
+        )
     (store_folder / "damaged").mkdir()
     document = answer("runs")
     assert [row["run"] for row in document["runs"]] == ["whole"]
@@ -169,7 +171,7 @@ def test_names_of_runs_are_whole_whatever_the_width(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "a-run-whose-name-says-very-much-of-what-it-is"
-    tasks.train(run_config(), name, Listener())
+    tasks.Train(run_config(), name).run(Listener())
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = call("runs").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["run", name]
@@ -187,7 +189,7 @@ def test_names_that_are_no_text_are_printed(store_folder: Path) -> None:
 
 
 def test_runs_lists_a_run_without_metrics_and_a_folder_that_is_no_text(store_folder: Path) -> None:
-    run = tasks.train(run_config(), "whole", Listener())
+    run = tasks.Train(run_config(), "whole").run(Listener())
     (store_folder / os.fsdecode(b"caf\xe9")).mkdir()
     path = run.folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {}}))
@@ -383,8 +385,10 @@ def test_facts_of_an_epoch_are_said_after_it(
 
 def test_a_resumed_training_is_the_one_that_was_stopped() -> None:
     with pytest.raises(Cancelled):
-        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
-    through = tasks.train(run_config(), "through", Listener())
+        tasks.Train(run_config(), "half").run(
+            Listener(lambda h: Cancelled() if h.entries else None)
+        )
+    through = tasks.Train(run_config(), "through").run(Listener())
     document = answer("train", "--resume", "half")
     assert document["run"] == "half"
     assert document["test_mse"] == through.manifest.metrics["test_mse"]
@@ -397,14 +401,18 @@ def test_a_resumed_training_is_the_one_that_was_stopped() -> None:
 )
 def test_options_that_a_resumed_training_cannot_heed_are_refused(option: tuple[str, str]) -> None:
     with pytest.raises(Cancelled):
-        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+        tasks.Train(run_config(), "half").run(
+            Listener(lambda h: Cancelled() if h.entries else None)
+        )
     refusal("train", "--resume", "half", *option)
 
 
 def half() -> Path:
     """An unfinished training called "half"; returns its folder."""
     with pytest.raises(Cancelled):
-        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+        tasks.Train(run_config(), "half").run(
+            Listener(lambda h: Cancelled() if h.entries else None)
+        )
     return store.root() / "_unfinished" / "half"
 
 
@@ -448,7 +456,7 @@ def test_an_unfinished_folder_that_cannot_be_printed_is_listed_and_discarded() -
 
 
 def test_a_training_whose_name_is_taken_meanwhile_says_where_it_is_stored() -> None:
-    tasks.train(run_config(seed=1), "other", Listener())
+    tasks.Train(run_config(seed=1), "other").run(Listener())
     half().rename(store.root() / "_unfinished" / "other")
     result = call("train", "--resume", "other")
     assert result.exit_code == 0
@@ -803,7 +811,7 @@ def test_a_refused_training_leaves_no_folder(
 
 
 def test_discard_of_a_complete_run_says_that_it_is_complete() -> None:
-    tasks.train(run_config(), "whole", Listener())
+    tasks.Train(run_config(), "whole").run(Listener())
     assert refusal("discard", "whole") == [
         "The run 'whole' is complete: there is nothing to resume or discard."
     ]

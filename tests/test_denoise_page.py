@@ -105,15 +105,15 @@ def test_filters_wait_for_their_tuning_and_take_the_nearest_level(store_folder: 
     assert "are looked for on training images" in said(at)
     assert "Median" not in live(at)["alt"]
     (job,) = cache.jobs().all()
-    assert (job.kind, job.arguments) == ("tune", ("digits", "gaussian", False))
+    assert job.task == tasks.TuneFilters("digits", "gaussian", False)
     with pytest.raises(KeyboardInterrupt):  # after the usual level
-        job.task(*job.arguments, Listener(lambda heard: stop_at(heard, 1)))
+        job.task.run(Listener(lambda heard: stop_at(heard, 1)))
     at.run()
     assert ", tuned at 0.5," in live(faultless(at))["alt"]
     job.state = "cancelled"
     button(at.run(), "Tune the filters").click().run()
     assert len(cache.jobs().all()) == 2
-    job.task(*job.arguments, Listener())
+    job.task.run(Listener())
     at.run()
     assert "tuned at" not in live(faultless(at))["alt"]
     assert "are looked for" not in said(at)
@@ -148,7 +148,7 @@ def test_it_is_said_how_many_codes_flip(flipped: list[float], wanted: str) -> No
 
 def test_a_run_may_be_called_like_a_page() -> None:
     trained("denoising", "digits", "denoising")
-    tasks.denoising_curve("denoising", "gaussian", False, Listener())
+    tasks.MeasureDenoising("denoising", "gaussian", False).run(Listener())
     assert len(curves(faultless(opened(PAGE, run="denoising")))) == 1
 
 
@@ -230,14 +230,14 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
     at = faultless(opened(PAGE, run="digits-ae", pins="digits-vae", noise_kind="Masking"))
     assert not curves(at)
     button(at, "Compute the curve").click().run()
-    asked = [(job.kind, job.arguments) for job in cache.jobs().all()]
+    asked = [job.task for job in cache.jobs().all()]
     assert asked == [
-        ("denoise", ("digits-vae", "masking", False)),
-        ("denoise", ("digits-ae", "masking", False)),
+        tasks.MeasureDenoising("digits-vae", "masking", False),
+        tasks.MeasureDenoising("digits-ae", "masking", False),
     ]
     assert "This is being computed" in said(faultless(at))
     for job in cache.jobs().all():
-        job.task(*job.arguments, Listener())
+        job.task.run(Listener())
         job.state = "done"
     at.run()
     (chart,) = curves(faultless(at))
@@ -251,13 +251,13 @@ def test_the_level_of_training_is_marked() -> None:
     run = trained("denoiser", "digits", "denoising", level=0.3, noise="masking")
     assert denoising_curves.trained_at(run, denoised.Asked("masking", False, 0)) == 0.3
     assert denoising_curves.trained_at(run, denoised.Asked("gaussian", False, 0)) is None
-    tasks.denoising_curve("denoiser", "masking", False, Listener())
+    tasks.MeasureDenoising("denoiser", "masking", False).run(Listener())
     at = faultless(opened(PAGE, run="denoiser", noise_kind="Masking"))
     assert "denoiser, trained at this level" in curves(at)[0].proto.spec
 
 
 def test_a_failed_job_is_said() -> None:
-    job = cache.jobs().denoise("digits-ae", "masking", False)
+    job = cache.jobs().submit(tasks.MeasureDenoising("digits-ae", "masking", False))
     job.state, job.error = "failed", "The worker process ended unexpectedly."
     at = opened(PAGE, run="digits-ae", noise_kind="Masking")
     assert not at.exception
@@ -279,7 +279,7 @@ def test_other_variants_are_shown(variant: str) -> None:
     if variant not in VARIANTS:
         pytest.skip(f"there is no {variant}")
     trained("another", "digits", variant)
-    tasks.denoising_curve("another", "gaussian", False, Listener())
+    tasks.MeasureDenoising("another", "gaussian", False).run(Listener())
     at = faultless(opened(PAGE, run="another"))
     assert "with noise, another, " in live(at)["alt"]
     assert len(curves(at)) == 1

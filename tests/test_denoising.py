@@ -234,17 +234,17 @@ def test_settings_that_ship_are_those_that_are_found() -> None:
 def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Listener(lambda heard: KeyboardInterrupt() if len(heard.heard) > 12 else None)
     with pytest.raises(KeyboardInterrupt):
-        tasks.tune("digits", "block", False, stop)
+        tasks.TuneFilters("digits", "block", False).run(stop)
     file = denoising.tuned_file("digits", DIGITS.fingerprint, "block", False)
     part = denoising.stored_tuned(file)
     assert 0 < len(part.levels) < len(NOISES["block"].steps)
     going_on = Listener()
-    found = tasks.tune("digits", "block", False, going_on)
+    found = tasks.TuneFilters("digits", "block", False).run(going_on)
     assert going_on.heard[0][1] == len(part.levels)
     assert len(going_on.heard) == (len(found.levels) - len(part.levels)) * len(BASELINES)
     assert found.complete("block") and denoising.stored_tuned(file).settings == found.settings
     monkeypatch.setattr(denoising, "tune", None)
-    assert tasks.tune("digits", "block", False, Listener()).settings == found.settings
+    assert tasks.TuneFilters("digits", "block", False).run(Listener()).settings == found.settings
     assert denoising.stored_tuned(file.with_name("filters-none.safetensors")) is None
     other = replace(BASELINES["median"], settings=({"size": 9},))
     monkeypatch.setitem(BASELINES, "median", other)
@@ -450,12 +450,12 @@ def test_class_means_are_of_training_samples() -> None:
 
 @pytest.mark.parametrize(("variant", "model"), [("denoising", {"level": 0.3}), ("cvae", {})])
 def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None:
-    run = tasks.train(
-        run_config("digits", variant, model, epochs=3), "small", Listener(), resumable=False
+    run = tasks.Train(run_config("digits", variant, model, epochs=3), "small", resumable=False).run(
+        Listener()
     )
     assert denoising.stored(run, "gaussian", True) is None
     heard = Listener()
-    tasks.denoising_curve("small", "gaussian", True, heard)
+    tasks.MeasureDenoising("small", "gaussian", True).run(heard)
     found, flipped = denoising.stored(store.load("small"), "gaussian", True)
     assert list(found.baselines) == list(BASELINES)
     assert len(found.levels) == len(found.noisy) == len(found.runs["small"])
@@ -482,7 +482,7 @@ def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
         epochs=40,
         batch_size=32,
     )
-    run = tasks.train(config, "denoiser", Listener(), resumable=False)
+    run = tasks.Train(config, "denoiser", resumable=False).run(Listener())
     model = run.model()
 
     def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -505,8 +505,8 @@ def test_a_denoiser_of_mnist_gains_what_the_literature_asks(
 ) -> None:
     model = {"hidden": (512,), "latent_dim": 128, "level": 0.5, "clip": clip}
     config = run_config("mnist", "denoising", model, epochs=20, batch_size=256)
-    run = tasks.train(config, "denoiser", Listener(), resumable=False)
-    tasks.denoising_curve(run.name, "gaussian", clip, Listener())
+    run = tasks.Train(config, "denoiser", resumable=False).run(Listener())
+    tasks.MeasureDenoising(run.name, "gaussian", clip).run(Listener())
     found, _ = denoising.stored(run, "gaussian", clip)
     at = found.levels.tolist().index(0.5)
     reached = found.runs["denoiser"][at]

@@ -323,9 +323,9 @@ def test_no_name_is_read_as_markdown(
     monkeypatch.setattr(store, "RUN_NAME", re.compile("[a-z0-9.-]+"))
     for like, name in (("digits-vae", NAME), ("digits-ae", f"2.{NAME}")):
         stored_like(like, name)
-        tasks.analyse(name, Listener())
-    job = idle_jobs.analyse(NAME)
-    job.title, job.what = NAME, NAME
+        tasks.Analyse(name).run(Listener())
+    job = idle_jobs.submit(tasks.Analyse(NAME))
+    job.what = NAME
     (shipped_runs / f"{NAME}!").mkdir()
     at = calm(opened(page, run=NAME, view=view, pins=[f"2.{NAME}"], other=f"2.{NAME}", job=job.id))
     found = list(markdown(at))

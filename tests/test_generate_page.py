@@ -28,10 +28,10 @@ pytestmark = pytest.mark.usefixtures("shipped_runs")
 
 
 def trained(dataset: str, variant: str = "ae", d: int = 2, analysed: bool = True) -> str:
-    tasks.train(run_config(dataset, variant, {"latent_dim": d}), "own", Listener())
+    tasks.Train(run_config(dataset, variant, {"latent_dim": d}), "own").run(Listener())
     if analysed:
-        tasks.analyse("own", Listener())
-        tasks.fit_mixture("own", Listener())
+        tasks.Analyse("own").run(Listener())
+        tasks.FitMixture("own").run(Listener())
     return "own"
 
 
@@ -225,13 +225,13 @@ def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     generation.mixture_file(run).unlink(missing_ok=True)
     at = faultless(opened(PAGE, run="digits-ae", view="Samples"))
     (job,) = idle_jobs.all()
-    assert (job.kind, job.arguments) == ("mixture", ("digits-ae",))
+    assert job.task == tasks.FitMixture("digits-ae")
     assert "This is being computed" in said(at) and not alts(at)
     job.state = "cancelled"
     (again,) = (button for button in at.run().button if button.label == "Fit the mixture")
     again.click().run()
     assert len(idle_jobs.all()) == 2
-    job.task(*job.arguments, Listener())
+    job.task.run(Listener())
     at.run()
     assert "drawn from the mixture of Gaussians" in alts(faultless(at))[0]
     known = latent.analysis(run)[0]["train_codes"]
@@ -250,9 +250,9 @@ def test_samples_are_measured_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     (start,) = (button for button in at.button if button.label == "Measure the samples")
     start.click().run()
     (job,) = idle_jobs.all()
-    assert (job.kind, job.arguments) == ("quality", ("digits-vae",))
+    assert job.task == tasks.MeasureSamples("digits-vae")
     assert "This is being computed" in said(faultless(at))
-    job.task(*job.arguments, Listener())
+    job.task.run(Listener())
     job.state = "done"
     at.run()
     (shown,) = faultless(at).dataframe
@@ -264,7 +264,7 @@ def test_samples_are_measured_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
 
 def test_samples_of_a_table_without_classes_have_no_frechet_distance() -> None:
     run = trained("swiss-roll", "ae", 2)
-    tasks.sample_quality(run, Listener())
+    tasks.MeasureSamples(run).run(Listener())
     at = faultless(opened(PAGE, run=run, view="Samples"))
     columns = [list(frame.value) for frame in at.dataframe]
     assert ["source", "nearest", "coverage"] in columns
@@ -289,7 +289,7 @@ def test_what_needs_only_the_weights_works_without_the_dataset(
 def test_a_run_that_was_not_analysed_is_sent_to_be(idle_jobs: Jobs) -> None:  # noqa: F811
     latent.analysis_file(store.load("digits-vae")).unlink()
     at = faultless(opened(PAGE, run="digits-vae", view="Samples"))
-    assert [(job.kind, job.arguments[0]) for job in idle_jobs.all()] == [("analyse", "digits-vae")]
+    assert [job.task for job in idle_jobs.all()] == [tasks.Analyse("digits-vae")]
     assert "goes through digits-vae for the first time" in said(at)
     assert len(alts(at)) == 1 and "nearest" not in alts(at)[0]
     for view in ("Grid", "Path", "Traversal", "Arithmetic"):
@@ -317,7 +317,7 @@ def test_a_run_that_diverged_is_one_sentence() -> None:
 def test_a_collapsed_posterior_is_said() -> None:
     same = np.repeat(store.load("digits-vae").codes["codes"][:1], 360, axis=0)
     like("digits-vae", "collapsed", {"codes": same})
-    tasks.analyse("collapsed", Listener())
+    tasks.Analyse("collapsed").run(Listener())
     at = faultless(opened(PAGE, run="collapsed", view="Health"))
     assert "The posterior has collapsed" in said(at) and "lower beta" in said(at)
     for view in VIEWS[:-1]:

@@ -27,7 +27,7 @@ BLOB = rng.normal(size=(400, 3)) * (2, 1, 0.1) + (1, 0, -1)
 
 @pytest.mark.parametrize("n", [1, 2, 7, 30])
 def test_a_grid_at_the_priors_quantiles_decodes_as_scipys(n: int) -> None:
-    vae = tasks.train(run_config(variant="vae"), "vae", Listener()).model()
+    vae = tasks.Train(run_config(variant="vae"), "vae").run(Listener()).model()
     made = lattice(grid(n), grid(n), np.zeros(2), (0, 1))
     quantiles = norm.ppf([(i + 0.5) / n for i in range(n)])
     codes = [(x, y) for y in quantiles[::-1] for x in quantiles]
@@ -429,14 +429,14 @@ def test_every_variant_decodes_what_is_made(model: Autoencoder) -> None:  # noqa
     [("ae", 0, 0), ("sparse-kl", 0, 0), ("vae", 1, 1), ("iwae", 1, 1), ("wae-mmd", 1, 0)],
 )
 def test_which_models_have_a_prior(variant_name: str, prior: int, posterior: int) -> None:
-    run = tasks.train(run_config(variant=variant_name), "own", Listener())
+    run = tasks.Train(run_config(variant=variant_name), "own").run(Listener())
     assert generation.has_prior(run) == prior
     assert generation.has_posterior(run) == posterior
 
 
 def test_the_health_of_a_stored_run_agrees_with_its_history() -> None:
-    tasks.train(run_config(variant="vae"), "own", Listener())
-    tasks.analyse("own", Listener())
+    tasks.Train(run_config(variant="vae"), "own").run(Listener())
+    tasks.Analyse("own").run(Listener())
     run = store.load("own")
     found = generation.health(run.codes["codes"], latent.analysis(run)[0]["spread"])
     np.testing.assert_allclose(found.kl.sum(), run.history[-1]["test"]["kl"], rtol=1e-4)

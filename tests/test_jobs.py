@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ import numpy as np
 import pytest
 from conftest import run_config, wait_until
 
-from aecore import datasets, projections, recipes, store
+from aecore import datasets, projections, recipes, store, tasks
 from aecore.configs import RunConfig
 from aecore.errors import Faults
 from aecore.jobs import TRIES, Job, Jobs
+from aecore.progress import Reporter, Task
 from aecore.projections import PCAProjection, TSNEProjection
 
 # --- The queue, without a cluster ---------------------------------------------------------------
@@ -36,9 +38,9 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Jobs:
 
 
 def test_jobs_wait_in_the_order_in_which_they_were_asked_for(queue: Jobs) -> None:
-    first = queue.train(run_config(), "first")
-    second = queue.project("iris", PCAProjection())
-    third = queue.prepare("wine")
+    first = queue.submit(tasks.Train.named(run_config(), "first"))
+    second = queue.submit(tasks.Project("iris", PCAProjection()))
+    third = queue.submit(tasks.Prepare("wine"))
     assert [queue.place(job) for job in (first, second, third)] == [0, 1, 2]
     assert queue.all() == [third, second, first]
     assert all(job.state == "queued" and job.active for job in queue.all())
@@ -47,16 +49,16 @@ def test_jobs_wait_in_the_order_in_which_they_were_asked_for(queue: Jobs) -> Non
 
 
 def test_a_job_says_what_it_is(queue: Jobs) -> None:
-    job = queue.train(run_config("wine", "vae", epochs=7), "some-name")
-    assert (job.kind, job.dataset, job.run, job.epochs) == ("train", "wine", "some-name", 7)
+    job = queue.submit(tasks.Train.named(run_config("wine", "vae", epochs=7), "some-name"))
+    assert (job.task.title, job.task.reserves) == ("vae on wine", "some-name")
     assert queue.get(job.id) is job
-    other = queue.project("iris", PCAProjection())
-    assert (other.kind, other.dataset, other.run) == ("project", "iris", "")
+    other = queue.submit(tasks.Project("iris", PCAProjection()))
+    assert (other.task.title, other.task.reserves) == ("PCA of iris", "")
     assert queue.get("no such id") is None and queue.get(None) is None
 
 
 def test_a_queued_job_is_cancelled_at_once(queue: Jobs) -> None:
-    job = queue.train(run_config())
+    job = queue.submit(tasks.Train.named(run_config()))
     queue.cancel(job)
     assert job.state == "cancelled" and not job.active
     queue.cancel(job)
@@ -64,41 +66,43 @@ def test_a_queued_job_is_cancelled_at_once(queue: Jobs) -> None:
 
 
 def test_the_same_map_is_not_queued_twice(queue: Jobs) -> None:
-    first = queue.project("digits", TSNEProjection())
-    assert queue.project("digits", TSNEProjection()) is first
-    assert queue.project("digits", TSNEProjection(seed=1)) is not first
-    assert queue.project("iris", TSNEProjection()) is not first
+    first = queue.submit(tasks.Project("digits", TSNEProjection()))
+    assert queue.submit(tasks.Project("digits", TSNEProjection())) is first
+    assert queue.submit(tasks.Project("digits", TSNEProjection(seed=1))) is not first
+    assert queue.submit(tasks.Project("iris", TSNEProjection())) is not first
     train = datasets.Subset(split="train", limit=500)
-    other = queue.project("digits", TSNEProjection(), train)
-    assert other is not first and queue.project("digits", TSNEProjection(), train) is other
-    assert other.title == "t-SNE of digits, train, up to 500 samples"
-    assert queue.find("project", "digits", TSNEProjection(), train) is other
-    assert queue.find("project", "digits", TSNEProjection(), datasets.Subset()) is first
+    other = queue.submit(tasks.Project("digits", TSNEProjection(), train))
+    assert (
+        other is not first
+        and queue.submit(tasks.Project("digits", TSNEProjection(), train)) is other
+    )
+    assert other.task.title == "t-SNE of digits, train, up to 500 samples"
+    assert queue.find(tasks.Project("digits", TSNEProjection(), train)) is other
+    assert queue.find(tasks.Project("digits", TSNEProjection(), datasets.Subset())) is first
     queue.cancel(first)
-    assert queue.project("digits", TSNEProjection()) is not first
+    assert queue.submit(tasks.Project("digits", TSNEProjection())) is not first
 
 
 def test_the_same_recipe_is_not_queued_twice(queue: Jobs) -> None:
-    first = queue.reproduce("manifold")
-    assert (first.kind, first.title, first.run) == ("recipe", "recipe manifold", "")
-    assert first.arguments == ("manifold",)
-    assert queue.reproduce("manifold") is first
-    assert queue.reproduce("vae-2") is not first
+    first = queue.submit(recipes.Reproduce("manifold"))
+    assert (first.task.title, first.task.reserves) == ("recipe manifold", "")
+    assert queue.submit(recipes.Reproduce("manifold")) is first
+    assert queue.submit(recipes.Reproduce("vae-2")) is not first
     queue.cancel(first)
     assert first.state == "cancelled"
-    again = queue.reproduce("manifold")
+    again = queue.submit(recipes.Reproduce("manifold"))
     assert again is not first and again.active
-    assert queue.find("recipe", "manifold") is again
-    assert queue.find("recipe", "beat-pca-2d") is None
+    assert queue.find(recipes.Reproduce("manifold")) is again
+    assert queue.find(recipes.Reproduce("beat-pca-2d")) is None
     assert len(queue.all()) == 3
 
 
 def test_the_quality_of_the_same_run_is_not_queued_twice(queue: Jobs) -> None:
-    first = queue.sample_quality("mine")
-    assert (first.kind, first.title) == ("quality", "quality of samples of mine")
-    assert queue.sample_quality("mine") is first
-    assert queue.sample_quality("other") is not first
-    assert queue.find("quality", "mine") is first
+    first = queue.submit(tasks.MeasureSamples("mine"))
+    assert first.task.title == "quality of samples of mine"
+    assert queue.submit(tasks.MeasureSamples("mine")) is first
+    assert queue.submit(tasks.MeasureSamples("other")) is not first
+    assert queue.find(tasks.MeasureSamples("mine")) is first
 
 
 def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
@@ -108,15 +112,15 @@ def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
 
     progress = {"epochs_done": 1, "history": [{"epoch": 1}]}
     store.write_checkpoint("digits", run_config("digits"), Checkpoint({}, progress))
-    training = queue.resume("digits")
-    assert training.history == [{"epoch": 1}]
-    assert queue.prepare("digits") is not training
+    training = queue.submit(tasks.Resume.of("digits"))
+    assert training.log.history == [{"epoch": 1}]
+    assert queue.submit(tasks.Prepare("digits")) is not training
 
 
 def test_a_name_is_taken_while_its_training_waits(queue: Jobs) -> None:
-    queue.train(run_config(), "mine")
+    queue.submit(tasks.Train.named(run_config(), "mine"))
     with pytest.raises(Faults, match="'mine'"):
-        queue.train(run_config(), "mine")
+        queue.submit(tasks.Train.named(run_config(), "mine"))
 
 
 def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
@@ -124,19 +128,19 @@ def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
 
     progress = {"epochs_done": 1, "history": []}
     store.write_checkpoint("half", run_config(), Checkpoint({}, progress))
-    queue.resume("half")
+    queue.submit(tasks.Resume.of("half"))
     with pytest.raises(Faults, match="'half' is being trained already"):
-        queue.resume("half")
+        queue.submit(tasks.Resume.of("half"))
     with pytest.raises(Faults, match="Unknown unfinished run 'hlaf': did you mean 'half'"):
-        queue.resume("hlaf")
+        queue.submit(tasks.Resume.of("hlaf"))
 
 
 ASKED: dict[str, Callable[[Jobs], Job]] = {
-    "train": lambda queue: queue.train(run_config(), "twin"),
-    "resume": lambda queue: queue.resume("half"),
-    "project": lambda queue: queue.project("iris", PCAProjection()),
-    "analyse": lambda queue: queue.analyse("twin"),
-    "recipe": lambda queue: queue.reproduce("manifold"),
+    "train": lambda queue: queue.submit(tasks.Train.named(run_config(), "twin")),
+    "resume": lambda queue: queue.submit(tasks.Resume.of("half")),
+    "project": lambda queue: queue.submit(tasks.Project("iris", PCAProjection())),
+    "analyse": lambda queue: queue.submit(tasks.Analyse("twin")),
+    "recipe": lambda queue: queue.submit(recipes.Reproduce("manifold")),
 }
 
 
@@ -178,16 +182,16 @@ def test_of_simultaneous_requests_one_is_queued(
 
 def test_names_that_cannot_be_used_are_refused_before_anything_is_queued(queue: Jobs) -> None:
     with pytest.raises(Faults, match="is not possible"):
-        queue.train(run_config(), "../x")
+        queue.submit(tasks.Train.named(run_config(), "../x"))
     assert queue.all() == []
 
 
 def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
-    waiting = queue.train(run_config(), "waiting")
-    over = [queue.train(run_config()) for _ in range(60)]
+    waiting = queue.submit(tasks.Train.named(run_config(), "waiting"))
+    over = [queue.submit(tasks.Train.named(run_config())) for _ in range(60)]
     for job in over:
         job.state = "done"
-    queue.train(run_config())
+    queue.submit(tasks.Train.named(run_config()))
     assert len(queue.all()) == 52
     assert queue.get(waiting.id) is waiting
     assert queue.get(over[0].id) is None
@@ -197,7 +201,7 @@ class Telling:
     """A running job that hears news at times of the test's choosing."""
 
     def __init__(self, queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.queue, self.job, self.now = queue, queue.train(run_config()), 0.0
+        self.queue, self.job, self.now = queue, queue.submit(tasks.Train.named(run_config())), 0.0
         self.job.state = "running"
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
@@ -266,9 +270,10 @@ def test_what_is_read_of_a_training_belongs_to_one_epoch(telling: Telling) -> No
     thread.start()
     while thread.is_alive():
         seen = telling.queue.snapshot(job)
-        if seen.history:
-            epoch = seen.history[-1]["epoch"]
-            assert list(seen.planes)[-1] == epoch and seen.view["plane"][0, 0] == epoch
+        if seen.log.history:
+            epoch = seen.log.history[-1]["epoch"]
+            assert list(seen.log.planes)[-1] == epoch
+            assert seen.log.view["plane"][0, 0] == epoch
 
 
 @pytest.mark.parametrize("state", ["queued", "done", "failed", "cancelled"])
@@ -297,7 +302,7 @@ def test_a_scheduler_that_does_not_answer_is_said_while_jobs_wait_for_it(
     with silent_server() as address:
         monkeypatch.setenv("AECORE_SCHEDULER", address)
         jobs = Jobs()
-        job = jobs.prepare("iris")
+        job = jobs.submit(tasks.Prepare("iris"))
         wait_until(lambda: address in jobs.trouble, seconds=10)
         assert job.state == "queued"
         wait_until(lambda: not job.active, seconds=10)
@@ -313,7 +318,7 @@ def test_an_address_of_no_scheduler_is_said_within_ten_seconds(
 ) -> None:
     monkeypatch.setenv("AECORE_SCHEDULER", address)
     jobs = Jobs()
-    waiting = [jobs.prepare(name) for name in ("iris", "wine")]
+    waiting = [jobs.submit(tasks.Prepare(name)) for name in ("iris", "wine")]
     wait_until(lambda: not any(job.active for job in waiting), seconds=10)
     for job in waiting:
         assert job.state == "failed"
@@ -335,7 +340,7 @@ def test_a_cluster_that_does_not_start_is_tried_a_few_times(
 
     monkeypatch.setattr("aecore.jobs._start_cluster", start_nothing)
     jobs = Jobs()
-    waiting = [jobs.prepare(name) for name in ("iris", "wine")]
+    waiting = [jobs.submit(tasks.Prepare(name)) for name in ("iris", "wine")]
     wait_until(lambda: not any(job.active for job in waiting))
     assert {job.state for job in waiting} == {"failed"}
     assert all("did not start, tried 3 times" in job.error for job in waiting)
@@ -348,7 +353,7 @@ def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
     monkeypatch.setattr("aecore.jobs.CONNECT_WITHIN", 0.2)
     monkeypatch.setenv("AECORE_SCHEDULER", "tcp://127.0.0.1:1")
     jobs = Jobs()
-    job = jobs.prepare("iris")
+    job = jobs.submit(tasks.Prepare("iris"))
     wait_until(lambda: not job.active)
     assert job.state == "failed"
     assert job.error.startswith("The cluster cannot be reached: ")
@@ -401,7 +406,9 @@ def worker_of(jobs: Jobs) -> int:
 
 def test_a_training_runs_to_its_end_and_says_how_far_it_is(jobs: Jobs) -> None:
     stages, places = set(), set()
-    job = jobs.train(run_config("digits", "vae", epochs=8, batch_size=16), "first")
+    job = jobs.submit(
+        tasks.Train.named(run_config("digits", "vae", epochs=8, batch_size=16), "first")
+    )
 
     def over() -> bool:
         stages.add(job.what)
@@ -413,23 +420,23 @@ def test_a_training_runs_to_its_end_and_says_how_far_it_is(jobs: Jobs) -> None:
     assert "Training" in stages
     assert len(places) > 2 and max(places) <= 1
     run = store.load("first")
-    wait_until(lambda: len(job.history) == 8)
-    assert job.history == run.history
-    assert job.view["plane"].shape == (360, 2)
-    np.testing.assert_array_equal(job.view["labels"], datasets.get("digits").test.labels)
-    assert job.view["reconstructions"].shape == (10, 64)
-    np.testing.assert_allclose(job.view["plane"], run.codes["codes"], atol=1e-4)
+    wait_until(lambda: len(job.log.history) == 8)
+    assert job.log.history == run.history
+    assert job.log.view["plane"].shape == (360, 2)
+    np.testing.assert_array_equal(job.log.view["labels"], datasets.get("digits").test.labels)
+    assert job.log.view["reconstructions"].shape == (10, 64)
+    np.testing.assert_allclose(job.log.view["plane"], run.codes["codes"], atol=1e-4)
 
 
 def test_a_map_is_computed_in_the_worker(jobs: Jobs) -> None:
-    job = jobs.project("iris", PCAProjection())
+    job = jobs.submit(tasks.Project("iris", PCAProjection()))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
     assert projections.cached("iris", datasets.get("iris").fingerprint, PCAProjection())
 
 
 def test_a_preparation_leaves_the_components(jobs: Jobs) -> None:
-    job = jobs.prepare("wine")
+    job = jobs.submit(tasks.Prepare("wine"))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
     assert projections.components_file(datasets.get("wine")).is_file()
@@ -437,8 +444,8 @@ def test_a_preparation_leaves_the_components(jobs: Jobs) -> None:
 
 def test_a_recipe_runs_in_the_worker_and_its_outcome_is_kept(jobs: Jobs) -> None:
     stages = set()
-    job = jobs.reproduce("linear-is-pca-3d")
-    assert jobs.reproduce("linear-is-pca-3d") is job
+    job = jobs.submit(recipes.Reproduce("linear-is-pca-3d"))
+    assert jobs.submit(recipes.Reproduce("linear-is-pca-3d")) is job
 
     def over() -> bool:
         stages.add(job.what)
@@ -455,30 +462,56 @@ def test_a_recipe_runs_in_the_worker_and_its_outcome_is_kept(jobs: Jobs) -> None
 def test_a_recipe_is_cancelled_while_it_runs_and_what_was_found_before_is_kept(jobs: Jobs) -> None:
     path = recipes.file("linear-is-pca-3d")
     before = path.read_bytes() if path.exists() else None
-    job = jobs.reproduce("linear-is-pca-3d")
+    job = jobs.submit(recipes.Reproduce("linear-is-pca-3d"))
     wait_until(lambda: job.what.startswith("start "))
-    assert jobs.reproduce("linear-is-pca-3d") is job
+    assert jobs.submit(recipes.Reproduce("linear-is-pca-3d")) is job
     jobs.cancel(job)
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("cancelled", "")
     assert (path.read_bytes() if path.exists() else None) == before
-    after = jobs.prepare("tilted-ring")
+    after = jobs.submit(tasks.Prepare("tilted-ring"))
     wait_until(lambda: not after.active)
     assert after.state == "done"
 
 
+@dataclass(frozen=True)
+class WriteText(Task):
+    """A task that nothing in the package knows."""
+
+    path: Path
+    text: str
+
+    @property
+    def title(self) -> str:
+        return f"writing {self.text}"
+
+    def run(self, reporter: Reporter) -> None:
+        reporter.progress("Writing", 1, 2)
+        self.path.write_text(f"{self.text} by {os.getpid()}", encoding="utf-8")
+
+
+def test_a_new_kind_of_task_is_one_class(jobs: Jobs, tmp_path: Path) -> None:
+    task = WriteText(tmp_path / "text", "hello")
+    job = jobs.submit(task)
+    assert jobs.find(WriteText(tmp_path / "text", "hello")) is job
+    assert jobs.find(WriteText(tmp_path / "text", "other")) is None
+    wait_until(lambda: not job.active)
+    assert (job.state, job.error) == ("done", "")
+    assert task.path.read_text(encoding="utf-8") == f"hello by {worker_of(jobs)}"
+
+
 def test_an_unknown_recipe_fails_with_a_sentence(jobs: Jobs) -> None:
-    job = jobs.reproduce("manifolds")
+    job = jobs.submit(recipes.Reproduce("manifolds"))
     wait_until(lambda: not job.active)
     assert job.state == "failed"
     assert job.error.startswith("Unknown recipe 'manifolds': did you mean 'manifold'?")
 
 
 def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:
-    first = jobs.train(endless(), "endless")
-    second = jobs.train(run_config(), "second")
-    third = jobs.prepare("s-curve")
-    wait_until(lambda: first.history)
+    first = jobs.submit(tasks.Train.named(endless(), "endless"))
+    second = jobs.submit(tasks.Train.named(run_config(), "second"))
+    third = jobs.submit(tasks.Prepare("s-curve"))
+    wait_until(lambda: first.log.history)
     assert [job.state for job in (first, second, third)] == ["running", "queued", "queued"]
     assert [jobs.place(job) for job in (first, second, third)] == [0, 1, 2]
     wait_until(lambda: first.seconds_left)
@@ -494,8 +527,10 @@ def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:
 
 
 def test_a_fault_arrives_as_a_sentence(jobs: Jobs) -> None:
-    job = jobs.train(run_config("digits", "vae", epochs=50, learning_rate=10), "wild")
-    after = jobs.project("wine", TSNEProjection(perplexity=100))
+    job = jobs.submit(
+        tasks.Train.named(run_config("digits", "vae", epochs=50, learning_rate=10), "wild")
+    )
+    after = jobs.submit(tasks.Project("wine", TSNEProjection(perplexity=100)))
     wait_until(lambda: not after.active)
     assert (job.state, after.state) == ("failed", "failed")
     assert job.error.startswith("Training stopped in epoch ")
@@ -504,7 +539,7 @@ def test_a_fault_arrives_as_a_sentence(jobs: Jobs) -> None:
 
 
 def test_what_nobody_expected_is_said_without_a_traceback(jobs: Jobs) -> None:
-    job = jobs.analyse(None)  # no name of a run, which no page asks for
+    job = jobs.submit(tasks.Analyse(None))  # no name of a run, which no page asks for
     wait_until(lambda: not job.active)
     assert job.state == "failed"
     assert "not expected, TypeError" in job.error and "Traceback" not in job.error
@@ -514,7 +549,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(jobs: Jobs) -> None:
     damaged = projections.components_file(datasets.get("breast-cancer"))
     damaged.parent.mkdir(parents=True)
     damaged.mkdir()
-    job = jobs.prepare("breast-cancer")
+    job = jobs.submit(tasks.Prepare("breast-cancer"))
     wait_until(lambda: not job.active)
     assert job.state == "failed"
     assert "a folder is in the place of a file" in job.error
@@ -523,13 +558,13 @@ def test_a_folder_in_the_place_of_a_file_is_named(jobs: Jobs) -> None:
 def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resumed(
     jobs: Jobs,
 ) -> None:
-    job = jobs.train(run_config("digits", epochs=40, batch_size=64), "killed")
-    waiting = jobs.prepare("swiss-roll")
-    wait_until(lambda: len(job.history) >= 2)
+    job = jobs.submit(tasks.Train.named(run_config("digits", epochs=40, batch_size=64), "killed"))
+    waiting = jobs.submit(tasks.Prepare("swiss-roll"))
+    wait_until(lambda: len(job.log.history) >= 2)
     os.kill(worker_of(jobs), signal.SIGKILL)
     wait_until(lambda: not job.active)
     assert job.state == "failed"
-    done = job.history[-1]["epoch"]
+    done = job.log.history[-1]["epoch"]
     assert job.error == (
         "The worker process ended unexpectedly (killed, or out of memory): the checkpoint of "
         f"epoch {done} is kept, resume it."
@@ -539,20 +574,20 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resum
 
     kept = unfinished()["killed"]
     assert kept >= done
-    resumed = jobs.resume("killed")
-    assert resumed.history[-1]["epoch"] == kept
+    resumed = jobs.submit(tasks.Resume.of("killed"))
+    assert resumed.log.history[-1]["epoch"] == kept
     wait_until(lambda: not resumed.active)
     assert (resumed.state, resumed.error) == ("done", "")
     epochs = list(range(1, 41))
-    wait_until(lambda: len(resumed.history) == 40)
-    assert [entry["epoch"] for entry in resumed.history] == epochs
-    assert store.load("killed").history == resumed.history
+    wait_until(lambda: len(resumed.log.history) == 40)
+    assert [entry["epoch"] for entry in resumed.log.history] == epochs
+    assert store.load("killed").history == resumed.log.history
 
 
 def test_a_worker_killed_before_the_first_epoch_has_no_checkpoint_to_speak_of(jobs: Jobs) -> None:
     # An epoch of one sample a step takes much longer than it takes to kill.
     slow = run_config("digits", model={"hidden": (1024, 512)}, batch_size=1)
-    job = jobs.train(slow, "early")
+    job = jobs.submit(tasks.Train.named(slow, "early"))
     wait_until(lambda: job.what == "Training")
     os.kill(worker_of(jobs), signal.SIGKILL)
     wait_until(lambda: not job.active)
@@ -562,13 +597,13 @@ def test_a_worker_killed_before_the_first_epoch_has_no_checkpoint_to_speak_of(jo
 
 
 def test_a_cluster_that_was_killed_is_replaced(jobs: Jobs) -> None:
-    job = jobs.train(endless(), "orphan")
-    wait_until(lambda: job.history)
+    job = jobs.submit(tasks.Train.named(endless(), "orphan"))
+    wait_until(lambda: job.log.history)
     worker = worker_of(jobs)
     jobs._cluster.kill()
     wait_until(lambda: not job.active)
     assert job.state == "failed"
-    after = jobs.prepare("s-curve")
+    after = jobs.submit(tasks.Prepare("s-curve"))
     wait_until(lambda: not after.active)
     assert (after.state, after.error) == ("done", "")
     wait_until(lambda: gone(worker))
@@ -584,7 +619,7 @@ def answering(jobs: Jobs) -> Iterator[None]:
             began = time.monotonic()
             for job in jobs.all():
                 jobs.place(job)
-            jobs.find("prepare", "iris")
+            jobs.find(tasks.Prepare("iris"))
             jobs.get("unknown")
             slowest[0] = max(slowest[0], time.monotonic() - began)
 
@@ -600,12 +635,15 @@ def answering(jobs: Jobs) -> Iterator[None]:
 
 def ten_jobs(jobs: Jobs) -> list[Job]:
     """Ten jobs that wait for the one that runs."""
-    return [jobs.project("iris", PCAProjection(), datasets.Subset(limit=n)) for n in range(11, 21)]
+    return [
+        jobs.submit(tasks.Project("iris", PCAProjection(), datasets.Subset(limit=n)))
+        for n in range(11, 21)
+    ]
 
 
 def test_a_worker_that_does_not_answer_is_replaced_when_its_job_is_cancelled(jobs: Jobs) -> None:
-    job = jobs.train(endless(), "stopped")
-    wait_until(lambda: job.history)
+    job = jobs.submit(tasks.Train.named(endless(), "stopped"))
+    wait_until(lambda: job.log.history)
     waiting = ten_jobs(jobs)
     os.kill(worker := worker_of(jobs), signal.SIGSTOP)
     with answering(jobs):
@@ -622,8 +660,8 @@ def test_a_worker_that_does_not_answer_is_replaced_when_its_job_is_cancelled(job
 
 
 def test_what_waits_when_the_cluster_is_killed_runs_on_a_new_one(jobs: Jobs) -> None:
-    job = jobs.train(endless(), "bereft")
-    wait_until(lambda: job.history)
+    job = jobs.submit(tasks.Train.named(endless(), "bereft"))
+    wait_until(lambda: job.log.history)
     waiting = ten_jobs(jobs)
     with answering(jobs):
         os.kill(jobs._cluster.pid, signal.SIGKILL)
@@ -702,13 +740,13 @@ def test_a_scheduler_without_a_worker_is_said_and_what_was_cancelled_never_runs(
     elsewhere: Elsewhere,
 ) -> None:
     jobs = Jobs()
-    job = jobs.train(run_config(), "unwanted")
+    job = jobs.submit(tasks.Train.named(run_config(), "unwanted"))
     wait_until(lambda: "has no worker" in jobs.trouble, seconds=20)
     assert f"{elsewhere.address} has no worker" in jobs.trouble
     assert f"dask worker {elsewhere.address}" in jobs.trouble
     jobs.cancel(job)
     wait_until(lambda: not jobs.trouble)
-    other = jobs.train(run_config(), "wanted")
+    other = jobs.submit(tasks.Train.named(run_config(), "wanted"))
     elsewhere.worker()
     wait_until(lambda: not other.active)
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
@@ -718,11 +756,11 @@ def test_a_scheduler_without_a_worker_is_said_and_what_was_cancelled_never_runs(
 def test_a_worker_without_the_package_is_said_and_outlives_it(elsewhere: Elsewhere) -> None:
     poor = elsewhere.worker(with_package=False)
     jobs = Jobs()
-    job = jobs.train(run_config(), "unwanted")
+    job = jobs.submit(tasks.Train.named(run_config(), "unwanted"))
     wait_until(lambda: "No module named 'aecore'" in jobs.trouble, seconds=20)
     assert elsewhere.address in jobs.trouble
     jobs.cancel(job)
-    other = jobs.train(run_config(), "wanted")
+    other = jobs.submit(tasks.Train.named(run_config(), "wanted"))
     elsewhere.worker()
     wait_until(lambda: not other.active)
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
@@ -740,11 +778,11 @@ def test_what_was_sent_and_is_cancelled_before_a_worker_is_free_never_runs(
         stranger.wait_for_workers(1)
         busy = stranger.submit(time.sleep, 12)
         jobs = Jobs()
-        job = jobs.train(run_config(), "unwanted")
+        job = jobs.submit(tasks.Train.named(run_config(), "unwanted"))
         wait_until(lambda: job.what == "Waiting for a worker to begin it")
         jobs.cancel(job)
         wait_until(lambda: not job.active, seconds=5)
-        other = jobs.train(run_config(), "wanted")
+        other = jobs.submit(tasks.Train.named(run_config(), "wanted"))
         busy.result()
     wait_until(lambda: not other.active)
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
@@ -761,7 +799,7 @@ def test_after_an_address_of_no_scheduler_nothing_is_held_up_and_a_right_one_ser
         patch.setattr("aecore.jobs.CONNECT_WITHIN", 2)
         for _ in range(3):
             patch.setenv("AECORE_SCHEDULER", wrong)
-            job = jobs.prepare("iris")
+            job = jobs.submit(tasks.Prepare("iris"))
             wait_until(lambda job=job: not job.active)
             assert job.state == "failed"
             job = None
@@ -769,7 +807,7 @@ def test_after_an_address_of_no_scheduler_nothing_is_held_up_and_a_right_one_ser
             gc.collect()  # as Streamlit does after every run of a page
             assert time.monotonic() - began < 2
     monkeypatch.setenv("AECORE_SCHEDULER", elsewhere.address)
-    job = jobs.prepare("iris")
+    job = jobs.submit(tasks.Prepare("iris"))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
 
@@ -777,12 +815,12 @@ def test_after_an_address_of_no_scheduler_nothing_is_held_up_and_a_right_one_ser
 def test_a_training_elsewhere_is_cancelled_and_goes_on_without_us(elsewhere: Elsewhere) -> None:
     elsewhere.worker()
     jobs = Jobs()
-    job = jobs.train(endless(), "endless")
-    wait_until(lambda: job.history)
+    job = jobs.submit(tasks.Train.named(endless(), "endless"))
+    wait_until(lambda: job.log.history)
     jobs.cancel(job)
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("cancelled", "") and "endless" in unfinished()
-    left = jobs.train(run_config("digits", epochs=3, batch_size=16), "left")
+    left = jobs.submit(tasks.Train.named(run_config("digits", epochs=3, batch_size=16), "left"))
     wait_until(lambda: left.begun)
     jobs._client.close()
     wait_until(lambda: not left.active)

@@ -103,7 +103,9 @@ def test_wider_codes_are_drawn_as_the_runs_are(d: int) -> None:
 
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_the_plane_of_a_run_is_found_in_its_files(d: int) -> None:
-    run = tasks.train(run_config("digits", model={"latent_dim": d}, epochs=1), "wide", Listener())
+    run = tasks.Train(run_config("digits", model={"latent_dim": d}, epochs=1), "wide").run(
+        Listener()
+    )
     plane = latent.plane_of_run(run)
     assert plane.mean.dtype == plane.axes.dtype == np.float32
     fitted = latent.fit_plane(latent.encode(run.model(), datasets.get("digits").train)[0])
@@ -584,7 +586,7 @@ def test_an_analysis_of_another_run_of_that_name_is_not_used(shipped: store.Run)
 
 def test_a_run_of_convolutions_is_analysed() -> None:
     config = run_config("digits", "conv-vae", {"latent_dim": 9}, epochs=1, batch_size=128)
-    run = tasks.train(config, "conv", Listener())
+    run = tasks.Train(config, "conv").run(Listener())
     arrays, _ = analysed(run)
     assert arrays["train_codes"].shape == (1437, 9)
     assert arrays["spread"].shape == (360, 9)
@@ -596,7 +598,7 @@ def test_a_run_of_convolutions_is_analysed() -> None:
 
 
 def test_a_run_of_labels_and_one_dimension_is_analysed() -> None:
-    run = tasks.train(run_config("iris", "cvae", {"latent_dim": 1}), "told", Listener())
+    run = tasks.Train(run_config("iris", "cvae", {"latent_dim": 1}), "told").run(Listener())
     arrays, facts = analysed(run)
     wanted, _ = projections.measure(datasets.get("iris"), datasets.Subset(), run.codes["codes"])
     assert {name: facts[name] for name in wanted} == wanted
@@ -630,7 +632,7 @@ def test_the_weight_of_the_divergence_is_no_part_of_the_elbo(
     variant: str, model: dict[str, Any]
 ) -> None:
     config = run_config("digits", variant, model, epochs=1, batch_size=128)
-    run = tasks.train(config, "weighted", Listener())
+    run = tasks.Train(config, "weighted").run(Listener())
     if model != {"beta": 4}:
         assert latent.negative_elbo(run) is None
         return

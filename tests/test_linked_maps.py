@@ -462,18 +462,20 @@ def contents(
         folder = tmp_path_factory.mktemp("contents")
         patch.setenv("AECORE_STORE", str(folder))
         runs = {
-            name: tasks.train(
-                run_config("digits", variant, {"latent_dim": d}, epochs=3), name, Listener()
+            name: tasks.Train(run_config("digits", variant, {"latent_dim": d}, epochs=3), name).run(
+                Listener()
             )
             for name, variant, d in [("vae", "vae", 2), ("ae", "ae", 2), ("cvae", "cvae", 5)]
         }
-        runs["line"] = tasks.train(run_config("digits", model={"latent_dim": 1}), "l", Listener())
-        runs["iris"] = tasks.train(run_config(), "iris", Listener())
+        runs["line"] = tasks.Train(run_config("digits", model={"latent_dim": 1}), "l").run(
+            Listener()
+        )
+        runs["iris"] = tasks.Train(run_config(), "iris").run(Listener())
         # Before any analysis: no decoder, no images.
         bare = pack.pack(runs["ae"], digits, subset, {}, None, {}, "all")
         found["bare"] = bare, pack.shown(runs["ae"], digits, subset), digits
         for run in runs.values():
-            tasks.analyse(run.name, Listener())
+            tasks.Analyse(run.name).run(Listener())
         sheets = {}
         for split, file in tasks.sheet_files("digits", digits.fingerprint).items():
             served[1][f"/sheet-{split}.gz"] = file.read_bytes()

@@ -33,7 +33,7 @@ def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
 
 @pytest.fixture
 def analysed(shipped: store.Run) -> store.Run:
-    tasks.analyse(shipped.name, Listener())
+    tasks.Analyse(shipped.name).run(Listener())
     return shipped
 
 
@@ -45,8 +45,8 @@ def copied(name: str, folder: Path) -> store.Run:
 
 def trained(dataset: str = "digits", **settings: Any) -> store.Run:
     """A small run that has been analysed."""
-    run = tasks.train(run_config(dataset, **settings), "own", Listener())
-    tasks.analyse(run.name, Listener())
+    run = tasks.Train(run_config(dataset, **settings), "own").run(Listener())
+    tasks.Analyse(run.name).run(Listener())
     return run
 
 
@@ -321,7 +321,7 @@ def test_a_run_beside_itself_has_not_moved(shipped: store.Run) -> None:
 @pytest.mark.parametrize("dataset", ["digits", "iris", "swiss-roll"])
 def test_a_training_is_one_pane_and_the_way_so_far(dataset: str) -> None:
     heard = Listener()
-    tasks.train(run_config(dataset, epochs=3), "own", heard)
+    tasks.Train(run_config(dataset, epochs=3), "own").run(heard)
     planes = {number: view["plane"] for number, view in enumerate(heard.views, 1)}
     found = datasets.get(dataset)
     arrays, facts = opened(pack.training(found, heard.views[-1], planes, heard.entries))
@@ -373,7 +373,7 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
         id_of(sheets={"test": "sheet.gz"}),
         id_of(mode="start"),
     ]
-    tasks.analyse("digits-ae", Listener())
+    tasks.Analyse("digits-ae").run(Listener())
     others.append(id_of())
     assert len({before, *others}) == len(others) + 1
 

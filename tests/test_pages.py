@@ -26,7 +26,7 @@ from aecore import datasets, latent, pack, projections, recipes, store, tasks
 from aecore.configs import RunConfig
 from aecore.datasets import Samples, Subset
 from aecore.errors import Cancelled, Faults
-from aecore.jobs import Jobs
+from aecore.jobs import Jobs, TrainingLog
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.variants import VARIANTS
 from pages.shared import cache
@@ -204,11 +204,11 @@ def test_a_run_is_analysed_once_when_its_map_is_first_opened(
         (shipped_runs / name / "latent.safetensors").unlink(missing_ok=True)
     at = opened(LATENT_MAP, run="digits-ae")
     at.run()
-    assert [(job.kind, job.arguments[0]) for job in idle_jobs.all()] == [("analyse", "digits-ae")]
+    assert [job.task for job in idle_jobs.all()] == [tasks.Analyse("digits-ae")]
     assert not shown(at)[1]["decodes"]
     (job,) = idle_jobs.all()
     idle_jobs.cancel(job)
-    tasks.analyse("digits-ae", Listener())
+    tasks.Analyse("digits-ae").run(Listener())
     arrays, facts = shown(at.run())
     assert facts["decodes"] and facts["layers"] and "weight/0.weight" in arrays
     assert set(facts["sheets"]) == {"test", "train"}
@@ -236,8 +236,8 @@ def test_what_is_not_computed_is_offered(
     offered = [button for button in at.button if button.label.startswith("Compute")]
     assert [button.key for button in offered] == [f"compute-{key}" for key in missing]
     offered[-1].click().run()
-    (job,) = (job for job in idle_jobs.all() if job.kind == "project")
-    assert job.arguments[1].name == missing[-1]
+    (job,) = (job for job in idle_jobs.all() if isinstance(job.task, tasks.Project))
+    assert job.task.projection.name == missing[-1]
     assert f"compute-{missing[-1]}" not in [button.key for button in at.button]
 
 
@@ -246,7 +246,7 @@ def test_a_map_that_failed_says_why_and_can_be_tried_again(
 ) -> None:
     at = opened(LATENT_MAP, run="digits-ae", tsne_perplexity="50")
     at.button(key="compute-tsne").click().run()
-    (job,) = (job for job in idle_jobs.all() if job.kind == "project")
+    (job,) = (job for job in idle_jobs.all() if isinstance(job.task, tasks.Project))
     job.state, job.error = "failed", "The file <x> could not be read."
     at.run()
     assert job.error in told(at)
@@ -308,7 +308,7 @@ def test_training_samples_are_shown_once_they_are_encoded(shipped_runs: Path) ->
     at = opened(LATENT_MAP, run="digits-ae", sample_split="train")
     assert not at.exception
     assert told(at).count("not been encoded yet") == 1
-    tasks.analyse("digits-ae", Listener())
+    tasks.Analyse("digits-ae").run(Listener())
     for split, n in (("train", 1437), ("all", 1797)):
         at = opened(LATENT_MAP, run="digits-ae", sample_split=split)
         assert not at.exception and not at.error
@@ -369,8 +369,8 @@ def test_small_data_have_a_map(n: int, classes: int, monkeypatch: pytest.MonkeyP
     names = ("a", "b", "c")[:classes]
     tiny = replace(iris, name="tiny", n_train=40, n_test=n, label_names=names, read=read)
     monkeypatch.setitem(datasets.DATASETS, "tiny", tiny)
-    tasks.train(run_config("tiny"), "few", Listener())
-    tasks.analyse("few", Listener())
+    tasks.Train(run_config("tiny"), "few").run(Listener())
+    tasks.Analyse("few").run(Listener())
     at = opened(LATENT_MAP, run="few")
     assert not at.exception and not at.error
     assert len(shown(at)[0]["rows"]) == n
@@ -422,7 +422,7 @@ def test_the_server_decodes_a_place(shipped_runs: Path, says: Callable[..., None
 
 
 def test_the_server_decodes_a_sample_of_a_table(says: Callable[..., None]) -> None:
-    tasks.train(run_config(), "own", Listener())
+    tasks.Train(run_config(), "own").run(Listener())
     says(place=[0.5, -0.25, 0])
     at = opened(LATENT_MAP, run="own")
     assert not at.exception and not at.error
@@ -440,7 +440,7 @@ def test_a_dataset_that_is_missing_leaves_the_stored_maps(
     assert "mnist is not on this machine" in at.info[0].value
     assert "Download mnist" in labels_of_buttons(at)
     next(button for button in at.button if button.label == "Download mnist").click().run()
-    assert ("prepare", ("mnist",)) in [(job.kind, job.arguments) for job in idle_jobs.all()]
+    assert tasks.Prepare("mnist") in [job.task for job in idle_jobs.all()]
 
 
 # --- Train --------------------------------------------------------------------------------------
@@ -477,9 +477,10 @@ def test_train_tells_all_faults_at_once_and_keeps_what_was_typed(shipped_runs: P
 def test_a_training_shows_the_facts_of_its_last_epoch(
     facts: dict[str, float] | None, shipped_runs: Path, idle_jobs: Jobs
 ) -> None:
-    job = idle_jobs.train(run_config("digits", epochs=5))
+    job = idle_jobs.submit(tasks.Train.named(run_config("digits", epochs=5)))
     entry = {"epoch": 2, "train": {"total": 2.0}, "test": {"total": 1.0}}
-    job.history = [entry if facts is None else entry | {"facts": facts}]  # None as of old
+    # None as in runs of earlier versions.
+    job.log = TrainingLog([entry if facts is None else entry | {"facts": facts}])
     at = opened(ROOT / "pages" / "train.py")
     assert not at.exception and not at.error
     for name, value in (facts or {}).items():
@@ -555,7 +556,7 @@ def test_a_double_click_discards_one_training_and_cancels_one_job(
         store.write_checkpoint(
             name, run_config(), Checkpoint({}, {"epochs_done": 1, "history": []})
         )
-    jobs = [idle_jobs.prepare(name) for name in ("iris", "wine")]
+    jobs = [idle_jobs.submit(tasks.Prepare(name)) for name in ("iris", "wine")]
     monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 60)
     at = opened(TRAIN)
     for label in ("Discard", "Discard", "Cancel", "Cancel"):
@@ -569,7 +570,7 @@ def test_a_double_click_discards_one_training_and_cancels_one_job(
 
 
 def test_what_keeps_jobs_waiting_is_said_beside_them(idle_jobs: Jobs) -> None:
-    idle_jobs.prepare("iris")
+    idle_jobs.submit(tasks.Prepare("iris"))
     idle_jobs.trouble = "The scheduler at tcp://a:1 has no worker."
     at = opened(TRAIN)
     assert "has no worker" in at.sidebar.warning[0].value
@@ -595,11 +596,11 @@ def test_the_form_begins_with_what_the_data_choose(
 ) -> None:
     asked: list[RunConfig] = []
 
-    def train(jobs: Jobs, config: RunConfig, name: str | None) -> None:
-        asked.append(config)
+    def submit(jobs: Jobs, task: tasks.Train) -> None:
+        asked.append(task.config)
         raise Faults("This is enough.")
 
-    monkeypatch.setattr(Jobs, "train", train)
+    monkeypatch.setattr(Jobs, "submit", submit)
     at = opened(ROOT / "pages" / "train.py", dataset=dataset, variant=variant)
     at.selectbox(key="preset").set_value("defaults").run()
     next(button for button in at.button if button.label == "Train").click().run()
@@ -645,7 +646,9 @@ def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: 
 def half_trained() -> Path:
     """An unfinished training called "half"; returns its folder."""
     with pytest.raises(Cancelled):
-        tasks.train(run_config(), "half", Listener(lambda h: Cancelled() if h.entries else None))
+        tasks.Train(run_config(), "half").run(
+            Listener(lambda h: Cancelled() if h.entries else None)
+        )
     return store.root() / "_unfinished" / "half"
 
 
@@ -688,7 +691,7 @@ def test_a_button_that_was_drawn_before_another_server_took_the_training_does_no
         at.button(key=button).click().run()
         assert not at.exception and folder.is_dir() and not idle_jobs.all()
         with pytest.raises(Faults, match="'half' is being trained already"):
-            idle_jobs.resume("half")
+            idle_jobs.submit(tasks.Resume.of("half"))
 
 
 def test_a_damaged_checkpoint_is_named_and_can_be_discarded_on_the_page(shipped_runs: Path) -> None:
@@ -758,7 +761,7 @@ def remake(monkeypatch: pytest.MonkeyPatch) -> Remake:
         found = Finding(value, 0.75, holds, {"a further figure": 0.125}, pictures)
         with monkeypatch.context() as patch:
             patch.setitem(RECIPES, name, replace(RECIPES[name], find=lambda experiment: found))
-            return recipes.reproduce(name, Listener())
+            return recipes.Reproduce(name).run(Listener())
 
     return find_and_keep
 
@@ -882,7 +885,7 @@ def test_a_trained_model_is_linked_while_it_is_in_the_store(
         return Finding(0.25, 0.75, True, {}, [])
 
     monkeypatch.setitem(RECIPES, REMADE, replace(RECIPES[REMADE], find=find))
-    recipes.reproduce(REMADE, Listener())
+    recipes.Reproduce(REMADE).run(Listener())
     at = opened(RECIPE_PAGE, recipe=REMADE)
     assert not at.exception and not at.error
     said = texts(at)
@@ -984,7 +987,7 @@ def test_a_recipe_is_queued_by_its_button_and_cancelled_in_the_menu(idle_jobs: J
     at.button(key="run-recipe").click().run()
     assert not at.exception and not at.error
     (job,) = idle_jobs.all()
-    assert (job.kind, job.arguments, job.state) == ("recipe", (REMADE,), "queued")
+    assert (job.task, job.state) == (recipes.Reproduce(REMADE), "queued")
     assert "run-recipe" not in [button.key for button in at.button]
     # A recipe beside it can be looked at while this one waits.
     choose(at, "manifold")
@@ -997,7 +1000,7 @@ def test_a_recipe_is_queued_by_its_button_and_cancelled_in_the_menu(idle_jobs: J
 
 
 def test_a_recipe_that_failed_says_why(idle_jobs: Jobs) -> None:
-    job = idle_jobs.reproduce(REMADE)
+    job = idle_jobs.submit(recipes.Reproduce(REMADE))
     job.state, job.error = "failed", "The file <x> could not be read."
     at = opened(RECIPE_PAGE, recipe=REMADE)
     assert not at.exception

@@ -24,7 +24,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def trained(dataset: str, variant: str = "ae", **training: int) -> store.Run:
-    return tasks.train(run_config(dataset, variant, **training), "small", Listener())
+    return tasks.Train(run_config(dataset, variant, **training), "small").run(Listener())
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_figures_are_kept_beside_the_run(quick: None, dataset: str) -> None:
     run = trained(dataset)
     assert quality.stored(run) is None
     heard = Listener()
-    tasks.sample_quality("small", heard)
+    tasks.MeasureSamples("small").run(heard)
     found = quality.stored(store.load("small"))
     assert found == quality.measure(run, datasets.get(dataset))
     stages = [what for what, *_ in heard.heard]
@@ -236,5 +236,5 @@ def test_a_cancelled_measurement_is_not_kept(quick: None) -> None:
     run = trained("iris")
     stopped = Listener(lambda heard: Cancelled() if "Decoding" in heard.heard[-1][0] else None)
     with pytest.raises(Cancelled):
-        tasks.sample_quality("small", stopped)
+        tasks.MeasureSamples("small").run(stopped)
     assert quality.stored(run) is None

@@ -129,7 +129,7 @@ def test_an_unknown_recipe_gets_the_nearest_one(ask: Callable[[str], Any]) -> No
 def test_an_unknown_recipe_is_not_run() -> None:
     heard = Listener()
     with pytest.raises(Faults, match=r"Unknown recipe '\.\./x'"):
-        recipes.reproduce("../x", heard)
+        recipes.Reproduce("../x").run(heard)
     assert not heard.heard
 
 
@@ -152,7 +152,7 @@ def tried(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
         put_in_the_place_of_mnist(patch)
-        outcome = recipes.reproduce(request.param, heard, fast=True)
+        outcome = recipes.Reproduce(request.param, fast=True).run(heard)
     yield Tried(outcome, folder, heard.heard)
 
 
@@ -305,7 +305,7 @@ def test_an_outcome_comes_back_as_it_was_found(monkeypatch: pytest.MonkeyPatch) 
     pictures = tuple(one_of_each_kind())
     entered(monkeypatch, lambda experiment: train_iris(experiment, pictures=pictures))
     assert recipes.stored("tiny") is None
-    found = recipes.reproduce("tiny", Listener())
+    found = recipes.Reproduce("tiny").run(Listener())
     assert (found.holds, found.fast) == (True, False)
     assert_same(recipes.stored("tiny"), found)
     for picture in recipes.stored("tiny").pictures:
@@ -326,22 +326,22 @@ def assert_same(one: Outcome | None, other: Outcome) -> None:
 
 def test_the_same_recipe_finds_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, train_iris)
-    first, second = (recipes.reproduce("tiny", Listener()) for _ in range(2))
+    first, second = (recipes.Reproduce("tiny").run(Listener()) for _ in range(2))
     assert (first.value, first.figures) == (second.value, second.figures)
 
 
 def test_a_later_outcome_replaces_the_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for epochs in (1, 3):
         entered(monkeypatch, lambda experiment, epochs=epochs: train_iris(experiment, epochs))
-        recipes.reproduce("tiny", Listener())
+        recipes.Reproduce("tiny").run(Listener())
     assert recipes.stored("tiny").figures["epochs"] == 3
     assert [path.name for path in recipes.file("tiny").parent.iterdir()] == ["tiny.safetensors"]
 
 
 def test_a_tenth_leaves_what_was_found_before(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, train_iris)
-    found = recipes.reproduce("tiny", Listener())
-    assert recipes.reproduce("tiny", Listener(), fast=True).holds is None
+    found = recipes.Reproduce("tiny").run(Listener())
+    assert recipes.Reproduce("tiny", fast=True).run(Listener()).holds is None
     assert_same(recipes.stored("tiny"), found)
 
 
@@ -358,7 +358,7 @@ def test_a_figure_is_judged_by_the_reference(
     judge: str, value: float, holds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered(monkeypatch, lambda experiment: getattr(experiment, judge)(np.float32(value), {}, []))
-    outcome = recipes.reproduce("tiny", Listener())
+    outcome = recipes.Reproduce("tiny").run(Listener())
     assert outcome.holds is holds
     assert (outcome.value, outcome.reference) == (value, 100)
     assert recipes.stored("tiny").holds is holds
@@ -366,7 +366,7 @@ def test_a_figure_is_judged_by_the_reference(
 
 def test_weights_are_counted_without_biases(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, train_iris)
-    outcome = recipes.reproduce("tiny", Listener())
+    outcome = recipes.Reproduce("tiny").run(Listener())
     assert outcome.figures["weights"] == 2 * (4 * 8 + 8 * 2)
 
 
@@ -386,7 +386,7 @@ def test_faults_inside_a_recipe_are_said_and_nothing_is_kept(
 ) -> None:
     entered(monkeypatch, lambda experiment: train_iris(experiment, epochs=0))
     with pytest.raises(Faults, match="epochs = 0 is not possible"):
-        recipes.reproduce("tiny", Listener())
+        recipes.Reproduce("tiny").run(Listener())
     assert recipes.stored("tiny") is None
 
 
@@ -404,16 +404,16 @@ def test_a_cancelled_recipe_keeps_nothing(
 ) -> None:
     entered(monkeypatch, train_iris)
     with pytest.raises(Cancelled):
-        recipes.reproduce("tiny", after(count))
+        recipes.Reproduce("tiny").run(after(count))
     assert recipes.stored("tiny") is None
     assert not store_folder.exists()
 
 
 def test_a_cancelled_recipe_leaves_what_was_found_before(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, train_iris)
-    found = recipes.reproduce("tiny", Listener())
+    found = recipes.Reproduce("tiny").run(Listener())
     with pytest.raises(Cancelled):
-        recipes.reproduce("tiny", after(3))
+        recipes.Reproduce("tiny").run(after(3))
     assert_same(recipes.stored("tiny"), found)
 
 
@@ -422,7 +422,7 @@ def test_a_recipe_of_several_trainings_can_be_cancelled_in_any_of_them() -> None
         lambda heard: Cancelled() if heard.heard[-1][0].startswith("start 2 of 5") else None
     )
     with pytest.raises(Cancelled):
-        recipes.reproduce("linear-is-pca-3d", heard, fast=True)
+        recipes.Reproduce("linear-is-pca-3d", fast=True).run(heard)
     assert heard.heard[-1][0].startswith("start 2 of 5")
 
 
@@ -442,7 +442,7 @@ def test_a_model_that_a_recipe_keeps_is_a_run_in_the_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entered(monkeypatch, kept(2))
-    outcome = recipes.reproduce("tiny", Listener())
+    outcome = recipes.Reproduce("tiny").run(Listener())
     assert outcome.runs == names_in_the_store() == ["recipe-tiny"]
     run = store.load("recipe-tiny")
     assert run.manifest.metrics["test_mse"] == pytest.approx(outcome.value)
@@ -453,9 +453,9 @@ def test_a_model_that_a_recipe_keeps_is_a_run_in_the_store(
 
 def test_a_kept_model_is_the_one_that_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, kept(2))
-    value = recipes.reproduce("tiny", Listener()).value
+    value = recipes.Reproduce("tiny").run(Listener()).value
     entered(monkeypatch, train_iris)
-    assert recipes.reproduce("tiny", Listener()).value == pytest.approx(value, rel=1e-6)
+    assert recipes.Reproduce("tiny").run(Listener()).value == pytest.approx(value, rel=1e-6)
 
 
 def test_a_kept_model_takes_the_place_of_its_own_older_run(
@@ -463,14 +463,14 @@ def test_a_kept_model_takes_the_place_of_its_own_older_run(
 ) -> None:
     for epochs in (1, 3):
         entered(monkeypatch, kept(epochs))
-        recipes.reproduce("tiny", Listener())
+        recipes.Reproduce("tiny").run(Listener())
     assert names_in_the_store() == ["recipe-tiny"]
     assert len(store.load("recipe-tiny").history) == 3
 
 
 def test_a_tenth_keeps_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, kept(20))
-    outcome = recipes.reproduce("tiny", Listener(), fast=True)
+    outcome = recipes.Reproduce("tiny", fast=True).run(Listener())
     assert (outcome.runs, outcome.figures["epochs"]) == ([], 2)
     assert names_in_the_store() == []
 
@@ -480,18 +480,18 @@ def test_cancelled_at_any_moment_it_leaves_the_earlier_run_and_nothing_else(
 ) -> None:
     entered(monkeypatch, kept(3))
     whole = Listener()
-    recipes.reproduce("tiny", whole)
+    recipes.Reproduce("tiny").run(whole)
     for moment in range(len(whole.heard)):
         monkeypatch.setenv("AECORE_STORE", str(tmp_path / str(moment)))
         entered(monkeypatch, kept(1))
-        earlier = recipes.reproduce("tiny", Listener())
+        earlier = recipes.Reproduce("tiny").run(Listener())
         # What a training leaves for the next one would spare it some of its moments.
         for left in (store.root() / "_maps").rglob("*.safetensors"):
             left.unlink()
         entered(monkeypatch, kept(3))
         heard = after(moment)
         with pytest.raises(Cancelled):
-            recipes.reproduce("tiny", heard)
+            recipes.Reproduce("tiny").run(heard)
         said = heard.heard[-1][0]
         assert store.unfinished() == [], said
         assert names_in_the_store() == ["recipe-tiny"], said
@@ -508,7 +508,7 @@ def test_while_a_recipe_trains_nothing_is_offered_to_be_resumed(
         offered.extend(unfinished.name for unfinished in store.unfinished())
 
     entered(monkeypatch, kept(3))
-    recipes.reproduce("tiny", Listener(look))
+    recipes.Reproduce("tiny").run(Listener(look))
     assert offered == []
 
 
@@ -522,7 +522,7 @@ def linear_in_full(
     """The quickest recipe as it was found, and as the store gives it back."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(tmp_path_factory.mktemp("full")))
-        found = recipes.reproduce("linear-is-pca-3d", Listener())
+        found = recipes.Reproduce("linear-is-pca-3d").run(Listener())
         return found, recipes.stored("linear-is-pca-3d")
 
 
@@ -576,7 +576,7 @@ def unit_normal(grid: np.ndarray) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_holds_in_full(only_when_asked: None, mnist: Dataset, name: str) -> None:
-    outcome = recipes.reproduce(name, Listener())
+    outcome = recipes.Reproduce(name).run(Listener())
     assert outcome.holds, f"{outcome.value:.5g}: {outcome.metric}"
     assert_same(recipes.stored(name), outcome)
     assert outcome.runs == names_in_the_store()
@@ -658,7 +658,7 @@ def test_a_damaged_outcome_is_a_fault_that_names_the_file(
 ) -> None:
     pictures = tuple(one_of_each_kind())
     entered(monkeypatch, lambda experiment: experiment.at_most(1, {}, pictures))
-    healthy = recipes.reproduce("tiny", Listener())
+    healthy = recipes.Reproduce("tiny").run(Listener())
     path = recipes.file("tiny")
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     with pytest.raises(Faults) as error:
@@ -666,13 +666,13 @@ def test_a_damaged_outcome_is_a_fault_that_names_the_file(
     (fault,) = error.value.faults
     assert str(path) in fault and "Traceback" not in fault
     assert recipes.stored("manifold") is None
-    recipes.reproduce("tiny", Listener())
+    recipes.Reproduce("tiny").run(Listener())
     assert recipes.stored("tiny").row().keys() == healthy.row().keys()
 
 
 def test_an_outcome_of_an_absurd_size_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, lambda experiment: experiment.at_most(1, {}, one_of_each_kind()))
-    recipes.reproduce("tiny", Listener())
+    recipes.Reproduce("tiny").run(Listener())
     monkeypatch.setattr(store, "MAX_TENSORS", 10)
     with pytest.raises(Faults, match=re.escape(str(recipes.file("tiny")))):
         recipes.stored("tiny")
@@ -686,7 +686,7 @@ def test_a_folder_in_the_place_of_an_outcome_is_no_outcome(monkeypatch: pytest.M
 
 def test_an_outcome_holds_nothing_that_could_be_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, lambda experiment: experiment.at_most(1, {}, one_of_each_kind()))
-    recipes.reproduce("tiny", Listener())
+    recipes.Reproduce("tiny").run(Listener())
     (file,) = (path for path in store.root().rglob("*") if path.is_file())
     assert file.suffix == ".safetensors"
     assert not file.read_bytes().startswith((b"\x80", b"PK"))
@@ -733,7 +733,7 @@ def test_the_spiral_s_data_lie_about_its_centres(monkeypatch: pytest.MonkeyPatch
         return train(self, dataset, *rest, **options)
 
     monkeypatch.setattr(Experiment, "train", look)
-    recipes.reproduce("denoising-field", Listener(), fast=True)
+    recipes.Reproduce("denoising-field", fast=True).run(Listener())
     (dataset,) = seen
     for x, position in (dataset.train, dataset.test):
         centres = recipes.spiral()[(position * 200).round().astype(int)]

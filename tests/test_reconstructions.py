@@ -32,7 +32,7 @@ class Quiet:
 
 def trained(name: str, dataset: str, variant: str = "ae", **model: Any) -> store.Run:
     config = run_config(dataset, variant, model, epochs=1)
-    return tasks.train(config, name, Quiet(), resumable=False)
+    return tasks.Train(config, name, resumable=False).run(Quiet())
 
 
 def like(run: str, name: str, codes: dict[str, np.ndarray] | None = None, **manifest: Any) -> None:

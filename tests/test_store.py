@@ -40,10 +40,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
-        tasks.train(run_config(), "iris", Listener())
+        tasks.Train(run_config(), "iris").run(Listener())
         with pytest.raises(Cancelled):
             after_one = Listener(lambda heard: Cancelled() if heard.entries else None)
-            tasks.train(run_config(), "half", after_one)
+            tasks.Train(run_config(), "half").run(after_one)
     return folder
 
 
@@ -514,7 +514,7 @@ def test_an_unfinished_training_can_be_discarded(run: store.Run) -> None:
 def stopped_while_measuring(name: str) -> None:
     """Train to the last epoch's checkpoint, and no further."""
     with pytest.raises(Cancelled):
-        tasks.train(run_config(), name, Listener(at("Measuring the map")))
+        tasks.Train(run_config(), name).run(Listener(at("Measuring the map")))
 
 
 def at(what: str) -> Callable[[Listener], Exception | None]:
@@ -525,7 +525,7 @@ def test_a_checkpoint_of_its_own_complete_run_is_removed(run: store.Run) -> None
     stopped_while_measuring("whole")
     folder = store.root() / "_unfinished/whole"
     shutil.copytree(folder, store.root() / "copy")
-    tasks.resume("whole", Listener())
+    tasks.Resume.of("whole").run(Listener())
     assert not folder.exists()
     (store.root() / "copy").rename(folder)  # as if killed before it removed it
     assert [left.name for left in store.unfinished()] == ["half"]
@@ -548,7 +548,7 @@ def test_a_checkpoint_that_is_not_of_the_complete_run_is_kept(
 def test_a_training_that_finds_its_name_taken_is_stored_beside(run: store.Run) -> None:
     shutil.copytree(store.root() / "_unfinished/half", store.root() / "_unfinished/iris")
     before = run.manifest
-    beside = tasks.resume("iris", Listener())
+    beside = tasks.Resume.of("iris").run(Listener())
     assert beside.name == "iris-2"
     assert store.load("iris").manifest == before
     assert {found.name for found in store.runs()[0]} == {"iris", "iris-2"}
@@ -562,7 +562,7 @@ def test_a_folder_put_in_the_place_of_a_run_while_it_trains_is_not_overwritten(
         if heard.heard and heard.heard[-1][0] == "Measuring the map":
             shutil.copytree(run.folder, store.root() / ("a" * 60), dirs_exist_ok=True)
 
-    beside = tasks.train(run_config(), "a" * 60, Listener(copy))
+    beside = tasks.Train(run_config(), "a" * 60).run(Listener(copy))
     assert beside.name == "a" * 58 + "-2"
     assert store.load(beside.name).history[-1]["epoch"] == 2
 
@@ -667,8 +667,8 @@ def held_elsewhere(*names: str) -> Iterator[subprocess.Popen[str]]:
 
 
 OPERATIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "train": ("new", lambda name: tasks.train(run_config(), name, Listener())),
-    "resume": ("half", lambda name: tasks.resume(name, Listener())),
+    "train": ("new", lambda name: tasks.Train(run_config(), name).run(Listener())),
+    "resume": ("half", lambda name: tasks.Resume.of(name).run(Listener())),
     "free_name": ("new", lambda name: store.free_name(run_config(), name)),
     "discard": ("half", store.discard),
     "delete": ("iris", store.delete),
@@ -698,7 +698,7 @@ def test_a_name_is_free_again_when_its_process_is_killed(run: store.Run) -> None
         process.wait()
         assert store.owner("half") is None
         assert [left.owner for left in store.unfinished()] == [None]
-        assert tasks.resume("half", Listener()).name == "half"
+        assert tasks.Resume.of("half").run(Listener()).name == "half"
 
 
 def test_who_trains_is_said_of_an_unfinished_training(run: store.Run) -> None:
@@ -712,7 +712,7 @@ def test_who_trains_is_said_of_an_unfinished_training(run: store.Run) -> None:
 
 def test_a_name_is_held_while_it_is_trained_and_not_after(run: store.Run) -> None:
     owners: list[store.Owner | None] = []
-    tasks.train(run_config(), "new", Listener(lambda heard: owners.append(store.owner("new"))))
+    tasks.Train(run_config(), "new").run(Listener(lambda heard: owners.append(store.owner("new"))))
     assert {owner and owner.pid for owner in owners[:-1]} == {os.getpid()}
     assert store.owner("new") is None
     assert not list((store.root() / "_unfinished").glob("*.lock"))
@@ -793,16 +793,16 @@ def test_a_run_that_another_process_holds_is_not_replaced(run: store.Run) -> Non
 
 def test_a_complete_run_is_not_resumed(run: store.Run) -> None:
     with pytest.raises(Faults, match="The run 'iris' is complete: there is nothing to resume"):
-        tasks.resume("iris", Listener())
+        tasks.Resume.of("iris").run(Listener())
     with held_elsewhere("first-epoch"), pytest.raises(Faults, match="being trained already"):
-        tasks.resume("first-epoch", Listener())
+        tasks.Resume.of("first-epoch").run(Listener())
 
 
 def test_a_training_that_diverges_discards_no_checkpoint_but_its_own(run: store.Run) -> None:
     wild = run_config(variant="vae", epochs=50, learning_rate=10)
     for name in ("half", "iris"):
         with pytest.raises(store.Taken):
-            tasks.train(wild, name, Listener())
+            tasks.Train(wild, name).run(Listener())
     assert [left.name for left in store.unfinished()] == ["half"]
 
 
@@ -824,7 +824,7 @@ def test_what_the_disk_refuses_is_a_sentence_and_leaves_nothing(
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         with pytest.raises(files.DiskFault) as error:
-            tasks.train(run_config("digits", model={"hidden": (64,)}), "new", Listener())
+            tasks.Train(run_config("digits", model={"hidden": (64,)}), "new").run(Listener())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     (said,) = error.value.faults
@@ -853,7 +853,7 @@ def test_a_full_disk_is_said_before_work_starts(store_folder: Path, free: int) -
     with small_disk(store_folder, "1m"):
         fill(store_folder / "filler", free)
         with pytest.raises(files.DiskFault) as error:
-            tasks.train(config, "new", heard)
+            tasks.Train(config, "new").run(heard)
         (said,) = error.value.faults
         assert "the disk is full" in said or "MB are needed and" in said
         assert not any(what == "Training" for what, _, _ in heard.heard)
@@ -876,18 +876,18 @@ def test_a_disk_that_fills_up_while_a_model_trains_costs_no_epoch(store_folder: 
                 fill(store_folder / "filler", 0)
 
         with pytest.raises(files.DiskFault, match="the disk is full"):
-            tasks.train(config, "new", Listener(stop))
+            tasks.Train(config, "new").run(Listener(stop))
         (left,) = store.unfinished()
         assert (left.name, left.epochs_done, left.owner) == ("new", 1, None)
         folder = store_folder / "_unfinished"
         assert everything_below(folder) == {"new", "new/config.json", "new/checkpoint.safetensors"}
         (store_folder / "filler").unlink()
-        assert len(tasks.resume("new", Listener()).history) == 3
+        assert len(tasks.Resume.of("new").run(Listener()).history) == 3
 
 
 WRITERS: dict[str, Callable[[], Any]] = {
-    "train": lambda: tasks.train(run_config(), "new", Listener()),
-    "resume": lambda: tasks.resume("half", Listener()),
+    "train": lambda: tasks.Train(run_config(), "new").run(Listener()),
+    "resume": lambda: tasks.Resume.of("half").run(Listener()),
     "free_name": lambda: store.free_name(run_config(), "new"),
     "save": lambda: save("new"),
     "delete": lambda: store.delete("iris"),
@@ -895,11 +895,11 @@ WRITERS: dict[str, Callable[[], Any]] = {
     "checkpoint": lambda: store.write_checkpoint(
         "new", run_config(), Checkpoint({}, {"epochs_done": 1, "history": []})
     ),
-    "map": lambda: tasks.project("wine", PCAProjection(), Subset(), Listener()),
-    "prepare": lambda: tasks.prepare("wine", Listener()),
-    "analyse": lambda: tasks.analyse("iris", Listener()),
-    "mixture": lambda: tasks.fit_mixture("iris", Listener()),
-    "quality": lambda: tasks.sample_quality("iris", Listener()),
+    "map": lambda: tasks.Project("wine", PCAProjection(), Subset()).run(Listener()),
+    "prepare": lambda: tasks.Prepare("wine").run(Listener()),
+    "analyse": lambda: tasks.Analyse("iris").run(Listener()),
+    "mixture": lambda: tasks.FitMixture("iris").run(Listener()),
+    "quality": lambda: tasks.MeasureSamples("iris").run(Listener()),
     "bytes": lambda: store.write_bytes(store.root() / "_maps/new/x", b""),
 }
 
@@ -942,7 +942,7 @@ def test_a_store_that_is_removed_while_a_model_trains_is_not_made_again(
             shutil.rmtree(store_folder, ignore_errors=True)
 
     with pytest.raises(files.DiskFault, match="removed while it was used"):
-        tasks.train(run_config(), "new", Listener(remove))
+        tasks.Train(run_config(), "new").run(Listener(remove))
     assert not store_folder.exists()
 
 
@@ -1012,21 +1012,22 @@ def read():
 FILES = ("config.json", "weights.safetensors", "codes.safetensors")
 # Done here and not in a child, so that every child finds the libraries loaded.
 os.environ["AECORE_STORE"] = str(root / "through")
-tasks.train(config, "run", Listener())
+tasks.Train(config, "run").run(Listener())
 expected = read()
 
 status, moment = -9, 0
 while status == -9:
     folder = root / f"killed-{moment}"
-    status = child(folder, lambda: tasks.train(config, "run", Listener()), moment)
+    status = child(folder, lambda: tasks.Train(config, "run").run(Listener()), moment)
     found, broken = store.runs()
     assert not broken, (moment, broken)
     left = [each.name for each in store.unfinished()]
     if left:
-        assert not found and child(folder, lambda: tasks.resume("run", Listener())) == 0, moment
+        again = child(folder, lambda: tasks.Resume.of("run").run(Listener()))
+        assert not found and again == 0, moment
     elif not found:
         store.discard("run")
-        assert child(folder, lambda: tasks.train(config, "run", Listener())) == 0, moment
+        assert child(folder, lambda: tasks.Train(config, "run").run(Listener())) == 0, moment
     assert read() == expected, moment
     assert store.unfinished() == [] and store.runs()[1] == [], moment
     moment += 1
@@ -1054,9 +1055,9 @@ from aecore import store, tasks
 
 config = run_config("digits", "vae", epochs=12, batch_size=64)
 if store.unfinished():
-    tasks.resume("run", Listener())
+    tasks.Resume.of("run").run(Listener())
 else:
-    tasks.train(config, "run", Listener())
+    tasks.Train(config, "run").run(Listener())
 """
 
 

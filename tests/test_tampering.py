@@ -123,14 +123,14 @@ def test_a_model_of_huge_weights_is_one_sentence_in_every_task(store_folder: Pat
     copied(store_folder, HEALTHY[1], "_maps")
     tampering.fill_weights(store_folder / HEALTHY[1], 3e38)
     for compute in (
-        lambda: tasks.denoising_curve(HEALTHY[1], "gaussian", False, Listener()),
-        lambda: tasks.sample_quality(HEALTHY[1], Listener()),
+        lambda: tasks.MeasureDenoising(HEALTHY[1], "gaussian", False).run(Listener()),
+        lambda: tasks.MeasureSamples(HEALTHY[1]).run(Listener()),
     ):
         with pytest.raises(Faults) as error:
             compute()
         assert error.value.faults == [NOT_FINITE]
     with pytest.raises(Faults, match="are not finite"):
-        tasks.analyse(HEALTHY[1], Listener())
+        tasks.Analyse(HEALTHY[1]).run(Listener())
 
 
 UNPRINTABLE = (b"caf\xe9", b"a\nb", b"\xff\xfe", "a\u202eb".encode())
@@ -313,19 +313,19 @@ def test_a_worker_computes_what_is_damaged_anew(store_folder: Path) -> None:
         with pytest.raises(Damaged):
             read()
         if file.suffix == ".gz" or "components" in file.name:
-            tasks.prepare("digits", Listener())
+            tasks.Prepare("digits").run(Listener())
         elif "neighbors" in file.name:
             projections.graph(digits, 10)
         elif "pca" in file.name:
             projections.compute(digits, PCAProjection())
         elif "latent" in file.name:
-            tasks.analyse(run.name, Listener())
+            tasks.Analyse(run.name).run(Listener())
         elif "mixture" in file.name:
-            tasks.fit_mixture(run.name, Listener())
+            tasks.FitMixture(run.name).run(Listener())
         elif "quality" in file.name:
-            tasks.sample_quality(run.name, Listener())
+            tasks.MeasureSamples(run.name).run(Listener())
         elif "denoising" in file.name:
-            tasks.denoising_curve(run.name, "gaussian", False, Listener())
+            tasks.MeasureDenoising(run.name, "gaussian", False).run(Listener())
         again = read()
         assert again is not None and type(again) is type(before), file
     np.testing.assert_array_equal(

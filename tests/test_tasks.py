@@ -16,6 +16,7 @@ from aecore import datasets, projections, store, tasks
 from aecore.configs import RunConfig
 from aecore.datasets import Subset
 from aecore.errors import Cancelled, Faults
+from aecore.progress import Task
 from aecore.projections import PCAProjection
 from aecore.training import OPTIMIZERS, Checkpoint
 from aecore.variants import VARIANTS
@@ -24,7 +25,7 @@ from aecore.variants import VARIANTS
 def test_a_training_is_measured_and_stored() -> None:
     heard = Listener()
     config = run_config("digits", "vae", epochs=2, batch_size=128)
-    run = tasks.train(config, "first", heard)
+    run = tasks.Train(config, "first").run(heard)
     digits = datasets.get("digits")
 
     assert run == store.load("first")
@@ -58,7 +59,7 @@ def test_a_training_is_measured_and_stored() -> None:
 
 def test_a_reporter_hears_every_batch_and_every_epoch() -> None:
     heard = Listener()
-    run = tasks.train(run_config("digits", epochs=2, batch_size=128), "heard", heard)
+    run = tasks.Train(run_config("digits", epochs=2, batch_size=128), "heard").run(heard)
     batches = [(done, total) for what, done, total in heard.heard if what == "Training"]
     assert batches == [(done, 24) for done in range(1, 25)]
     assert heard.entries == run.history
@@ -76,7 +77,7 @@ def test_a_reporter_hears_every_batch_and_every_epoch() -> None:
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])
 def test_a_code_of_any_width_has_a_picture(latent_dim: int) -> None:
-    run = tasks.train(run_config(model={"latent_dim": latent_dim}), "wide", Listener())
+    run = tasks.Train(run_config(model={"latent_dim": latent_dim}), "wide").run(Listener())
     assert run.codes["codes"].shape == (50, latent_dim)
     assert run.codes["plane"].shape == (50, 2)
     assert run.codes["epochs"].shape == (2, 50, 2)
@@ -84,13 +85,13 @@ def test_a_code_of_any_width_has_a_picture(latent_dim: int) -> None:
 
 
 def test_positions_on_a_curve_stay_numbers() -> None:
-    run = tasks.train(run_config("tilted-ring"), "ring", Listener())
+    run = tasks.Train(run_config("tilted-ring"), "ring").run(Listener())
     np.testing.assert_allclose(run.codes["labels"], datasets.get("tilted-ring").test.labels)
     assert run.manifest.metrics["knn_accuracy"] is None
 
 
 def test_of_a_long_training_some_epochs_are_kept_evenly() -> None:
-    run = tasks.train(run_config(epochs=130, batch_size=100), "long", Listener())
+    run = tasks.Train(run_config(epochs=130, batch_size=100), "long").run(Listener())
     kept = run.codes["epochs_kept"].tolist()
     assert len(kept) <= tasks.EPOCHS_KEPT
     assert kept[-1] == 130
@@ -113,14 +114,14 @@ def stop_at(epoch: int) -> Listener:
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_cancelled_training_can_be_resumed_bit_equal(epoch: int) -> None:
     config = run_config(variant="vae", epochs=3)
-    through = tasks.train(config, "through", Listener())
+    through = tasks.Train(config, "through").run(Listener())
     with pytest.raises(Cancelled):
-        tasks.train(config, "stopped", stop_at(epoch))
+        tasks.Train(config, "stopped").run(stop_at(epoch))
     (left,) = store.unfinished()
     assert (left.name, left.epochs_done, left.config) == ("stopped", epoch, config)
     assert store.runs()[0] == [through]
 
-    run = tasks.resume("stopped", Listener())
+    run = tasks.Resume.of("stopped").run(Listener())
     assert store.unfinished() == []
     for file in ("weights.safetensors", "codes.safetensors"):
         assert (run.folder / file).read_bytes() == (through.folder / file).read_bytes()
@@ -133,14 +134,14 @@ def timeless(entry: dict[str, object]) -> dict[str, object]:
 
 def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -> None:
     config = run_config()
-    through = tasks.train(config, "through", Listener())
+    through = tasks.Train(config, "through").run(Listener())
     with pytest.raises(Cancelled):
         measuring = Listener(
             lambda heard: Cancelled() if "Measuring" in heard.heard[-1][0] else None
         )
-        tasks.train(config, "stopped", measuring)
+        tasks.Train(config, "stopped").run(measuring)
     heard = Listener()
-    run = tasks.resume("stopped", heard)
+    run = tasks.Resume.of("stopped").run(heard)
     assert heard.entries == []
     assert run.history == store.load("stopped").history and len(run.history) == 2
     weights = "weights.safetensors"
@@ -149,13 +150,13 @@ def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -
 
 def test_what_was_never_begun_cannot_be_resumed() -> None:
     with pytest.raises(Faults, match="Unknown unfinished run 'nothing'"):
-        tasks.resume("nothing", Listener())
+        tasks.Resume.of("nothing").run(Listener())
 
 
 def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
     wild = run_config(variant="vae", epochs=50, learning_rate=10)
     with pytest.raises(Faults, match="Lower learning_rate"):
-        tasks.train(wild, "mine", Listener())
+        tasks.Train(wild, "mine").run(Listener())
     assert store.runs() == ([], [])
     # Resumed, it would only fail in the same epoch again.
     assert store.unfinished() == []
@@ -165,7 +166,7 @@ def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
 def stopped(config: RunConfig) -> Checkpoint:
     """The checkpoint of a training called "stopped" after its first epoch."""
     with pytest.raises(Cancelled):
-        tasks.train(config, "stopped", Listener(lambda h: Cancelled() if h.entries else None))
+        tasks.Train(config, "stopped").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.read_checkpoint("stopped")[1]
 
 
@@ -173,13 +174,13 @@ def stopped(config: RunConfig) -> Checkpoint:
 @pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
 def test_a_checkpoint_of_every_optimiser_and_schedule_fits(optimizer: str, schedule: str) -> None:
     stopped(run_config(optimizer=optimizer, schedule=schedule, learning_rate=1e-4))
-    assert len(tasks.resume("stopped", Listener()).history) == 2
+    assert len(tasks.Resume.of("stopped").run(Listener()).history) == 2
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_checkpoint_of_every_variant_fits(variant: str) -> None:
     stopped(run_config("digits", variant, batch_size=512))
-    assert len(tasks.resume("stopped", Listener()).history) == 2
+    assert len(tasks.Resume.of("stopped").run(Listener()).history) == 2
 
 
 Change = Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -237,7 +238,7 @@ def test_a_checkpoint_that_does_not_fit_is_a_sentence_and_is_kept(misfit: str) -
     store.write_checkpoint("stopped", config, Checkpoint(tensors, progress))
     before = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
     with pytest.raises(Faults, match=r"The checkpoint of 'stopped' cannot be used: .*discard"):
-        tasks.resume("stopped", Listener())
+        tasks.Resume.of("stopped").run(Listener())
     after = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
     assert after == before
     assert store.owner("stopped") is None
@@ -248,7 +249,7 @@ def test_a_checkpoint_that_does_not_fit_is_a_sentence_and_is_kept(misfit: str) -
 
 def test_project_gives_the_map_that_compute_gives() -> None:
     heard = Listener()
-    found = tasks.project("iris", PCAProjection(), Subset(), heard)
+    found = tasks.Project("iris", PCAProjection(), Subset()).run(heard)
     kept = projections.compute(datasets.get("iris"), PCAProjection())
     np.testing.assert_array_equal(found.plane, kept.plane)
     assert heard.heard
@@ -256,7 +257,7 @@ def test_project_gives_the_map_that_compute_gives() -> None:
 
 def test_project_shows_the_samples_that_were_asked_for() -> None:
     subset = Subset(split="train", limit=40)
-    found = tasks.project("iris", PCAProjection(), subset, Listener())
+    found = tasks.Project("iris", PCAProjection(), subset).run(Listener())
     assert found.plane.shape == (40, 2)
     iris = datasets.get("iris")
     assert projections.cached("iris", iris.fingerprint, PCAProjection(), subset)
@@ -266,16 +267,14 @@ def test_project_shows_the_samples_that_were_asked_for() -> None:
 def test_prepare_leaves_the_components() -> None:
     iris = datasets.get("iris")
     assert not projections.components_file(iris).exists()
-    tasks.prepare("iris", Listener())
+    tasks.Prepare("iris").run(Listener())
     assert projections.components_file(iris).is_file()
 
 
-@pytest.mark.parametrize(
-    "task", [tasks.prepare, lambda *a: tasks.project(a[0], PCAProjection(), Subset(), a[1])]
-)
-def test_an_unknown_dataset_is_a_fault(task: object) -> None:
+@pytest.mark.parametrize("task", [tasks.Prepare, lambda name: tasks.Project(name, PCAProjection())])
+def test_an_unknown_dataset_is_a_fault(task: Callable[[str], Task]) -> None:
     with pytest.raises(Faults, match="did you mean 'iris'"):
-        task("irsi", Listener())
+        task("irsi").run(Listener())
 
 
 def codes(width: int) -> np.ndarray:

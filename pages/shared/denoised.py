@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, denoising, images, store
+from aecore import datasets, denoising, images, store, tasks
 from aecore.datasets import Dataset
 from aecore.denoising import BASELINES, NOISES
 from aecore.variants import Noise as Trainable
@@ -118,9 +118,9 @@ def tune(dataset: Dataset, asked: Asked) -> None:
         "images, once. Until a level has been tried, its filters have the settings of the nearest "
         "one that has."
     )
-    job = cache.jobs().find("tune", dataset.name, *asked.kind)
+    job = cache.jobs().find(tasks.TuneFilters(dataset.name, *asked.kind))
     if job is None or parts.offer([job], hint, "Tune the filters", ":material/tune:"):
-        cache.jobs().tune(dataset.name, *asked.kind)
+        cache.jobs().submit(tasks.TuneFilters(dataset.name, *asked.kind))
         st.rerun()
 
 

@@ -13,7 +13,7 @@ from pages.shared import cache, maps, parts, state
 def watch() -> None:
     """The training in the address, or the newest one; it refreshes itself while it runs."""
     jobs = cache.jobs()
-    trainings = [job for job in jobs.all() if job.kind == "train"]
+    trainings = [job for job in jobs.all() if isinstance(job.task, tasks.Training)]
     job = jobs.get(state.shown_job()) or next(iter(trainings), None)
     if job is None:
         st.info(
@@ -29,18 +29,18 @@ def _show(job: Job) -> None:
     with parts.guarded():
         job = cache.jobs().snapshot(job)
         _head(job)
-        if job.history:
-            epochs = [entry["epoch"] for entry in job.history]
+        if job.log.history:
+            epochs = [entry["epoch"] for entry in job.log.history]
             splits = ("train", "test")
             curves = figures.curves(
                 epochs,
-                {split: [entry[split]["total"] for entry in job.history] for split in splits},
+                {split: [entry[split]["total"] for entry in job.log.history] for split in splits},
                 "epoch",
                 "loss per sample",
                 height=240,
                 dotted=("train",),
             )
-            last = job.history[-1]
+            last = job.log.history[-1]
             st.plotly_chart(
                 curves,
                 key="live-loss",
@@ -50,7 +50,7 @@ def _show(job: Job) -> None:
             )
             if facts := tasks.facts_in_words(last):
                 st.caption(f"After epoch {last['epoch']}: {parts.plain(facts)}")
-        if job.view is not None:
+        if job.log.view is not None:
             _view(job)
 
 
@@ -70,18 +70,18 @@ def _head(job: Job) -> None:
             f"**{metrics['pca_mse']:.4f}**"
         )
     elif job.state == "cancelled":
-        st.info(f"{parts.plain(job.title)} was cancelled.", icon=":material/stop_circle:")
+        st.info(f"{parts.plain(job.task.title)} was cancelled.", icon=":material/stop_circle:")
     else:
         st.error(parts.plain(job.error), icon=":material/error:")
 
 
 def _view(job: Job) -> None:
-    dataset = datasets.get(job.dataset)
-    content = pack.training(dataset, job.view, job.planes, job.history)
+    dataset = datasets.get(job.task.config.dataset)
+    content = pack.training(dataset, job.log.view, job.log.planes, job.log.history)
     maps.mount(content, key="live-map")
     if dataset.kind == "image":
         rows = [
-            images.Row(title, np.reshape(job.view[key], (-1, *dataset.shape)))
+            images.Row(title, np.reshape(job.log.view[key], (-1, *dataset.shape)))
             for title, key in (("test", "originals"), ("model", "reconstructions"))
         ]
         st.image(

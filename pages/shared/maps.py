@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from aecore import datasets, latent, store
+from aecore import datasets, latent, store, tasks
 from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS, Map, Projection
@@ -127,7 +127,7 @@ def offer_missing(view: View) -> None:
         if faults := settings.faults(n):
             st.warning("  \n".join(parts.plain(fault) for fault in faults))
             continue
-        job = cache.jobs().find("project", dataset.name, settings, view.subset)
+        job = cache.jobs().find(tasks.Project(dataset.name, settings, view.subset))
         if job is not None and job.active:
             st.fragment(run_every=0.8)(parts.progress)(job)
             continue
@@ -136,7 +136,7 @@ def offer_missing(view: View) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             label, key = f"Compute {settings.title}", f"compute-{settings.name}"
             if parts.button(label, ":material/play_arrow:", key=key):
-                cache.jobs().project(dataset.name, settings, view.subset)
+                cache.jobs().submit(tasks.Project(dataset.name, settings, view.subset))
                 st.rerun()
             hint = f"{settings.title} of these {n:,} samples is not computed yet."
             if not datasets.here(dataset.name):
@@ -161,7 +161,7 @@ def prepare(view: View) -> None:
     here = datasets.here(dataset.name)
     jobs = cache.jobs()
     analysed = parts.analysed(run)
-    job = jobs.find("prepare", dataset.name)
+    job = jobs.find(tasks.Prepare(dataset.name))
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
@@ -170,7 +170,7 @@ def prepare(view: View) -> None:
             return
         # A job that ended without them is not begun again by itself.
         if job is None or (not job.active and parts.again("Prepare the images", "prepare")):
-            jobs.prepare(dataset.name)
+            jobs.submit(tasks.Prepare(dataset.name))
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -181,7 +181,7 @@ def prepare(view: View) -> None:
             icon=":material/cloud_download:",
         )
         if parts.button(f"Download {parts.plain(dataset.name)}", ":material/download:"):
-            jobs.prepare(dataset.name)
+            jobs.submit(tasks.Prepare(dataset.name))
             st.rerun()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images
+from aecore import datasets, figures, images, recipes
 from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number
 from pages.shared import cache, parts, state
 
@@ -59,7 +59,7 @@ def about(recipe: Recipe) -> None:
 
 def run(recipe: Recipe, before: Outcome | None) -> None:
     """A button that queues it, or how far it is."""
-    job = cache.jobs().find("recipe", recipe.name)
+    job = cache.jobs().find(recipes.Reproduce(recipe.name))
     if job is not None and job.active:
         st.fragment(run_every=0.8)(parts.progress)(job)
         return
@@ -70,7 +70,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Run it again" if before else "Run it"
         if parts.button(label, ":material/play_arrow:", type="primary", key="run-recipe"):
-            cache.jobs().reproduce(recipe.name)
+            cache.jobs().submit(recipes.Reproduce(recipe.name))
             st.rerun()
         hint = f"It took {parts.duration(before.seconds)} the last time." if before else ""
         if recipe.dataset in datasets.DATASETS and not datasets.here(recipe.dataset):

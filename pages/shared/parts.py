@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
-from aecore import datasets, store
+from aecore import datasets, store, tasks
 from aecore.errors import Faults
 from aecore.jobs import Job
 from aecore.settings import Setting, list_settings
@@ -143,13 +143,14 @@ def progress(job: Job) -> None:
     if job.state == "queued":
         before = cache.jobs().place(job)
         place = f"{before} before it" if before else "next"
-        st.progress(0.0, text=f"**{plain(job.title)}**: waiting, {place}")
+        st.progress(0.0, text=f"**{plain(job.task.title)}**: waiting, {place}")
         if trouble := cache.jobs().trouble:
             st.warning(plain(trouble), icon=":material/warning:")
         return
-    text = f"**{plain(job.title)}**: {plain(job.what)}"
-    if job.kind == "train" and job.history:
-        text += f", epoch {job.history[-1]['epoch']} of {job.epochs} done"
+    text = f"**{plain(job.task.title)}**: {plain(job.what)}"
+    if isinstance(job.task, tasks.Training) and job.log.history:
+        epochs = job.task.config.training.epochs
+        text += f", epoch {job.log.history[-1]['epoch']} of {epochs} done"
     if job.seconds_left is not None and job.total > 1:
         text += f", {duration(job.seconds_left)} left"
     st.progress(min(job.done / job.total, 1.0), text=text)
@@ -161,15 +162,15 @@ def analysed(run: store.Run) -> bool:
     here = datasets.here(run.config.dataset)
     if analysis is not None and (analysis[1]["complete"] or not here):
         return True
-    job = jobs.find("analyse", run.name)
+    job = jobs.find(tasks.Analyse(run.name))
     # Done, and still not complete: the dataset was not here yet at that time.
     if job is None or (here and analysis is not None and job.state == "done"):
-        jobs.analyse(run.name)
+        jobs.submit(tasks.Analyse(run.name))
         st.rerun()
     if job.error:
         st.error(plain(job.error), icon=":material/error:")
     if not job.active and again("Analyse the run again", f"analyse-{run.name}"):
-        jobs.analyse(run.name)
+        jobs.submit(tasks.Analyse(run.name))
         st.rerun()
     return False
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, store
+from aecore import datasets, figures, images, store, tasks
 from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
@@ -37,9 +37,9 @@ def ready(run: store.Run) -> bool:
         if here and cache.has_components(dataset):
             _refuse_unless_answering(run, dataset)
             return True
-    job = jobs.find("prepare", dataset.name)
+    job = jobs.find(tasks.Prepare(dataset.name))
     if job is None and here:
-        job = jobs.prepare(dataset.name)
+        job = jobs.submit(tasks.Prepare(dataset.name))
     if job is not None and job.active:
         st.fragment(run_every=0.8)(parts.progress)(job)
         return False
@@ -47,7 +47,7 @@ def ready(run: store.Run) -> bool:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
         if parts.again(f"Compute the principal components of {dataset.name}", "prepare"):
-            jobs.prepare(dataset.name)
+            jobs.submit(tasks.Prepare(dataset.name))
             st.rerun()
         return False
     st.info(
@@ -56,7 +56,7 @@ def ready(run: store.Run) -> bool:
         icon=":material/cloud_download:",
     )
     if parts.button(f"Download {parts.plain(dataset.name)}", ":material/download:", type="primary"):
-        jobs.prepare(dataset.name)
+        jobs.submit(tasks.Prepare(dataset.name))
         st.rerun()
     return False
 

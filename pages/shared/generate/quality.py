@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, quality, store
+from aecore import datasets, quality, store, tasks
 from aecore.variants import VARIANTS
 from pages.shared import cache, files, parts
 
@@ -22,9 +22,9 @@ def show(run: store.Run) -> None:
             ", between codes of a small classifier that is trained once for the dataset"
         )
         hint = f"{n:,} samples of each source are held against training samples{judged or ''}."
-        known = [jobs.find("quality", run.name)]
+        known = [jobs.find(tasks.MeasureSamples(run.name))]
         if parts.offer(known, hint, "Measure the samples", ":material/straighten:"):
-            jobs.sample_quality(run.name)
+            jobs.submit(tasks.MeasureSamples(run.name))
             st.rerun()
         return
     measured = [name for name in quality.DEFINITIONS if getattr(found.rows[0], name) is not None]

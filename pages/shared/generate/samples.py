@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store
+from aecore import datasets, generation, images, store, tasks
 from pages.shared import cache, parts
 from pages.shared.generate import common, quality
 
@@ -70,9 +70,9 @@ def fitted(run: store.Run) -> generation.Mixture | None:
     """The mixture of the training codes; where it is not there yet, sees to it and says so."""
     found, jobs = cache.mixture(run), cache.jobs()
     if found is None:
-        job = jobs.find("mixture", run.name)
+        job = jobs.find(tasks.FitMixture(run.name))
         hint = "A mixture of Gaussians is fitted to the training codes once: seconds."
         if job is None or parts.offer([job], hint, "Fit the mixture", ":material/bubble_chart:"):
-            jobs.mixture(run.name)
+            jobs.submit(tasks.FitMixture(run.name))
             st.rerun()
     return found
