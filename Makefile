@@ -1,14 +1,18 @@
 # make run   the dashboard on http://127.0.0.1:8501 (HOST and PORT override it; to other machines it
 #            answers under the names in HOSTS alone)
-# make test  every test, the browser's included
+# make test  every test, the browser's included; ARGS="tests/test_store.py -x" for some of them
+# make test-fast  without the browser and what starts and stops processes
 # make check lint and format
 HOST ?= 127.0.0.1
 PORT ?= 8501
 HOSTS ?= localhost 127.0.0.1 ::1 $(HOST)
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# Processes that tests are shared out to.
+WORKERS ?= 2
 
-.PHONY: run test check
+.PHONY: run test test-fast check
 
 run: .venv/.for-run
 	$(BIN)/streamlit run app.py --server.address=$(HOST) --server.port=$(PORT) \
@@ -16,7 +20,15 @@ run: .venv/.for-run
 
 test: .venv/.for-test
 	$(BIN)/python tests/chromium.py
-	$(BIN)/python -m pytest $(ARGS)
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) -n $(WORKERS) -m "not serial"
+	$(PYTEST) -m serial
+endif
+
+test-fast: .venv/.for-test
+	$(PYTEST) -n $(WORKERS) -m "not serial and not browser" $(ARGS)
 
 check: .venv/.for-test
 	$(BIN)/ruff check .

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is loaded: one thread a process
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import re
 import time
 from collections.abc import Callable, Iterator

@@ -27,6 +27,8 @@ from aecore.jobs import TRIES, Job, Jobs
 from aecore.progress import Reporter, Task
 from aecore.projections import PCAProjection, TSNEProjection
 
+pytestmark = pytest.mark.serial
+
 # --- The queue, without a cluster ---------------------------------------------------------------
 
 

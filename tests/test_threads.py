@@ -13,6 +13,7 @@ from conftest import run_config
 from aecore import datasets, threads, training
 from aecore.threads import AdaptiveWaiting
 
+pytestmark = pytest.mark.serial
 CPU = torch.device("cpu")
 needs_counters = pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's counters")
 
