@@ -11,6 +11,7 @@ import io
 import json
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from aecore import configs, datasets, files, projections, recipes, store
+from aecore import configs, datasets, files, locations, projections, recipes, store
 from aecore.errors import Faults
 from aecore.settings import check_settings, list_settings
 from aecore.variants import VARIANTS
@@ -44,8 +45,21 @@ Assignments = Annotated[
 REFUSED = 2
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"latent-loupe {_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def prepare() -> None:
+def prepare(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
     """Let names be printed whose characters the terminal does not have, or that are no text."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -203,6 +217,83 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " x ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+@app.command("open")
+@sentences_not_tracebacks
+def open_dashboard(
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; others than this let other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8501,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A further name under which it answers."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Start the dashboard; Ctrl-C stops it."""
+    names = dict.fromkeys(["localhost", "127.0.0.1", "::1", host, *(allow or [])])
+    options = [
+        f"--server.address={host}",
+        f"--server.port={port}",
+        f"--server.headless={str(not browser).lower()}",
+        *(f"--server.allowedHosts={name}" for name in names),
+    ]
+    command = [sys.executable, "-m", "streamlit", "run", str(locations.dashboard()), *options]
+    try:
+        raise typer.Exit(subprocess.run(command, check=False).returncode)
+    except KeyboardInterrupt:  # which the server has got as well
+        raise typer.Exit(0) from None
+
+
+@app.command()
+@sentences_not_tracebacks
+def doctor(as_json: AsJson = False) -> None:
+    """Check this installation: versions, folders, runs and datasets; status 1 if it cannot work."""
+    import platform
+    from importlib.metadata import version
+
+    problems = []
+    try:
+        store.refuse_unwritable()
+        writable = "can be written to"
+    except Faults as error:
+        writable = str(error)
+        problems.append(writable)
+    complete, broken = store.runs()
+    if not locations.dashboard().is_file():
+        problems.append(f"The dashboard is missing: {locations.dashboard()}. Install it again.")
+    packages = "torch", "streamlit", "plotly", "scikit-learn", "umap-learn", "numpy"
+    checks = {
+        "version": _version(),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        **{package: version(package) for package in packages},
+        "dashboard": str(locations.dashboard()),
+        "store": f"{store.root()}: {writable}",
+        "runs": f"{len(complete)}, and {len(broken)} that cannot be read",
+        "datasets": ", ".join(name for name in datasets.DATASETS if datasets.here(name)),
+    }
+    if as_json:
+        print(json.dumps({**checks, "problems": problems}, indent=1))
+    else:
+        show([{"what": name, "is": value} for name, value in checks.items()], False, ("what", "is"))
+        for problem in problems:
+            print(problem, file=sys.stderr)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _version() -> str:
+    """The version of the project, from its metadata, or in a clone from pyproject.toml."""
+    import tomllib
+
+    if locations.is_clone():
+        project = tomllib.loads((locations.CLONE / "pyproject.toml").read_text(encoding="utf-8"))
+        return project["project"]["version"]
+    from importlib.metadata import version
+
+    return version(locations.NAME)
 
 
 @app.command("datasets")
@@ -531,5 +622,10 @@ class RecipeReporter:
         self.reporter.progress(f"{self.name}: {what}", done, total)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The command `latent-loupe`, which is `python -m aecore` as well."""
     sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

@@ -49,7 +49,7 @@ from pydantic import (
     ValidationError,
 )
 
-from aecore import datasets, files
+from aecore import datasets, files, locations
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset
 from aecore.errors import Damaged, Faults, unknown
@@ -80,8 +80,8 @@ FORMAT = 1
 
 
 def root() -> Path:
-    """The folder of the runs: `AECORE_STORE`, or `models_store` beside the package."""
-    return files.from_environment("AECORE_STORE") or Path(__file__).parents[1] / "models_store"
+    """The folder of the runs (see `locations.store`)."""
+    return locations.store()
 
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

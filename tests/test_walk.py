@@ -18,6 +18,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 WALK = (
     {"errors", "threads"},
     {"files", "progress", "settings"},
+    {"locations"},
     {"datasets"},
     {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
     {"variants"},

@@ -1,0 +1,37 @@
+"""Folders of the project: the store of runs, the runs that ship with it, the dashboard's pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aecore import files
+
+PACKAGE = Path(__file__).parent
+CLONE = PACKAGE.parent
+NAME = "latent-loupe"
+
+
+def is_clone() -> bool:
+    """Whether the package lies in a clone of the repository, and is not installed."""
+    return (CLONE / "app.py").is_file() and (CLONE / "pyproject.toml").is_file()
+
+
+def store() -> Path:
+    """The folder of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data."""
+    if asked := files.from_environment("AECORE_STORE"):
+        return asked
+    if is_clone():
+        return CLONE / "models_store"
+    import platformdirs
+
+    return platformdirs.user_data_path(NAME, appauthor=False) / "models_store"
+
+
+def shipped() -> Path:
+    """The folder of the runs that ship with the project, which may be read-only."""
+    return CLONE / "models_store" if is_clone() else PACKAGE / "_models_store"
+
+
+def dashboard() -> Path:
+    """The script that `streamlit run` starts."""
+    return (CLONE if is_clone() else PACKAGE / "_dashboard") / "app.py"
