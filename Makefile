@@ -3,6 +3,9 @@
 # make test  every test, the browser's included; ARGS="tests/test_store.py -x" for some of them
 # make test-fast  without the browser and what starts and stops processes
 # make check lint and format
+# make docs   the documentation as a site, in site/
+# make reference  the tables of docs/reference, from the registries
+# make wheel  a package to install, in dist/
 HOST ?= 127.0.0.1
 PORT ?= 8501
 HOSTS ?= localhost 127.0.0.1 ::1 $(HOST)
@@ -12,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 # Processes that tests are shared out to.
 WORKERS ?= 2
 
-.PHONY: run test test-fast check
+.PHONY: run test test-fast check docs reference wheel
 
 run: .venv/.for-run
 	$(BIN)/streamlit run app.py --server.address=$(HOST) --server.port=$(PORT) \
@@ -34,6 +37,15 @@ check: .venv/.for-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+docs: .venv/.for-docs reference
+	$(BIN)/mkdocs build --quiet
+
+reference: .venv/.for-run
+	$(BIN)/python docs/write_reference.py
+
+wheel: .venv/bin/python
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -43,4 +55,8 @@ check: .venv/.for-test
 
 .venv/.for-test: tests/requirements.txt requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -r tests/requirements.txt
+	touch $@
+
+.venv/.for-docs: docs/requirements.txt requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet -r docs/requirements.txt
 	touch $@

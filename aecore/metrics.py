@@ -265,3 +265,57 @@ def _to_nearest(x: np.ndarray, known: np.ndarray) -> np.ndarray:
     from sklearn.neighbors import NearestNeighbors
 
     return NearestNeighbors(n_neighbors=1).fit(known).kneighbors(x)[0][:, 0]
+
+
+class Definition(NamedTuple):
+    """What a figure is called, and how it is computed, for readers of pages and documentation."""
+
+    title: str
+    text: str
+
+
+DEFINITIONS = {
+    "trustworthiness": Definition(
+        "Trustworthiness",
+        "1 - 2 / (n k (2n - 3k - 1)) times the sum, over each sample's k = 12 nearest on the "
+        "map that are not among its k nearest in the data, of their rank there minus k. 1: no"
+        " false neighbours; about 0.5: chance (Venna & Kaski 2001).",
+    ),
+    "continuity": Definition(
+        "Continuity",
+        "The same with map and data exchanged: neighbours in the data that the map has torn "
+        "apart. 1: none (Venna & Kaski 2001).",
+    ),
+    "knn_accuracy": Definition(
+        "10-NN accuracy",
+        "Share of samples whose label is the commonest among their ten nearest on the map, "
+        "themselves left out. Empty where labels are positions.",
+    ),
+    "spearman": Definition(
+        "Spearman",
+        "Rank correlation of all distances between 1,000 samples (seed 0) in the data and on "
+        "the map: how far large distances can be read. 1: the same order.",
+    ),
+    "silhouette": Definition(
+        "Silhouette",
+        "Mean of (b - a) / max(a, b) over 2,000 samples (seed 0): a is the mean distance to "
+        "the own class, b to the nearest other. 1: apart, 0: touching, below: mixed "
+        "(Rousseeuw 1987).",
+    ),
+    "test_mse": Definition(
+        "Test MSE",
+        "Mean squared error per feature of reconstructing the test split; t-SNE and UMAP "
+        "cannot reconstruct.",
+    ),
+    "negative_elbo": Definition(
+        "Negative ELBO",
+        "Cross-entropy plus KL divergence, both summed, in nats a test sample, from one draw "
+        "of each posterior. Only for variational models with a Bernoulli likelihood.",
+    ),
+    "active_units": Definition(
+        "Active units",
+        "Dimensions of the code whose value varies by more than 0.01 over the test split "
+        "(Burda, Grosse & Salakhutdinov 2016).",
+    ),
+}
+"""Figures of a map or a run, on the test split, by their names in a manifest."""

@@ -1,7 +1,8 @@
-"""The README's tables against the registries, and what it says against the tree."""
+"""The documentation against the registries and the tree: nothing in it is stale."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -11,75 +12,39 @@ from typer.testing import CliRunner
 
 from aecore import recipes
 from aecore.__main__ import app
-from aecore.configs import TrainingConfig
-from aecore.datasets import DATASETS
 from aecore.recipes import RECIPES
-from aecore.settings import list_settings
 from aecore.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 
-def variant_row(name: str) -> str:
-    variant = VARIANTS[name]
-    return f"| `{name}` | {variant.summary()} | {variant.source} |"
+def text_of(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
 
 
-def dataset_row(name: str) -> str:
-    data = DATASETS[name]
-    return f"| `{name}` | {data.title} | {data.n_train:,} + {data.n_test:,} | {data.licence} |"
+def test_the_reference_is_what_the_registries_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AECORE_STORE", "restored afterwards")
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "write_reference.py")
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    stale = [
+        str(path) for path, text in reference.pages().items() if path.read_text("utf-8") != text
+    ]
+    assert not stale, "run make reference"
+    assert all(f"`{name}`" in text_of("reference/variants.md") for name in VARIANTS)
+    assert all(f"`{name}`" in text_of("reference/recipes.md") for name in RECIPES)
 
 
-def recipe_row(name: str) -> str:
-    """What a recipe is, and what came of it in the outcome that ships with the project."""
-    found = recipes.stored(name)
-    assert found is not None, f"no outcome of {name} ships with the project"
-    value, seconds = recipes.number(found.value), f"{found.seconds:.0f} s"
-    return f"| `{name}` | {RECIPES[name].teaches} | {found.metric} | {value} | {seconds} |"
-
-
-def setting_rows() -> list[str]:
-    """One row for each setting of the training and of any variant, with who takes it."""
-    rows = [_row(setting, "training") for setting in list_settings(TrainingConfig)]
-    takers: dict[str, list[str]] = {}
-    for name, variant in VARIANTS.items():
-        for setting in list_settings(variant):
-            takers.setdefault(_row(setting, ""), []).append(name)
-    return [row[:-2] + f"{', '.join(names)} |" for row, names in takers.items()] + rows
-
-
-def _row(setting, taker: str) -> str:
-    default = ",".join(map(str, setting.default)) if setting.kind == "widths" else setting.default
-    return f"| `{setting.name}` | {setting.description} | {default} | {taker} |"
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_readme_has_the_row_of_every_variant(name: str) -> None:
-    assert variant_row(name) in README
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_the_readme_has_the_row_of_every_dataset(name: str) -> None:
-    assert dataset_row(name) in README
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_readme_has_the_row_of_every_recipe_as_its_shipped_outcome_says(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_shipped_outcome_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AECORE_STORE", str(ROOT / "models_store"))
-    assert recipe_row(name) in README
-    assert recipes.stored(name).holds
+    assert [name for name in RECIPES if not recipes.stored(name).holds] == []
 
 
-@pytest.mark.parametrize("row", setting_rows())
-def test_the_readme_has_the_row_of_every_setting(row: str) -> None:
-    assert row in README
-
-
-def test_the_readme_tree_names_every_module_and_nothing_else() -> None:
-    named = set(re.findall(r"^(aecore/\w+\.py)", README, re.M))
+def test_the_architecture_names_every_module_and_nothing_else() -> None:
+    text = text_of("architecture.md")
+    named = set(re.findall(r"^(aecore/\w+\.py)", text, re.M))
     assert named == {f"aecore/{path.name}" for path in (ROOT / "aecore").glob("[!_]*.py")} | (
         {"aecore/__main__.py"}
     )
@@ -88,12 +53,22 @@ def test_the_readme_tree_names_every_module_and_nothing_else() -> None:
 
 
 def test_every_link_and_picture_is_there() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).is_file(), target
+    missing = [
+        f"{page.name}: {target}"
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).is_file()
+    ]
+    assert not missing
 
 
-def test_the_quick_commands_of_the_readme_run() -> None:
-    lines = re.findall(r"^python -m aecore (.+)$", README, re.M)
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M))
+    assert menu == {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+
+
+def test_the_quick_commands_of_the_documentation_run() -> None:
+    lines = re.findall(r"^python -m aecore (.+)$", text_of("command-line.md"), re.M)
     quick = [line for line in lines if "mnist" not in line and "tsne" not in line]
     assert len(quick) >= 4
     for line in quick:
@@ -101,9 +76,9 @@ def test_the_quick_commands_of_the_readme_run() -> None:
         assert outcome.exit_code == 0, (line, outcome.output)
 
 
-def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.S)
+def test_the_python_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", text_of("python.md"), re.S)
     assert blocks
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+        exec(compile(block, "python.md", "exec"), {})
     assert float(capsys.readouterr().out) < 0

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from aecore import datasets, latent, store, tasks
+from aecore import datasets, latent, metrics, store, tasks
 from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS, Map, Projection
@@ -222,8 +222,8 @@ def metrics_table(view: View) -> None:
     rows += [{"map": titles[name], **computed.metrics} for name, computed in found(view).items()]
     columns = {"map": st.column_config.TextColumn("Map", pinned=True)}
     columns |= {
-        name: st.column_config.NumberColumn(title, format=form, help=text)
-        for name, (title, form, text) in MEASURES.items()
+        name: st.column_config.NumberColumn(title, format=FORMATS[name], help=text)
+        for name, (title, text) in metrics.DEFINITIONS.items()
         if any(row.get(name) is not None for row in rows)
     }
     st.subheader("How far the maps can be trusted", help="On the test split. " + READING)
@@ -237,55 +237,13 @@ def metrics_table(view: View) -> None:
 
 
 READING = "Point at the head of a column for its definition."
-MEASURES = {
-    "trustworthiness": (
-        "Trustworthiness",
-        "%.3f",
-        "1 - 2 / (n k (2n - 3k - 1)) times the sum, over each sample's k = 12 nearest on the map "
-        "that are not among its k nearest in the data, of their rank there minus k. 1: no false "
-        "neighbours; about 0.5: chance (Venna & Kaski 2001).",
-    ),
-    "continuity": (
-        "Continuity",
-        "%.3f",
-        "The same with map and data exchanged: neighbours in the data that the map has torn apart. "
-        "1: none (Venna & Kaski 2001).",
-    ),
-    "knn_accuracy": (
-        "10-NN accuracy",
-        "percent",
-        "Share of samples whose label is the commonest among their ten nearest on the map, "
-        "themselves left out. Empty where labels are positions.",
-    ),
-    "spearman": (
-        "Spearman",
-        "%.3f",
-        "Rank correlation of all distances between 1,000 samples (seed 0) in the data and on the "
-        "map: how far large distances can be read. 1: the same order.",
-    ),
-    "silhouette": (
-        "Silhouette",
-        "%.3f",
-        "Mean of (b - a) / max(a, b) over 2,000 samples (seed 0): a is the mean distance to "
-        "the own class, b to the nearest other. 1: apart, 0: touching, below: mixed "
-        "(Rousseeuw 1987).",
-    ),
-    "test_mse": (
-        "Test MSE",
-        "%.4f",
-        "Mean squared error per feature of reconstructing the test split; t-SNE and UMAP cannot "
-        "reconstruct.",
-    ),
-    "negative_elbo": (
-        "Negative ELBO",
-        "%.1f",
-        "Cross-entropy plus KL divergence, both summed, in nats a test sample, from one draw of "
-        "each posterior. Only for variational models with a Bernoulli likelihood.",
-    ),
-    "active_units": (
-        "Active units",
-        "%d",
-        "Dimensions of the code whose value varies by more than 0.01 over the test split "
-        "(Burda, Grosse & Salakhutdinov 2016).",
-    ),
+FORMATS = {
+    "trustworthiness": "%.3f",
+    "continuity": "%.3f",
+    "knn_accuracy": "percent",
+    "spearman": "%.3f",
+    "silhouette": "%.3f",
+    "test_mse": "%.4f",
+    "negative_elbo": "%.1f",
+    "active_units": "%d",
 }

@@ -1,0 +1,166 @@
+"""Write the pages of docs/reference from the registries, the settings and the command line.
+
+python docs/write_reference.py            write them
+python docs/write_reference.py --check    exit 1 if one of them is not what would be written
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import typer
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ["AECORE_STORE"] = str(ROOT / "models_store")
+
+from aecore import metrics, quality, recipes  # noqa: E402
+from aecore.__main__ import app  # noqa: E402
+from aecore.configs import PRESETS, TrainingConfig  # noqa: E402
+from aecore.datasets import DATASETS  # noqa: E402
+from aecore.projections import PROJECTIONS  # noqa: E402
+from aecore.settings import Setting, list_settings  # noqa: E402
+from aecore.variants import VARIANTS  # noqa: E402
+
+REFERENCE = ROOT / "docs" / "reference"
+WRITTEN = "<!-- Written by docs/write_reference.py from the registries. -->"
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    columns = list(columns)
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+
+
+def variants() -> str:
+    """What each variant is, and its source."""
+    rows = (
+        (f"`{name}`", variant.summary(), variant.source, ", ".join(f"`{p}`" for p in presets(name)))
+        for name, variant in VARIANTS.items()
+    )
+    return table(("variant", "what it is", "source", "presets"), rows)
+
+
+def presets(variant: str) -> list[str]:
+    return [preset.name for preset in PRESETS.values() if preset.variant == variant]
+
+
+def datasets() -> str:
+    """The datasets, their sizes and licences."""
+    rows = (
+        (f"`{name}`", data.title, f"{data.n_train:,} + {data.n_test:,}", data.licence, data.source)
+        for name, data in DATASETS.items()
+    )
+    return table(("dataset", "what it is", "train + test", "licence", "source"), rows)
+
+
+def settings() -> str:
+    """Every setting of the training and of any variant, with who takes it."""
+    takers: dict[tuple[str, ...], list[str]] = {}
+    for name, variant in VARIANTS.items():
+        for setting in list_settings(variant):
+            takers.setdefault(cells(setting), []).append(f"`{name}`")
+    rows = [(*row, ", ".join(names)) for row, names in takers.items()]
+    rows += [(*cells(setting), "training") for setting in list_settings(TrainingConfig)]
+    return table(("setting", "meaning", "allowed", "default", "of"), rows)
+
+
+def cells(setting: Setting) -> tuple[str, ...]:
+    default = ",".join(map(str, setting.default)) if setting.kind == "widths" else setting.default
+    return f"`{setting.name}`", setting.description, setting.allowed, f"{default}"
+
+
+def projections() -> str:
+    """The settings of each projection."""
+    parts = []
+    for name, kind in PROJECTIONS.items():
+        parts.append(f"## {kind.title}\n\n`{name}`. {kind.source}.")
+        if rows := [cells(setting) for setting in list_settings(kind)]:
+            parts.append(table(("setting", "meaning", "allowed", "default"), rows))
+    return "\n\n".join(parts)
+
+
+def reproductions() -> str:
+    """What each recipe teaches, and what came of it in the outcome that ships with the project."""
+    rows = []
+    for recipe in recipes.every([]):
+        found = recipes.stored(recipe.name)
+        if found is None:
+            raise SystemExit(f"No outcome of the recipe '{recipe.name}' ships with the project.")
+        value, seconds = recipes.number(found.value), f"{found.seconds:.0f} s"
+        rows.append((f"`{recipe.name}`", recipe.teaches, found.metric, value, seconds))
+    return table(("recipe", "what it teaches", "metric and reference", "found", "time"), rows)
+
+
+def figures() -> str:
+    """What each figure of a map, a run or of samples is."""
+    known = [*metrics.DEFINITIONS.values(), *quality.DEFINITIONS.values()]
+    return table(("figure", "definition"), ((title, escaped(text)) for title, text in known))
+
+
+def escaped(text: str) -> str:
+    """Text in a cell of a table, in which no formula is taken for markup."""
+    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+
+
+def commands() -> Iterator[str]:
+    """Each command with its arguments and options."""
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        yield f"## {name}\n\n{command.help}"
+        rows = []
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                names = (*parameter.opts, *parameter.secondary_opts)
+            else:
+                names = (parameter.name,)
+            called = ", ".join(f"`{name}`" for name in names)
+            rows.append((called, escaped(getattr(parameter, "help", "") or "")))
+        if rows:
+            yield table(("argument or option", "meaning"), rows)
+
+
+PAGES = {
+    "variants": ("Variants", variants),
+    "datasets": ("Datasets", datasets),
+    "settings": ("Settings", settings),
+    "projections": ("Projections", projections),
+    "recipes": ("Recipes", reproductions),
+    "metrics": ("Metrics", figures),
+    "commands": ("Commands", lambda: "\n\n".join(commands())),
+}
+
+
+def pages() -> dict[Path, str]:
+    """The text of each page; what stands above the mark in a page is written by hand and kept."""
+    texts = {}
+    for name, (title, body) in PAGES.items():
+        path = REFERENCE / f"{name}.md"
+        before = path.read_text(encoding="utf-8") if path.is_file() else f"# {title}\n\n{WRITTEN}"
+        texts[path] = f"{before.split(WRITTEN)[0]}{WRITTEN}\n\n{body()}\n"
+    return texts
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    stale = [
+        path
+        for path, text in pages().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is not what the registries say: run make reference.")
+        return bool(stale)
+    for path in stale:
+        path.write_text(pages()[path], encoding="utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
