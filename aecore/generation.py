@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from aecore import latent, metrics, store
 from aecore.errors import Faults, unknown
 from aecore.store import Array, Run, Size
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from aecore.autoencoder import Autoencoder
 
 Spacing = Literal["quantiles", "linear"]
 Way = Literal["straight", "spherical", "along the data"]
@@ -30,7 +25,6 @@ ON_THE_WAY = 2_000
 NEIGHBORS = 10
 PARTS = 800
 """Of the range on which the aggregate posterior is measured."""
-BATCH = 256
 
 
 # --- The prior ----------------------------------------------------------------------------------
@@ -560,36 +554,3 @@ def stops(n: int, steps: int) -> np.ndarray:
 
 def _some(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
     return codes if len(codes) <= n else np.random.default_rng(seed).permutation(codes)[:n]
-
-
-# --- Decoding -----------------------------------------------------------------------------------
-
-
-def decode(model: Autoencoder, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """What a model makes of codes (n, d), (n, n_features); a conditioned one is told the label."""
-    import torch
-
-    with torch.inference_mode():
-        return torch.cat([model.decode(*each) for each in _batches(codes, label)]).numpy()
-
-
-def cycle_error(model: Autoencoder, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """How far decoding and encoding again leads away, ||E(D(z)) - z||, (n,), in units of the code.
-
-    Large where the decoder was never asked before. E is the posterior's mean.
-    """
-    import torch
-
-    with torch.inference_mode():
-        away = [
-            (model.encode(model.decode(code, told), labels=told) - code).norm(dim=1)
-            for code, told in _batches(codes, label)
-        ]
-        return torch.cat(away).numpy()
-
-
-def _batches(codes: np.ndarray, label: int) -> Iterator[tuple[Tensor, Tensor]]:
-    import torch
-
-    for part in torch.tensor(codes, dtype=torch.float32).split(BATCH):
-        yield part, torch.full((len(part),), label)

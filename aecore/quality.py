@@ -211,6 +211,8 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     Raises `Faults` where the dataset has changed since the run, or its codes or samples are not
     finite.
     """
+    from aecore import inference
+
     latent.refuse_changed(run, dataset)
     latent.refuse_unless_finite(run, run.codes["codes"])
     model, d = run.model(), run.codes["codes"].shape[1]
@@ -224,8 +226,10 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
     made = {
-        source: _decode(model, each, labels, dataset, progress) for source, each in codes.items()
+        source: inference.decode(model, each, labels, progress) for source, each in codes.items()
     }
+    if dataset.value_range is not None:
+        made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
     latent.refuse_unless_answered(run.name, *made.values())
     made["test images" if dataset.kind == "image" else "test samples"] = real
 
@@ -248,28 +252,14 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
 
 
 def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
+    from aecore import inference
+
     known = store.intact(latent.analysis, run)
     if known is not None and known[1]["complete"]:
         return known[0]["train_codes"]
-    codes, _, _ = latent.encode(model, dataset.train)
+    codes = inference.encode(model, *dataset.train)
     latent.refuse_unless_finite(run, codes)
     return codes
-
-
-def _decode(
-    model: Autoencoder, codes: np.ndarray, labels: np.ndarray, dataset: Dataset, progress: Progress
-) -> np.ndarray:
-    """Samples (n, n_features) of codes (n, d), each told its own label."""
-    import torch
-
-    made = []
-    with torch.inference_mode():
-        for start in range(0, len(codes), generation.BATCH):
-            progress("Decoding samples", start, len(codes))
-            part = slice(start, start + generation.BATCH)
-            made.append(model.decode(torch.tensor(codes[part]), torch.tensor(labels[part])).numpy())
-    x = np.concatenate(made)
-    return x if dataset.value_range is None else x.clip(*dataset.value_range)
 
 
 # --- On disk ------------------------------------------------------------------------------------

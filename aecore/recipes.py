@@ -28,7 +28,7 @@ from aecore.store import Array, RunName, Size
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
-    from aecore.corruption import Corruption
+    from aecore.contracts import Corruption
 
 SEED = 0
 FAST = 10
@@ -463,24 +463,21 @@ def _one_of_each(dataset: Dataset) -> np.ndarray:
 
 
 def _reconstructed(trained: Trained, x: np.ndarray) -> np.ndarray:
-    import torch
+    from aecore import inference
 
-    with torch.inference_mode():
-        return trained.model.reconstruct(torch.tensor(np.asarray(x, np.float32))).numpy()
+    return inference.reconstruct(trained.model, x)
 
 
 def _encoded(trained: Trained, x: np.ndarray) -> np.ndarray:
-    import torch
+    from aecore import inference
 
-    with torch.inference_mode():
-        return trained.model.encode(torch.tensor(np.asarray(x, np.float32))).numpy()
+    return inference.encode(trained.model, x)
 
 
 def _decoded(trained: Trained, codes: np.ndarray) -> np.ndarray:
-    import torch
+    from aecore import inference
 
-    with torch.inference_mode():
-        return trained.model.decode(torch.tensor(np.asarray(codes, np.float32))).numpy()
+    return inference.decode(trained.model, codes)
 
 
 def _beside_pca(trained: Trained, k: int) -> Picture:

@@ -11,6 +11,7 @@ import math
 import platform
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,7 +211,7 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
     run = store.load(run_name)
     store.refuse_unwritable()
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    import torch
+    from aecore import inference
 
     dataset = datasets.get(run.config.dataset)
     _fetch(dataset, reporter)
@@ -220,19 +221,14 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
     model = run.model()
 
     def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            codes = model.encode(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+        codes = inference.encode(model, x, labels)
         latent.refuse_unless_answered(run.name, codes)
         return codes
-
-    def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return model.reconstruct(torch.tensor(x), labels=torch.tensor(labels)).numpy()
 
     levels = denoising.NOISES[noise].levels
     found = denoising.curve(
         dataset,
-        {run.name: rebuild},
+        {run.name: partial(inference.reconstruct, model)},
         projections.components(dataset),
         noise,
         tuned,
@@ -390,21 +386,15 @@ def facts_in_words(entry: dict[str, Any]) -> str:
 
 
 def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
-    import torch
+    from aecore import inference
 
     codes = record.test.codes[:SAMPLES_KEPT]
-    originals = dataset.test.x[:PREVIEWS]
-    device = next(record.model.parameters()).device
-    with torch.inference_mode():
-        reconstructions = record.model.reconstruct(
-            torch.tensor(originals, device=device),
-            labels=torch.tensor(dataset.test.labels[:PREVIEWS], device=device),
-        )
+    originals, labels = (part[:PREVIEWS] for part in dataset.test)
     return {
         "plane": plane_of(codes, fitted_on=codes).astype(np.float32),
         "labels": dataset.test.labels[:SAMPLES_KEPT],
         "originals": originals,
-        "reconstructions": reconstructions.cpu().numpy(),
+        "reconstructions": inference.reconstruct(record.model, originals, labels),
     }
 
 

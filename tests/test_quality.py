@@ -14,7 +14,7 @@ from conftest import Listener, run_config
 from scipy.linalg import eigvals
 from scipy.spatial.distance import cdist
 
-from aecore import datasets, generation, latent, projections, quality, store, tasks
+from aecore import datasets, generation, inference, latent, projections, quality, store, tasks
 from aecore.autoencoder import Autoencoder
 from aecore.errors import Cancelled, Faults
 
@@ -124,10 +124,10 @@ def test_each_figure_is_that_of_its_formula(quick: None, variant: str) -> None:
     run = trained("digits", variant, epochs=5)
     found = quality.measure(run, DIGITS)
     model = run.model()
-    codes = generation.fit_mixture(latent.encode(model, DIGITS.train)[0]).draw(360)
+    codes = generation.fit_mixture(inference.encode(model, *DIGITS.train)).draw(360)
     expected = {
-        "prior": generation.decode(model, generation.from_prior(360, 2)),
-        "mixture": generation.decode(model, codes),
+        "prior": inference.decode(model, generation.from_prior(360, 2)),
+        "mixture": inference.decode(model, codes),
         "test images": DIGITS.test.x,
     }
     # Nothing keeps the output of a linear decoder where pixels are.

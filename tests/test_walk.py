@@ -19,7 +19,10 @@ WALK = (
     {"errors", "threads"},
     {"files", "progress", "settings"},
     {"datasets"},
-    {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
+    {"contracts"},
+    {"networks", "likelihoods", "penalties", "corruption"},
+    {"autoencoder"},
+    {"inference", "pretraining"},
     {"variants"},
     {"configs"},
     {"training"},
@@ -72,8 +75,8 @@ def test_no_import_points_backwards(module: str) -> None:
 
 def test_the_rooms_that_a_module_imports_are_found() -> None:
     assert rooms("tasks") == {
-        *("configs", "datasets", "denoising", "errors", "files", "generation", "latent"),
-        *("progress", "projections", "quality", "store", "training"),
+        *("configs", "datasets", "denoising", "errors", "files", "generation"),
+        *("inference", "latent", "progress", "projections", "quality", "store", "training"),
     }
 
 

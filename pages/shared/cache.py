@@ -320,15 +320,13 @@ def reconstruct(
     Only the model is kept. The labels are told to a conditioned model. Raises `Faults` where an
     answer is no finite number.
     """
-    import torch
+    from aecore import inference
 
     model = _model_for(name, created, len(x))
-    with torch.inference_mode():
-        known = torch.tensor(labels)
-        codes = model.encode(torch.tensor(x), labels=known)
-        made = codes.numpy(), model.decode(codes, known).numpy()
-    latent.refuse_unless_answered(name, *made)
-    return made
+    codes = inference.encode(model, x, labels)
+    reconstructions = inference.decode(model, codes, labels)
+    latent.refuse_unless_answered(name, codes, reconstructions)
+    return codes, reconstructions
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -346,7 +344,10 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
     if split == "train" and known and len(known[0].get("train_rows", ())) == dataset.n_train:
         found = known[0]["train_error"]
     elif split == "train":  # a wide code, of which not every sample was kept
-        _, _, found = latent.encode(_model_for(name, created, dataset.n_train), dataset.train)
+        from aecore import inference
+
+        model = _model_for(name, created, dataset.n_train)
+        found = inference.encode_with_errors(model, *dataset.train).errors
     if not np.isfinite(found).all():
         raise Faults(
             f"The run '{name}' answers with values that are no finite numbers (NaN), so there is "
@@ -408,9 +409,9 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
 
     The label is told to a conditioned model. Raises `Faults` where an answer is no finite number.
     """
-    from aecore import generation
+    from aecore import inference
 
-    decoded = generation.decode(_model_for(*identity(chosen), len(codes)), codes, label)
+    decoded = inference.decode(_model_for(*identity(chosen), len(codes)), codes, label)
     latent.refuse_unless_answered(chosen.name, decoded)
     return decoded
 
@@ -420,9 +421,9 @@ def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndar
 
     Raises `Faults` where an answer is no finite number.
     """
-    from aecore import generation
+    from aecore import inference
 
-    away = generation.cycle_error(_model_for(*identity(chosen), len(codes)), codes, label)
+    away = inference.cycle_error(_model_for(*identity(chosen), len(codes)), codes, label)
     latent.refuse_unless_answered(chosen.name, away)
     return away
 
