@@ -453,7 +453,7 @@ def denoise(
 
     with reporting() as reporter:
         tasks.denoising_curve(run, noise, clip, reporter)
-    found, _ = denoising.stored(store.load(run), noise, clip)
+    found, _ = denoising.curve_artifact(store.load(run), noise, clip).load()
     lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
     rows = [
         {"level": level} | {name: float(line[at]) for name, line in lines.items()}
@@ -472,7 +472,7 @@ def quality(
 
     with reporting() as reporter:
         tasks.sample_quality(run, reporter)
-    found = quality.stored(store.load(run))
+    found = quality.quality_artifact(store.load(run)).load()
     show([row._asdict() for row in found.rows], as_json, quality.Figures._fields)
 
 

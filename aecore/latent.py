@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 
 from aecore import metrics, projections, store
+from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Damaged, Faults
 from aecore.neighbors import nearest
 from aecore.progress import Progress, no_progress
-from aecore.store import Array, Run, Size, Word
+from aecore.store import Run, Word
 from aecore.variants import Activation
 
 if TYPE_CHECKING:
@@ -372,9 +372,11 @@ def compare(plane: np.ndarray, other: np.ndarray, k: int = 12) -> Comparison:
 # --- What is kept on disk -----------------------------------------------------------------------
 
 
-def analysis_file(run: Run) -> Path:
-    """Where `analyse` keeps what it found."""
-    return run.folder / "latent.safetensors"
+class Analysis(NamedTuple):
+    """What `analyse` computes of a run, by the names that it lists."""
+
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
 
 
 def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
@@ -412,9 +414,8 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
         "conditioned": bool(model.n_classes),
         "active_units": metrics.active_units(run.codes["codes"]),
         "complete": dataset is not None,
-        "created": run.manifest.created.isoformat(),
     }
-    store.write_arrays(analysis_file(run), arrays, facts)
+    analysis_artifact(run).save(Analysis(arrays, facts))
 
 
 def _with_data(
@@ -520,15 +521,16 @@ def negative_elbo(run: Run) -> float | None:
     return terms["reconstruction"] + terms["kl"] / beta
 
 
-def analysis(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays and facts that `analyse` stored; None where it has not seen this very run.
-
-    Raises `Damaged` where the file holds anything else.
-    """
-    found = store.artifact(
-        analysis_file(run), ANALYSIS_FACTS, lambda facts: _analysis_arrays(run, facts), run
+def analysis_artifact(run: Run) -> Artifact[Analysis]:
+    """The analysis of a run as it is stored."""
+    return Artifact(
+        path=run.folder / "latent.safetensors",
+        created=run.manifest.created,
+        facts=ANALYSIS_FACTS,
+        expected=lambda facts: _analysis_arrays(run, facts),
+        dump=lambda analysis: analysis,
+        build=lambda arrays, facts: Analysis(arrays, facts.model_dump(exclude_unset=True)),
     )
-    return None if found is None else (found[0], found[1].model_dump(exclude_unset=True))
 
 
 SIDE = 10_000
@@ -604,7 +606,7 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
     wanted["sensitivity"] = grid
     if facts.complete:
         m = Size("training samples", dataset.n_train)
-        each = replace(store.SHARE, shape=(dataset.n_test,))
+        each = replace(SHARE, shape=(dataset.n_test,))
         wanted |= {
             "train_codes": Array((m, d)),
             "train_rows": Array((m,), "i", 0, dataset.n_train - 1, rises=True),

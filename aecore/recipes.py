@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, FiniteFloat, TypeAdapter
 
 from aecore import datasets, metrics, projections, store, tasks
+from aecore.artifacts import Array, Artifact, Size
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Samples
-from aecore.errors import Faults, unknown
+from aecore.errors import Damaged, Faults, unknown
 from aecore.progress import Progress, Reporter
-from aecore.store import Array, RunName, Size
+from aecore.store import RunName
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
@@ -331,16 +331,41 @@ def reproduce(name: str, reporter: Reporter, fast: bool = False) -> Outcome:
         pictures=list(found.pictures),
     )
     if not fast:
-        _keep(outcome)
+        outcome_artifact(outcome.name).save(outcome)
     return outcome
 
 
-def file(name: str) -> Path:
-    """Where the outcome of a recipe is kept."""
-    return store.root() / "_recipes" / f"{name}.safetensors"
+def outcome_artifact(name: str) -> Artifact[Outcome]:
+    """What came of a recipe when it was last run here, as it is stored.
+
+    Raises `Faults` where there is no recipe of that name.
+    """
+
+    def build(arrays: dict[str, np.ndarray], facts: _OutcomeFacts) -> Outcome:
+        if facts.name != name:
+            raise Damaged(f"it is the outcome of {facts.name}")
+        pictures = [
+            Picture(
+                picture.kind,
+                picture.title,
+                {key: arrays[f"{number}/{key}"] for key in picture.order},
+                picture.facts,
+            )
+            for number, picture in enumerate(facts.pictures)
+        ]
+        return Outcome(**dict(facts) | {"pictures": pictures})
+
+    return Artifact(
+        path=store.root() / "_recipes" / f"{get(name).name}.safetensors",
+        facts=OUTCOME_FACTS,
+        expected=_arrays_of,
+        dump=_contents,
+        build=build,
+    )
 
 
-def _keep(outcome: Outcome) -> None:
+def _contents(outcome: Outcome) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and facts of an outcome."""
     arrays = {
         f"{number}/{key}": np.asarray(array, np.float32)
         for number, picture in enumerate(outcome.pictures)
@@ -355,31 +380,7 @@ def _keep(outcome: Outcome) -> None:
         }
         for picture in outcome.pictures
     ]
-    store.write_arrays(file(outcome.name), arrays, {**outcome.row(), "pictures": pictures})
-
-
-def stored(name: str) -> Outcome | None:
-    """What came of a recipe when it was last run here; None where it was not.
-
-    Raises `Faults` where the file cannot be read.
-    """
-    path = file(get(name).name)
-    found = store.artifact(path, OUTCOME_FACTS, _arrays_of)
-    if found is None:
-        return None
-    arrays, facts = found
-    if facts.name != name:
-        raise store.damaged(path, f"it is the outcome of {facts.name}")
-    pictures = [
-        Picture(
-            picture.kind,
-            picture.title,
-            {key: arrays[f"{number}/{key}"] for key in picture.order},
-            picture.facts,
-        )
-        for number, picture in enumerate(facts.pictures)
-    ]
-    return Outcome(**dict(facts) | {"pictures": pictures})
+    return arrays, {**outcome.row(), "pictures": pictures}
 
 
 class _PictureFacts(BaseModel, extra="forbid"):

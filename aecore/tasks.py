@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aecore import configs, datasets, denoising, generation, latent, projections, quality, store
+from aecore import (
+    artifacts,
+    configs,
+    datasets,
+    denoising,
+    generation,
+    latent,
+    projections,
+    quality,
+    store,
+)
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
@@ -128,9 +138,9 @@ def prepare(dataset_name: str, reporter: Reporter) -> None:
     for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
         reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
         size = sheet_size(dataset, split)
-        if dataset.kind == "image" and store.intact(stored_sheet, file, size) is None:
+        if dataset.kind == "image" and artifacts.intact(stored_sheet, file, size) is None:
             pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
-            store.write_bytes(file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0))
+            artifacts.write_bytes(file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0))
 
 
 def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
@@ -157,9 +167,9 @@ def stored_sheet(file: Path, size: int) -> Path | None:
             while found <= size and (portion := stream.read(2**20)):
                 found += len(portion)
     except (OSError, EOFError, zlib.error) as error:
-        raise store.damaged(file, f"{error}") from error
+        raise artifacts.damaged(file, f"{error}") from error
     if found != size:
-        raise store.damaged(file, f"it does not hold {size:,} bytes of images")
+        raise artifacts.damaged(file, f"it does not hold {size:,} bytes of images")
     return file
 
 
@@ -182,12 +192,14 @@ def fit_mixture(run_name: str, reporter: Reporter) -> None:
     """Fit a mixture of Gaussians to the training codes of a run, after analysing it if need be."""
     run = store.load(run_name)
     store.refuse_unwritable()
-    analysis = store.intact(latent.analysis, run)
-    if analysis is None or not analysis[1]["complete"]:
+    stored = latent.analysis_artifact(run)
+    analysis = stored.load_intact()
+    if analysis is None or not analysis.facts["complete"]:
         analyse(run_name, reporter)
-    arrays, _ = latent.analysis(run)
+        analysis = stored.load()
     reporter.progress("Fitting a mixture to the training codes", 0, 1)
-    generation.keep_mixture(run, generation.fit_mixture(arrays["train_codes"]))
+    mixture = generation.fit_mixture(analysis.arrays["train_codes"])
+    generation.mixture_artifact(run).save(mixture)
 
 
 def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoising.Tuned:
@@ -195,14 +207,14 @@ def tune(dataset_name: str, noise: str, clip: bool, reporter: Reporter) -> denoi
     dataset = datasets.get(dataset_name)
     denoising.refuse(dataset, noise, clip)
     _fetch(dataset, reporter)
-    file = denoising.tuned_file(dataset.name, dataset.fingerprint, noise, clip)
-    found = store.intact(denoising.stored_tuned, file)
+    stored = denoising.tuned_artifact(dataset.name, dataset.fingerprint, noise, clip)
+    found = stored.load_intact()
     if found is None or not found.complete(noise):
         store.refuse_unwritable()
         pca = projections.components(dataset)
         going_on = {"known": found, "progress": reporter.progress}
         for found in denoising.tune(dataset, pca, noise, clip, **going_on):
-            denoising.keep_tuned(file, found)
+            stored.save(found)
     return found
 
 
@@ -243,7 +255,8 @@ def denoising_curve(run_name: str, noise: str, clip: bool, reporter: Reporter) -
         means = denoising.class_means(encode, dataset)
         drift = denoising.drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)
         flipped = drift.flipped(levels)
-    denoising.keep(run, found, flipped, noise, clip)
+    stored = denoising.curve_artifact(run, noise, clip)
+    stored.save(denoising.RunCurve(found, flipped))
 
 
 def sample_quality(run_name: str, reporter: Reporter) -> None:
@@ -253,7 +266,8 @@ def sample_quality(run_name: str, reporter: Reporter) -> None:
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     dataset = datasets.get(run.config.dataset)
     _fetch(dataset, reporter)
-    quality.keep(run, quality.measure(run, dataset, reporter.progress))
+    figures = quality.measure(run, dataset, reporter.progress)
+    quality.quality_artifact(run).save(figures)
 
 
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:

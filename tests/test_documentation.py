@@ -33,7 +33,7 @@ def dataset_row(name: str) -> str:
 
 def recipe_row(name: str) -> str:
     """What a recipe is, and what came of it in the outcome that ships with the project."""
-    found = recipes.stored(name)
+    found = recipes.outcome_artifact(name).load()
     assert found is not None, f"no outcome of {name} ships with the project"
     value, seconds = recipes.number(found.value), f"{found.seconds:.0f} s"
     return f"| `{name}` | {RECIPES[name].teaches} | {found.metric} | {value} | {seconds} |"
@@ -70,7 +70,7 @@ def test_the_readme_has_the_row_of_every_recipe_as_its_shipped_outcome_says(
 ) -> None:
     monkeypatch.setenv("AECORE_STORE", str(ROOT / "models_store"))
     assert recipe_row(name) in README
-    assert recipes.stored(name).holds
+    assert recipes.outcome_artifact(name).load().holds
 
 
 @pytest.mark.parametrize("row", setting_rows())

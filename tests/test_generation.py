@@ -438,7 +438,8 @@ def test_the_health_of_a_stored_run_agrees_with_its_history() -> None:
     tasks.train(run_config(variant="vae"), "own", Listener())
     tasks.analyse("own", Listener())
     run = store.load("own")
-    found = generation.health(run.codes["codes"], latent.analysis(run)[0]["spread"])
+    spread = latent.analysis_artifact(run).load().arrays["spread"]
+    found = generation.health(run.codes["codes"], spread)
     np.testing.assert_allclose(found.kl.sum(), run.history[-1]["test"]["kl"], rtol=1e-4)
 
 

@@ -468,13 +468,13 @@ def analysed(run: store.Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     latent.analyse(run, datasets.get(run.config.dataset), heard.progress)
     assert all(what and 0 <= done <= total for what, done, total in heard.heard)
     assert len({what for what, _, _ in heard.heard}) == 4
-    found = latent.analysis(run)
+    found = latent.analysis_artifact(run).load()
     assert found is not None
     return found
 
 
 def test_a_run_is_analysed_once_and_for_all(shipped: store.Run) -> None:
-    assert latent.analysis(shipped) is None
+    assert latent.analysis_artifact(shipped).load() is None
     arrays, facts = analysed(shipped)
     digits, codes = datasets.get("digits"), shipped.codes["codes"]
     np.testing.assert_allclose(
@@ -521,7 +521,7 @@ def test_without_the_dataset_the_model_and_its_codes_tell_what_they_can(
     shipped: store.Run,
 ) -> None:
     latent.analyse(shipped, None, Listener().progress)
-    arrays, facts = latent.analysis(shipped)
+    arrays, facts = latent.analysis_artifact(shipped).load()
     assert facts["complete"] is False and facts["layers"]
     assert not [name for name in arrays if name.startswith("train")]
     model, plane = shipped.model(), latent.plane_of_run(shipped)
@@ -536,8 +536,8 @@ def test_an_analysis_of_another_run_of_that_name_is_not_used(shipped: store.Run)
     manifest = json.loads(path.read_text())
     manifest["created"] = "2020-01-02T03:04:05Z"
     path.write_text(json.dumps(manifest))
-    assert latent.analysis(shipped) is not None
-    assert latent.analysis(store.load(shipped.name)) is None
+    assert latent.analysis_artifact(shipped).load() is not None
+    assert latent.analysis_artifact(store.load(shipped.name)).load() is None
 
 
 def test_a_run_of_convolutions_is_analysed() -> None:
@@ -616,7 +616,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
 def test_a_dataset_that_has_changed_is_refused(shipped: store.Run) -> None:
     with pytest.raises(Faults, match="'iris' has changed since the run 'digits-"):
         latent.analyse(shipped, datasets.get("iris"), Listener().progress)
-    assert latent.analysis(shipped) is None
+    assert latent.analysis_artifact(shipped).load() is None
 
 
 @pytest.mark.parametrize("where", ["weights", "codes"])

@@ -18,6 +18,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 WALK = (
     {"errors", "threads"},
     {"files", "progress", "settings"},
+    {"artifacts"},
     {"datasets"},
     {"contracts"},
     {"networks", "likelihoods", "penalties", "corruption"},
@@ -75,7 +76,7 @@ def test_no_import_points_backwards(module: str) -> None:
 
 def test_the_rooms_that_a_module_imports_are_found() -> None:
     assert rooms("tasks") == {
-        *("configs", "datasets", "denoising", "errors", "files", "generation"),
+        *("artifacts", "configs", "datasets", "denoising", "errors", "files", "generation"),
         *("inference", "latent", "progress", "projections", "quality", "store", "training"),
     }
 
@@ -104,6 +105,7 @@ def test_nothing_is_unpickled(module: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
+        "artifacts",
         "configs",
         "store",
         "projections",
