@@ -1,7 +1,7 @@
-"""What was computed of a run or dataset: arrays and facts (JSON) in one safetensors file.
+"""Artifacts: values computed from a run or dataset, each in one safetensors file.
 
-Nothing of a file is read before its size, and of arrays their names, types and shapes, are known to
-be those that the artifact expects. Nothing is ever unpickled.
+A file holds arrays, and facts as JSON. Nothing of it is read before its size, and of arrays their
+names, types and shapes, are known to be those that the artifact expects. Nothing is ever unpickled.
 """
 
 from __future__ import annotations

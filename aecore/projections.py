@@ -409,8 +409,8 @@ def compute(
     Raises `Faults` where the settings do not suit the number of samples.
     """
     stored = map_artifact(dataset, dataset.fingerprint, projection, subset)
-    if (known := stored.load_intact()) is not None:
-        return known
+    if (computed := stored.load_intact()) is not None:
+        return computed
     if faults := projection.faults(subset.count(dataset)):
         raise Faults(faults)
     store.refuse_unwritable()
@@ -518,8 +518,8 @@ def components_artifact(dataset: Dataset) -> Artifact[PCA]:
 def components(dataset: Dataset) -> PCA:
     """All principal components of the training split, computed unless they are on disk."""
     stored = components_artifact(dataset)
-    if (known := stored.load_intact()) is not None:
-        return known
+    if (pca := stored.load_intact()) is not None:
+        return pca
     from sklearn.decomposition import PCA as SklearnPCA
 
     x = dataset.train.x

@@ -158,7 +158,7 @@ def test_facts_of_an_absurd_size_are_not_read(
 def test_a_store_that_cannot_be_written_is_a_sentence(stored: Artifact[Steps]) -> None:
     store.root().mkdir()
     stored.path.parent.write_text("in the way")
-    with pytest.raises(ValueError, match="a file is in the place of a folder.*set AECORE_STORE"):
+    with pytest.raises(ValueError, match=r"a file is in the place of a folder.*set AECORE_STORE"):
         stored.save(steps())
 
 

@@ -1,7 +1,7 @@
-"""What is kept between reruns: the only module that names Streamlit's caches.
+"""Caches between reruns: the only module that names Streamlit's.
 
 Keys are names and small frozen values, never arrays or models. Large arrays are shared and
-read-only, and every cache is bounded: other modules use `once` and `bounded` as well.
+read-only, and every cache is bounded: others are made by `once` and `bounded` alone.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 once = st.cache_resource(show_spinner=False)
-"""Decorator of a function that is called once for the server, for each of its few arguments."""
+"""Decorator that caches the result of a function for ever, for each of its few arguments."""
 
 
 def bounded(most: int, **options: Any) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
-    """Decorator of a function of which the latest results are kept, `most` at once."""
+    """Decorator that caches the results of a function, at most so many at once."""
     return st.cache_resource(max_entries=most, show_spinner=False, **options)
 
 
@@ -59,7 +59,7 @@ def settle(libraries: str) -> None:
 
 
 def artifact(stored: Artifact[Value]) -> Value | None:
-    """What was computed and stored, read again when its file changes.
+    """The value of an artifact, loaded again when its file changes.
 
     None where it was not computed, or where its file is damaged, which the page then says.
     """

@@ -1,4 +1,4 @@
-"""The models of runs on the pages: their answers, and what is known of their codes."""
+"""Inference with the models of runs on the pages, and indices over their codes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
 
 HANDFUL = 1_000
+"""Samples up to which one thread is as quick as several."""
 
 
 @cache.bounded(16)
@@ -26,7 +27,7 @@ def _model(name: str, created: str) -> Autoencoder:
 
 @cache.once
 def _threads() -> int:
-    """How many threads torch would use if it were not told."""
+    """How many threads torch uses by default."""
     import torch
 
     return torch.get_num_threads()
@@ -48,7 +49,7 @@ def reconstruct(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n, latent_dim) and reconstructions (n, n_features) of samples.
 
-    Only the model is kept. The labels are told to a conditioned model. Raises `Faults` where an
+    Only the model is cached. A conditioned model reads the labels (n,). Raises `Faults` where an
     answer is no finite number.
     """
     from aecore import inference
@@ -61,9 +62,9 @@ def reconstruct(
 
 
 def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """What the decoder makes of codes (n, latent_dim), (n, n_features); needs no dataset.
+    """Reconstructions (n, n_features) of codes (n, latent_dim); needs no dataset.
 
-    The label is told to a conditioned model. Raises `Faults` where an answer is no finite number.
+    A conditioned model reads the label. Raises `Faults` where an answer is no finite number.
     """
     from aecore import inference
 
@@ -73,15 +74,15 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
 
 
 def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """How far decoding and encoding again leads away from codes (n, latent_dim), (n,).
+    """Distance (n,) of each code to that of its reconstruction, in units of the code.
 
     Raises `Faults` where an answer is no finite number.
     """
     from aecore import inference
 
-    away = inference.cycle_error(_model_for(*cache.identity(chosen), len(codes)), codes, label)
-    latent.refuse_unless_answered(chosen.name, away)
-    return away
+    distances = inference.cycle_error(_model_for(*cache.identity(chosen), len(codes)), codes, label)
+    latent.refuse_unless_answered(chosen.name, distances)
+    return distances
 
 
 @cache.bounded(16)
@@ -91,7 +92,7 @@ def class_means(name: str, created: str) -> np.ndarray:
 
 
 def encoder(name: str, created: str) -> denoising.Rebuild:
-    """What encodes samples by a run."""
+    """A function from samples and labels to a run's codes."""
     return lambda x, labels: reconstruct(name, created, x, labels)[0]
 
 
@@ -108,22 +109,22 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
     chosen = cache.run(name)
     dataset = chosen.dataset
     latent.refuse_changed(chosen, dataset)
-    found = chosen.codes["error"]
+    values = chosen.codes["error"]
     if split == "train":
-        known = latent.analysis_artifact(chosen).load_intact()
-        if known and len(known.arrays.get("train_rows", ())) == dataset.n_train:
-            found = known.arrays["train_error"]
+        analysis = latent.analysis_artifact(chosen).load_intact()
+        if analysis and len(analysis.arrays.get("train_rows", ())) == dataset.n_train:
+            values = analysis.arrays["train_error"]
         else:  # a wide code, of which not every sample was kept
             from aecore import inference
 
             model = _model_for(name, created, dataset.n_train)
-            found = inference.encode_with_errors(model, *dataset.train).errors
-    if not np.isfinite(found).all():
+            values = inference.encode_with_errors(model, *dataset.train).errors
+    if not np.isfinite(values).all():
         raise Faults(
             f"The run '{name}' answers with values that are no finite numbers (NaN), so there is "
             "nothing to compare: train it again with a lower learning rate."
         )
-    return found
+    return values
 
 
 # --- Codes --------------------------------------------------------------------------------------
@@ -136,12 +137,12 @@ def load(chosen: store.Run) -> None:
 
 
 def places(chosen: store.Run) -> generation.Places:
-    """Where the test codes of a run lie."""
+    """The neighbourhoods of a run's test codes."""
     return _places(*cache.identity(chosen), None)
 
 
 def training_places(chosen: store.Run) -> generation.Places:
-    """Where the training codes of a run lie that has been analysed."""
+    """The neighbourhoods of the training codes of a run that has been analysed."""
     return _places(*cache.identity(chosen), cache.changed(latent.analysis_artifact(chosen)))
 
 
