@@ -544,7 +544,7 @@ def denoise(
 
     with reporting() as reporter:
         tasks.MeasureDenoising(run, noise, clip).run(reporter)
-    found, _ = denoising.stored(store.load(run), noise, clip)
+    found, _ = denoising.curve_artifact(store.load(run), noise, clip).load()
     lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
     rows = [
         {"level": level} | {name: float(line[at]) for name, line in lines.items()}
@@ -563,7 +563,7 @@ def quality(
 
     with reporting() as reporter:
         tasks.MeasureSamples(run).run(reporter)
-    found = quality.stored(store.load(run))
+    found = quality.quality_artifact(store.load(run)).load()
     show([row._asdict() for row in found.rows], as_json, quality.Figures._fields)
 
 

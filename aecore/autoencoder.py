@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aecore.corruption import Corruption
+from aecore.contracts import Corruption, Likelihood, Penalty, Posterior, Reporting
 from aecore.errors import Faults
-from aecore.likelihoods import Likelihood
-from aecore.networks import Posterior, SeededDropout
-from aecore.penalties import Penalty, Reporting
+from aecore.networks import SeededDropout
 
 
 class Autoencoder(nn.Module):

@@ -1,4 +1,4 @@
-"""Noise that a denoising autoencoder learns to take away; used in training only.
+"""Input corruptions for denoising autoencoders, applied during training only.
 
 Each corruption draws anew for every batch, from the generator that it is given.
 """
@@ -6,17 +6,11 @@ Each corruption draws anew for every batch, from the generator that it is given.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-
-class Corruption(Protocol):
-    """Adds noise to a batch."""
-
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """(batch, n_features) -> a noisy copy of the same shape."""
+from aecore.contracts import Corruption
 
 
 def _uniform(x: Tensor, generator: torch.Generator) -> Tensor:

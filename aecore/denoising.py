@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, TypeAdapter
 
 from aecore import metrics, projections, store
+from aecore.artifacts import Array, Artifact, Size
 from aecore.datasets import Dataset
-from aecore.errors import Faults, unknown
+from aecore.errors import Damaged, Faults, unknown
 from aecore.progress import Progress, no_progress
 from aecore.projections import PCA
-from aecore.store import Array, Size
 
 MOST_LEVELS = 1_000
 """Levels of a noise that a file may hold."""
@@ -554,32 +553,30 @@ def drift(
 # --- On disk ------------------------------------------------------------------------------------
 
 
-def tuned_file(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Path:
-    """Where the best settings of the filters for a noise are kept."""
-    return projections.folder(dataset_name, fingerprint) / f"filters-{_suffix(noise, clip)}"
+def tuned_artifact(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Artifact[Tuned]:
+    """The best settings of the filters for a noise as they are stored; levels may be missing."""
+    return Artifact(
+        path=projections.folder(dataset_name, fingerprint) / f"filters-{_suffix(noise, clip)}",
+        facts=TypeAdapter(_TunedFacts),
+        expected=lambda facts: {"levels": Array((Size("levels", MOST_LEVELS),), low=0, rises=True)},
+        dump=lambda tuned: (
+            {"levels": tuned.levels},
+            {"settings": tuned.settings, "tried": _tried()},
+        ),
+        build=_tuned_of,
+    )
 
 
-def keep_tuned(path: Path, found: Tuned) -> None:
-    """Store settings, some levels of which may still be missing."""
-    facts = {"settings": found.settings, "tried": _tried()}
-    store.write_arrays(path, {"levels": found.levels}, facts)
-
-
-def stored_tuned(path: Path) -> Tuned | None:
-    """What `keep_tuned` stored, if it did, out of the same settings as there are now.
-
-    Raises `Damaged` where the file holds anything else.
-    """
-    wanted = {"levels": Array((Size("levels", MOST_LEVELS),), low=0, rises=True)}
-    found = store.artifact(path, TypeAdapter(_TunedFacts), lambda facts: wanted)
-    if found is None or found[1].tried != _tried():
+def _tuned_of(arrays: dict[str, np.ndarray], facts: _TunedFacts) -> Tuned | None:
+    """Stored settings; None where they were chosen among others than there are now."""
+    if facts.tried != _tried():
         return None
-    levels, settings = found[0]["levels"], found[1].settings
+    levels, settings = arrays["levels"], facts.settings
     if settings.keys() != BASELINES.keys() or not all(
         len(chosen) == len(levels) and all(one in BASELINES[name].settings for one in chosen)
         for name, chosen in settings.items()
     ):
-        raise store.damaged(path, "its settings are not one of each filter's for each level")
+        raise Damaged("its settings are not one of each filter's for each level")
     return Tuned(levels, settings)
 
 
@@ -592,48 +589,53 @@ def _tried() -> dict[str, list[Setting]]:
     return {name: list(baseline.settings) for name, baseline in BASELINES.items()}
 
 
-def curve_file(run: store.Run, noise: str, clip: bool) -> Path:
-    """Where the curve of a run under a noise is kept."""
-    return run.folder / f"denoising-{_suffix(noise, clip)}"
+class RunCurve(NamedTuple):
+    """The curve of one run under a noise, and how its codes drift."""
+
+    curve: Curve
+    flipped: np.ndarray | None
+    """(m,) share of the samples that have flipped by each level; None without classes."""
 
 
-def keep(run: store.Run, found: Curve, flipped: np.ndarray | None, noise: str, clip: bool) -> None:
-    """Store the curve of one run, and the share of samples that flipped by each level."""
-    arrays = {"levels": found.levels, "noisy": found.noisy, "run": found.runs[run.name]}
-    arrays |= {f"baseline.{name}": values for name, values in found.baselines.items()}
-    if flipped is not None:
-        arrays["flipped"] = flipped
-    facts = {"created": run.manifest.created.isoformat()}
-    store.write_arrays(curve_file(run, noise, clip), arrays, facts)
-
-
-def stored(run: store.Run, noise: str, clip: bool) -> tuple[Curve, np.ndarray | None] | None:
-    """What `keep` stored of this very run, if it did; raises `Damaged`."""
-    file, levels = curve_file(run, noise, clip), NOISES[noise].levels
-    # Levels of an earlier version may be others; what was measured at them is not asked for.
+def curve_artifact(run: store.Run, noise: str, clip: bool) -> Artifact[RunCurve]:
+    """The curve of a run under a noise as it is stored."""
     measured = Array((Size("measured", MOST_LEVELS),), finite=False)
-    wanted = {
+    expected = {
         "levels": Array((Size("levels", MOST_LEVELS),)),
         "noisy": measured,
         "run": measured,
         "flipped": replace(measured, low=0, high=1, finite=True, optional=True),
     }
-    wanted |= {f"baseline.{name}": replace(measured, optional=True) for name in BASELINES}
-    found = store.artifact(file, store.ANY_FACTS, lambda facts: wanted, run)
-    if found is None or not np.array_equal(found[0]["levels"], levels):
-        return None
-    arrays, _ = found
-    if len(arrays["noisy"]) != len(levels):
-        raise store.damaged(file, "it has not one figure for each level")
-    baselines = dict(_named(arrays))
-    found = Curve(
-        arrays["levels"],
-        arrays["noisy"],
-        {run.name: arrays["run"]},
+    expected |= {f"baseline.{name}": replace(measured, optional=True) for name in BASELINES}
+
+    def dump(computed: RunCurve) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        levels, noisy, runs, baselines = computed.curve
+        arrays = {"levels": levels, "noisy": noisy, "run": runs[run.name]}
+        arrays |= {f"baseline.{name}": values for name, values in baselines.items()}
+        if computed.flipped is not None:
+            arrays["flipped"] = computed.flipped
+        return arrays, {}
+
+    def build(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> RunCurve | None:
+        levels = arrays["levels"]
+        # Levels of an earlier version may be others; what was measured at them is not asked for.
+        if not np.array_equal(levels, NOISES[noise].levels):
+            return None
+        if len(arrays["noisy"]) != len(levels):
+            raise Damaged("it has not one figure for each level")
+        baselines = dict(_named(arrays))
         # In the order of the registry; a file does not keep one.
-        {name: baselines[name] for name in BASELINES if name in baselines},
+        ordered = {name: baselines[name] for name in BASELINES if name in baselines}
+        curve = Curve(levels, arrays["noisy"], {run.name: arrays["run"]}, ordered)
+        return RunCurve(curve, arrays.get("flipped"))
+
+    return Artifact(
+        path=run.folder / f"denoising-{_suffix(noise, clip)}",
+        created=run.manifest.created,
+        expected=lambda facts: expected,
+        dump=dump,
+        build=build,
     )
-    return found, arrays.get("flipped")
 
 
 def _named(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

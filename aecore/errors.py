@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from pydantic import ValidationError
+
 LONGEST = 80
 """Characters of a value in a sentence."""
 
@@ -56,3 +58,20 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     near = get_close_matches(str(name)[:LONGEST], known, n=1, cutoff=0.4)
     hint = f": did you mean '{near[0]}'?" if near else "."
     return f"Unknown {kind} {shown(str(name))}{hint} Known: {', '.join(known)}."
+
+
+def printable(name: str) -> str:
+    """A name in one line of text, with escapes for what is no character or cannot be printed."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name
+    )
+
+
+def in_one_line(error: Exception) -> str:
+    """What is wrong, in one line that can be shown, whatever the error quotes."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_input=False)
+        text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:5])
+    else:
+        text = f"{error}" or type(error).__name__
+    return printable(" ".join(text.split()))[:400]

@@ -19,9 +19,8 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
 
-from aecore import training
+from aecore import inference, training
 from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import Dataset, Samples, without_rounding
 from aecore.errors import Faults, shown
@@ -172,7 +171,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises `Faults` where they are missing.
         """
         X = self._samples(X)
-        return self._batched(self.model_.encode, X, y)
+        return self._inferred(inference.encode, X, y)
 
     def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
         """g(z): the reconstructions of codes Z, (n, latent_dim) -> (n, n_features).
@@ -189,7 +188,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"Z has {Z.shape[1]} column(s), and the code has {self._n_features_out} "
                 "dimension(s): give codes as transform returns them."
             )
-        return self._batched(self.model_.decode, Z, y)
+        return self._inferred(inference.decode, Z, y)
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """Minus the mean squared reconstruction error per feature; higher is better, 0 perfect.
@@ -203,7 +202,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises `Faults` where they are missing.
         """
         X = self._samples(X)
-        return -float(np.mean((X - self._batched(self.model_.reconstruct, X, y)) ** 2))
+        return -float(np.mean((X - self._inferred(inference.reconstruct, X, y)) ** 2))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -243,7 +242,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not np.ptp(X, axis=0).any():  # the mean is without error, and R2 not defined
             return
         spread = _root_mean_square(X - X.mean(axis=0, dtype=np.float64))
-        error = _root_mean_square(X - self._batched(self.model_.reconstruct, X, y))
+        error = _root_mean_square(X - self._inferred(inference.reconstruct, X, y))
         if error > spread:
             with np.errstate(over="ignore"):
                 r2 = 1 - np.square(error / spread)
@@ -365,25 +364,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             },
         }
 
-    def _batched(
-        self, step: Callable[..., Tensor], values: np.ndarray, y: ArrayLike | None
+    def _inferred(
+        self, infer: Callable[..., np.ndarray], values: np.ndarray, y: ArrayLike | None
     ) -> np.ndarray:
-        """One of the model's methods on any number of samples, in the dtype of `values`."""
+        """A function of `aecore.inference` on samples or codes, in the dtype of `values`."""
         labels = self._labels(y, len(values))
-        dtype = next(self.model_.parameters()).dtype
-        parts = [
-            slice(start, start + training.EVALUATION_BATCH)
-            for start in range(0, len(values), training.EVALUATION_BATCH)
-        ]
-        with torch.inference_mode():
-            outputs = [
-                step(
-                    torch.tensor(values[part], dtype=dtype),
-                    labels=None if labels is None else torch.tensor(labels[part]),
-                )
-                for part in parts
-            ]
-            return torch.cat(outputs).numpy().astype(values.dtype, copy=False)
+        return infer(self.model_, values, labels).astype(values.dtype, copy=False)
 
     def _labels(self, y: ArrayLike | None, n: int) -> np.ndarray | None:
         """The numbers of the labels y, (n,); None where the model does not ask for them."""

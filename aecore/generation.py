@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from aecore import latent, metrics, store
-from aecore.errors import Faults, unknown
-from aecore.store import Array, Run, Size
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from aecore.autoencoder import Autoencoder
+from aecore import latent, metrics
+from aecore.artifacts import Array, Artifact, Size
+from aecore.errors import Damaged, Faults, unknown
+from aecore.store import Run
 
 Spacing = Literal["quantiles", "linear"]
 Way = Literal["straight", "spherical", "along the data"]
@@ -30,7 +25,6 @@ ON_THE_WAY = 2_000
 NEIGHBORS = 10
 PARTS = 800
 """Of the range on which the aggregate posterior is measured."""
-BATCH = 256
 
 
 # --- The prior ----------------------------------------------------------------------------------
@@ -339,32 +333,27 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
     return Mixture(fitted.weights_, fitted.means_, np.linalg.cholesky(fitted.covariances_))
 
 
-def mixture_file(run: Run) -> Path:
-    """Where the mixture of a run's training codes is kept."""
-    return run.folder / "mixture.safetensors"
-
-
-def keep_mixture(run: Run, found: Mixture) -> None:
-    """Store the mixture of a run's training codes."""
-    facts = {"created": run.manifest.created.isoformat()}
-    store.write_arrays(mixture_file(run), found._asdict(), facts)
-
-
-def stored_mixture(run: Run) -> Mixture | None:
-    """What `keep_mixture` stored of this very run, if it did; raises `Damaged`."""
+def mixture_artifact(run: Run) -> Artifact[Mixture]:
+    """The mixture of a run's training codes as it is stored."""
     k, d = Size("parts", MOST_PARTS), run.config.model.latent_dim
-    wanted = {
-        "weights": Array((k,), low=0, high=1 + 1e-6),
-        "means": Array((k, d)),
-        "roots": Array((k, d, d)),
-    }
-    found = store.artifact(mixture_file(run), store.ANY_FACTS, lambda facts: wanted, run)
-    if found is None:
-        return None
-    mixture = Mixture(**found[0])
-    if abs(mixture.weights.sum() - 1) > 1e-6:
-        raise store.damaged(mixture_file(run), "its weights do not sum to 1")
-    return mixture
+
+    def build(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Mixture:
+        mixture = Mixture(**arrays)
+        if abs(mixture.weights.sum() - 1) > 1e-6:
+            raise Damaged("its weights do not sum to 1")
+        return mixture
+
+    return Artifact(
+        path=run.folder / "mixture.safetensors",
+        created=run.manifest.created,
+        expected=lambda facts: {
+            "weights": Array((k,), low=0, high=1 + 1e-6),
+            "means": Array((k, d)),
+            "roots": Array((k, d, d)),
+        },
+        dump=lambda mixture: (mixture._asdict(), {}),
+        build=build,
+    )
 
 
 class Around(NamedTuple):
@@ -560,36 +549,3 @@ def stops(n: int, steps: int) -> np.ndarray:
 
 def _some(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
     return codes if len(codes) <= n else np.random.default_rng(seed).permutation(codes)[:n]
-
-
-# --- Decoding -----------------------------------------------------------------------------------
-
-
-def decode(model: Autoencoder, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """What a model makes of codes (n, d), (n, n_features); a conditioned one is told the label."""
-    import torch
-
-    with torch.inference_mode():
-        return torch.cat([model.decode(*each) for each in _batches(codes, label)]).numpy()
-
-
-def cycle_error(model: Autoencoder, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """How far decoding and encoding again leads away, ||E(D(z)) - z||, (n,), in units of the code.
-
-    Large where the decoder was never asked before. E is the posterior's mean.
-    """
-    import torch
-
-    with torch.inference_mode():
-        away = [
-            (model.encode(model.decode(code, told), labels=told) - code).norm(dim=1)
-            for code, told in _batches(codes, label)
-        ]
-        return torch.cat(away).numpy()
-
-
-def _batches(codes: np.ndarray, label: int) -> Iterator[tuple[Tensor, Tensor]]:
-    import torch
-
-    for part in torch.tensor(codes, dtype=torch.float32).split(BATCH):
-        yield part, torch.full((len(part),), label)

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 
 from aecore import metrics, projections, store
-from aecore.datasets import Dataset, Samples, Subset
+from aecore.artifacts import SHARE, Array, Artifact, Size
+from aecore.datasets import Dataset, Subset
 from aecore.errors import Damaged, Faults
 from aecore.neighbors import nearest
 from aecore.progress import Progress, no_progress
-from aecore.store import Array, Run, Size, Word
+from aecore.store import Run, Word
 from aecore.variants import Activation
 
 if TYPE_CHECKING:
@@ -198,46 +198,6 @@ def _plain(layer: nn.Module, stride: int) -> bool:
     return options == wanted and layer.padding_mode == "zeros" and layer.bias is not None
 
 
-# --- Codes --------------------------------------------------------------------------------------
-
-
-def encode(
-    model: Autoencoder, samples: Samples
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """The codes of samples, how sure the encoder is of them, and how well they are rebuilt.
-
-    Returns the posterior's means (n, d); its standard deviations (n, d), or None where the code is
-    a point; and the mean over the features of (x - reconstruction)^2, (n,).
-    """
-    import torch
-
-    means, deviations, errors = [], [], []
-    with torch.inference_mode():
-        for x, labels in _batches(samples):
-            posterior = model.posterior(x, labels)
-            means.append(posterior.mean)
-            if posterior.log_variance is not None:
-                deviations.append(torch.exp(posterior.log_variance / 2))
-            errors.append((model.decode(posterior.mean, labels) - x).square().mean(1))
-    spread = torch.cat(deviations).numpy() if deviations else None
-    return torch.cat(means).numpy(), spread, torch.cat(errors).numpy()
-
-
-def _batches(samples: Samples) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples in the portions in which they go through a model; no samples are one portion."""
-    import torch
-
-    size = _batch_size(samples.x.shape[1])
-    for start in range(0, max(len(samples.x), 1), size):
-        x, labels = (array[start : start + size] for array in samples)
-        yield torch.tensor(x, dtype=torch.float32), torch.tensor(labels)
-
-
-def _batch_size(n_features: int) -> int:
-    # Large images have large feature maps in between; small samples gain nothing beyond this.
-    return min(4096, max(1, 2**20 // n_features))
-
-
 # --- Reliability --------------------------------------------------------------------------------
 
 
@@ -284,30 +244,31 @@ def reliability(
     """
     import torch
 
+    from aecore import inference
+
     places = plane.lower(codes)
     x, y = (_side(column, size) for column in places.T)
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    z = torch.tensor(plane.lift(grid), dtype=torch.float32)
-    told = None
+    z = plane.lift(grid).astype(np.float32)
+    nearest_label = None
     if model.n_classes and labels is not None:
         from scipy.spatial import KDTree
 
-        told = torch.tensor(labels[KDTree(places).query(grid)[1]])
+        nearest_label = labels[KDTree(places).query(grid)[1]]
     d = z.shape[1]
     followed = np.eye(d) if d <= WIDEST_DIFFERENTIATED else plane.axes
     directions = torch.tensor(followed, dtype=torch.float32)
     cycle, sensitivity = [], []
-    with torch.no_grad():
-        first = None if told is None else told[:1]
-        n_features = model.decode(z[:1], first).shape[1]
-        batch = _batch_size(n_features * (1 + len(directions)))
-        for rows in torch.arange(len(z)).split(batch):
-            progress("Mapping where the decoder can be trusted", int(rows[0]), len(z))
-            label = None if told is None else told[rows]
-            back = model.encode(model.decode(z[rows], label), labels=label)
-            cycle.append((back - z[rows]).norm(dim=1))
-            sensitivity.append(_squared_derivatives(model, z[rows], label, directions).sqrt())
-    maps = (torch.cat(each).numpy().reshape(size, size) for each in (cycle, sensitivity))
+    first = None if nearest_label is None else nearest_label[:1]
+    n_features = inference.decode(model, z[:1], first).shape[1]
+    batch = inference.batch_size(n_features * (1 + len(directions)))
+    for start in range(0, len(z), batch):
+        progress("Mapping where the decoder can be trusted", start, len(z))
+        code = z[start : start + batch]
+        label = None if nearest_label is None else nearest_label[start : start + batch]
+        cycle.append(inference.cycle_error(model, code, label))
+        sensitivity.append(np.sqrt(_squared_derivatives(model, code, label, directions)))
+    maps = (np.concatenate(each).reshape(size, size) for each in (cycle, sensitivity))
     return Reliability(x, y, _density(places, x, y), *maps)
 
 
@@ -320,10 +281,12 @@ def _side(column: np.ndarray, size: int) -> np.ndarray:
 
 
 def _squared_derivatives(
-    model: Autoencoder, code: Tensor, label: Tensor | None, directions: Tensor
-) -> Tensor:
+    model: Autoencoder, codes: np.ndarray, labels: np.ndarray | None, directions: Tensor
+) -> np.ndarray:
     """sum_j ||dD/dz v_j||^2 of each code, (n,), by forward-mode products."""
     import torch
+
+    code, label = torch.tensor(codes), None if labels is None else torch.tensor(labels)
 
     def along(direction: Tensor) -> Tensor:
         def decode(code: Tensor) -> Tensor:
@@ -331,8 +294,9 @@ def _squared_derivatives(
 
         return torch.func.jvp(decode, (code,), (direction.expand_as(code),))[1].square().sum(1)
 
-    # All directions at once share one pass through the decoder.
-    return torch.func.vmap(along)(directions).sum(0)
+    with torch.no_grad():
+        # All directions at once share one pass through the decoder.
+        return torch.func.vmap(along)(directions).sum(0).numpy()
 
 
 def _density(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -408,9 +372,11 @@ def compare(plane: np.ndarray, other: np.ndarray, k: int = 12) -> Comparison:
 # --- What is kept on disk -----------------------------------------------------------------------
 
 
-def analysis_file(run: Run) -> Path:
-    """Where `analyse` keeps what it found."""
-    return run.folder / "latent.safetensors"
+class Analysis(NamedTuple):
+    """What `analyse` computes of a run, by the names that it lists."""
+
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
 
 
 def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
@@ -448,9 +414,8 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
         "conditioned": bool(model.n_classes),
         "active_units": metrics.active_units(run.codes["codes"]),
         "complete": dataset is not None,
-        "created": run.manifest.created.isoformat(),
     }
-    store.write_arrays(analysis_file(run), arrays, facts)
+    analysis_artifact(run).save(Analysis(arrays, facts))
 
 
 def _with_data(
@@ -458,11 +423,13 @@ def _with_data(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The part of an analysis that needs the samples themselves."""
     refuse_changed(run, dataset)
+    from aecore import inference
+
     progress("Encoding the training samples", 0, 1)
     n, d = run.codes["codes"].shape
     chosen = Subset(split="train", limit=min(max(VALUES_KEPT // d, 10), MOST_SAMPLES))
     samples = chosen.samples(dataset)
-    codes, _, errors = encode(model, samples)
+    codes, _, errors = inference.encode_with_errors(model, *samples)
     refuse_unless_finite(run, codes)
     arrays = {
         "train_codes": codes,
@@ -472,7 +439,7 @@ def _with_data(
         "train_reach": reach(codes),
     }
     progress("Encoding the test samples", 0, 1)
-    _, spread, _ = encode(model, dataset.test)
+    spread = inference.encode_with_errors(model, *dataset.test).deviations
     if spread is not None:
         refuse_unless_answered(run.name, spread)
         arrays["spread"] = spread
@@ -554,15 +521,16 @@ def negative_elbo(run: Run) -> float | None:
     return terms["reconstruction"] + terms["kl"] / beta
 
 
-def analysis(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays and facts that `analyse` stored; None where it has not seen this very run.
-
-    Raises `Damaged` where the file holds anything else.
-    """
-    found = store.artifact(
-        analysis_file(run), ANALYSIS_FACTS, lambda facts: _analysis_arrays(run, facts), run
+def analysis_artifact(run: Run) -> Artifact[Analysis]:
+    """The analysis of a run as it is stored."""
+    return Artifact(
+        path=run.folder / "latent.safetensors",
+        created=run.manifest.created,
+        facts=ANALYSIS_FACTS,
+        expected=lambda facts: _analysis_arrays(run, facts),
+        dump=lambda analysis: analysis,
+        build=lambda arrays, facts: Analysis(arrays, facts.model_dump(exclude_unset=True)),
     )
-    return None if found is None else (found[0], found[1].model_dump(exclude_unset=True))
 
 
 SIDE = 10_000
@@ -638,7 +606,7 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
     wanted["sensitivity"] = grid
     if facts.complete:
         m = Size("training samples", dataset.n_train)
-        each = replace(store.SHARE, shape=(dataset.n_test,))
+        each = replace(SHARE, shape=(dataset.n_test,))
         wanted |= {
             "train_codes": Array((m, d)),
             "train_rows": Array((m,), "i", 0, dataset.n_train - 1, rises=True),

@@ -5,21 +5,11 @@ Each `loss` is a negative log-likelihood summed over the features, one value a s
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-class Likelihood(Protocol):
-    """p(x | decoder output)."""
-
-    def mean(self, output: Tensor) -> Tensor:
-        """The reconstruction, E[x | output]: (batch, ...) -> (batch, ...)."""
-
-    def loss(self, output: Tensor, x: Tensor) -> Tensor:
-        """-log p(x | output) up to a constant, summed over the features: -> (batch,)."""
+from aecore.contracts import Likelihood
 
 
 class Gaussian:

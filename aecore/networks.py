@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aecore.contracts import Posterior
 from aecore.datasets import ImageSize
 
 ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
@@ -33,29 +34,6 @@ INITIALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """Glorot & Bengio (2010), U(-b, b) with b^2 = 6 / (n_in + n_out); He and others (2015),
 N(0, 2 / n_in)."""
-
-
-class Posterior(NamedTuple):
-    """What an encoder says of the code of each sample: a point, or a diagonal Gaussian."""
-
-    mean: Tensor
-    """(batch, latent_dim); the code itself where it is a point."""
-    log_variance: Tensor | None = None
-    """(batch, latent_dim), or None where the code is a point."""
-    unquantised: Tensor | None = None
-    """(batch, latent_dim), the code before its vectors were replaced by those of a codebook."""
-
-    def sample(self, generator: torch.Generator | None) -> Tensor:
-        """mean + sigma * e with e ~ N(0, I): the reparameterised draw (Kingma & Welling 2014).
-
-        Without a generator, or where the code is a point, this is the mean.
-        """
-        if generator is None or self.log_variance is None:
-            return self.mean
-        noise = torch.randn(
-            self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
-        )
-        return self.mean + torch.exp(self.log_variance / 2) * noise
 
 
 class PointEncoder(nn.Module):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import colors, generation, latent, store, tasks
+from aecore import colors, generation, latent, tasks
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.projections import Map
@@ -46,7 +46,7 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
 
     Raises `Faults` where training samples are asked for whose codes are not stored.
     """
-    codes, analysis = run.codes, store.intact(latent.analysis, run)
+    codes, analysis = run.codes, latent.analysis_artifact(run).load_intact()
     arrays = analysis[0] if analysis else {}
     n_test = run.manifest.n_test
     known = ("trustworthiness", "continuity", "spread")
@@ -113,7 +113,7 @@ def pack(
         mode: "all", "start" for the panes and the card alone, or "pick" to choose samples.
     """
     samples = drawable(run, dataset, subset)
-    analysis = store.intact(latent.analysis, run)
+    analysis = latent.analysis_artifact(run).load_intact()
     known, facts_known = analysis or ({}, {})
     arrays: dict[str, np.ndarray] = {"rows": samples.rows}
     arrays["pane/bottleneck"] = samples.plane

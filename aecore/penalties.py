@@ -1,4 +1,4 @@
-"""What a variant asks of its codes beside reconstruction: one value a sample, added to the loss.
+"""Regularisation terms added to the reconstruction loss, one value per sample.
 
 A penalty on a whole batch (the mean activation of a unit, the distance of two distributions) is
 written so that the mean of its values over the batch is that penalty.
@@ -7,45 +7,13 @@ written so that the mean of its values over the batch is that penalty.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from aecore.networks import Posterior
-
-if TYPE_CHECKING:
-    from aecore.autoencoder import Autoencoder
-
-
-class Penalty(Protocol):
-    """A term of the loss beside reconstruction."""
-
-    def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
-    ) -> Tensor:
-        """The penalty of each sample: -> (batch,).
-
-        Arguments
-            x: what the encoder saw, (batch, n_features).
-            posterior: what it said of it.
-            generator: for penalties that draw.
-        """
-
-
-@runtime_checkable
-class Reporting(Protocol):
-    """A penalty that has more to report of an epoch than its value."""
-
-    def facts(self, model: Autoencoder, codes: Tensor) -> dict[str, float]:
-        """Finite numbers by name, each name unlike any other penalty's.
-
-        They stand in the history of a run, and are shown under these names after every epoch.
-
-        Arguments
-            codes: of the whole test split, (n, latent_dim), the posteriors' means.
-        """
+from aecore.contracts import PenalisedModel, Posterior
 
 
 @dataclass(frozen=True)
@@ -64,7 +32,7 @@ class LatentKL:
     warm_up: int = 0
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
+        self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         mean, log_variance, _ = posterior
         weight = self.weight
@@ -72,11 +40,11 @@ class LatentKL:
             weight *= self._warmed_up(model)
         return weight * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 
-    def facts(self, model: Autoencoder, codes: Tensor) -> dict[str, float]:
+    def facts(self, model: PenalisedModel, codes: Tensor) -> dict[str, float]:
         """`kl_weight`: the weight that training has come to."""
         return {"kl_weight": float(self.weight * self._warmed_up(model))}
 
-    def _warmed_up(self, model: Autoencoder) -> float:
+    def _warmed_up(self, model: PenalisedModel) -> float:
         """The part of the weight that is in effect in training, from 0 to 1."""
         return min(model.epochs_seen / self.warm_up, 1) if self.warm_up else 1
 
@@ -88,7 +56,7 @@ class CodeL1:
     weight: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
+        self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         return self.weight * posterior.mean.abs().sum(1)
 
@@ -105,7 +73,7 @@ class SparsityKL:
     weight: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
+        self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         mean = posterior.mean.mean(0).clamp(1e-6, 1 - 1e-6)
         p = self.target
@@ -128,7 +96,7 @@ class Contraction:
     how: Literal["hutchinson", "closed-form", "exact"] = "hutchinson"
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
+        self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         if self.how == "closed-form":
             squared_weights = model.encoder.network[0].weight.square().sum(1)
@@ -157,7 +125,7 @@ class WeightL2:
     weight: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
+        self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         weights = (value for value in model.parameters() if value.ndim > 1)
         return (self.weight / 2 * sum(value.square().sum() for value in weights)).expand(len(x))
@@ -176,7 +144,7 @@ class LatentMMD:
     scales = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
+        self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         codes = posterior.mean
         draws = torch.randn(codes.shape, generator=generator, device=x.device, dtype=codes.dtype)
@@ -207,7 +175,7 @@ class Codebook:
     commitment: float
 
     def __call__(
-        self, model: Autoencoder, x: Tensor, posterior: Posterior, generator: torch.Generator
+        self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         code = posterior.unquantised
         vectors = model.encoder.quantise(code)
@@ -215,7 +183,7 @@ class Codebook:
         to_vectors = (code - vectors.detach()).square().sum(1)
         return to_codes + self.commitment * to_vectors
 
-    def facts(self, model: Autoencoder, codes: Tensor) -> dict[str, float]:
+    def facts(self, model: PenalisedModel, codes: Tensor) -> dict[str, float]:
         """How much of the codebook the codes use.
 
         With p_k the share of the groups whose vector is number k: `codebook_used`, the share of the

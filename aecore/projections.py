@@ -26,11 +26,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from aecore import datasets, metrics, store
+from aecore.artifacts import SHARE, Array, Artifact
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults, unknown
 from aecore.neighbors import Metric, Neighbors, nearest
 from aecore.progress import Progress, no_progress
-from aecore.store import Array
 
 GRAPH_NEIGHBORS = 90
 """What a perplexity of 30 asks for; larger perplexities and neighbourhoods search anew."""
@@ -372,29 +372,30 @@ def folder(dataset: str | Dataset, fingerprint: str, subset: Subset = TEST_SPLIT
     return path if subset.whole_test(dataset) else path / subset.key
 
 
-def map_file(
+def map_artifact(
     dataset: str | Dataset, fingerprint: str, projection: Projection, subset: Subset = TEST_SPLIT
-) -> Path:
-    """Where a map is kept."""
-    return folder(dataset, fingerprint, subset) / f"{projection.key}.safetensors"
+) -> Artifact[Map]:
+    """A computed map as it is stored; needs neither the dataset's arrays nor its libraries."""
 
+    def expected(facts: dict[str, float | None]) -> dict[str, Array]:
+        n = subset.count(datasets.get(dataset) if isinstance(dataset, str) else dataset)
+        each = replace(SHARE, shape=(n,), optional=True)
+        return {"plane": Array((n, 2))} | dict.fromkeys(ARRAYS[1:], each)
 
-def cached(
-    dataset: str | Dataset, fingerprint: str, projection: Projection, subset: Subset = TEST_SPLIT
-) -> Map | None:
-    """The map if it has been computed; needs neither the dataset's arrays nor its libraries.
+    def build(arrays: dict[str, np.ndarray], facts: dict[str, float | None]) -> Map | None:
+        # Files of earlier versions hold the plane alone.
+        return Map(**arrays, metrics=facts) if arrays.keys() == {*ARRAYS} else None
 
-    Raises `Damaged` where its file is not a map of these samples.
-    """
-    n = subset.count(datasets.get(dataset) if isinstance(dataset, str) else dataset)
-    each = replace(store.SHARE, shape=(n,), optional=True)
-    wanted = {"plane": Array((n, 2))} | dict.fromkeys(ARRAYS[1:], each)
-    path = map_file(dataset, fingerprint, projection, subset)
-    found = store.artifact(path, MAP_FACTS, lambda facts: wanted)
-    # Files of earlier versions hold the plane alone.
-    if found is None or found[0].keys() != wanted.keys():
-        return None
-    return Map(**found[0], metrics=found[1])
+    return Artifact(
+        path=folder(dataset, fingerprint, subset) / f"{projection.key}.safetensors",
+        facts=MAP_FACTS,
+        expected=expected,
+        dump=lambda computed: (
+            {name: getattr(computed, name) for name in ARRAYS},
+            computed.metrics,
+        ),
+        build=build,
+    )
 
 
 def compute(
@@ -407,9 +408,9 @@ def compute(
 
     Raises `Faults` where the settings do not suit the number of samples.
     """
-    known = store.intact(cached, dataset, dataset.fingerprint, projection, subset)
-    if known is not None:
-        return known
+    stored = map_artifact(dataset, dataset.fingerprint, projection, subset)
+    if (computed := stored.load_intact()) is not None:
+        return computed
     if faults := projection.faults(subset.count(dataset)):
         raise Faults(faults)
     store.refuse_unwritable()
@@ -418,9 +419,9 @@ def compute(
     facts, each = measure(dataset, subset, plane)
     if isinstance(projection, PCAProjection):
         facts["test_mse"] = pca_mse(dataset, 2)
-    path = map_file(dataset, dataset.fingerprint, projection, subset)
-    store.write_arrays(path, {"plane": plane, **each}, facts)
-    return Map(plane, **each, metrics=facts)
+    computed = Map(plane, **each, metrics=facts)
+    stored.save(computed)
+    return computed
 
 
 def measure(
@@ -473,32 +474,52 @@ def graph(
     most = min(GRAPH_NEIGHBORS, subset.count(dataset) - 1)
     if k > most:
         return nearest(subset.samples(dataset).x, k, metric)
+    stored = graph_artifact(dataset, subset, metric)
+    if (neighbors := stored.load_intact()) is None:
+        neighbors = nearest(subset.samples(dataset).x, most, metric)
+        stored.save(neighbors)
+    return Neighbors(neighbors.indices[:, :k].astype(np.int64), neighbors.distances[:, :k])
+
+
+def graph_artifact(
+    dataset: Dataset, subset: Subset = TEST_SPLIT, metric: Metric = "euclidean"
+) -> Artifact[Neighbors]:
+    """The nearest neighbours of each sample as they are stored, `GRAPH_NEIGHBORS` at most."""
+    n = subset.count(dataset)
+    k = min(GRAPH_NEIGHBORS, n - 1)
     name = "neighbors" if metric == "euclidean" else f"neighbors-{metric}"
-    path = folder(dataset, dataset.fingerprint, subset) / f"{name}.safetensors"
-    stored = store.intact(_stored_graph, path, subset.count(dataset), most)
-    if stored is None:
-        stored = nearest(subset.samples(dataset).x, most, metric)
-        arrays = {"indices": stored.indices.astype(np.int32), "distances": stored.distances}
-        store.write_arrays(path, arrays, {})
-    return Neighbors(stored.indices[:, :k].astype(np.int64), stored.distances[:, :k])
+    return Artifact(
+        path=folder(dataset, dataset.fingerprint, subset) / f"{name}.safetensors",
+        expected=lambda facts: {
+            "indices": Array((n, k), "i", 0, n - 1),
+            "distances": Array((n, k), low=0),
+        },
+        dump=lambda neighbors: (
+            {"indices": neighbors.indices.astype(np.int32), "distances": neighbors.distances},
+            {},
+        ),
+        build=lambda arrays, facts: Neighbors(arrays["indices"], arrays["distances"]),
+    )
 
 
-def _stored_graph(path: Path, n: int, k: int) -> Neighbors | None:
-    """The k nearest neighbours of n samples, if they are on disk; raises `Damaged`."""
-    wanted = {"indices": Array((n, k), "i", 0, n - 1), "distances": Array((n, k), low=0)}
-    found = store.artifact(path, store.ANY_FACTS, lambda facts: wanted)
-    return None if found is None else Neighbors(found[0]["indices"], found[0]["distances"])
-
-
-def components_file(dataset: Dataset) -> Path:
-    """Where `components` keeps what it computed."""
-    return folder(dataset, dataset.fingerprint) / "components.safetensors"
+def components_artifact(dataset: Dataset) -> Artifact[PCA]:
+    """All principal components of the training split as they are stored."""
+    f = dataset.n_features
+    # A training split of one sample counts for two.
+    k = min(max(dataset.n_train, 2), f)
+    return Artifact(
+        path=folder(dataset, dataset.fingerprint) / "components.safetensors",
+        expected=lambda facts: {"mean": Array((f,)), "components": Array((k, f))},
+        dump=lambda pca: (pca._asdict(), {}),
+        build=lambda arrays, facts: PCA(**arrays),
+    )
 
 
 def components(dataset: Dataset) -> PCA:
     """All principal components of the training split, computed unless they are on disk."""
-    if (known := store.intact(stored_components, dataset)) is not None:
-        return known
+    stored = components_artifact(dataset)
+    if (pca := stored.load_intact()) is not None:
+        return pca
     from sklearn.decomposition import PCA as SklearnPCA
 
     x = dataset.train.x
@@ -507,18 +528,8 @@ def components(dataset: Dataset) -> PCA:
     with np.errstate(invalid="ignore"):  # shares of a variance of nothing, which are not used
         fitted = SklearnPCA(svd_solver="covariance_eigh").fit(x)
     pca = PCA(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
-    store.write_arrays(components_file(dataset), pca._asdict(), {})
+    stored.save(pca)
     return pca
-
-
-def stored_components(dataset: Dataset) -> PCA | None:
-    """All principal components of the training split, if they are on disk; raises `Damaged`."""
-    f = dataset.n_features
-    # A training split of one sample counts for two.
-    k = min(max(dataset.n_train, 2), f)
-    wanted = {"mean": Array((f,)), "components": Array((k, f))}
-    found = store.artifact(components_file(dataset), store.ANY_FACTS, lambda facts: wanted)
-    return None if found is None else PCA(**found[0])
 
 
 def pca_mse(dataset: Dataset, k: int) -> float:

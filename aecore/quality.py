@@ -9,17 +9,17 @@ keep the classifier of a dataset, in whose codes samples are compared, and the f
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
-from aecore import generation, latent, metrics, projections, store
+from aecore import generation, latent, metrics, projections
+from aecore.artifacts import Array, Artifact
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.progress import Progress, no_progress
-from aecore.store import Array, Run
+from aecore.store import Run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,22 +91,15 @@ def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier
         raise Faults(f"The dataset '{dataset.name}' has no classes to tell apart: choose another.")
     import torch
 
-    path = projections.folder(dataset, dataset.fingerprint) / "classifier.safetensors"
-    epochs = math.ceil(STEPS * BATCH / dataset.n_train)
-    recipe = {"widths": list(WIDTHS), "batch": BATCH, "epochs": epochs, "seed": SEED}
-    network = _network(dataset)
-    known = store.intact(_stored_classifier, path, network, recipe)
-    if known is not None:
-        weights, accuracy = known
-        network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-        return Classifier(network.eval(), accuracy)
-    network = _trained(dataset, epochs, progress).eval()
+    stored = _classifier_artifact(dataset)
+    if (known := stored.load_intact()) is not None:
+        return known
+    network = _trained(dataset, _epochs(dataset), progress).eval()
     with torch.inference_mode():
         named = network(torch.tensor(dataset.test.x)).argmax(dim=1).numpy()
-    accuracy = float((named == dataset.test.labels).mean())
-    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    store.write_arrays(path, weights, {"accuracy": accuracy, "recipe": recipe})
-    return Classifier(network, accuracy)
+    trained = Classifier(network, float((named == dataset.test.labels).mean()))
+    stored.save(trained)
+    return trained
 
 
 class _ClassifierFacts(BaseModel):
@@ -114,13 +107,34 @@ class _ClassifierFacts(BaseModel):
     recipe: dict[str, int | list[int]]
 
 
-def _stored_classifier(
-    path: Path, network: nn.Sequential, recipe: dict[str, int | list[int]]
-) -> tuple[dict[str, np.ndarray], float] | None:
-    """The weights and accuracy of a classifier trained by this recipe; raises `Damaged`."""
-    wanted = {name: Array(tuple(value.shape)) for name, value in network.state_dict().items()}
-    found = store.artifact(path, TypeAdapter(_ClassifierFacts), lambda facts: wanted)
-    return None if found is None or found[1].recipe != recipe else (found[0], found[1].accuracy)
+def _classifier_artifact(dataset: Dataset) -> Artifact[Classifier]:
+    """The classifier of a dataset as it is stored, with the recipe that it was trained by."""
+    import torch
+
+    network = _network(dataset)
+    weights = network.state_dict()
+    recipe = {"widths": list(WIDTHS), "batch": BATCH, "epochs": _epochs(dataset), "seed": SEED}
+
+    def build(arrays: dict[str, np.ndarray], facts: _ClassifierFacts) -> Classifier | None:
+        if facts.recipe != recipe:
+            return None
+        network.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+        return Classifier(network.eval(), facts.accuracy)
+
+    return Artifact(
+        path=projections.folder(dataset, dataset.fingerprint) / "classifier.safetensors",
+        facts=TypeAdapter(_ClassifierFacts),
+        expected=lambda facts: {name: Array(tuple(value.shape)) for name, value in weights.items()},
+        dump=lambda trained: (
+            {name: tensor.numpy() for name, tensor in trained.network.state_dict().items()},
+            {"accuracy": trained.accuracy, "recipe": recipe},
+        ),
+        build=build,
+    )
+
+
+def _epochs(dataset: Dataset) -> int:
+    return math.ceil(STEPS * BATCH / dataset.n_train)
 
 
 def _network(dataset: Dataset) -> nn.Sequential:
@@ -211,6 +225,8 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     Raises `Faults` where the dataset has changed since the run, or its codes or samples are not
     finite.
     """
+    from aecore import inference
+
     latent.refuse_changed(run, dataset)
     latent.refuse_unless_finite(run, run.codes["codes"])
     model, d = run.model(), run.codes["codes"].shape[1]
@@ -219,13 +235,15 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     codes = {"prior": generation.from_prior(n, d, seed=SEED)}
     if d <= generation.WIDEST_MIXTURE:
         progress("Fitting a mixture to the training codes", 0, 1)
-        mixture = store.intact(generation.stored_mixture, run)
+        mixture = generation.mixture_artifact(run).load_intact()
         mixture = mixture or generation.fit_mixture(_train_codes(run, model, dataset))
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
     made = {
-        source: _decode(model, each, labels, dataset, progress) for source, each in codes.items()
+        source: inference.decode(model, each, labels, progress) for source, each in codes.items()
     }
+    if dataset.value_range is not None:
+        made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
     latent.refuse_unless_answered(run.name, *made.values())
     made["test images" if dataset.kind == "image" else "test samples"] = real
 
@@ -248,46 +266,29 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
 
 
 def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
-    known = store.intact(latent.analysis, run)
-    if known is not None and known[1]["complete"]:
-        return known[0]["train_codes"]
-    codes, _, _ = latent.encode(model, dataset.train)
+    from aecore import inference
+
+    known = latent.analysis_artifact(run).load_intact()
+    if known is not None and known.facts["complete"]:
+        return known.arrays["train_codes"]
+    codes = inference.encode(model, *dataset.train)
     latent.refuse_unless_finite(run, codes)
     return codes
-
-
-def _decode(
-    model: Autoencoder, codes: np.ndarray, labels: np.ndarray, dataset: Dataset, progress: Progress
-) -> np.ndarray:
-    """Samples (n, n_features) of codes (n, d), each told its own label."""
-    import torch
-
-    made = []
-    with torch.inference_mode():
-        for start in range(0, len(codes), generation.BATCH):
-            progress("Decoding samples", start, len(codes))
-            part = slice(start, start + generation.BATCH)
-            made.append(model.decode(torch.tensor(codes[part]), torch.tensor(labels[part])).numpy())
-    x = np.concatenate(made)
-    return x if dataset.value_range is None else x.clip(*dataset.value_range)
 
 
 # --- On disk ------------------------------------------------------------------------------------
 
 
-def quality_file(run: Run) -> Path:
-    """Where the figures of a run are kept."""
-    return run.folder / "quality.safetensors"
-
-
-def keep(run: Run, found: Quality) -> None:
-    """Store what `measure` found of a run."""
-    facts = found._asdict() | {"rows": [row._asdict() for row in found.rows]}
-    created = run.manifest.created.isoformat()
-    store.write_arrays(quality_file(run), {}, {"created": created, "quality": facts})
-
-
-def stored(run: Run) -> Quality | None:
-    """What `keep` stored of this very run, if it did; raises `Damaged`."""
-    found = store.artifact(quality_file(run), TypeAdapter(_QualityFacts), lambda facts: {}, run)
-    return None if found is None else found[1].quality
+def quality_artifact(run: Run) -> Artifact[Quality]:
+    """The figures of a run as they are stored."""
+    return Artifact(
+        path=run.folder / "quality.safetensors",
+        created=run.manifest.created,
+        facts=TypeAdapter(_QualityFacts),
+        expected=lambda facts: {},
+        dump=lambda quality: (
+            {},
+            {"quality": quality._asdict() | {"rows": [row._asdict() for row in quality.rows]}},
+        ),
+        build=lambda arrays, facts: facts.quality,
+    )

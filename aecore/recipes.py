@@ -13,22 +13,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, FiniteFloat, TypeAdapter
 
 from aecore import datasets, metrics, projections, store, tasks
+from aecore.artifacts import Array, Artifact, Size
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Samples
-from aecore.errors import Faults, unknown
+from aecore.errors import Damaged, Faults, unknown
 from aecore.progress import Progress, Reporter, Task
-from aecore.store import Array, RunName, Size
+from aecore.store import RunName
 
 if TYPE_CHECKING:
     from aecore.autoencoder import Autoencoder
-    from aecore.corruption import Corruption
+    from aecore.contracts import Corruption
 
 SEED = 0
 FAST = 10
@@ -342,16 +342,41 @@ class Reproduce(Task):
             pictures=list(found.pictures),
         )
         if not self.fast:
-            _keep(outcome)
+            outcome_artifact(outcome.name).save(outcome)
         return outcome
 
 
-def file(name: str) -> Path:
-    """Where the outcome of a recipe is kept."""
-    return store.root() / "_recipes" / f"{name}.safetensors"
+def outcome_artifact(name: str) -> Artifact[Outcome]:
+    """What came of a recipe when it was last run here, as it is stored.
+
+    Raises `Faults` where there is no recipe of that name.
+    """
+
+    def build(arrays: dict[str, np.ndarray], facts: _OutcomeFacts) -> Outcome:
+        if facts.name != name:
+            raise Damaged(f"it is the outcome of {facts.name}")
+        pictures = [
+            Picture(
+                picture.kind,
+                picture.title,
+                {key: arrays[f"{number}/{key}"] for key in picture.order},
+                picture.facts,
+            )
+            for number, picture in enumerate(facts.pictures)
+        ]
+        return Outcome(**dict(facts) | {"pictures": pictures})
+
+    return Artifact(
+        path=store.root() / "_recipes" / f"{get(name).name}.safetensors",
+        facts=OUTCOME_FACTS,
+        expected=_arrays_of,
+        dump=_contents,
+        build=build,
+    )
 
 
-def _keep(outcome: Outcome) -> None:
+def _contents(outcome: Outcome) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and facts of an outcome."""
     arrays = {
         f"{number}/{key}": np.asarray(array, np.float32)
         for number, picture in enumerate(outcome.pictures)
@@ -366,31 +391,7 @@ def _keep(outcome: Outcome) -> None:
         }
         for picture in outcome.pictures
     ]
-    store.write_arrays(file(outcome.name), arrays, {**outcome.row(), "pictures": pictures})
-
-
-def stored(name: str) -> Outcome | None:
-    """What came of a recipe when it was last run here; None where it was not.
-
-    Raises `Faults` where the file cannot be read.
-    """
-    path = file(get(name).name)
-    found = store.artifact(path, OUTCOME_FACTS, _arrays_of)
-    if found is None:
-        return None
-    arrays, facts = found
-    if facts.name != name:
-        raise store.damaged(path, f"it is the outcome of {facts.name}")
-    pictures = [
-        Picture(
-            picture.kind,
-            picture.title,
-            {key: arrays[f"{number}/{key}"] for key in picture.order},
-            picture.facts,
-        )
-        for number, picture in enumerate(facts.pictures)
-    ]
-    return Outcome(**dict(facts) | {"pictures": pictures})
+    return arrays, {**outcome.row(), "pictures": pictures}
 
 
 class _PictureFacts(BaseModel, extra="forbid"):
@@ -474,24 +475,21 @@ def _one_of_each(dataset: Dataset) -> np.ndarray:
 
 
 def _reconstructed(trained: Trained, x: np.ndarray) -> np.ndarray:
-    import torch
+    from aecore import inference
 
-    with torch.inference_mode():
-        return trained.model.reconstruct(torch.tensor(np.asarray(x, np.float32))).numpy()
+    return inference.reconstruct(trained.model, x)
 
 
 def _encoded(trained: Trained, x: np.ndarray) -> np.ndarray:
-    import torch
+    from aecore import inference
 
-    with torch.inference_mode():
-        return trained.model.encode(torch.tensor(np.asarray(x, np.float32))).numpy()
+    return inference.encode(trained.model, x)
 
 
 def _decoded(trained: Trained, codes: np.ndarray) -> np.ndarray:
-    import torch
+    from aecore import inference
 
-    with torch.inference_mode():
-        return trained.model.decode(torch.tensor(np.asarray(codes, np.float32))).numpy()
+    return inference.decode(trained.model, codes)
 
 
 def _beside_pca(trained: Trained, k: int) -> Picture:

@@ -27,14 +27,14 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -50,9 +50,20 @@ from pydantic import (
 )
 
 from aecore import datasets, files, locations
+from aecore.artifacts import (
+    OTHERWISE,
+    ROUNDING,
+    Array,
+    Size,
+    check_size,
+    contiguous,
+    open_tensors,
+    read_arrays,
+    refuse_shapes,
+)
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset
-from aecore.errors import Damaged, Faults, unknown
+from aecore.errors import Damaged, Faults, in_one_line, printable, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -66,11 +77,6 @@ MAX_JSON = 64 * 2**10
 """Bytes of a manifest or of settings."""
 MAX_EPOCH = 2**10
 """Bytes of one epoch in a history."""
-MAX_FACTS = 2**20
-"""Bytes of the header of what was computed of a run or a dataset."""
-MAX_HEADER = 16 * 2**20
-"""Bytes of the header of a safetensors file, which in a checkpoint holds the history."""
-MAX_TENSORS = 2 * 2**30
 MOST_EPOCHS, MOST_FOLLOWED = 1_000, 1_000
 """Epochs of which codes are stored, and samples that they are of."""
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -98,8 +104,6 @@ MetricName = Literal[
     "silhouette",
     "measured",
 ]
-ROUNDING = 1e-6
-"""By which a measured share or correlation may pass its bounds."""
 RANGES: dict[MetricName, tuple[float, float]] = {
     **dict.fromkeys(("test_mse", "test_squared_error", "pca_mse", "measured"), (0, math.inf)),
     **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy"), (0, 1)),
@@ -221,8 +225,8 @@ class Run:
             yield self.folder / file
         except Exception as error:
             raise Damaged(
-                f"The run '{self.name}' is damaged: {file}: {plain(error).rstrip('.')}. Restore it "
-                "from a copy, or delete the run."
+                f"The run '{self.name}' is damaged: {file}: {in_one_line(error).rstrip('.')}. "
+                "Restore it from a copy, or delete the run."
             ) from error
 
 
@@ -267,7 +271,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
         try:
             found.append(_open(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
-            broken.append(Broken(_shown(folder.name), plain(error)))
+            broken.append(Broken(printable(folder.name), in_one_line(error)))
     found.sort(key=lambda run: run.manifest.created, reverse=True)
     return found, broken
 
@@ -276,24 +280,17 @@ def load(name: str) -> Run:
     """The run called `name`; raises `Faults` where there is none or it is broken."""
     folder = root() / name
     if not RUN_NAME.fullmatch(name) or not folder.is_dir():
-        raise Faults(unknown("run", name, (_shown(each.name) for each in _folders(root()))))
+        raise Faults(unknown("run", name, (printable(each.name) for each in _folders(root()))))
     try:
         return _open(folder)
     except Exception as error:
-        raise Faults(f"The run '{name}' cannot be read: {plain(error)}") from error
+        raise Faults(f"The run '{name}' cannot be read: {in_one_line(error)}") from error
 
 
 def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if path.is_dir() and path.name[0] not in "._")
-
-
-def _shown(name: str) -> str:
-    """A name in one line of text, with escapes for what is no character or cannot be printed."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name
-    )
 
 
 def _open(folder: Path) -> Run:
@@ -322,7 +319,7 @@ def _read(folder: Path, name: str) -> Run:
             raise Faults(f"{file} is missing.")
         if (folder / file).stat().st_size != size:
             raise Faults(f"{file} has {(folder / file).stat().st_size} bytes instead of {size}.")
-    _check_size(folder / "config.json", MAX_JSON)
+    check_size(folder / "config.json", MAX_JSON)
     _check_bytes(folder / "config.json", manifest)
     config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
     dataset = datasets.get(config.dataset)
@@ -332,10 +329,10 @@ def _read(folder: Path, name: str) -> Run:
             f"it was trained on {counts[0]} samples and tested on {counts[1]}, and {dataset.name} "
             f"has {here[0]} and {here[1]} here: it has changed. Train the run again."
         )
-    _check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
-    with _open_tensors(folder / "codes.safetensors", "np") as file:
-        _refuse_shapes(file, _codes(config, dataset), "codes.safetensors: ")
-    with _open_tensors(folder / "weights.safetensors", "np") as file:
+    check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
+    with open_tensors(folder / "codes.safetensors", "np") as file:
+        refuse_shapes(file, _codes(config, dataset), "codes.safetensors: ")
+    with open_tensors(folder / "weights.safetensors", "np") as file:
         _refuse_count(file, config.model.n_parameters(dataset))
     return Run(name, folder, config, manifest)
 
@@ -355,7 +352,7 @@ def _codes(config: RunConfig, dataset: Dataset) -> dict[str, Array]:
 
 
 def _history(path: Path, epochs: int) -> list[dict[str, Any]]:
-    _check_size(path, MAX_JSON + MAX_EPOCH * epochs)
+    check_size(path, MAX_JSON + MAX_EPOCH * epochs)
     entries = HISTORY.validate_json(path.read_bytes())
     if [entry.epoch for entry in entries] != list(range(1, epochs + 1)):
         raise Damaged(f"its entries are not those of epochs 1 to {epochs}")
@@ -366,29 +363,19 @@ def _history(path: Path, epochs: int) -> list[dict[str, Any]]:
 
 def _check_bytes(path: Path, manifest: Manifest) -> None:
     size, digest = manifest.files[path.name]
-    _check_size(path, size)
+    check_size(path, size)
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != digest:
         raise Damaged("its content has changed since the run was saved")
 
 
-def plain(error: Exception) -> str:
-    """What is wrong, in one line that can be shown, whatever the error quotes."""
-    if isinstance(error, ValidationError):
-        faults = error.errors(include_url=False, include_input=False)
-        text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:5])
-    else:
-        text = f"{error}" or type(error).__name__
-    return _shown(" ".join(text.split()))[:400]
-
-
 # --- Writing ------------------------------------------------------------------------------------
 
 
-def writing(path: Path | None = None) -> AbstractContextManager[None]:
-    """Turn what the disk refuses inside the block into a sentence that names the path or store."""
-    return files.writing(path or root(), _otherwise(path or root()))
+def writing() -> AbstractContextManager[None]:
+    """Turn what the disk refuses inside the block into a sentence that names the store."""
+    return files.writing(root(), OTHERWISE)
 
 
 def refuse_unwritable(needed: int = 0) -> None:
@@ -397,12 +384,7 @@ def refuse_unwritable(needed: int = 0) -> None:
     Arguments
         needed: bytes that will be written.
     """
-    files.refuse_unwritable(root(), needed, _otherwise(root()))
-
-
-def _otherwise(path: Path) -> str:
-    in_store = path.is_relative_to(root())
-    return "set AECORE_STORE to another folder" if in_store else "choose another folder"
+    files.refuse_unwritable(root(), needed, OTHERWISE)
 
 
 class Taken(Faults):
@@ -472,7 +454,7 @@ def save(
     contents = {
         "config.json": _json(config.model_dump(mode="json")),
         "weights.safetensors": tensors_to_bytes({k: v.contiguous() for k, v in weights.items()}),
-        "codes.safetensors": arrays_to_bytes(_contiguous(codes)),
+        "codes.safetensors": arrays_to_bytes(contiguous(codes)),
         "history.json": _json(history),
     }
     complete = Manifest(
@@ -527,7 +509,7 @@ def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
 
 def delete(name: str) -> None:
     """Delete a run or a broken folder: renamed first, so that it is gone at once or not at all."""
-    known = {_shown(folder.name): folder for folder in _folders(root())}
+    known = {printable(folder.name): folder for folder in _folders(root())}
     if name not in known:
         raise Faults(unknown("run", name, known))
     folder = known[name]
@@ -567,7 +549,7 @@ def refuse_held(name: str) -> None:
 
 def _held(name: str, holder: Owner) -> Faults:
     return Faults(
-        f"'{_shown(name)}' is being trained already ({holder}): wait until that has ended, or "
+        f"'{printable(name)}' is being trained already ({holder}): wait until that has ended, or "
         "choose another name."
     )
 
@@ -714,7 +696,7 @@ def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
                 found.append(_open_unfinished(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
             if folder.is_dir():  # or else its training has just ended
-                damaged.append(Broken(_shown(folder.name), plain(error)))
+                damaged.append(Broken(printable(folder.name), in_one_line(error)))
     return found, damaged
 
 
@@ -735,11 +717,11 @@ def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
     folder = _unfinished(name)
     try:
         config = _open_unfinished(folder).config
-        with _open_tensors(folder / CHECKPOINT, "pt") as file:
+        with open_tensors(folder / CHECKPOINT, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
             return config, Checkpoint(tensors, json.loads(file.metadata()["json"]))
     except Exception as error:
-        raise damaged_checkpoint(name, [plain(error)]) from error
+        raise damaged_checkpoint(name, [in_one_line(error)]) from error
 
 
 def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
@@ -748,14 +730,14 @@ def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
     if more := len(reasons) - len(said):
         said.append(f"and {more} more")
     return Faults(
-        f"The checkpoint of '{_shown(name)}' cannot be used: {'; '.join(said)}. Discard it on the "
-        f"page Train or by `python -m aecore discard {_shown(name)}`."
+        f"The checkpoint of '{printable(name)}' cannot be used: {'; '.join(said)}. Discard it on "
+        f"the page Train or by `python -m aecore discard {printable(name)}`."
     )
 
 
 def discard(name: str) -> None:
     """Delete an unfinished run, damaged or not; raises `Faults` where it is being trained."""
-    known = {_shown(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
+    known = {printable(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
     if name in known:
         with Reservation(known[name]) as held:
             held.discard()
@@ -772,13 +754,13 @@ def _names_of_unfinished() -> list[str]:
 def refuse_unknown(name: str) -> None:
     """Raise `Faults` where there is no unfinished run of that name, nor one being trained."""
     known = _names_of_unfinished()
-    if name in {*known, *map(_shown, known)}:
+    if name in {*known, *map(printable, known)}:
         return
     if RUN_NAME.fullmatch(name):
         refuse_held(name)
         if (root() / name / "manifest.json").is_file():
             raise Faults(f"The run '{name}' is complete: there is nothing to resume or discard.")
-    raise Faults(unknown("unfinished run", name, map(_shown, known)))
+    raise Faults(unknown("unfinished run", name, map(printable, known)))
 
 
 def _open_unfinished(folder: Path) -> Unfinished:
@@ -794,7 +776,7 @@ def _open_unfinished(folder: Path) -> Unfinished:
 
 
 def _checkpoint_facts(folder: Path) -> CheckpointFacts:
-    with _open_tensors(folder / CHECKPOINT, "np") as file:
+    with open_tensors(folder / CHECKPOINT, "np") as file:
         text = (file.metadata() or {}).get("json", "")
     return CheckpointFacts.model_validate(json.loads(text))
 
@@ -811,141 +793,11 @@ def _discarded_as_complete(name: str) -> bool:
                 held.discard()
                 return True
     except Faults as error:  # of the run, or of a store that is read-only
-        log.info("the checkpoint of %s is kept: %s", _shown(name), error)
+        log.info("the checkpoint of %s is kept: %s", printable(name), error)
     return False
 
 
 # --- Files --------------------------------------------------------------------------------------
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write arrays and facts (JSON) to one safetensors file, in one rename."""
-    from safetensors.numpy import save as arrays_to_bytes
-
-    write_bytes(path, arrays_to_bytes(_contiguous(arrays), {"json": json.dumps(facts)}))
-
-
-def read_arrays(
-    path: Path, expected: Mapping[str, Array] | None = None
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The read-only arrays and the facts of a file that `write_arrays` wrote.
-
-    Arguments
-        expected: what they must be; raises `Damaged` where they are not.
-    """
-    with _open_tensors(path, "np") as file:
-        if expected is not None:
-            _refuse_shapes(file, expected)
-        facts = json.loads((file.metadata() or {}).get("json", "{}"))
-        return _arrays(file, expected or {}), facts
-
-
-Facts = TypeVar("Facts")
-
-
-def artifact(
-    path: Path,
-    facts: TypeAdapter[Facts],
-    expected: Callable[[Facts], Mapping[str, Array]],
-    run: Run | None = None,
-) -> tuple[dict[str, np.ndarray], Facts] | None:
-    """What was computed once and stored by `write_arrays`; None where it was not.
-
-    Arguments
-        facts: what its facts must be.
-        expected: what its arrays must be, by these facts.
-        run: the run that it is of; an artifact that says `created` of another is none.
-
-    Raises `Damaged`, with a sentence that names the file, where it is anything else.
-    """
-    if not path.is_file():
-        return None
-    try:
-        with _open_tensors(path, "np", MAX_FACTS) as file:
-            said = json.loads((file.metadata() or {}).get("json", "{}"))
-            if run is not None and said.get("created") is None:
-                raise Damaged("it does not say of which run it is")
-            if run is not None and said["created"] != run.manifest.created.isoformat():
-                return None
-            found = facts.validate_python(said)
-            wanted = expected(found)
-            _refuse_shapes(file, wanted)
-            return _arrays(file, wanted), found
-    except Exception as error:  # whatever lies there, it is not what was stored
-        raise damaged(path, plain(error)) from error
-
-
-def damaged(path: Path, reason: str) -> Damaged:
-    """The fault of an artifact, which names its file."""
-    return Damaged(f"{_shown(str(path))} is damaged ({reason.rstrip('.')}): compute it again.")
-
-
-def intact(read: Callable[..., Facts | None], *arguments: Any) -> Facts | None:
-    """What a reader of artifacts returns; None, after a line in the log, where it is damaged."""
-    try:
-        return read(*arguments)
-    except Damaged as error:
-        log.warning("%s", error)
-        return None
-
-
-class Size(NamedTuple):
-    """A size that a file may choose: the same wherever its name stands, from 1 to a largest."""
-
-    name: str
-    most: int
-
-
-@dataclass(frozen=True)
-class Array:
-    """What an array in a file must be."""
-
-    shape: tuple[int | Size, ...]
-    kind: Literal["f", "i"] = "f"
-    """Floating-point numbers or integers."""
-    low: float = -math.inf
-    high: float = math.inf
-    finite: bool = True
-    """Whether each must be a number; bounds hold for those that are."""
-    rises: bool = False
-    """Whether each is larger than the one before."""
-    optional: bool = False
-
-
-SHARE = Array((), low=-ROUNDING, high=1 + ROUNDING, finite=False)
-"""Shares that were measured; NaN where they were not."""
-ANY_FACTS = TypeAdapter(dict[str, Any])
-KINDS = {"f": ("F32", "F64"), "i": ("I16", "I32", "I64")}
-
-
-def _refuse_shapes(file: Any, expected: Mapping[str, Array], prefix: str = "") -> None:
-    """Raise `Damaged` with what is wrong with names, types and shapes in an open file."""
-    there = file.keys()
-    faults = [f"{key} is not known" for key in there if key not in expected]
-    sizes: dict[str, int] = {}
-    for key, wanted in expected.items():
-        if key not in there:
-            faults += [] if wanted.optional else [f"{key} is missing"]
-            continue
-        header = file.get_slice(key)
-        kind, shape = header.get_dtype(), tuple(header.get_shape())
-        if kind not in KINDS[wanted.kind]:
-            faults.append(f"{key} is of type {kind}")
-        if not _fits(shape, wanted.shape, sizes):
-            named = ", ".join(str(getattr(size, "name", size)) for size in wanted.shape)
-            faults.append(f"{key} is of shape {shape} instead of ({named})")
-    if faults:
-        raise Damaged(f"{prefix}{'; '.join(faults[:5])}")
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | Size, ...], sizes: dict[str, int]) -> bool:
-    """Whether a shape is as wanted, given the `sizes` that are known by name, and those it adds."""
-    return len(shape) == len(wanted) and all(
-        found == size
-        if isinstance(size, int)
-        else 1 <= found <= size.most and found == sizes.setdefault(size.name, found)
-        for found, size in zip(shape, wanted, strict=True)
-    )
 
 
 def _refuse_count(file: Any, n_parameters: int) -> None:
@@ -959,60 +811,10 @@ def _refuse_count(file: Any, n_parameters: int) -> None:
         )
 
 
-def _arrays(file: Any, expected: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """The read-only arrays of an open file, whose shapes have been looked at."""
-    arrays = {key: file.get_tensor(key) for key in file.keys()}
-    for key, array in arrays.items():
-        array.flags.writeable = False
-        wanted = expected.get(key)
-        if wanted is None or not array.size:
-            continue
-        if wanted.finite and not np.isfinite(array).all():
-            raise Damaged(f"{key} holds values that are no finite numbers")
-        if (array < wanted.low).any() or (array > wanted.high).any():
-            raise Damaged(f"{key} holds values outside of {wanted.low:g} to {wanted.high:g}")
-        if wanted.rises and (np.diff(array) <= 0).any():
-            raise Damaged(f"{key} does not rise")
-    return arrays
-
-
-def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-
-
-def _open_tensors(path: Path, framework: str, header: int | None = None) -> Any:
-    """An open safetensors file; nothing of it is read but a header of at most so many bytes."""
-    from safetensors import SafetensorError, safe_open
-
-    _check_size(path, MAX_TENSORS)
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    try:
-        if length > (header or MAX_HEADER):
-            raise SafetensorError(f"its header would be of {length} bytes")
-        return safe_open(path, framework)
-    except SafetensorError as error:
-        raise Damaged(f"{path.name} is not a readable safetensors file ({error}).") from error
-
-
-def _check_size(path: Path, most: int) -> None:
-    """Refuse a file by its size, before anything of it is read."""
-    size = path.stat().st_size
-    if size > most:
-        raise Damaged(f"{path.name} is larger than {most:,} bytes: it has {size:,}.")
-
-
 def _read_json(path: Path) -> Any:
-    _check_size(path, MAX_JSON)
+    check_size(path, MAX_JSON)
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in one rename, and the folders above it; on return the disk holds it."""
-    with writing(path):
-        files.make_folder(path.parent)
-        files.replace(path, content)

@@ -11,6 +11,7 @@ import platform
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +19,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aecore import configs, datasets, denoising, generation, latent, projections, quality, store
+from aecore import (
+    artifacts,
+    configs,
+    datasets,
+    denoising,
+    generation,
+    latent,
+    projections,
+    quality,
+    store,
+)
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
@@ -198,9 +209,11 @@ class Prepare(Task):
         for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
             reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
             size = sheet_size(dataset, split)
-            if dataset.kind == "image" and store.intact(stored_sheet, file, size) is None:
+            if dataset.kind == "image" and artifacts.intact(stored_sheet, file, size) is None:
                 pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
-                store.write_bytes(file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0))
+                artifacts.write_bytes(
+                    file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0)
+                )
 
 
 def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
@@ -227,9 +240,9 @@ def stored_sheet(file: Path, size: int) -> Path | None:
             while found <= size and (portion := stream.read(2**20)):
                 found += len(portion)
     except (OSError, EOFError, zlib.error) as error:
-        raise store.damaged(file, f"{error}") from error
+        raise artifacts.damaged(file, f"{error}") from error
     if found != size:
-        raise store.damaged(file, f"it does not hold {size:,} bytes of images")
+        raise artifacts.damaged(file, f"it does not hold {size:,} bytes of images")
     return file
 
 
@@ -272,12 +285,14 @@ class FitMixture(Task):
         """Fit the mixture and store it."""
         run = store.load(self.run_name)
         store.refuse_unwritable()
-        analysis = store.intact(latent.analysis, run)
-        if analysis is None or not analysis[1]["complete"]:
+        stored = latent.analysis_artifact(run)
+        analysis = stored.load_intact()
+        if analysis is None or not analysis.facts["complete"]:
             Analyse(self.run_name).run(reporter)
-        arrays, _ = latent.analysis(run)
+            analysis = stored.load()
         reporter.progress("Fitting a mixture to the training codes", 0, 1)
-        generation.keep_mixture(run, generation.fit_mixture(arrays["train_codes"]))
+        mixture = generation.fit_mixture(analysis.arrays["train_codes"])
+        generation.mixture_artifact(run).save(mixture)
 
 
 @dataclass(frozen=True)
@@ -298,14 +313,14 @@ class TuneFilters(Task):
         dataset = datasets.get(self.dataset_name)
         denoising.refuse(dataset, noise, clip)
         _fetch(dataset, reporter)
-        file = denoising.tuned_file(dataset.name, dataset.fingerprint, noise, clip)
-        found = store.intact(denoising.stored_tuned, file)
+        stored = denoising.tuned_artifact(dataset.name, dataset.fingerprint, noise, clip)
+        found = stored.load_intact()
         if found is None or not found.complete(noise):
             store.refuse_unwritable()
             pca = projections.components(dataset)
             going_on = {"known": found, "progress": reporter.progress}
             for found in denoising.tune(dataset, pca, noise, clip, **going_on):
-                denoising.keep_tuned(file, found)
+                stored.save(found)
         return found
 
 
@@ -327,7 +342,7 @@ class MeasureDenoising(Task):
         run = store.load(self.run_name)
         store.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-        import torch
+        from aecore import inference
 
         dataset = datasets.get(run.config.dataset)
         _fetch(dataset, reporter)
@@ -337,19 +352,14 @@ class MeasureDenoising(Task):
         model = run.model()
 
         def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                codes = model.encode(torch.tensor(x), labels=torch.tensor(labels)).numpy()
+            codes = inference.encode(model, x, labels)
             latent.refuse_unless_answered(run.name, codes)
             return codes
-
-        def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                return model.reconstruct(torch.tensor(x), labels=torch.tensor(labels)).numpy()
 
         levels = denoising.NOISES[noise].levels
         found = denoising.curve(
             dataset,
-            {run.name: rebuild},
+            {run.name: partial(inference.reconstruct, model)},
             projections.components(dataset),
             noise,
             tuned,
@@ -366,7 +376,8 @@ class MeasureDenoising(Task):
                 encode, x, labels, means, dataset.shape, noise, levels, clip=clip
             )
             flipped = drift.flipped(levels)
-        denoising.keep(run, found, flipped, noise, clip)
+        stored = denoising.curve_artifact(run, noise, clip)
+        stored.save(denoising.RunCurve(found, flipped))
 
 
 @dataclass(frozen=True)
@@ -386,7 +397,8 @@ class MeasureSamples(Task):
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         dataset = datasets.get(run.config.dataset)
         _fetch(dataset, reporter)
-        quality.keep(run, quality.measure(run, dataset, reporter.progress))
+        figures = quality.measure(run, dataset, reporter.progress)
+        quality.quality_artifact(run).save(figures)
 
 
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
@@ -519,21 +531,15 @@ def facts_in_words(entry: dict[str, Any]) -> str:
 
 
 def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
-    import torch
+    from aecore import inference
 
     codes = record.test.codes[:SAMPLES_KEPT]
-    originals = dataset.test.x[:PREVIEWS]
-    device = next(record.model.parameters()).device
-    with torch.inference_mode():
-        reconstructions = record.model.reconstruct(
-            torch.tensor(originals, device=device),
-            labels=torch.tensor(dataset.test.labels[:PREVIEWS], device=device),
-        )
+    originals, labels = (part[:PREVIEWS] for part in dataset.test)
     return {
         "plane": plane_of(codes, fitted_on=codes).astype(np.float32),
         "labels": dataset.test.labels[:SAMPLES_KEPT],
         "originals": originals,
-        "reconstructions": reconstructions.cpu().numpy(),
+        "reconstructions": inference.reconstruct(record.model, originals, labels),
     }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aecore.autoencoder import Autoencoder
-    from aecore.corruption import Corruption
+    from aecore.contracts import Corruption
     from aecore.networks import GaussianEncoder, PointEncoder
     from aecore.pretraining import Stage
 

@@ -88,7 +88,7 @@ def reproductions() -> str:
     """What each recipe teaches, and what came of it in the outcome that ships with the project."""
     rows = []
     for recipe in recipes.every([]):
-        found = recipes.stored(recipe.name)
+        found = recipes.outcome_artifact(recipe.name).load()
         if found is None:
             raise SystemExit(f"No outcome of the recipe '{recipe.name}' ships with the project.")
         value, seconds = recipes.number(found.value), f"{found.seconds:.0f} s"

@@ -31,7 +31,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     stock(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
-        quality.quality_file(store.load(UNMEASURED)).unlink()
+        quality.quality_artifact(store.load(UNMEASURED)).path.unlink()
     with serving(folder) as found:
         yield found
 

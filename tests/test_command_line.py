@@ -473,7 +473,9 @@ def test_project_computes_a_map_and_says_where_it_is() -> None:
     document = answer("project", "--dataset", "iris", "--method", "pca")
     assert (document["dataset"], document["projection"]) == ("iris", "pca")
     assert (document["samples"], document["split"], document["settings"]) == (50, "test", {})
-    kept = projections.cached("iris", DATASETS["iris"].fingerprint, PROJECTIONS["pca"]())
+    kept = projections.map_artifact(
+        "iris", DATASETS["iris"].fingerprint, PROJECTIONS["pca"]()
+    ).load()
     assert document["trustworthiness"] == kept.metrics["trustworthiness"]
     assert Path(document["file"]).is_file()
 
@@ -492,7 +494,9 @@ def test_project_shows_other_samples_if_asked() -> None:
     asked = (document["samples"], document["split"], document["limit"], document["sample_seed"])
     assert asked == (60, "all", 60, 4)
     subset = Subset(split="all", limit=60, seed=4)
-    kept = projections.cached("iris", DATASETS["iris"].fingerprint, PROJECTIONS["pca"](), subset)
+    kept = projections.map_artifact(
+        "iris", DATASETS["iris"].fingerprint, PROJECTIONS["pca"](), subset
+    ).load()
     assert document["continuity"] == kept.metrics["continuity"]
     assert document["measured"] == (subset.rows(DATASETS["iris"]) < 50).sum()
     assert Path(document["file"]).is_file()
@@ -513,7 +517,7 @@ def test_denoise_prints_a_row_for_each_level() -> None:
     noise = denoising.NOISES["block"]
     assert [row["level"] for row in rows] == noise.levels.tolist()
     assert rows[0].keys() == {"level", "noisy", "run", *denoising.BASELINES}
-    kept, _ = denoising.stored(store.load(name), "block", False)
+    kept, _ = denoising.curve_artifact(store.load(name), "block", False).load()
     assert [row["run"] for row in rows] == kept.runs[name].tolist()
     table = call("denoise", name, "--noise", "block").stdout
     assert all(title in table for title in ("level", "noisy", "non-local-means"))
@@ -535,7 +539,7 @@ def test_quality_prints_a_row_for_each_source() -> None:
     name = answer(*TINY, "--epochs", "2")["run"]
     rows = answer("quality", name)
     assert [row["source"] for row in rows] == ["prior", "mixture", "test samples"]
-    assert rows == [row._asdict() for row in quality.stored(store.load(name)).rows]
+    assert rows == [row._asdict() for row in quality.quality_artifact(store.load(name)).load().rows]
     assert "coverage" in call("quality", name).stdout
 
 
@@ -584,7 +588,7 @@ def test_a_recipe_that_holds_ends_with_nothing(two_recipes: dict[str, Recipe]) -
     assert row["metric"] == "a number, at most 1.5"
     assert (row["holds"], row["fast"], row["figures"]) == (True, False, {"twice": 2})
     assert row["seconds"] >= 0 and row["source"] == "Nobody (2000), Nothing"
-    assert recipes.stored("good").row() == row
+    assert recipes.outcome_artifact("good").load().row() == row
 
 
 def test_a_recipe_that_does_not_hold_ends_with_one(two_recipes: dict[str, Recipe]) -> None:
@@ -592,7 +596,7 @@ def test_a_recipe_that_does_not_hold_ends_with_one(two_recipes: dict[str, Recipe
     assert result.exit_code == 1
     (row,) = lines(result)
     assert (row["name"], row["holds"]) == ("bad", False)
-    assert recipes.stored("bad").holds is False
+    assert recipes.outcome_artifact("bad").load().holds is False
 
 
 def test_without_names_all_recipes_run_though_one_does_not_hold(
@@ -613,7 +617,7 @@ def test_a_tenth_is_neither_judged_nor_kept(two_recipes: dict[str, Recipe]) -> N
     assert result.exit_code == 0
     assert [(row["name"], row["holds"]) for row in lines(result)] == [("bad", None), ("good", None)]
     assert all(row["fast"] for row in lines(result))
-    assert recipes.stored("bad") is None
+    assert recipes.outcome_artifact("bad").load() is None
 
 
 def test_a_recipe_of_the_registry_runs_on_a_tenth() -> None:
@@ -641,7 +645,7 @@ def test_unknown_recipes_are_refused_together_and_none_is_run(
     first, second = refusal("reproduce", "godo", "good", "x")
     assert first == "Unknown recipe 'godo': did you mean 'good'? Known: good, bad."
     assert second == "Unknown recipe 'x'. Known: good, bad."
-    assert recipes.stored("good") is None
+    assert recipes.outcome_artifact("good").load() is None
 
 
 def test_a_fault_of_a_recipe_is_a_sentence_after_what_was_found(

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter, median_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from aecore import datasets, denoising, metrics, projections, store, tasks
+from aecore import artifacts, datasets, denoising, metrics, projections, store, tasks
 from aecore.corruption import GaussianNoise, Masking, SaltAndPepper
 from aecore.denoising import BASELINES, NOISES
 from aecore.errors import Faults
@@ -225,7 +225,8 @@ def test_every_level_that_can_be_chosen_can_be_tuned(noise: str) -> None:
 
 def test_settings_that_ship_are_those_that_are_found() -> None:
     file = SHIPPED / f"digits-{DIGITS.fingerprint[:12]}" / "filters-gaussian.safetensors"
-    found = denoising.stored_tuned(file)
+    stored = denoising.tuned_artifact("digits", DIGITS.fingerprint, "gaussian", False)
+    found = replace(stored, path=file).load()
     assert found.complete("gaussian")
     for level in (0.05, 0.8):
         assert found.at(level)[0] == tuned(level).at(level)[0]
@@ -235,20 +236,20 @@ def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Listener(lambda heard: KeyboardInterrupt() if len(heard.heard) > 12 else None)
     with pytest.raises(KeyboardInterrupt):
         tasks.TuneFilters("digits", "block", False).run(stop)
-    file = denoising.tuned_file("digits", DIGITS.fingerprint, "block", False)
-    part = denoising.stored_tuned(file)
+    stored = denoising.tuned_artifact("digits", DIGITS.fingerprint, "block", False)
+    part = stored.load()
     assert 0 < len(part.levels) < len(NOISES["block"].steps)
     going_on = Listener()
     found = tasks.TuneFilters("digits", "block", False).run(going_on)
     assert going_on.heard[0][1] == len(part.levels)
     assert len(going_on.heard) == (len(found.levels) - len(part.levels)) * len(BASELINES)
-    assert found.complete("block") and denoising.stored_tuned(file).settings == found.settings
+    assert found.complete("block") and stored.load().settings == found.settings
     monkeypatch.setattr(denoising, "tune", None)
     assert tasks.TuneFilters("digits", "block", False).run(Listener()).settings == found.settings
-    assert denoising.stored_tuned(file.with_name("filters-none.safetensors")) is None
+    assert denoising.tuned_artifact("digits", DIGITS.fingerprint, "block", True).load() is None
     other = replace(BASELINES["median"], settings=({"size": 9},))
     monkeypatch.setitem(BASELINES, "median", other)
-    assert denoising.stored_tuned(file) is None
+    assert stored.load() is None
 
 
 # --- How good -----------------------------------------------------------------------------------
@@ -453,25 +454,26 @@ def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None
     run = tasks.Train(run_config("digits", variant, model, epochs=3), "small", resumable=False).run(
         Listener()
     )
-    assert denoising.stored(run, "gaussian", True) is None
+    assert denoising.curve_artifact(run, "gaussian", True).load() is None
     heard = Listener()
     tasks.MeasureDenoising("small", "gaussian", True).run(heard)
-    found, flipped = denoising.stored(store.load("small"), "gaussian", True)
+    found, flipped = denoising.curve_artifact(store.load("small"), "gaussian", True).load()
     assert list(found.baselines) == list(BASELINES)
     assert len(found.levels) == len(found.noisy) == len(found.runs["small"])
     np.testing.assert_array_equal(found.levels, NOISES["gaussian"].levels)
     assert (np.diff(flipped) >= 0).all() and 0 <= flipped[0] <= flipped[-1] <= 1
-    assert denoising.stored(run, "gaussian", False) is None
+    assert denoising.curve_artifact(run, "gaussian", False).load() is None
     assert "level" in heard.heard[-1][0]
-    known = denoising.curve_file(run, "gaussian", True)
-    arrays, facts = store.read_arrays(known)
-    store.write_arrays(known, arrays | {"levels": arrays["levels"][:8]}, facts)
-    assert denoising.stored(run, "gaussian", True) is None  # of other levels, from long ago
-    store.write_arrays(known, arrays, facts)
+    stored = denoising.curve_artifact(run, "gaussian", True)
+    arrays, facts = artifacts.read_arrays(stored.path)
+    artifacts.write_arrays(stored.path, arrays | {"levels": arrays["levels"][:8]}, facts)
+    assert stored.load() is None  # of other levels, from long ago
+    artifacts.write_arrays(stored.path, arrays, facts)
     again = store.load("small")
     assert again.model() is not None  # a file more does not make a run incomplete
     made_later = again.manifest.model_copy(update={"created": LONG_AGO})
-    assert denoising.stored(replace(again, manifest=made_later), "gaussian", True) is None
+    other = replace(again, manifest=made_later)
+    assert denoising.curve_artifact(other, "gaussian", True).load() is None
 
 
 def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
@@ -507,7 +509,7 @@ def test_a_denoiser_of_mnist_gains_what_the_literature_asks(
     config = run_config("mnist", "denoising", model, epochs=20, batch_size=256)
     run = tasks.Train(config, "denoiser", resumable=False).run(Listener())
     tasks.MeasureDenoising(run.name, "gaussian", clip).run(Listener())
-    found, _ = denoising.stored(run, "gaussian", clip)
+    found, _ = denoising.curve_artifact(run, "gaussian", clip).load()
     at = found.levels.tolist().index(0.5)
     reached = found.runs["denoiser"][at]
     assert reached - found.noisy[at] >= gain

@@ -23,7 +23,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import aecore
-from aecore import Autoencoder, datasets, estimator, training
+from aecore import Autoencoder, datasets, estimator, inference, training
 from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults
@@ -78,7 +78,7 @@ def test_batches_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     y = NUMERALS if name == "cvae" else None
     model = small(name, latent_dim=4).fit(DIGITS, y)
     whole = model.transform(DIGITS, y)
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 7)
+    monkeypatch.setattr(inference, "batch_size", lambda n_features: 7)
     np.testing.assert_allclose(model.transform(DIGITS, y), whole, rtol=0, atol=1e-12)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aecore import files, store
+from aecore import artifacts, files, store
 from aecore.errors import Faults
 
 
@@ -44,7 +44,7 @@ def test_a_file_and_its_folders_are_synced_before_success(
     tmp_path: Path, steps: list[tuple[str, str]]
 ) -> None:
     folder = tmp_path / "a" / "b"
-    store.write_bytes(folder / "x", b"content")
+    artifacts.write_bytes(folder / "x", b"content")
     made, (written, renamed, *last) = steps[:2], steps[2:]
     assert set(made) == {("sync", "a"), ("sync", tmp_path.name)}
     assert written[0] == "sync" and written[1].startswith(".x.")
@@ -85,7 +85,7 @@ def test_whatever_fails_the_earlier_file_stays_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, step: str
 ) -> None:
     path = tmp_path / "file"
-    store.write_bytes(path, b"earlier")
+    artifacts.write_bytes(path, b"earlier")
 
     def fail(*arguments: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -97,7 +97,7 @@ def test_whatever_fails_the_earlier_file_stays_and_nothing_is_left(
     else:
         monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(files.DiskFault) as error:
-        store.write_bytes(path, b"later")
+        artifacts.write_bytes(path, b"later")
     (said,) = error.value.faults
     assert said.startswith(f"{path} cannot be written: ") and said.endswith("another folder.")
     assert path.read_bytes() == b"earlier"
@@ -110,7 +110,7 @@ def test_a_link_in_the_place_of_a_partial_file_is_not_followed(
     monkeypatch.setattr(files, "partial", lambda path: path.with_name(".x.abc"))
     (tmp_path / ".x.abc").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(files.DiskFault):
-        store.write_bytes(tmp_path / "x", b"content")
+        artifacts.write_bytes(tmp_path / "x", b"content")
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -120,7 +120,7 @@ def test_stale_partial_files_are_removed_when_the_file_is_written_again(tmp_path
         path.write_bytes(b"half")
     for path in (old, other):
         os.utime(path, (0, 0))
-    store.write_bytes(tmp_path / "x", b"content")
+    artifacts.write_bytes(tmp_path / "x", b"content")
     assert not old.exists() and new.exists() and other.exists()
 
 

@@ -23,7 +23,7 @@ from test_pages import (  # noqa: F401
 
 from aecore import datasets, pack, store, tasks
 from aecore.errors import Faults
-from pages.shared import cache, live_slider, picking
+from pages.shared import cache, hosts, live_slider, picking
 from pages.shared.generate.views import VIEWS
 
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -195,7 +195,7 @@ def test_a_forged_pick_leaves_the_field_as_it_is(monkeypatch: pytest.MonkeyPatch
     def component(key: str, on_picked_change: Callable[[], None], **asked: Any) -> None:
         st.button("told", on_click=on_picked_change)
 
-    monkeypatch.setattr(cache, "linked_maps", lambda: component)
+    monkeypatch.setattr(hosts, "linked_maps", lambda: component)
     at = AppTest.from_function(with_one_field, default_timeout=60).run()
     assert len(FORGED_PICKS) >= 24
     for message in [*ANYTHING, *({"picked": forged} for forged in FORGED_PICKS)]:
@@ -241,7 +241,7 @@ def test_a_forged_selection_or_place_leaves_the_map(
         def __getattr__(self, name: str) -> Any:
             return answer[name]
 
-    monkeypatch.setattr(cache, "linked_maps", lambda: lambda **asked: Answer())
+    monkeypatch.setattr(hosts, "linked_maps", lambda: lambda **asked: Answer())
     at = opened(LATENT_MAP, run="digits-vae")
     for message in forged:
         answer[event] = message

@@ -141,7 +141,9 @@ def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
     at = faultless(opened(PAGE, run=trained("digits", "vae", 6)))
     across, up = at.selectbox(key="across_6"), at.selectbox(key="up_6")
     run = store.load("own")
-    order = generation.importance(run.codes["codes"], latent.analysis(run)[0]["spread"]).order
+    order = generation.importance(
+        run.codes["codes"], latent.analysis_artifact(run).load().arrays["spread"]
+    ).order
     assert across.options == [f"dimension {number + 1}" for number in order]
     assert across.value != up.value
     at.selectbox(key="up_6").set_value(across.value).run()
@@ -222,7 +224,7 @@ def test_a_model_without_a_prior_is_moved_in_spreads_of_its_codes() -> None:
 
 def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     run = store.load("digits-ae")
-    generation.mixture_file(run).unlink(missing_ok=True)
+    generation.mixture_artifact(run).path.unlink(missing_ok=True)
     at = faultless(opened(PAGE, run="digits-ae", view="Samples"))
     (job,) = idle_jobs.all()
     assert job.task == tasks.FitMixture("digits-ae")
@@ -234,9 +236,9 @@ def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     job.task.run(Listener())
     at.run()
     assert "drawn from the mixture of Gaussians" in alts(faultless(at))[0]
-    known = latent.analysis(run)[0]["train_codes"]
+    known = latent.analysis_artifact(run).load().arrays["train_codes"]
     for kept, fitted in zip(
-        generation.stored_mixture(run), generation.fit_mixture(known), strict=True
+        generation.mixture_artifact(run).load(), generation.fit_mixture(known), strict=True
     ):
         np.testing.assert_array_equal(kept, fitted)
 
@@ -245,7 +247,7 @@ def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
 
 
 def test_samples_are_measured_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
-    quality.quality_file(store.load("digits-vae")).unlink(missing_ok=True)
+    quality.quality_artifact(store.load("digits-vae")).path.unlink(missing_ok=True)
     at = faultless(opened(PAGE, run="digits-vae", view="Samples"))
     (start,) = (button for button in at.button if button.label == "Measure the samples")
     start.click().run()
@@ -257,7 +259,7 @@ def test_samples_are_measured_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     at.run()
     (shown,) = faultless(at).dataframe
     assert shown.value["source"].tolist() == ["prior", "mixture", "test images"]
-    found = quality.stored(store.load("digits-vae"))
+    found = quality.quality_artifact(store.load("digits-vae")).load()
     assert shown.value["frechet"].tolist() == [row.frechet for row in found.rows]
     assert "360 samples of each source" in said(at) and "no Inception FID" in said(at)
 
@@ -287,7 +289,7 @@ def test_what_needs_only_the_weights_works_without_the_dataset(
 
 
 def test_a_run_that_was_not_analysed_is_sent_to_be(idle_jobs: Jobs) -> None:  # noqa: F811
-    latent.analysis_file(store.load("digits-vae")).unlink()
+    latent.analysis_artifact(store.load("digits-vae")).path.unlink()
     at = faultless(opened(PAGE, run="digits-vae", view="Samples"))
     assert [job.task for job in idle_jobs.all()] == [tasks.Analyse("digits-vae")]
     assert "goes through digits-vae for the first time" in said(at)

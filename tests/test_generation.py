@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from test_variants import model, variant  # noqa: F401
 
-from aecore import generation, latent, metrics, store, tasks
+from aecore import generation, inference, latent, metrics, store, tasks
 from aecore.autoencoder import Autoencoder
 from aecore.errors import Faults
 from aecore.generation import WAYS, Places, grid, lattice, path
@@ -33,7 +33,7 @@ def test_a_grid_at_the_priors_quantiles_decodes_as_scipys(n: int) -> None:
     codes = [(x, y) for y in quantiles[::-1] for x in quantiles]
     with torch.no_grad():
         direct = vae.decode(torch.tensor(codes, dtype=torch.float32)).numpy()
-    np.testing.assert_allclose(generation.decode(vae, made), direct, atol=1e-6)
+    np.testing.assert_allclose(inference.decode(vae, made), direct, atol=1e-6)
 
 
 def test_quantiles_have_equal_probability_between_bounds() -> None:
@@ -413,15 +413,15 @@ def test_every_variant_decodes_what_is_made(model: Autoencoder) -> None:  # noqa
         codes,
     ]
     for each in made:
-        decoded = generation.decode(model, each, label=3)
+        decoded = inference.decode(model, each, 3)
         assert decoded.shape == (len(each), 64) and np.isfinite(decoded).all()
-        np.testing.assert_array_equal(decoded, generation.decode(model, each, label=3))
+        np.testing.assert_array_equal(decoded, inference.decode(model, each, 3))
     with torch.no_grad():
         told = torch.full((300,), 3)
         rebuilt = model.decode(torch.tensor(codes), told)
         back = (model.encode(rebuilt, labels=told) - torch.tensor(codes)).norm(dim=1)
-    np.testing.assert_allclose(generation.decode(model, codes, 3), rebuilt, atol=1e-5)
-    np.testing.assert_allclose(generation.cycle_error(model, codes, 3), back, atol=1e-4)
+    np.testing.assert_allclose(inference.decode(model, codes, 3), rebuilt, atol=1e-5)
+    np.testing.assert_allclose(inference.cycle_error(model, codes, 3), back, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,8 @@ def test_the_health_of_a_stored_run_agrees_with_its_history() -> None:
     tasks.Train(run_config(variant="vae"), "own").run(Listener())
     tasks.Analyse("own").run(Listener())
     run = store.load("own")
-    found = generation.health(run.codes["codes"], latent.analysis(run)[0]["spread"])
+    spread = latent.analysis_artifact(run).load().arrays["spread"]
+    found = generation.health(run.codes["codes"], spread)
     np.testing.assert_allclose(found.kl.sum(), run.history[-1]["test"]["kl"], rtol=1e-4)
 
 

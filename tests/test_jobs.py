@@ -434,14 +434,16 @@ def test_a_map_is_computed_in_the_worker(jobs: Jobs) -> None:
     job = jobs.submit(tasks.Project("iris", PCAProjection()))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
-    assert projections.cached("iris", datasets.get("iris").fingerprint, PCAProjection())
+    assert projections.map_artifact(
+        "iris", datasets.get("iris").fingerprint, PCAProjection()
+    ).load()
 
 
 def test_a_preparation_leaves_the_components(jobs: Jobs) -> None:
     job = jobs.submit(tasks.Prepare("wine"))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
-    assert projections.components_file(datasets.get("wine")).is_file()
+    assert projections.components_artifact(datasets.get("wine")).path.is_file()
 
 
 def test_a_recipe_runs_in_the_worker_and_its_outcome_is_kept(jobs: Jobs) -> None:
@@ -456,13 +458,13 @@ def test_a_recipe_runs_in_the_worker_and_its_outcome_is_kept(jobs: Jobs) -> None
     wait_until(over)
     assert (job.state, job.error) == ("done", "")
     assert "start 1 of 5: Training" in stages and "start 5 of 5: Training" in stages
-    outcome = recipes.stored("linear-is-pca-3d")
+    outcome = recipes.outcome_artifact("linear-is-pca-3d").load()
     assert (outcome.holds, outcome.fast) == (True, False)
     assert outcome.pictures
 
 
 def test_a_recipe_is_cancelled_while_it_runs_and_what_was_found_before_is_kept(jobs: Jobs) -> None:
-    path = recipes.file("linear-is-pca-3d")
+    path = recipes.outcome_artifact("linear-is-pca-3d").path
     before = path.read_bytes() if path.exists() else None
     job = jobs.submit(recipes.Reproduce("linear-is-pca-3d"))
     wait_until(lambda: job.what.startswith("start "))
@@ -548,7 +550,7 @@ def test_what_nobody_expected_is_said_without_a_traceback(jobs: Jobs) -> None:
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(jobs: Jobs) -> None:
-    damaged = projections.components_file(datasets.get("breast-cancer"))
+    damaged = projections.components_artifact(datasets.get("breast-cancer")).path
     damaged.parent.mkdir(parents=True)
     damaged.mkdir()
     job = jobs.submit(tasks.Prepare("breast-cancer"))

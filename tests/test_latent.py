@@ -16,10 +16,10 @@ from scipy.special import erf, expit
 from scipy.stats import gaussian_kde
 from torch import nn
 
-from aecore import datasets, latent, metrics, projections, store, tasks
+from aecore import datasets, inference, latent, metrics, projections, store, tasks
 from aecore.autoencoder import Autoencoder
 from aecore.configs import RunConfig
-from aecore.datasets import DATASETS, Dataset, Samples
+from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults
 from aecore.latent import Plane
 from aecore.networks import ACTIVATION_LAYERS, ImageSize
@@ -108,7 +108,7 @@ def test_the_plane_of_a_run_is_found_in_its_files(d: int) -> None:
     )
     plane = latent.plane_of_run(run)
     assert plane.mean.dtype == plane.axes.dtype == np.float32
-    fitted = latent.fit_plane(latent.encode(run.model(), datasets.get("digits").train)[0])
+    fitted = latent.fit_plane(inference.encode(run.model(), *datasets.get("digits").train))
     np.testing.assert_allclose(plane.axes, fitted.axes, atol=1e-4)
     codes, drawn = run.codes["codes"], run.codes["plane"]
     columns = slice(0, 1 if d == 1 else 2)  # the heights of one dimension mean nothing
@@ -295,50 +295,6 @@ def test_an_unknown_likelihood_is_not_guessed_at() -> None:
     assert latent.browser_decoder(model) is None
 
 
-# --- Codes --------------------------------------------------------------------------------------
-
-
-def test_the_codes_of_the_training_split_are_those_of_the_model(shipped: store.Run) -> None:
-    digits = datasets.get("digits")
-    found = latent.encode(shipped.model(), digits.train)[0]
-    assert found.dtype == np.float32
-    with torch.inference_mode():
-        wanted = shipped.model().encode(torch.tensor(digits.train.x)).numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
-
-
-def test_samples_are_encoded_as_when_the_run_was_measured(shipped: store.Run) -> None:
-    codes, spread, error = latent.encode(shipped.model(), datasets.get("digits").test)
-    np.testing.assert_allclose(codes, shipped.codes["codes"], atol=1e-4)
-    np.testing.assert_allclose(error, shipped.codes["error"], rtol=1e-4)
-    assert (spread is None) == (shipped.name == "digits-ae")
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_encodes_in_portions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, x, labels = build(name), np.abs(draw(23, 64)), classes(23)
-    monkeypatch.setattr(latent, "_batch_size", lambda n_features: 5)
-    codes, spread, error = latent.encode(model, Samples(x, labels))
-    with torch.inference_mode():
-        seen, told = torch.tensor(x), torch.tensor(labels)
-        np.testing.assert_allclose(codes, model.encode(seen, labels=told).numpy(), atol=1e-5)
-        rebuilt = model.reconstruct(seen, labels=told).numpy()
-        posterior = model.encoder(model._with_labels(seen, told))
-    np.testing.assert_allclose(error, np.square(rebuilt - x).mean(1), rtol=1e-4)
-    if posterior.log_variance is None:
-        assert spread is None
-    else:
-        variance = np.exp(posterior.log_variance.numpy())
-        np.testing.assert_allclose(np.square(spread), variance, rtol=1e-4)
-    again = latent.encode(model, Samples(x, labels))
-    np.testing.assert_array_equal(again[0], codes)
-
-
-def test_no_samples_have_no_codes() -> None:
-    codes, spread, error = latent.encode(build("vae"), Samples(draw(0, 64), classes(0)))
-    assert (codes.shape, spread.shape, error.shape) == ((0, 3), (0, 3), (0,))
-
-
 # --- Reliability --------------------------------------------------------------------------------
 
 
@@ -433,7 +389,7 @@ def test_a_conditional_model_asks_for_the_labels_of_the_codes() -> None:
 def test_portions_do_not_show_in_the_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     model, codes, labels = build("cvae"), draw(40, 3), classes(40)
     whole = latent.reliability(model, flat(), codes, size=7, labels=labels)
-    monkeypatch.setattr(latent, "_batch_size", lambda n_features: 4)
+    monkeypatch.setattr(inference, "batch_size", lambda n_features: 4)
     for found, wanted in zip(
         latent.reliability(model, flat(), codes, size=7, labels=labels), whole, strict=True
     ):
@@ -514,17 +470,17 @@ def analysed(run: store.Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     latent.analyse(run, datasets.get(run.config.dataset), heard.progress)
     assert all(what and 0 <= done <= total for what, done, total in heard.heard)
     assert len({what for what, _, _ in heard.heard}) == 4
-    found = latent.analysis(run)
+    found = latent.analysis_artifact(run).load()
     assert found is not None
     return found
 
 
 def test_a_run_is_analysed_once_and_for_all(shipped: store.Run) -> None:
-    assert latent.analysis(shipped) is None
+    assert latent.analysis_artifact(shipped).load() is None
     arrays, facts = analysed(shipped)
     digits, codes = datasets.get("digits"), shipped.codes["codes"]
     np.testing.assert_allclose(
-        arrays["train_codes"], latent.encode(shipped.model(), digits.train)[0]
+        arrays["train_codes"], inference.encode(shipped.model(), *digits.train)
     )
     np.testing.assert_array_equal(arrays["train_rows"], np.arange(1437))
     assert arrays["train_rows"].dtype == np.int32
@@ -538,7 +494,9 @@ def test_a_run_is_analysed_once_and_for_all(shipped: store.Run) -> None:
     jacobian = torch.autograd.functional.jacobian(lambda code: model.decode(code).sum(0), z)
     assert arrays["sensitivity"][70, 30] == pytest.approx(float(jacobian.norm()), rel=1e-3)
     if shipped.name == "digits-vae":
-        np.testing.assert_array_equal(arrays["spread"], latent.encode(model, digits.test)[1])
+        np.testing.assert_array_equal(
+            arrays["spread"], inference.encode_with_errors(model, *digits.test).deviations
+        )
     else:
         assert "spread" not in arrays
     for name, values in metrics.preservation(digits.test.x, codes)._asdict().items():
@@ -546,7 +504,7 @@ def test_a_run_is_analysed_once_and_for_all(shipped: store.Run) -> None:
         assert facts[name] == pytest.approx(values.mean())
     np.testing.assert_array_equal(arrays["train_labels"], digits.train.labels)
     assert arrays["train_labels"].dtype == np.int16
-    error = latent.encode(model, digits.train)[2]
+    error = inference.encode_with_errors(model, *digits.train).errors
     np.testing.assert_array_equal(arrays["train_error"], error)
     distances = np.linalg.norm(arrays["train_codes"][:, None] - arrays["train_codes"], axis=2)
     reach = np.sort(np.sort(distances, axis=1)[:, 10])  # the first is the sample itself
@@ -565,7 +523,7 @@ def test_without_the_dataset_the_model_and_its_codes_tell_what_they_can(
     shipped: store.Run,
 ) -> None:
     latent.analyse(shipped, None, Listener().progress)
-    arrays, facts = latent.analysis(shipped)
+    arrays, facts = latent.analysis_artifact(shipped).load()
     assert facts["complete"] is False and facts["layers"]
     assert not [name for name in arrays if name.startswith("train")]
     model, plane = shipped.model(), latent.plane_of_run(shipped)
@@ -580,8 +538,8 @@ def test_an_analysis_of_another_run_of_that_name_is_not_used(shipped: store.Run)
     manifest = json.loads(path.read_text())
     manifest["created"] = "2020-01-02T03:04:05Z"
     path.write_text(json.dumps(manifest))
-    assert latent.analysis(shipped) is not None
-    assert latent.analysis(store.load(shipped.name)) is None
+    assert latent.analysis_artifact(shipped).load() is not None
+    assert latent.analysis_artifact(store.load(shipped.name)).load() is None
 
 
 def test_a_run_of_convolutions_is_analysed() -> None:
@@ -604,7 +562,7 @@ def test_a_run_of_labels_and_one_dimension_is_analysed() -> None:
     assert {name: facts[name] for name in wanted} == wanted
     assert facts["conditioned"] is True
     iris = datasets.get("iris")
-    plane, codes = latent.plane_of_run(run), latent.encode(run.model(), iris.train)[0]
+    plane, codes = latent.plane_of_run(run), inference.encode(run.model(), *iris.train)
     maps = latent.reliability(run.model(), plane, codes, labels=iris.train.labels)
     np.testing.assert_allclose(arrays["cycle_error"], maps.cycle_error, rtol=1e-3, atol=1e-5)
 
@@ -652,7 +610,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
     arrays, _ = analysed(shipped)
     digits, rows = datasets.get("digits"), arrays["train_rows"]
     assert len(set(rows.tolist())) == 400 and rows.min() >= 0 and rows.max() > 1000
-    every = latent.encode(shipped.model(), digits.train)[0]
+    every = inference.encode(shipped.model(), *digits.train)
     np.testing.assert_allclose(arrays["train_codes"], every[rows], atol=1e-5)
     assert np.bincount(digits.train.labels[rows]).min() >= 38
 
@@ -660,7 +618,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
 def test_a_dataset_that_has_changed_is_refused(shipped: store.Run) -> None:
     with pytest.raises(Faults, match="'iris' has changed since the run 'digits-"):
         latent.analyse(shipped, datasets.get("iris"), Listener().progress)
-    assert latent.analysis(shipped) is None
+    assert latent.analysis_artifact(shipped).load() is None
 
 
 @pytest.mark.parametrize("where", ["weights", "codes"])

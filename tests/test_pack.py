@@ -114,7 +114,7 @@ def test_everything_is_of_a_type_that_a_browser_knows(analysed: store.Run) -> No
 
 def test_an_analysis_brings_decoder_grids_and_training_codes(analysed: store.Run) -> None:
     arrays, facts = packed(analysed, maps=True)
-    known, facts_known = latent.analysis(analysed)
+    known, facts_known = latent.analysis_artifact(analysed).load()
     assert facts["decodes"] and facts["layers"] == facts_known["layers"]
     named = [layer[key] for layer in facts["layers"] for key in ("weight", "bias") if key in layer]
     assert sorted(f"weight/{name}" for name in named) == sorted(
@@ -166,7 +166,7 @@ def test_epochs_are_of_the_first_test_samples(shipped: store.Run) -> None:
 def test_training_samples_come_from_the_analysis(analysed: store.Run, split: str) -> None:
     subset = Subset(split=split)
     arrays, facts = packed(analysed, subset=subset, maps=True)
-    known, _ = latent.analysis(analysed)
+    known, _ = latent.analysis_artifact(analysed).load()
     n = 360 if split == "all" else 0
     np.testing.assert_array_equal(arrays["rows"], np.arange(360 - n, 1797))
     np.testing.assert_array_equal(arrays["codes"][n:], known["train_codes"])

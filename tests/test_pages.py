@@ -29,7 +29,7 @@ from aecore.errors import Cancelled, Faults
 from aecore.jobs import Jobs, TrainingLog
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.variants import VARIANTS
-from pages.shared import cache
+from pages.shared import cache, hosts
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae")
@@ -391,7 +391,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 "mask": base64.b64encode(np.packbits(selection)).decode(),
             }
         answer = SimpleNamespace(selection=chosen, place=place)
-        monkeypatch.setattr(cache, "linked_maps", lambda: lambda **asked: answer)
+        monkeypatch.setattr(hosts, "linked_maps", lambda: lambda **asked: answer)
 
     return say
 
@@ -865,7 +865,7 @@ def test_another_outcome_takes_the_place_of_the_shown_one(remake: Remake) -> Non
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_shipped_outcome_is_shown(name: str, shipped_runs: Path) -> None:
-    outcome = recipes.stored(name)
+    outcome = recipes.outcome_artifact(name).load()
     assert outcome is not None, f"no outcome of {name} ships with the project"
     at = opened(RECIPE_PAGE, recipe=name)
     assert not at.exception and not at.error and not at.warning
@@ -939,8 +939,8 @@ def damaged(remake: Remake) -> str:
     """The file of an outcome that cannot be read, beside a good one of `manifold`."""
     remake("manifold")
     remake(REMADE)
-    recipes.file(REMADE).write_bytes(b"short")
-    return str(recipes.file(REMADE))
+    recipes.outcome_artifact(REMADE).path.write_bytes(b"short")
+    return str(recipes.outcome_artifact(REMADE).path)
 
 
 def told(at: AppTest) -> str:

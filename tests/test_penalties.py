@@ -15,8 +15,9 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from aecore import penalties
 from aecore.autoencoder import Autoencoder
+from aecore.contracts import Posterior
 from aecore.likelihoods import Gaussian
-from aecore.networks import CodebookEncoder, PointEncoder, Posterior, mlp, tied_mlp
+from aecore.networks import CodebookEncoder, PointEncoder, mlp, tied_mlp
 from aecore.penalties import (
     Codebook,
     CodeL1,

@@ -15,7 +15,7 @@ from test_pack import opened as unpacked
 from test_pages import shipped_runs  # noqa: F401
 
 from aecore import datasets, pack, store
-from pages.shared import cache, picking
+from pages.shared import hosts, picking
 from pages.shared.messages import Lasso
 
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -54,7 +54,7 @@ def pick(monkeypatch: pytest.MonkeyPatch) -> Pick:
     def component(key: str, on_picked_change: Callable[[], None], **asked: Any) -> None:
         st.button("told", on_click=on_picked_change)
 
-    monkeypatch.setattr(cache, "linked_maps", lambda: component)
+    monkeypatch.setattr(hosts, "linked_maps", lambda: component)
 
     def told(at: AppTest, *events: dict[str, Any]) -> AppTest:
         at.session_state[picking.MAP] = {"picked": list(events)}

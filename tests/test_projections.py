@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from aecore import datasets, metrics, projections, store
+from aecore import artifacts, datasets, metrics, projections, store
 from aecore.datasets import Dataset, Samples, Subset
 from aecore.errors import Cancelled, Damaged, Faults
 from aecore.neighbors import nearest
@@ -145,7 +145,7 @@ def test_a_projection_stops_at_its_next_sign_of_life(name: str) -> None:
     with pytest.raises(Cancelled):
         projections.compute(IRIS, projection, cancel)
     assert heard.count(name_shown) == 1
-    assert projections.cached("iris", IRIS.fingerprint, projection) is None
+    assert projections.map_artifact("iris", IRIS.fingerprint, projection).load() is None
 
 
 @pytest.mark.parametrize("name", PROJECTIONS)
@@ -211,7 +211,7 @@ def test_every_setting_makes_a_file_of_its_own(
 
 def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     projection = PCAProjection()
-    assert projections.cached("iris", IRIS.fingerprint, projection) is None
+    assert projections.map_artifact("iris", IRIS.fingerprint, projection).load() is None
     first = projections.compute(IRIS, projection)
     monkeypatch.setattr(PCAProjection, "place", refuse)
     monkeypatch.setattr(projections, "measure", refuse)
@@ -219,14 +219,17 @@ def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("plane", "trustworthiness", "continuity"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     assert first.metrics == second.metrics
-    assert projections.cached("iris", IRIS.fingerprint, projection).metrics == first.metrics
+    assert (
+        projections.map_artifact("iris", IRIS.fingerprint, projection).load().metrics
+        == first.metrics
+    )
 
 
 def test_maps_of_other_data_or_settings_are_others() -> None:
     projections.compute(IRIS, PCAProjection())
-    assert projections.cached("iris", "0" * 64, PCAProjection()) is None
-    assert projections.cached("wine", IRIS.fingerprint, PCAProjection()) is None
-    assert projections.cached("iris", IRIS.fingerprint, TSNEProjection()) is None
+    assert projections.map_artifact("iris", "0" * 64, PCAProjection()).load() is None
+    assert projections.map_artifact("wine", IRIS.fingerprint, PCAProjection()).load() is None
+    assert projections.map_artifact("iris", IRIS.fingerprint, TSNEProjection()).load() is None
 
 
 def test_a_damaged_map_is_named_and_computed_anew() -> None:
@@ -234,10 +237,10 @@ def test_a_damaged_map_is_named_and_computed_anew() -> None:
     (path,) = projections.folder("iris", IRIS.fingerprint).glob("pca*")
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(Damaged, match=f"{re.escape(str(path))} is damaged .*: compute it again"):
-        projections.cached("iris", IRIS.fingerprint, PCAProjection())
+        projections.map_artifact("iris", IRIS.fingerprint, PCAProjection()).load()
     again = projections.compute(IRIS, PCAProjection())
     np.testing.assert_array_equal(again.plane, whole.plane)
-    assert projections.cached("iris", IRIS.fingerprint, PCAProjection()) is not None
+    assert projections.map_artifact("iris", IRIS.fingerprint, PCAProjection()).load() is not None
 
 
 @pytest.mark.parametrize("k", [1, 15, 49])
@@ -260,7 +263,7 @@ def test_the_components_are_read_back_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = projections.components(IRIS)
-    assert projections.components_file(IRIS).is_file()
+    assert projections.components_artifact(IRIS).path.is_file()
     monkeypatch.setattr("sklearn.decomposition.PCA.fit", refuse)
     second = projections.components(IRIS)
     np.testing.assert_array_equal(first.components, second.components)
@@ -273,10 +276,10 @@ def test_maps_lie_in_the_store() -> None:
 
 def test_a_file_of_the_plane_alone_is_computed_again() -> None:
     path = projections.folder("iris", IRIS.fingerprint) / "pca.safetensors"
-    store.write_arrays(path, {"plane": np.zeros((50, 2), np.float32)}, {"trustworthiness": 1})
-    assert projections.cached("iris", IRIS.fingerprint, PCAProjection()) is None
+    artifacts.write_arrays(path, {"plane": np.zeros((50, 2), np.float32)}, {"trustworthiness": 1})
+    assert projections.map_artifact("iris", IRIS.fingerprint, PCAProjection()).load() is None
     assert projections.compute(IRIS, PCAProjection()).plane.any()
-    assert projections.cached("iris", IRIS.fingerprint, PCAProjection()) is not None
+    assert projections.map_artifact("iris", IRIS.fingerprint, PCAProjection()).load() is not None
 
 
 # --- Metrics of the data and subsets ------------------------------------------------------------
@@ -335,8 +338,8 @@ def test_every_projection_shows_other_samples_in_a_folder_of_their_own(
     projection = kind(**kind.defaults(60))
     found = projections.compute(IRIS, projection, subset=subset)
     assert found.plane.shape == (60, 2) and np.isfinite(found.plane).all()
-    assert projections.cached("iris", IRIS.fingerprint, projection) is None
-    again = projections.cached("iris", IRIS.fingerprint, projection, subset)
+    assert projections.map_artifact("iris", IRIS.fingerprint, projection).load() is None
+    again = projections.map_artifact("iris", IRIS.fingerprint, projection, subset).load()
     np.testing.assert_array_equal(found.plane, again.plane)
     place = projections.folder("iris", IRIS.fingerprint)
     assert projections.folder("iris", IRIS.fingerprint, subset) == place / subset.key
@@ -446,6 +449,6 @@ def test_the_shipped_maps_are_found(
     shipped = Path(__file__).parents[1] / "models_store"
     monkeypatch.setenv("AECORE_STORE", str(shipped))
     (folder,) = (shipped / "_maps").glob(f"{name}-*")
-    found = projections.cached(name, folder.name.removeprefix(f"{name}-"), projection)
+    found = projections.map_artifact(name, folder.name.removeprefix(f"{name}-"), projection).load()
     assert found is not None and len(found.plane) == datasets.get(name).n_test
     assert found.metrics["trustworthiness"] == pytest.approx(found.trustworthiness.mean())

@@ -14,7 +14,17 @@ from conftest import Listener, run_config
 from scipy.linalg import eigvals
 from scipy.spatial.distance import cdist
 
-from aecore import datasets, generation, latent, projections, quality, store, tasks
+from aecore import (
+    artifacts,
+    datasets,
+    generation,
+    inference,
+    latent,
+    projections,
+    quality,
+    store,
+    tasks,
+)
 from aecore.autoencoder import Autoencoder
 from aecore.errors import Cancelled, Faults
 
@@ -65,7 +75,7 @@ def test_the_classifier_of_mnist_is_right(mnist: datasets.Dataset) -> None:
 def test_codes_are_the_activations_of_the_last_hidden_layer(quick: None) -> None:
     made = quality.classifier(DIGITS)
     file = projections.folder(DIGITS, DIGITS.fingerprint) / "classifier.safetensors"
-    weights, facts = store.read_arrays(file)
+    weights, facts = artifacts.read_arrays(file)
     assert facts["accuracy"] == made.accuracy and facts["recipe"]["seed"] == 0
     h = DIGITS.test.x
     for layer in "02":
@@ -124,10 +134,10 @@ def test_each_figure_is_that_of_its_formula(quick: None, variant: str) -> None:
     run = trained("digits", variant, epochs=5)
     found = quality.measure(run, DIGITS)
     model = run.model()
-    codes = generation.fit_mixture(latent.encode(model, DIGITS.train)[0]).draw(360)
+    codes = generation.fit_mixture(inference.encode(model, *DIGITS.train)).draw(360)
     expected = {
-        "prior": generation.decode(model, generation.from_prior(360, 2)),
-        "mixture": generation.decode(model, codes),
+        "prior": inference.decode(model, generation.from_prior(360, 2)),
+        "mixture": inference.decode(model, codes),
         "test images": DIGITS.test.x,
     }
     # Nothing keeps the output of a linear decoder where pixels are.
@@ -221,15 +231,15 @@ def test_every_figure_is_defined() -> None:
 @pytest.mark.parametrize("dataset", ["iris", "tilted-ring"])
 def test_figures_are_kept_beside_the_run(quick: None, dataset: str) -> None:
     run = trained(dataset)
-    assert quality.stored(run) is None
+    assert quality.quality_artifact(run).load() is None
     heard = Listener()
     tasks.MeasureSamples("small").run(heard)
-    found = quality.stored(store.load("small"))
+    found = quality.quality_artifact(store.load("small")).load()
     assert found == quality.measure(run, datasets.get(dataset))
     stages = [what for what, *_ in heard.heard]
     assert "Decoding samples" in stages and "Measuring test samples" in stages
     made_later = run.manifest.model_copy(update={"created": LONG_AGO})
-    assert quality.stored(replace(run, manifest=made_later)) is None
+    assert quality.quality_artifact(replace(run, manifest=made_later)).load() is None
 
 
 def test_a_cancelled_measurement_is_not_kept(quick: None) -> None:
@@ -237,4 +247,4 @@ def test_a_cancelled_measurement_is_not_kept(quick: None) -> None:
     stopped = Listener(lambda heard: Cancelled() if "Decoding" in heard.heard[-1][0] else None)
     with pytest.raises(Cancelled):
         tasks.MeasureSamples("small").run(stopped)
-    assert quality.stored(run) is None
+    assert quality.quality_artifact(run).load() is None

@@ -17,7 +17,7 @@ from conftest import Listener
 from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 
-from aecore import datasets, figures, images, recipes, store
+from aecore import artifacts, datasets, figures, images, recipes, store
 from aecore.datasets import DATASETS, Dataset, Samples
 from aecore.errors import Cancelled, Faults
 from aecore.recipes import RECIPES, Experiment, Finding, Outcome, Picture, Recipe
@@ -120,7 +120,7 @@ def test_unknown_names_are_all_told_at_once() -> None:
     assert third.startswith("Unknown recipe ''")
 
 
-@pytest.mark.parametrize("ask", [recipes.get, recipes.stored])
+@pytest.mark.parametrize("ask", [recipes.get, recipes.outcome_artifact])
 def test_an_unknown_recipe_gets_the_nearest_one(ask: Callable[[str], Any]) -> None:
     with pytest.raises(Faults, match="Unknown recipe 'manifolds': did you mean 'manifold'"):
         ask("manifolds")
@@ -179,7 +179,7 @@ def test_every_outcome_on_a_tenth_is_a_row_of_json(tried: Tried) -> None:
 def test_nothing_on_a_tenth_is_kept(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AECORE_STORE", str(tried.folder))
     assert tried.outcome.runs == []
-    assert recipes.stored(tried.outcome.name) is None
+    assert recipes.outcome_artifact(tried.outcome.name).load() is None
     assert store.runs() == ([], []) and store.unfinished() == []
     assert {path.name for path in tried.folder.iterdir()} <= {"_maps"}
 
@@ -304,11 +304,11 @@ def train_iris(
 def test_an_outcome_comes_back_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = tuple(one_of_each_kind())
     entered(monkeypatch, lambda experiment: train_iris(experiment, pictures=pictures))
-    assert recipes.stored("tiny") is None
+    assert recipes.outcome_artifact("tiny").load() is None
     found = recipes.Reproduce("tiny").run(Listener())
     assert (found.holds, found.fast) == (True, False)
-    assert_same(recipes.stored("tiny"), found)
-    for picture in recipes.stored("tiny").pictures:
+    assert_same(recipes.outcome_artifact("tiny").load(), found)
+    for picture in recipes.outcome_artifact("tiny").load().pictures:
         assert all(drawings(picture))
 
 
@@ -334,15 +334,17 @@ def test_a_later_outcome_replaces_the_earlier_one(monkeypatch: pytest.MonkeyPatc
     for epochs in (1, 3):
         entered(monkeypatch, lambda experiment, epochs=epochs: train_iris(experiment, epochs))
         recipes.Reproduce("tiny").run(Listener())
-    assert recipes.stored("tiny").figures["epochs"] == 3
-    assert [path.name for path in recipes.file("tiny").parent.iterdir()] == ["tiny.safetensors"]
+    assert recipes.outcome_artifact("tiny").load().figures["epochs"] == 3
+    assert [path.name for path in recipes.outcome_artifact("tiny").path.parent.iterdir()] == [
+        "tiny.safetensors"
+    ]
 
 
 def test_a_tenth_leaves_what_was_found_before(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, train_iris)
     found = recipes.Reproduce("tiny").run(Listener())
     assert recipes.Reproduce("tiny", fast=True).run(Listener()).holds is None
-    assert_same(recipes.stored("tiny"), found)
+    assert_same(recipes.outcome_artifact("tiny").load(), found)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +363,7 @@ def test_a_figure_is_judged_by_the_reference(
     outcome = recipes.Reproduce("tiny").run(Listener())
     assert outcome.holds is holds
     assert (outcome.value, outcome.reference) == (value, 100)
-    assert recipes.stored("tiny").holds is holds
+    assert recipes.outcome_artifact("tiny").load().holds is holds
 
 
 def test_weights_are_counted_without_biases(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,7 +389,7 @@ def test_faults_inside_a_recipe_are_said_and_nothing_is_kept(
     entered(monkeypatch, lambda experiment: train_iris(experiment, epochs=0))
     with pytest.raises(Faults, match="epochs = 0 is not possible"):
         recipes.Reproduce("tiny").run(Listener())
-    assert recipes.stored("tiny") is None
+    assert recipes.outcome_artifact("tiny").load() is None
 
 
 # --- Calling it off -----------------------------------------------------------------------------
@@ -405,7 +407,7 @@ def test_a_cancelled_recipe_keeps_nothing(
     entered(monkeypatch, train_iris)
     with pytest.raises(Cancelled):
         recipes.Reproduce("tiny").run(after(count))
-    assert recipes.stored("tiny") is None
+    assert recipes.outcome_artifact("tiny").load() is None
     assert not store_folder.exists()
 
 
@@ -414,7 +416,7 @@ def test_a_cancelled_recipe_leaves_what_was_found_before(monkeypatch: pytest.Mon
     found = recipes.Reproduce("tiny").run(Listener())
     with pytest.raises(Cancelled):
         recipes.Reproduce("tiny").run(after(3))
-    assert_same(recipes.stored("tiny"), found)
+    assert_same(recipes.outcome_artifact("tiny").load(), found)
 
 
 def test_a_recipe_of_several_trainings_can_be_cancelled_in_any_of_them() -> None:
@@ -496,7 +498,7 @@ def test_cancelled_at_any_moment_it_leaves_the_earlier_run_and_nothing_else(
         assert store.unfinished() == [], said
         assert names_in_the_store() == ["recipe-tiny"], said
         assert len(store.load("recipe-tiny").history) == 1, said
-        assert_same(recipes.stored("tiny"), earlier)
+        assert_same(recipes.outcome_artifact("tiny").load(), earlier)
 
 
 def test_while_a_recipe_trains_nothing_is_offered_to_be_resumed(
@@ -523,7 +525,7 @@ def linear_in_full(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(tmp_path_factory.mktemp("full")))
         found = recipes.Reproduce("linear-is-pca-3d").run(Listener())
-        return found, recipes.stored("linear-is-pca-3d")
+        return found, recipes.outcome_artifact("linear-is-pca-3d").load()
 
 
 def test_linear_is_pca_holds_in_full_and_is_kept(
@@ -578,7 +580,7 @@ def unit_normal(grid: np.ndarray) -> np.ndarray:
 def test_every_recipe_holds_in_full(only_when_asked: None, mnist: Dataset, name: str) -> None:
     outcome = recipes.Reproduce(name).run(Listener())
     assert outcome.holds, f"{outcome.value:.5g}: {outcome.metric}"
-    assert_same(recipes.stored(name), outcome)
+    assert_same(recipes.outcome_artifact(name).load(), outcome)
     assert outcome.runs == names_in_the_store()
 
 
@@ -659,29 +661,29 @@ def test_a_damaged_outcome_is_a_fault_that_names_the_file(
     pictures = tuple(one_of_each_kind())
     entered(monkeypatch, lambda experiment: experiment.at_most(1, {}, pictures))
     healthy = recipes.Reproduce("tiny").run(Listener())
-    path = recipes.file("tiny")
+    path = recipes.outcome_artifact("tiny").path
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     with pytest.raises(Faults) as error:
-        recipes.stored("tiny")
+        recipes.outcome_artifact("tiny").load()
     (fault,) = error.value.faults
     assert str(path) in fault and "Traceback" not in fault
-    assert recipes.stored("manifold") is None
+    assert recipes.outcome_artifact("manifold").load() is None
     recipes.Reproduce("tiny").run(Listener())
-    assert recipes.stored("tiny").row().keys() == healthy.row().keys()
+    assert recipes.outcome_artifact("tiny").load().row().keys() == healthy.row().keys()
 
 
 def test_an_outcome_of_an_absurd_size_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, lambda experiment: experiment.at_most(1, {}, one_of_each_kind()))
     recipes.Reproduce("tiny").run(Listener())
-    monkeypatch.setattr(store, "MAX_TENSORS", 10)
-    with pytest.raises(Faults, match=re.escape(str(recipes.file("tiny")))):
-        recipes.stored("tiny")
+    monkeypatch.setattr(artifacts, "MAX_TENSORS", 10)
+    with pytest.raises(Faults, match=re.escape(str(recipes.outcome_artifact("tiny").path))):
+        recipes.outcome_artifact("tiny").load()
 
 
 def test_a_folder_in_the_place_of_an_outcome_is_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     entered(monkeypatch, train_iris)
-    recipes.file("tiny").mkdir(parents=True)
-    assert recipes.stored("tiny") is None
+    recipes.outcome_artifact("tiny").path.mkdir(parents=True)
+    assert recipes.outcome_artifact("tiny").load() is None
 
 
 def test_an_outcome_holds_nothing_that_could_be_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:

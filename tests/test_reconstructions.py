@@ -16,7 +16,7 @@ from test_pages import ROOT, opened, shipped_runs  # noqa: F401
 
 from aecore import datasets, metrics, projections, store, tasks
 from aecore.errors import Faults
-from pages.shared import cache, own_image, rows, verdicts
+from pages.shared import cache, models, own_image, rows, verdicts
 
 PAGE = ROOT / "pages" / "reconstructions.py"
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -133,7 +133,7 @@ def test_samples_seen_in_training_are_told_as_such() -> None:
     assert "seen in training, so a small error here does not say" in said(at)
     assert alts(at)[0].startswith("8 train images")
     run, x = store.load("digits-ae"), datasets.get("digits").train
-    with_all = cache.reconstruct(*cache.identity(run), *x)[1]
+    with_all = models.reconstruct(*cache.identity(run), *x)[1]
     mse = metrics.mean_squared_error(x.x, with_all).mean()
     assert measured(at)["digits-ae, train MSE"] == f"{mse:.4f}"
     assert at.dataframe[0].value["samples"].sum() == 1437
@@ -259,9 +259,9 @@ def test_errors_of_pca_are_those_of_its_reconstructions(split: str) -> None:
 
 def test_stored_errors_are_those_of_the_model() -> None:
     run, (x, labels) = store.load("digits-vae"), datasets.get("digits").test
-    codes, rebuilt = cache.reconstruct(*cache.identity(run), x, labels)
+    codes, rebuilt = models.reconstruct(*cache.identity(run), x, labels)
     np.testing.assert_allclose(codes, run.codes["codes"], atol=1e-4)
-    found = cache.errors(*cache.identity(run), "test")
+    found = models.errors(*cache.identity(run), "test")
     np.testing.assert_allclose(found, metrics.mean_squared_error(x, rebuilt), atol=1e-5)
 
 
@@ -389,7 +389,7 @@ def test_answers_of_no_numbers_are_told(monkeypatch: pytest.MonkeyPatch) -> None
         return encode(x, labels=labels) * (1 if seen else np.nan)
 
     monkeypatch.setattr(model, "encode", broken)
-    monkeypatch.setattr(cache, "_model_for", lambda *identity: model)
+    monkeypatch.setattr(models, "_model_for", lambda *identity: model)
     at = given(at, drawing())
     assert not at.exception
     assert "'digits-ae' answers with values that are no finite numbers" in said(at)
@@ -402,4 +402,4 @@ def test_a_damaged_codes_file_is_a_fault() -> None:
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(Faults, match="has changed since the run was saved"):
-        cache.errors(*cache.identity(store.load("damaged-codes")), "test")
+        models.errors(*cache.identity(store.load("damaged-codes")), "test")

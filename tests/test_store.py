@@ -25,7 +25,7 @@ import pytest
 import torch
 from conftest import Listener, run_config, wait_until
 
-from aecore import datasets, files, store, tasks, training
+from aecore import artifacts, datasets, files, store, tasks, training
 from aecore.datasets import Subset
 from aecore.errors import Cancelled, Faults
 from aecore.projections import PCAProjection
@@ -476,7 +476,7 @@ def test_a_file_that_vanishes_while_a_run_is_open_is_a_fault(run: store.Run, fil
 def test_files_of_an_absurd_size_are_not_read(
     run: store.Run, monkeypatch: pytest.MonkeyPatch, limit: str, file: str
 ) -> None:
-    monkeypatch.setattr(store, limit, 10)
+    monkeypatch.setattr(store if limit == "MAX_JSON" else artifacts, limit, 10)
     with pytest.raises(Faults, match=f"{file} is larger than"):
         look_at_everything(store.load("iris"))
 
@@ -629,7 +629,7 @@ def test_a_damaged_checkpoint_is_named_and_can_be_discarded(run: store.Run, dama
 def test_progress_of_an_absurd_size_is_not_parsed(
     run: store.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_HEADER", 600)
+    monkeypatch.setattr(artifacts, "MAX_HEADER", 600)
     (damaged,) = store.checkpoints()[1]
     assert damaged.name == "half" and "its header would be of" in damaged.reason
 
@@ -900,7 +900,7 @@ WRITERS: dict[str, Callable[[], Any]] = {
     "analyse": lambda: tasks.Analyse("iris").run(Listener()),
     "mixture": lambda: tasks.FitMixture("iris").run(Listener()),
     "quality": lambda: tasks.MeasureSamples("iris").run(Listener()),
-    "bytes": lambda: store.write_bytes(store.root() / "_maps/new/x", b""),
+    "bytes": lambda: artifacts.write_bytes(store.root() / "_maps/new/x", b""),
 }
 
 

@@ -203,7 +203,7 @@ def test_analyses_of_impossible_values_are_damaged(
     copied(store_folder, HEALTHY[1])
     analysed(name, put(value))(store_folder / HEALTHY[1])
     with pytest.raises(Damaged, match=f"{name} holds values outside of"):
-        latent.analysis(store.load(HEALTHY[1]))
+        latent.analysis_artifact(store.load(HEALTHY[1])).load()
 
 
 # --- What was computed --------------------------------------------------------------------------
@@ -215,24 +215,15 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
     maps = [kind(**kind.defaults(digits.n_test)) for kind in projections.PROJECTIONS.values()]
     data = "digits", digits.fingerprint
     projections.graph(digits, 10)
-    found: dict[Path, Callable[[], Any]] = {
-        projections.map_file(*data, each): lambda each=each: projections.cached(*data, each)
-        for each in maps
-    }
-    graph = projections.folder(*data) / "neighbors.safetensors"
-    found[graph] = lambda: projections._stored_graph(graph, 360, projections.GRAPH_NEIGHBORS)
-    found[projections.components_file(digits)] = lambda: projections.stored_components(digits)
+    stored = [projections.map_artifact(*data, each) for each in maps]
+    stored += [projections.graph_artifact(digits), projections.components_artifact(digits)]
+    stored += [denoising.tuned_artifact(*data, noise, False) for noise in denoising.NOISES]
+    stored += [latent.analysis_artifact(run), generation.mixture_artifact(run)]
+    stored += [quality.quality_artifact(run), denoising.curve_artifact(run, "gaussian", False)]
+    found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in stored}
     for split, file in tasks.sheet_files(*data).items():
         size = tasks.sheet_size(digits, split)
         found[file] = lambda file=file, size=size: tasks.stored_sheet(file, size)
-    for noise in denoising.NOISES:
-        file = denoising.tuned_file(*data, noise, False)
-        found[file] = lambda file=file: denoising.stored_tuned(file)
-    found[latent.analysis_file(run)] = lambda: latent.analysis(run)
-    found[generation.mixture_file(run)] = lambda: generation.stored_mixture(run)
-    found[quality.quality_file(run)] = lambda: quality.stored(run)
-    curve = denoising.curve_file(run, "gaussian", False)
-    found[curve] = lambda: denoising.stored(run, "gaussian", False)
     assert all(file.is_file() and read() is not None for file, read in found.items())
     return found
 
@@ -329,5 +320,6 @@ def test_a_worker_computes_what_is_damaged_anew(store_folder: Path) -> None:
         again = read()
         assert again is not None and type(again) is type(before), file
     np.testing.assert_array_equal(
-        projections.cached("digits", digits.fingerprint, PCAProjection()).plane.shape, (360, 2)
+        projections.map_artifact("digits", digits.fingerprint, PCAProjection()).load().plane.shape,
+        (360, 2),
     )

@@ -260,15 +260,15 @@ def test_project_shows_the_samples_that_were_asked_for() -> None:
     found = tasks.Project("iris", PCAProjection(), subset).run(Listener())
     assert found.plane.shape == (40, 2)
     iris = datasets.get("iris")
-    assert projections.cached("iris", iris.fingerprint, PCAProjection(), subset)
-    assert not projections.cached("iris", iris.fingerprint, PCAProjection())
+    assert projections.map_artifact("iris", iris.fingerprint, PCAProjection(), subset).load()
+    assert not projections.map_artifact("iris", iris.fingerprint, PCAProjection()).load()
 
 
 def test_prepare_leaves_the_components() -> None:
     iris = datasets.get("iris")
-    assert not projections.components_file(iris).exists()
+    assert not projections.components_artifact(iris).path.exists()
     tasks.Prepare("iris").run(Listener())
-    assert projections.components_file(iris).is_file()
+    assert projections.components_artifact(iris).path.is_file()
 
 
 @pytest.mark.parametrize("task", [tasks.Prepare, lambda name: tasks.Project(name, PCAProjection())])

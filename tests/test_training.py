@@ -17,9 +17,9 @@ from sklearn.decomposition import PCA
 from aecore import configs, datasets, store, tasks, training
 from aecore.autoencoder import Autoencoder
 from aecore.configs import RunConfig, TrainingConfig
+from aecore.contracts import Reporting
 from aecore.datasets import Dataset, Samples
 from aecore.errors import Cancelled, Faults
-from aecore.penalties import Reporting
 from aecore.training import OPTIMIZERS, Checkpoint, Diverged, EpochRecord, fit
 from aecore.variants import VARIANTS
 

@@ -19,8 +19,12 @@ WALK = (
     {"errors", "threads"},
     {"files", "progress", "settings"},
     {"locations"},
+    {"artifacts"},
     {"datasets"},
-    {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
+    {"contracts"},
+    {"networks", "likelihoods", "penalties", "corruption"},
+    {"autoencoder"},
+    {"inference", "pretraining"},
     {"variants"},
     {"configs"},
     {"training"},
@@ -73,8 +77,8 @@ def test_no_import_points_backwards(module: str) -> None:
 
 def test_the_rooms_that_a_module_imports_are_found() -> None:
     assert rooms("tasks") == {
-        *("configs", "datasets", "denoising", "errors", "files", "generation", "latent"),
-        *("progress", "projections", "quality", "store", "training"),
+        *("artifacts", "configs", "datasets", "denoising", "errors", "files", "generation"),
+        *("inference", "latent", "progress", "projections", "quality", "store", "training"),
     }
 
 
@@ -102,6 +106,7 @@ def test_nothing_is_unpickled(module: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
+        "artifacts",
         "configs",
         "store",
         "projections",

@@ -12,7 +12,7 @@ from aecore import datasets, denoising, images, store, tasks
 from aecore.datasets import Dataset
 from aecore.denoising import BASELINES, NOISES
 from aecore.variants import Noise as Trainable
-from pages.shared import cache, drifts, files, live_slider, parts
+from pages.shared import cache, drifts, files, live_slider, models, parts
 
 FILTERS = ("median", "total-variation", "pca")
 """Shown unless told otherwise."""
@@ -110,7 +110,8 @@ def show(runs: Sequence[store.Run], asked: Asked) -> None:
 
 def tune(dataset: Dataset, asked: Asked) -> None:
     """See to it that the filters are tuned for this noise, or say how far that is."""
-    found = cache.tuned(dataset.name, dataset.fingerprint, *asked.kind)
+    data = dataset.name, dataset.fingerprint
+    found = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
     if found is not None and found.complete(asked.noise):
         return
     hint = (
@@ -139,7 +140,7 @@ def rows(runs: Sequence[store.Run], asked: Asked, chosen: Chosen, filters: Seque
         made = {NOISY: noisy}
         for run in runs:
             identity = cache.identity(run)
-            made[run.name] = cache.reconstruct(*identity, noisy, chosen.labels)[1].clip(0, 1)
+            made[run.name] = models.reconstruct(*identity, noisy, chosen.labels)[1].clip(0, 1)
         made |= filtered(dataset, filters, noisy, asked, level)
         psnr = {name: denoising.psnr(clean, pixels) for name, pixels in made.items()}
         ssim = {name: denoising.ssim(clean, pixels, shape) for name, pixels in made.items()}
@@ -185,7 +186,7 @@ def filtered(
 ) -> dict[str, np.ndarray]:
     """What classical filters make of noisy samples, each named with its best setting."""
     data = dataset.name, dataset.fingerprint
-    tuned = cache.tuned(*data, *asked.kind)
+    tuned = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
     if tuned is None:
         return {}
     settings, tried = tuned.at(level)

@@ -19,7 +19,7 @@ TRAINED = "trained at this level"
 def show(runs: Sequence[store.Run], asked: Asked) -> None:
     """PSNR against the level, computed once by a job for each run."""
     st.subheader("Over all levels")
-    known = {run.name: cache.denoising_curve(run, *asked.kind) for run in runs}
+    known = {run.name: cache.artifact(denoising.curve_artifact(run, *asked.kind)) for run in runs}
     missing = [name for name, found in known.items() if found is None]
     jobs = cache.jobs()
     if missing:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import datasets, denoising, figures, latent, store
 from aecore.denoising import NOISES
-from pages.shared import cache, files, parts
+from pages.shared import cache, files, models, parts
 
 if TYPE_CHECKING:
     from pages.shared.denoised import Asked, Chosen
@@ -30,9 +30,9 @@ def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
     levels = np.array([0, *noise.steps])
     names = dataset.label_names
     identity = cache.identity(run)
-    means = cache.class_means(*identity) if names else None
+    means = models.class_means(*identity) if names else None
     found = denoising.drift(
-        cache.encoder(*identity),
+        models.encoder(*identity),
         chosen.clean,
         chosen.labels,
         means,

@@ -10,7 +10,7 @@ import base64
 from typing import NamedTuple
 
 from aecore import images
-from pages.shared import cache, state
+from pages.shared import hosts, state
 
 COMPONENT = "live-slider"
 """One on a page, whatever it moves, so that it is not mounted anew."""
@@ -40,7 +40,7 @@ def show(key: str, asked: Range, picture: bytes, alt: str, track: bytes | None =
         track: a PNG that is shown along the slider.
     """
     title, low, high, step, _ = asked
-    cache.live_slider()(
+    hosts.live_slider()(
         key=COMPONENT,
         data={
             "key": key,

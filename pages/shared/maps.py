@@ -16,7 +16,7 @@ from aecore.datasets import Subset
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS, Map, Projection
 from aecore.settings import check_settings
-from pages.shared import cache, parts
+from pages.shared import cache, hosts, parts
 
 
 class View(NamedTuple):
@@ -85,9 +85,8 @@ def default_view(run: store.Run) -> View:
 
 def found(view: View) -> dict[str, Map]:
     """The projections of a view that have been computed."""
-    dataset, fingerprint = view.run.config.dataset, view.run.manifest.fingerprint
     maps = {
-        settings.name: cache.projection(dataset, fingerprint, settings, view.subset)
+        settings.name: cache.artifact(cache.map_of(view.run, settings, view.subset))
         for settings in view.projections
     }
     return {name: computed for name, computed in maps.items() if computed is not None}
@@ -107,7 +106,7 @@ def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = la
 
 def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) -> Any:
     """The component with what it is to draw."""
-    return cache.linked_maps()(
+    return hosts.linked_maps()(
         key=key,
         data=content,
         on_selection_change=lambda: None,

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import datasets, figures, images, recipes
-from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number
+from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number, outcome_artifact
 from pages.shared import cache, parts, state
 
 ICONS = {
@@ -21,7 +21,7 @@ WORDS = {True: "holds", False: "does not hold"}
 
 def read() -> dict[str, Outcome | None]:
     """What came of each recipe; None where it was not run here, or where its file is damaged."""
-    return {name: cache.outcome(name) for name in RECIPES}
+    return {name: cache.artifact(outcome_artifact(name)) for name in RECIPES}
 
 
 def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:

@@ -10,7 +10,7 @@ import streamlit as st
 from aecore import datasets, images, store
 from aecore.datasets import Dataset
 from aecore.variants import VARIANTS
-from pages.shared import cache, parts
+from pages.shared import cache, models, parts
 
 NEIGHBORS = 5
 NUMBERS = 32  # of a wide code that are written out
@@ -84,12 +84,12 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
     lines, sentences = [images.Row("your image", seen)], []
     codes = {}
     for run in runs:
-        codes[run.name], rebuilt = cache.reconstruct(*cache.identity(run), x, np.array([label]))
+        codes[run.name], rebuilt = models.reconstruct(*cache.identity(run), x, np.array([label]))
         error = float(np.square(x - rebuilt).mean())
         rebuilt = rebuilt.reshape(seen.shape)
         both = np.concatenate([_colored(rebuilt), images.error_colors(seen, rebuilt)])
         lines.append(images.Row(run.name, both, [f"{error:.4f}", "its error"]))
-        said = unlike(error, cache.errors(*cache.identity(run), "test"))
+        said = unlike(error, models.errors(*cache.identity(run), "test"))
         sentences.append(f"**{parts.plain(run.name)}**: {said}")
     run = runs[0]
     near = nearest(run.codes["codes"], codes[run.name])

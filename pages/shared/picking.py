@@ -12,7 +12,7 @@ import streamlit as st
 from aecore import datasets, pack, store
 from aecore.datasets import Subset
 from aecore.errors import Faults
-from pages.shared import cache, maps, messages, parts, state
+from pages.shared import cache, hosts, maps, messages, parts, state
 from pages.shared.messages import Lasso, Selection
 
 MOST = 500
@@ -58,7 +58,7 @@ def picker(
     if last.said and (last.field, last.texts[-1]) == (active(fields), text):
         st.caption(parts.plain(last.said))
     marks = [int(word) for word in words(text) if is_number(word)]
-    cache.marks()(key="marks", data=marks)
+    hosts.marks()(key="marks", data=marks)
 
 
 def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:

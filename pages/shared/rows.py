@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, store, tasks
+from aecore import datasets, figures, images, projections, store, tasks
 from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.variants import VARIANTS
-from pages.shared import cache, parts, verdicts
+from pages.shared import cache, models, parts, verdicts
 from pages.shared.verdicts import MOST_COMPONENTS, PCA, Errors
 
 MOST_PINS = 4
@@ -34,7 +34,7 @@ def ready(run: store.Run) -> bool:
     dataset = datasets.get(run.config.dataset)
     jobs, here = cache.jobs(), datasets.here(dataset.name)
     with st.spinner("Loading torch and the model, a few seconds the first time"):
-        if here and cache.has_components(dataset):
+        if here and cache.artifact(projections.components_artifact(dataset)) is not None:
             _refuse_unless_answering(run, dataset)
             return True
     job = jobs.find(tasks.Prepare(dataset.name))
@@ -63,8 +63,8 @@ def ready(run: store.Run) -> bool:
 
 def _refuse_unless_answering(run: store.Run, dataset: Dataset) -> None:
     """Raise `Faults` where a run's stored errors, or its answer to a sample, are no numbers."""
-    cache.errors(*cache.identity(run), "test")
-    cache.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
+    models.errors(*cache.identity(run), "test")
+    models.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
 
 
 def pinned(run: store.Run) -> list[store.Run]:
@@ -119,7 +119,7 @@ def show(runs: Sequence[store.Run]) -> None:
         if split == "train" and not encoded(runs):
             return
         with st.spinner(f"Reconstructing the {split} split, once for each run", show_time=True):
-            errors = {run.name: cache.errors(*cache.identity(run), split) for run in runs}
+            errors = {run.name: models.errors(*cache.identity(run), split) for run in runs}
             errors[PCA] = cache.pca_errors(dataset.name, dataset.fingerprint, split, k)
         samples(runs, dataset, split, errors, k, maps)
         verdicts.summary(dataset, split, errors, k)
@@ -151,7 +151,7 @@ def samples(
             st.info("No sample of this class is in this split.", icon=":material/info:")
             return
         x, labels = (part[chosen] for part in getattr(dataset, split))
-        made = {run.name: cache.reconstruct(*cache.identity(run), x, labels)[1] for run in runs}
+        made = {run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs}
         made[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
         shown = {name: found[chosen] for name, found in errors.items()}
         if dataset.kind == "image":

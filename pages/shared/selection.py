@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import datasets, images, latent, pack
 from aecore.errors import Faults
-from pages.shared import cache, messages, parts
+from pages.shared import cache, messages, models, parts
 from pages.shared.maps import View, found, said
 from pages.shared.maps import show as show_maps
 from pages.shared.messages import Place, Selection
@@ -77,7 +77,7 @@ def decoded(view: View, place: Place) -> None:
     if place.label >= max(len(dataset.label_names), 1):
         return
     code = latent.plane_of_run(view.run).lift(np.array([[place.x, place.y]]))
-    features = cache.generated(view.run, code, place.label)[0]
+    features = models.generated(view.run, code, place.label)[0]
     where = f"{place.x:.3g}, {place.y:.3g}"
     if dataset.kind != "image":
         st.table(dict(zip(dataset.feature_names, features.tolist(), strict=True)))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import datasets, generation, images, store
 from aecore.errors import Faults
-from pages.shared import cache, parts
+from pages.shared import models, parts
 from pages.shared.generate import common
 
 GROUPS = {"A": "plus", "B": "minus", "C": "onto"}
@@ -46,7 +46,7 @@ def sums(
     codes, dataset = run.codes["codes"], datasets.get(run.config.dataset)
     chosen = members(run, asked)
     made = np.concatenate(generation.arithmetic(*(codes[each] for each in chosen), strengths))
-    decoded, around = cache.generated(run, made, told), cache.places(run).around(made)
+    decoded, around = models.generated(run, made, told), models.places(run).around(made)
     means, added = np.split(common.shaped(dataset, decoded), [len(GROUPS)])
     near = np.where(around.covered, "near", "far")[len(GROUPS) :]
     captions = [f"{t:.2f} {word}" for t, word in zip(strengths, near, strict=True)]
@@ -62,7 +62,7 @@ def sums(
     under = " Under a sum stands t." if dataset.kind == "image" else ""
     st.caption(
         f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
-        f"sums with ten test codes within {cache.places(run).limit:.2g}; the nearest to each is "
+        f"sums with ten test codes within {models.places(run).limit:.2g}; the nearest to each is "
         f"{away.min():.2g} to {away.max():.2g} away.{under}{common.told_class(run, told)}"
     )
     beside = {

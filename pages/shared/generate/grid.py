@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import datasets, generation, images, store
 from aecore.errors import Faults
-from pages.shared import cache, files, parts
+from pages.shared import files, models, parts
 from pages.shared.generate import common
 
 MOST_SIDE = 30
@@ -52,8 +52,8 @@ def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> Non
     d = run.config.model.latent_dim
     if not generation.has_prior(run):
         st.caption(common.NO_PRIOR)
-    decoded = cache.generated(run, made, told)
-    dataset, around = datasets.get(run.config.dataset), cache.places(run).around(made)
+    decoded = models.generated(run, made, told)
+    dataset, around = datasets.get(run.config.dataset), models.places(run).around(made)
     pictures = dataset.kind == "image"
     far = np.count_nonzero(~around.covered)
     said = f"{where[0].upper()}{where[1:]}. "

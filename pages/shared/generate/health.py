@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from aecore import figures, generation, store
-from pages.shared import cache, files, parts
+from pages.shared import files, models, parts
 from pages.shared.generate import common
 
 MOST_PANELS = 6
@@ -45,7 +45,7 @@ def show(run: store.Run) -> None:
     )
     ranked = generation.importance(codes, spread)
     shown = ranked.order[:MOST_PANELS]
-    near = cache.marginals(run, shown.tolist())
+    near = models.marginals(run, shown.tolist())
     st.plotly_chart(
         figures.marginals(
             near.z,

@@ -10,7 +10,7 @@ import streamlit as st
 
 from aecore import datasets, generation, images, store
 from aecore.errors import Faults
-from pages.shared import cache, parts
+from pages.shared import cache, models, parts
 from pages.shared.generate import common
 
 MOST_PICKED = 8
@@ -62,10 +62,10 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way],
         except Faults as error:
             faults.append(parts.plain(str(error)))
             continue
-        away = cache.cycle_error(run, found, told)
+        away = models.cycle_error(run, found, told)
         beside["way"] += [way] * steps
         beside["cycle error"] += away.tolist()
-        made[way] = found, cache.generated(run, found, told)
+        made[way] = found, models.generated(run, found, told)
         strip = common.shaped(dataset, made[way][1])
         captions = [f"{value:.2g}" for value in away]
         for stop, number in zip(generation.stops(len(chosen), steps), chosen, strict=True):

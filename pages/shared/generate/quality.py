@@ -15,7 +15,8 @@ FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 def show(run: store.Run) -> None:
     """The figures of samples from each source beside those of real test samples, made by a job."""
     st.subheader("How good the samples are")
-    found, jobs, dataset = cache.quality(run), cache.jobs(), datasets.get(run.config.dataset)
+    jobs, dataset = cache.jobs(), datasets.get(run.config.dataset)
+    found = cache.artifact(quality.quality_artifact(run))
     if found is None:
         n = min(quality.MEASURED, run.manifest.n_test)
         judged = dataset.label_names and (

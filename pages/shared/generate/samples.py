@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import datasets, generation, images, store, tasks
-from pages.shared import cache, parts
+from pages.shared import cache, models, parts
 from pages.shared.generate import common, quality
 
 
@@ -41,10 +41,10 @@ def show(run: store.Run) -> None:
         if mixture is None:
             return
         made = mixture.draw(count, temperature, seed)
-    decoded = cache.generated(run, made, told)
+    decoded = models.generated(run, made, told)
     lines, beside, away = [], {}, []
     if known is not None:
-        nearest, distances = cache.training_places(run).nearest(made)
+        nearest, distances = models.training_places(run).nearest(made)
         numbers = known["train_rows"][nearest]
         beside = {"nearest training sample": numbers, "distance": distances}
         away = [f"{distance:.2g}" for distance in distances]
@@ -68,7 +68,7 @@ def show(run: store.Run) -> None:
 
 def fitted(run: store.Run) -> generation.Mixture | None:
     """The mixture of the training codes; where it is not there yet, sees to it and says so."""
-    found, jobs = cache.mixture(run), cache.jobs()
+    found, jobs = cache.artifact(generation.mixture_artifact(run)), cache.jobs()
     if found is None:
         job = jobs.find(tasks.FitMixture(run.name))
         hint = "A mixture of Gaussians is fitted to the training codes once: seconds."

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import datasets, generation, images, store
-from pages.shared import cache, live_slider, parts
+from pages.shared import live_slider, models, parts
 from pages.shared.generate import common
 
 PREVIEWS = 12
@@ -67,7 +67,7 @@ def slide(
         at = middle + unit * place
         code = generation.traversal(base, number, at, at, 1)
         before = generation.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
-        pixels = common.shaped(dataset, cache.generated(run, np.concatenate([code, before]), told))
+        pixels = common.shaped(dataset, models.generated(run, np.concatenate([code, before]), told))
         row = images.Row(f"at {at:.2f}", pixels[:1])
         picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
         seen, clear = np.ones(len(before)), np.zeros(len(before))
@@ -92,7 +92,7 @@ def strips(
         beside["dimension"] += [number + 1] * len(values)
         beside["value"] += values.tolist()
     codes = np.concatenate(made)
-    decoded = cache.generated(run, codes, told)
+    decoded = models.generated(run, codes, told)
     name = common.named(ranked)
     for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
         captions = [f"{value:.2f}" for value in part[:, number]]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from aecore import latent, store
-from pages.shared import cache, parts
+from pages.shared import cache, models, parts
 from pages.shared.generate import arithmetic, grid, health, paths, samples, traversal
 
 VIEWS: dict[str, Callable[[store.Run], None]] = {
@@ -27,6 +27,6 @@ def show(run: store.Run) -> None:
         latent.refuse_unless_finite(run, run.codes["codes"])
         view = parts.one_of("View", list(VIEWS), "view")
         with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
-            cache.load(run)
+            models.load(run)
         cache.settle("what generates")
         VIEWS[view](run)
