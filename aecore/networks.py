@@ -82,7 +82,7 @@ class CodebookEncoder(nn.Module):
 
     def choose(self, code: Tensor) -> Tensor:
         """The number of the nearest codebook vector for each group, (batch, groups)."""
-        groups = code.detach().reshape(len(code), -1, self.codebook.shape[1])
+        groups = code.detach().unflatten(1, (-1, self.codebook.shape[1]))
         codebook = self.codebook.detach().expand(len(code), -1, -1)
         # Differences, not products, which lose the nearest vector far from the origin.
         mode = "donot_use_mm_for_euclid_dist"
