@@ -253,7 +253,7 @@ export default function ({ data }) {
 @st.cache_resource(show_spinner=False)
 def live_slider() -> Any:
     """The component of a slider that answers while it is dragged."""
-    own = Path(__file__).with_name("live_slider")
+    own = Path(__file__).with_name("live_slider_assets")
     html, css, js = (
         (own / f"slider.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
     )
