@@ -19,6 +19,7 @@ from aecore import pack as packing
 from aecore.datasets import Subset
 from aecore.errors import Damaged, Faults
 from aecore.projections import PCA, Map, Projection
+from aecore.viewer import STATIC
 from pages.shared import server, state
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def linked_maps() -> Any:
     return st.components.v2.component(
         "linked_maps",
         html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
-        css=(server.LINKED_MAPS / "style.css").read_text(encoding="utf-8"),
+        css=(STATIC / "style.css").read_text(encoding="utf-8"),
         js=LOADER.replace("FOLDER", server.scripts_address()),
         isolate_styles=False,  # Plotly puts its own styles into the page
     )
@@ -226,7 +227,7 @@ LOADER = """
 let scripts;
 export default function (component) {
   let close, gone = false;
-  scripts ??= import(new URL("FOLDER/main.js", document.baseURI));
+  scripts ??= import(new URL("FOLDER/streamlit.js", document.baseURI));
   scripts.then(({ show }) => { if (!gone) close = show(component); });
   return () => { gone = true; close?.(); };
 }
@@ -239,13 +240,16 @@ def marks() -> Any:
 
     Another one than the maps, whose content would be sent anew with every mark.
     """
-    return st.components.v2.component("linked_maps_marks", js=MARKS)
+    return st.components.v2.component(
+        "linked_maps_marks", js=MARKS.replace("FOLDER", server.scripts_address())
+    )
 
 
 MARKS = """
+let scripts;
 export default function ({ data }) {
-  window.loupeMarks = data;
-  window.dispatchEvent(new Event("loupe-marks"));
+  scripts ??= import(new URL("FOLDER/streamlit.js", document.baseURI));
+  scripts.then(({ mark }) => mark(data));
 }
 """
 
