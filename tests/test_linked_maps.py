@@ -1,10 +1,12 @@
-"""The scripts of the linked maps in a real headless Chromium, without Streamlit around them."""
+"""The linked maps in a real headless Chromium, in a bare page without Streamlit."""
 
 from __future__ import annotations
 
 import base64
 import gzip
+import json
 import math
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,15 +27,30 @@ from aecore.autoencoder import Autoencoder
 from aecore.datasets import Subset
 from aecore.networks import ACTIVATION_LAYERS, ImageSize
 from aecore.variants import VARIANTS
+from aecore.viewer import STATIC
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ROOT / "pages" / "shared" / "linked_maps"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".gz": "application/gzip"}
-HOUSE = (
-    '<!doctype html><link rel="icon" href="data:,"><link rel="stylesheet" href="style.css">'
-    '<div id="host"><div class="loupe-frame"><div class="loupe" role="group"></div></div></div>'
+BARE = """<!doctype html>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="style.css">
+<div id="host"><div class="loupe-frame"><div class="loupe" role="group"></div></div></div>
+"""
+# The least page that hosts maps: one file would hold the payload and the images itself.
+HOST = (
+    BARE
+    + """<script type="module">
+  import { mount } from "./mount.js";
+  const payload = await fetch("payload");
+  const host = {
+    say: (...said) => { document.title = JSON.stringify(said); },
+    image: (split) => `images/${split}.gz`,
+  };
+  mount(document.querySelector(".loupe"), new Uint8Array(await payload.arrayBuffer()), host);
+</script>
+"""
 )
 
 
@@ -43,8 +60,9 @@ HOUSE = (
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, dict[str, bytes]]]:
     """The address of a server of the scripts, and what else it is to hand out."""
-    files = {f"/{file.name}": file.read_bytes() for file in (*SCRIPTS.iterdir(), PLOTLY)}
-    files["/"] = HOUSE.encode()
+    files = {f"/{file.name}": file.read_bytes() for file in (*STATIC.iterdir(), PLOTLY)}
+    files["/"] = BARE.encode()
+    files["/host"] = HOST.encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -73,7 +91,7 @@ def lab(browser: Browser, served: tuple[str, dict[str, bytes]]) -> Iterator[Page
     page.evaluate(
         """async () => {
           window.bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-          const names = ["arrays", "decoder", "geometry", "main", "overlay", "parts"];
+          const names = ["background", "decoder", "dom", "geometry", "payload", "sheets"];
           const found = await Promise.all(names.map((name) => import(`/${name}.js`)));
           Object.assign(window, ...found.map((module) => ({ ...module })));
         }"""
@@ -136,7 +154,7 @@ def test_an_image_is_painted_at_its_place(lab: Page, shape: tuple[int, ...], kin
         """([kind, values, offset, shape, left, top, width, height]) => {
           const source = kind === "bytes" ? Uint8Array.from(values) : Float32Array.from(values);
           const pixels = new ImageData(width, height);
-          paint(pixels, left, top, source, offset, shape);
+          writeImage(pixels, left, top, source, offset, shape);
           return [...pixels.data];
         }""",
         [
@@ -155,9 +173,9 @@ def test_an_image_is_painted_at_its_place(lab: Page, shape: tuple[int, ...], kin
 def test_a_sheet_is_fetched_and_unzipped(lab: Page, served: tuple[str, dict[str, bytes]]) -> None:
     plain = np.random.default_rng(0).integers(0, 256, 5000, np.uint8)
     served[1]["/own.gz"] = gzip.compress(plain.tobytes())
-    found = lab.evaluate("async () => [...await sheet('/own.gz')]")
+    found = lab.evaluate("async () => [...await fetchSheet('/own.gz')]")
     np.testing.assert_array_equal(found, plain)
-    said = lab.evaluate("() => sheet('/none.gz').catch((error) => error.message)")
+    said = lab.evaluate("() => fetchSheet('/none.gz').catch((error) => error.message)")
     assert "none.gz" in said and "404" in said
 
 
@@ -378,14 +396,14 @@ def test_what_was_chosen_is_remembered(lab: Page) -> None:
     ("value", "said"), [(0.123456, "0.123"), (1234.5, "1230"), (0, "0"), (-2.5e-7, "-2.5e-7")]
 )
 def test_a_number_is_said_shortly(lab: Page, value: float, said: str) -> None:
-    assert lab.evaluate("(value) => number(value)", value) == said
+    assert lab.evaluate("(value) => formatNumber(value)", value) == said
 
 
 # --- The whole component ------------------------------------------------------------------------
 
 
 class Shown:
-    """What a component shows, and what it has said to the server."""
+    """Maps in a page, and what they have said to their host."""
 
     def __init__(self, page: Page, samples: pack.Shown, dataset: datasets.Dataset) -> None:
         self.page, self.samples, self.dataset = page, samples, dataset
@@ -393,16 +411,21 @@ class Shown:
     def mount(self, content: bytes) -> None:
         self.page.evaluate(
             """async (text) => {
-              const data = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-              const { show } = await import("/main.js");
+              const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+              const { mount } = await import("/mount.js");
               window.said ??= [];
-              const setStateValue = (name, value) => said.push([name, value]);
-              const parentElement = document.querySelector("#host");
-              window.close = show({ data, parentElement, setStateValue });
+              if (window.maps) return maps.update(bytes);
+              window.maps = mount(document.querySelector(".loupe"), bytes, {
+                say: (name, value) => said.push([name, value]),
+                image: (split) => `images/${split}.gz`,
+              });
             }""",
             text_of(content),
         )
         self.page.wait_for_selector(".loupe[data-ready]")
+
+    def close(self) -> None:
+        self.page.evaluate("() => { maps.close(); maps = null; }")
 
     def said(self) -> list[Any]:
         return self.page.evaluate("said")
@@ -445,6 +468,11 @@ class Shown:
         assert selection["samples"].endswith(digest)
         return np.flatnonzero(pack.unpacked_mask(selection["mask"], len(self.samples.rows)))
 
+    def select_first(self, n: int) -> None:
+        self.page.evaluate(
+            "(n) => document.querySelector('.loupe').loupe.selection.select((i) => i < n)", n
+        )
+
     def count(self) -> int:
         count = self.page.locator(".loupe-picked").get_attribute("data-count")
         return int(count or 0)
@@ -478,8 +506,8 @@ def contents(
             tasks.Analyse(run.name).run(Listener())
         sheets = {}
         for split, file in tasks.sheet_files("digits", digits.fingerprint).items():
-            served[1][f"/sheet-{split}.gz"] = file.read_bytes()
-            sheets[split] = f"sheet-{split}.gz"
+            served[1][f"/images/{split}.gz"] = file.read_bytes()
+            sheets[split] = split
         pca = projections.compute(digits, projections.PCAProjection(), Listener().progress)
         for name, run in runs.items():
             dataset = iris if name == "iris" else digits
@@ -576,7 +604,7 @@ def test_a_selection_arrives_bit_by_bit(shown: Shown) -> None:
         shown.page.evaluate(
             """(numbers) => {
               const chosen = new Set(numbers);
-              document.querySelector(".loupe").loupe.select((i) => chosen.has(i));
+              document.querySelector(".loupe").loupe.selection.select((i) => chosen.has(i));
             }""",
             numbers,
         )
@@ -597,7 +625,9 @@ def test_a_box_by_numbers_selects(shown: Shown) -> None:
 
 
 def test_the_worst_come_first(shown: Shown) -> None:
-    shown.page.evaluate("() => document.querySelector('.loupe').loupe.select((i) => i < 200)")
+    shown.page.evaluate(
+        "() => document.querySelector('.loupe').loupe.selection.select((i) => i < 200)"
+    )
     thumbnails = shown.page.locator(".loupe-thumbnails button")
     thumbnails.first.wait_for()
     assert thumbnails.count() == 48
@@ -693,7 +723,9 @@ def test_without_an_analysis_there_is_nothing_to_decode(shown: Shown) -> None:
     assert shown.said() == []
     shown.page.mouse.move(*shown.place(0, *shown.samples.plane[3]))
     assert shown.page.locator(".loupe-card").get_attribute("data-sample") is not None
-    shown.page.evaluate("() => document.querySelector('.loupe').loupe.select((i) => i < 5)")
+    shown.page.evaluate(
+        "() => document.querySelector('.loupe').loupe.selection.select((i) => i < 5)"
+    )
     assert shown.page.get_by_text("the dataset is missing").is_visible()
 
 
@@ -703,7 +735,9 @@ def test_a_sample_of_a_table_is_shown_by_its_features(shown: Shown) -> None:
     number = int(shown.page.locator(".loupe-card").get_attribute("data-sample"))
     values = shown.page.locator(".loupe-card dl").first.locator("dd").all_inner_texts()
     np.testing.assert_allclose([float(v) for v in values], shown.dataset.test.x[number], atol=0.006)
-    shown.page.evaluate("() => document.querySelector('.loupe').loupe.select((i) => i < 5)")
+    shown.page.evaluate(
+        "() => document.querySelector('.loupe').loupe.selection.select((i) => i < 5)"
+    )
     assert shown.page.locator(".loupe-table tr").count() == 6
 
 
@@ -747,7 +781,7 @@ def find(shown: Shown, text: str) -> str:
 @showing("vae", "both")
 def test_a_sample_is_found_by_its_number(shown: Shown) -> None:
     for asked in ("#38", "38", "test 38", " TEST #38 "):
-        shown.page.evaluate("() => document.querySelector('.loupe').loupe.light(5)")
+        shown.page.evaluate("() => document.querySelector('.loupe').loupe.highlight(5)")
         assert find(shown, asked) == "Found test #38"
         assert shown.page.locator(".loupe-card").get_attribute("data-sample") == "38"
     assert shown.said() == []
@@ -828,7 +862,7 @@ def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
 
 
 def test_other_content_takes_the_place_of_the_shown(shown: Shown, contents: dict[str, Any]) -> None:
-    shown.page.evaluate("() => document.querySelector('.loupe').loupe.light(3)")
+    shown.page.evaluate("() => document.querySelector('.loupe').loupe.highlight(3)")
     for name, (content, samples, dataset) in contents.items():
         shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
         shown.mount(content)
@@ -858,10 +892,10 @@ def test_a_selection_is_taken_back_when_other_samples_come(
     come("both")
     assert shown.said()[told:] == [["selection", None]] and shown.count() == 0
     find(shown, "7")
-    shown.page.evaluate("() => close()")  # and by another component that knows of it
+    shown.close()  # and by other maps that know of it
     come("vae")
     assert shown.said()[-1] == ["selection", None] and shown.count() == 0
-    shown.page.evaluate("() => close()")
+    shown.close()
     told = len(shown.said())
     come("vae")
     assert len(shown.said()) == told
@@ -869,11 +903,9 @@ def test_a_selection_is_taken_back_when_other_samples_come(
 
 def test_content_that_cannot_be_read_is_a_sentence(shown: Shown) -> None:
     shown.page.evaluate(
-        """async () => {
-          const { show } = await import("/main.js");
+        """() => {
           console.error = () => {}; // it would be taken for a fault of the test
-          const parentElement = document.querySelector("#host");
-          show({ data: new Uint8Array(16), parentElement, setStateValue() {} });
+          maps.update(new Uint8Array(16));
         }"""
     )
     shown.page.get_by_text("The maps could not be drawn").wait_for()
@@ -882,7 +914,7 @@ def test_content_that_cannot_be_read_is_a_sentence(shown: Shown) -> None:
 def test_it_can_be_closed_and_shown_again(shown: Shown, contents: dict[str, Any]) -> None:
     shown.page.get_by_label("Colour by").select_option("error")
     shown.page.get_by_role("button", name="Box").click()
-    shown.page.evaluate("() => close()")
+    shown.close()
     shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
     shown.mount(contents["vae"][0])
     assert shown.page.get_by_label("Colour by").input_value() == "error"
@@ -1008,33 +1040,27 @@ def test_a_click_picks_with_every_tool_that_draws(shown: Shown, tool: str) -> No
     assert picks(shown)[-1]["sample"] == number
 
 
+def painted_around(shown: Shown, number: int) -> int:
+    """How many pixels of the overlay around a sample are painted."""
+    return shown.page.evaluate(
+        """([x, y]) => {
+          const { loupe } = document.querySelector(".loupe");
+          const [px, py] = loupe.figure.toPixels(0)(x, y);
+          const pixels = loupe.canvas.getContext("2d").getImageData(px - 9, py - 9, 18, 18);
+          return pixels.data.filter((value, i) => i % 4 === 3 && value).length;
+        }""",
+        shown.samples.plane[number].tolist(),
+    )
+
+
 @showing("pick")
 def test_marked_samples_are_ringed(shown: Shown) -> None:
     number = isolated(shown)[0]
-
-    def drawn() -> float:
-        """How much of the overlay around the sample is painted."""
-        return shown.page.evaluate(
-            """([x, y]) => {
-              const { loupe } = document.querySelector(".loupe");
-              const [px, py] = loupe.figure.toPixels(0)(x, y);
-              const pixels = loupe.canvas.getContext("2d").getImageData(px - 9, py - 9, 18, 18);
-              return pixels.data.filter((value, i) => i % 4 === 3 && value).length;
-            }""",
-            shown.samples.plane[number].tolist(),
-        )
-
     shown.page.get_by_label("Colour by").select_option("error")  # without centroids of labels
-    before = drawn()
+    before = painted_around(shown, number)
     for rows, more in {(number,): True, (99_999,): False, (): False}.items():
-        shown.page.evaluate(
-            """(rows) => {
-              window.loupeMarks = rows;
-              window.dispatchEvent(new Event("loupe-marks"));
-            }""",
-            list(rows),
-        )
-        assert (drawn() > before + 50) == more
+        shown.page.evaluate("(rows) => maps.mark(rows)", list(rows))
+        assert (painted_around(shown, number) > before + 50) == more
 
 
 @showing("pick")
@@ -1054,3 +1080,92 @@ def test_a_map_to_pick_on_is_small(shown: Shown, width: int) -> None:
     assert 0.95 * width < shown.page.locator(".loupe").bounding_box()["width"] <= width
     assert shown.page.locator(".loupe").bounding_box()["height"] <= 430
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width + 16
+
+
+# --- Hosts --------------------------------------------------------------------------------------
+
+
+def test_a_page_of_a_few_lines_hosts_the_maps(
+    page: Page, served: tuple[str, dict[str, bytes]], contents: dict[str, Any]
+) -> None:
+    content, samples, dataset = contents["vae"]
+    served[1]["/payload"] = content
+    page.goto(f"{served[0]}host")
+    page.wait_for_selector(".loupe[data-ready]")
+    shown = Shown(page, samples, dataset)
+    assert find(shown, "#38") == "Found test #38"
+    page.wait_for_function("document.querySelector('.loupe').loupe.sheets.pixels(0)")
+    np.testing.assert_array_equal(card_image(shown, 0), np.rint(dataset.test.x[38] * 255))
+    find(shown, "7")
+    name, selection = json.loads(page.title())
+    members = np.flatnonzero(samples.labels == 7)
+    assert name == "selection"
+    mask = pack.unpacked_mask(selection["mask"], len(samples.rows))
+    np.testing.assert_array_equal(np.flatnonzero(mask), members)
+    # The colours need no theme of a host.
+    pressed, other = page.evaluate(
+        """["true", "false"].map((state) => getComputedStyle(
+          document.querySelector(`.loupe-tools [aria-pressed=${state}]`)).backgroundColor)"""
+    )
+    assert pressed == "rgb(11, 110, 153)" and other == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.glob("*.js")), ids=lambda file: file.name)
+def test_only_its_host_knows_streamlit(file: Path) -> None:
+    text = file.read_text(encoding="utf-8").lower()
+    knows = re.search(r"streamlit|--st-|setstatevalue|parentelement", text) is not None
+    assert knows == (file.name == "streamlit.js")
+
+
+STREAMLIT = """async (text) => {
+  const data = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const { show } = await import("/streamlit.js");
+  const parentElement = document.querySelector("#host");
+  window.said ??= [];
+  const call = (window.calls = (window.calls ?? 0) + 1);
+  const setStateValue = (name, value) => said.push([call, name, value]);
+  window.close = show({ data, parentElement, setStateValue });
+}"""
+
+
+def test_the_host_of_streamlit_shows_and_says(
+    page: Page, served: tuple[str, dict[str, bytes]], contents: dict[str, Any]
+) -> None:
+    page.goto(served[0])
+    page.evaluate(STREAMLIT, text_of(contents["vae"][0]))
+    page.wait_for_selector(".loupe[data-ready]")
+    loupe = page.evaluate_handle("document.querySelector('.loupe').loupe")
+    assert page.evaluate("(loupe) => loupe.sheets.urls", loupe) == {
+        split: f"{served[0]}{split}" for split in ("test", "train")
+    }
+    # The script has run again: the same maps, another function to say things with.
+    page.evaluate(STREAMLIT, text_of(contents["vae"][0]))
+    assert page.evaluate("(loupe) => loupe === document.querySelector('.loupe').loupe", loupe)
+    page.evaluate("(loupe) => loupe.selection.select(null)", loupe)
+    assert page.evaluate("said") == [[2, "selection", None]]
+
+
+def test_the_host_of_streamlit_marks_maps_that_are_there_and_that_come(
+    page: Page, served: tuple[str, dict[str, bytes]], contents: dict[str, Any]
+) -> None:
+    content, samples, dataset = contents["pick"]
+    shown = Shown(page, samples, dataset)
+    mark = "async (rows) => (await import('/streamlit.js')).mark(rows)"
+    marks = "document.querySelector('.loupe').loupe.marks"
+    page.goto(served[0])
+    page.evaluate(mark, [3])
+    page.evaluate(STREAMLIT, text_of(content))
+    page.wait_for_selector(".loupe[data-ready]")
+    assert page.evaluate(marks) == [3]
+    number = isolated(shown)[0]
+    page.get_by_label("Colour by").select_option("error")  # without centroids of labels
+    before = painted_around(shown, number)
+    page.evaluate(mark, [number])
+    assert painted_around(shown, number) > before + 50
+    page.evaluate("() => close()")
+    page.evaluate(mark, [5])
+    assert page.evaluate(marks) == [number]  # closed maps are left alone
+    page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+    page.evaluate(STREAMLIT, text_of(content))
+    page.wait_for_selector(".loupe[data-ready]")
+    assert page.evaluate(marks) == [5]

@@ -44,7 +44,7 @@ def answer(address: str, path: str, **headers: str) -> tuple[int, dict[str, str]
 
 
 SHEET = f"/{server.sheet_address('digits', DIGITS.fingerprint, 'test')}"
-SCRIPT = f"/{server.scripts_address()}/main.js"
+SCRIPT = f"/{server.scripts_address()}/mount.js"
 
 
 # --- Whom it answers ----------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_sheets_are_handed_out_for_good(address: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        f"/{server.SCRIPTS}/0123456789ab/main.js",
+        f"/{server.SCRIPTS}/0123456789ab/mount.js",
         f"/{server.scripts_address()}/style.css",
         f"/{server.scripts_address()}/..%2Fserver.py",
         f"/{server.scripts_address()}/%2Fetc%2Fpasswd",

@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from aecore.viewer import STATIC
 from pages.shared import cache, server
 
 
@@ -19,7 +20,7 @@ def linked_maps() -> Any:
     return st.components.v2.component(
         "linked_maps",
         html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
-        css=(server.LINKED_MAPS / "style.css").read_text(encoding="utf-8"),
+        css=(STATIC / "style.css").read_text(encoding="utf-8"),
         js=LOADER.replace("FOLDER", server.scripts_address()),
         isolate_styles=False,  # Plotly puts its own styles into the page
     )
@@ -29,7 +30,7 @@ LOADER = """
 let scripts;
 export default function (component) {
   let close, gone = false;
-  scripts ??= import(new URL("FOLDER/main.js", document.baseURI));
+  scripts ??= import(new URL("FOLDER/streamlit.js", document.baseURI));
   scripts.then(({ show }) => { if (!gone) close = show(component); });
   return () => { gone = true; close?.(); };
 }
@@ -42,13 +43,16 @@ def marks() -> Any:
 
     Another one than the maps, whose content would be sent anew with every mark.
     """
-    return st.components.v2.component("linked_maps_marks", js=MARKS)
+    return st.components.v2.component(
+        "linked_maps_marks", js=MARKS.replace("FOLDER", server.scripts_address())
+    )
 
 
 MARKS = """
+let scripts;
 export default function ({ data }) {
-  window.loupeMarks = data;
-  window.dispatchEvent(new Event("loupe-marks"));
+  scripts ??= import(new URL("FOLDER/streamlit.js", document.baseURI));
+  scripts.then(({ mark }) => mark(data));
 }
 """
 
@@ -56,7 +60,7 @@ export default function ({ data }) {
 @cache.once
 def live_slider() -> Any:
     """The component of a slider that answers while it is dragged."""
-    own = Path(__file__).with_name("live_slider")
+    own = Path(__file__).with_name("live_slider_assets")
     html, css, js = (
         (own / f"slider.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
     )

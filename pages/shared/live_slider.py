@@ -1,7 +1,7 @@
 """A slider that answers with a new picture while it is dragged.
 
 Streamlit's own reports only when it is let go. This one asks for the next picture as soon as the
-last has come, through the folder `live_slider`.
+last has come, through the scripts in `live_slider_assets`.
 """
 
 from __future__ import annotations

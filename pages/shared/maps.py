@@ -1,7 +1,7 @@
 """Linked maps of a run: its bottleneck beside PCA, t-SNE, UMAP and a second run's bottleneck.
 
-What is drawn and what answers to the pointer is in the folder `linked_maps`, plain JavaScript over
-the Plotly that is installed; it gets one package of arrays, and says which samples are selected.
+They are drawn and answer to the pointer in the browser, by the JavaScript of `aecore.viewer`; it
+gets one payload of arrays, and says which samples are selected.
 """
 
 from __future__ import annotations

@@ -24,13 +24,13 @@ from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from aecore import tasks
 from aecore.datasets import DATASETS
+from aecore.viewer import STATIC
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SCRIPTS, SHEETS = "loupe/scripts", "loupe/sheets"
-LINKED_MAPS = Path(__file__).with_name("linked_maps")
 FINGERPRINT = 12  # digits of a dataset's fingerprint that name its files
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -49,7 +49,7 @@ HEADERS = {
 def scripts() -> dict[str, Path]:
     """The scripts of the linked maps, and the installed Plotly that they draw with, by name."""
     plotly = Path(importlib.util.find_spec("plotly").origin).parent  # found, not loaded
-    files = [*sorted(LINKED_MAPS.glob("*.js")), plotly / "package_data" / "plotly.min.js"]
+    files = [*sorted(STATIC.glob("*.js")), plotly / "package_data" / "plotly.min.js"]
     return {file.name: file for file in files}
 
 

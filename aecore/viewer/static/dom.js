@@ -1,13 +1,12 @@
-// Small things that several parts of the maps use.
+// Elements, pictures in them, and what a tab remembers.
 
-import { paint, sheet } from "./arrays.js";
-
+/** A new element of a class, with these children. */
 export function element(kind, name = "", ...children) {
-  const made = document.createElement(kind);
-  if (name) made.className = name;
-  if (kind === "button") made.type = "button";
-  made.append(...children);
-  return made;
+  const created = document.createElement(kind);
+  if (name) created.className = name;
+  if (kind === "button") created.type = "button";
+  created.append(...children);
+  return created;
 }
 
 /** A select box with these [value, title] options. */
@@ -17,7 +16,12 @@ export function fill(select, options, chosen) {
   return select;
 }
 
-/** An object that keeps its values for this tab, over changes of page and reloads. */
+/** A number in few digits: 0.123, 1230, -2.5e-7. */
+export function formatNumber(value, digits = 3) {
+  return Number(value.toPrecision(digits)).toString();
+}
+
+/** An object whose values last as long as this tab, over changes of page and reloads. */
 export function remembered(key, defaults) {
   const stored = JSON.parse(sessionStorage.getItem(key) ?? "{}");
   return new Proxy({ ...defaults, ...stored }, {
@@ -29,34 +33,20 @@ export function remembered(key, defaults) {
   });
 }
 
-const fetched = new Map();
-
-/** The images of all samples: a sheet for each split, fetched when it is first asked for. */
-export class Sheets {
-  constructor({ sheets, shape, n_test }, arrived) {
-    this.urls = sheets;
-    this.size = shape ? shape.reduce((product, side) => product * side, 1) : 0;
-    this.n_test = n_test;
-    this.arrived = arrived;
-  }
-
-  /** The pixels of a row, {source, offset}, or null while they are on their way or missing. */
-  pixels(row) {
-    const [split, number] = row < this.n_test ? ["test", row] : ["train", row - this.n_test];
-    const source = this.of(split);
-    return source instanceof Uint8Array ? { source, offset: number * this.size } : null;
-  }
-
-  of(split) {
-    const url = this.urls[split] && new URL(this.urls[split], document.baseURI).href;
-    if (!url) return null;
-    if (!fetched.has(url)) {
-      fetched.set(url, sheet(url).then(
-        (bytes) => fetched.set(url, bytes),
-        () => fetched.delete(url), // asked for again the next time
-      ).then(() => this.arrived()));
+/** Write an image into the pixels of a canvas, from bytes or from floats in [0, 1]. */
+export function writeImage(pixels, left, top, source, offset, shape) {
+  const [height, width, channels = 1] = shape;
+  const scale = source instanceof Uint8Array ? 1 : 255;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const from = offset + (y * width + x) * channels;
+      const to = ((top + y) * pixels.width + left + x) * 4;
+      for (let channel = 0; channel < 3; channel++) {
+        // Clamped and rounded by the array itself.
+        pixels.data[to + channel] = source[from + (channels === 1 ? 0 : channel)] * scale;
+      }
+      pixels.data[to + 3] = 255;
     }
-    return fetched.get(url);
   }
 }
 
@@ -89,7 +79,7 @@ export class Display {
 
   draw(source, offset = 0) {
     if (this.shape) {
-      paint(this.pixels, 0, 0, source, offset, this.shape);
+      writeImage(this.pixels, 0, 0, source, offset, this.shape);
       this.canvas.getContext("2d").putImageData(this.pixels, 0, 0);
       return;
     }

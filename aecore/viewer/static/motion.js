@@ -1,6 +1,6 @@
 // The bottleneck in motion: the epochs of the training, and the way to another run's bottleneck.
 
-import { element, fill } from "./parts.js";
+import { element, fill } from "./dom.js";
 
 const SECONDS_AN_EPOCH = 0.35;
 
@@ -67,14 +67,14 @@ export class Motion {
     this.range.setAttribute("aria-label", this.kind === "epochs" ? "Epoch" : "Share of the way");
     this.curve.hidden = this.kind !== "epochs";
     this.range.value = this.at ?? this.last;
-    this.tell();
+    this.describe();
     this.maps.paint();
   }
 
   go(at) {
     this.at = Math.min(Math.max(at, 0), this.last);
     this.range.value = this.at;
-    this.tell();
+    this.describe();
     this.maps.paint();
   }
 
@@ -124,7 +124,8 @@ export class Motion {
     return { points, members, color };
   }
 
-  tell() {
+  /** Write where the motion is. */
+  describe() {
     const { facts, arrays } = this.maps;
     if (this.kind === "morph") {
       const share = this.at ?? 0;
@@ -145,7 +146,7 @@ export class Motion {
   drawCurve(loss, train, epoch) {
     const draw = this.curve.getContext("2d"), { width, height } = this.curve;
     const style = getComputedStyle(this.maps.root);
-    const accent = style.getPropertyValue("--st-primary-color") || "teal";
+    const accent = style.getPropertyValue("--loupe-accent");
     // The first epoch can be so high that all others would lie on one line.
     const values = [...loss, ...train].filter(Number.isFinite).sort((a, b) => a - b);
     const low = values[0], high = values[Math.floor(0.97 * (values.length - 1))];

@@ -1,7 +1,6 @@
 // What is selected: thumbnails of originals and reconstructions, the classes, the mean error.
 
-import { paint } from "./arrays.js";
-import { element, fill } from "./parts.js";
+import { element, fill, writeImage } from "./dom.js";
 
 const THUMBNAILS = 48;
 const ORDERS = {
@@ -10,18 +9,13 @@ const ORDERS = {
   number: ["by number", () => (a, b) => a - b],
 };
 
-export class Picked {
+export class SelectionPanel {
   constructor(maps) {
     this.maps = maps;
     this.root = element("section", "loupe-picked");
     this.members = [];
     this.order = "worst";
     this.first = 0;
-  }
-
-  clear() {
-    this.members = [];
-    this.fillHint();
   }
 
   fillHint() {
@@ -32,6 +26,7 @@ export class Picked {
     delete this.root.dataset.count;
   }
 
+  /** Show the samples of these numbers, or without any how to select some. */
   show(members) {
     this.members = members;
     this.first = 0;
@@ -43,7 +38,7 @@ export class Picked {
     const { maps, members } = this;
     const share = (100 * members.length) / maps.n;
     const clear = element("button", "", "Clear");
-    clear.onclick = () => maps.select(null);
+    clear.onclick = () => maps.selection.select(null);
     const order = fill(element("select"), Object.entries(ORDERS).map(([k, [t]]) => [k, t]), this.order);
     order.onchange = () => {
       this.order = order.value;
@@ -100,7 +95,8 @@ export class Picked {
     return bar;
   }
 
-  chosen() {
+  /** The selected samples that are shown now, in the order that is asked for. */
+  page() {
     const error = this.maps.arrays["column/error"]?.values;
     const sorted = [...this.members];
     if (error || this.order === "number") sorted.sort(ORDERS[this.order][1](error));
@@ -110,14 +106,14 @@ export class Picked {
   thumbnails() {
     const { maps } = this;
     const { shape } = maps.facts;
-    const chosen = this.chosen();
-    const said = `${this.first + 1} to ${this.first + chosen.length} of them` +
+    const page = this.page();
+    const caption = `${this.first + 1} to ${this.first + page.length} of them` +
       (shape && maps.card.decoder ? ": originals, and reconstructions below each." : ".");
-    if (!shape) return [this.table(chosen), element("small", "", said)];
-    const missing = chosen.map((i) => maps.rows[i]).filter((row) => !maps.sheets.pixels(row));
+    if (!shape) return [this.table(page), element("small", "", caption)];
+    const missing = page.map((i) => maps.rows[i]).filter((row) => !maps.sheets.pixels(row));
     if (missing.length) {
       const splits = new Set(missing.map((row) => (row < maps.facts.n_test ? "test" : "train")));
-      const coming = [...splits].map((split) => maps.sheets.of(split)).filter(Boolean);
+      const coming = [...splits].map((split) => maps.sheets.load(split)).filter(Boolean);
       const { members } = this;
       Promise.all(coming).then(() => {
         if (coming.length && this.members === members) this.fillSelection();
@@ -126,35 +122,35 @@ export class Picked {
         return [element("small", "", "The images are not on this machine: the dataset is missing.")];
       }
     }
-    const figures = chosen.map((i) => this.thumbnail(i, shape));
-    return [element("div", "loupe-thumbnails", ...figures), element("small", "", said)];
+    const figures = page.map((i) => this.thumbnail(i, shape));
+    return [element("div", "loupe-thumbnails", ...figures), element("small", "", caption)];
   }
 
   thumbnail(i, shape) {
     const { maps } = this;
     const [height, width] = shape;
-    const back = maps.card.reconstruction(i);
+    const reconstruction = maps.card.reconstruct(i);
     const canvas = element("canvas");
     canvas.width = width;
-    canvas.height = back ? 2 * height + 1 : height;
+    canvas.height = reconstruction ? 2 * height + 1 : height;
     const draw = canvas.getContext("2d");
     const pixels = draw.createImageData(canvas.width, canvas.height);
-    const found = maps.sheets.pixels(maps.rows[i]);
-    if (found) paint(pixels, 0, 0, found.source, found.offset, shape);
-    if (back) paint(pixels, 0, height + 1, back, 0, shape);
+    const original = maps.sheets.pixels(maps.rows[i]);
+    if (original) writeImage(pixels, 0, 0, original.source, original.offset, shape);
+    if (reconstruction) writeImage(pixels, 0, height + 1, reconstruction, 0, shape);
     draw.putImageData(pixels, 0, 0);
     const button = element("button", "", canvas);
     button.title = `${maps.name(i)}, label ${maps.labelOf(i)}`;
     button.setAttribute("aria-label", button.title);
-    button.onclick = () => maps.light(i);
+    button.onclick = () => maps.highlight(i);
     return button;
   }
 
-  table(chosen) {
+  table(page) {
     const { maps } = this;
     const features = maps.arrays.features;
     const head = ["sample", "label", ...(features ? maps.facts.features : [])];
-    const rows = chosen.map((i) => {
+    const rows = page.map((i) => {
       const values = features
         ? [...features.values.subarray(i * features.shape[1], (i + 1) * features.shape[1])] : [];
       const cells = [maps.name(i), maps.labelOf(i), ...values.map((v) => v.toFixed(2))];
@@ -180,7 +176,7 @@ export class Picked {
       const given = inputs.map(({ value }, i) => (value === "" ? [-1, 1][i % 2] * Infinity : Number(value)));
       const [left, right, bottom, top] = given;
       const points = maps.panes[pane.value];
-      maps.select((i) => maps.visible(i) && points[2 * i] >= left && points[2 * i] <= right &&
+      maps.selection.select((i) => maps.visible(i) && points[2 * i] >= left && points[2 * i] <= right &&
         points[2 * i + 1] >= bottom && points[2 * i + 1] <= top);
     };
     return element("details", "", element("summary", "", "A box by numbers"),
@@ -196,7 +192,7 @@ export class Picked {
     button.onclick = () => {
       const most = new Set(Array.from(moved.keys()).sort((a, b) => moved[b] - moved[a])
         .slice(0, THUMBNAILS));
-      maps.select((i) => most.has(i));
+      maps.selection.select((i) => most.has(i));
     };
     return [button];
   }

@@ -92,22 +92,3 @@ export function ellipse(draw, toPixels, x, y, half_width, half_height, color) {
   draw.strokeStyle = color;
   draw.stroke();
 }
-
-/** A picture of values on a grid: transparent where low, `color` where high, as a data URL. */
-export function heat(values, rows, columns, [red, green, blue]) {
-  const sorted = Float32Array.from(values).sort();
-  const low = sorted[Math.floor(sorted.length * 0.02)];
-  const high = sorted[Math.floor(sorted.length * 0.98)];
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [columns, rows];
-  const draw = canvas.getContext("2d"), pixels = draw.createImageData(columns, rows);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const value = values[(rows - 1 - row) * columns + column]; // pictures count from the top
-      const share = Math.min(Math.max((value - low) / (high - low || 1), 0), 1);
-      pixels.data.set([red, green, blue, 200 * share], (row * columns + column) * 4);
-    }
-  }
-  draw.putImageData(pixels, 0, 0);
-  return { source: canvas.toDataURL(), low, high };
-}

@@ -1,8 +1,8 @@
 // The card beside the panes: the sample under the pointer, and the place that is decoded.
 
 import { decoder } from "./decoder.js";
+import { Display, element, fill } from "./dom.js";
 import { nearestCodes, shareBelow } from "./geometry.js";
-import { Display, element, fill } from "./parts.js";
 
 const NEIGHBORS = 10;
 
@@ -10,9 +10,9 @@ export class Card {
   constructor(maps) {
     this.maps = maps;
     this.original = new Display("original");
-    this.back = new Display("reconstruction");
+    this.reconstructed = new Display("reconstruction");
     this.decoded = new Display("decoded");
-    this.near = new Display("nearest training sample");
+    this.nearest = new Display("nearest training sample");
     this.about = element("p");
     this.note = element("p");
     this.inputs = ["x", "y"].map((name) => {
@@ -27,30 +27,30 @@ export class Card {
     this.label.onchange = () => this.maps.place && this.decode(this.maps.place);
     this.choice = element("label", "", "as", this.label);
     this.sampleHead = element("h4", "", "Sample");
-    this.place = element("section", "", element("h4", "", "Decode a place"),
-      element("div", "loupe-pictures", this.decoded.root, this.near.root),
+    this.placeSection = element("section", "", element("h4", "", "Decode a place"),
+      element("div", "loupe-pictures", this.decoded.root, this.nearest.root),
       element("div", "loupe-place", ...this.inputs, this.choice), this.note);
     this.root = element("aside", "loupe-card",
       element("section", "", this.sampleHead,
-        element("div", "loupe-pictures", this.original.root, this.back.root), this.about),
-      this.place);
+        element("div", "loupe-pictures", this.original.root, this.reconstructed.root), this.about),
+      this.placeSection);
   }
 
-  /** Begin with the model and the samples of these facts. */
+  /** Begin with the model and the samples of the payload. */
   show() {
     const { facts, arrays } = this.maps;
-    for (const display of [this.original, this.back, this.decoded, this.near]) display.fit(facts);
+    for (const display of [this.original, this.reconstructed, this.decoded, this.nearest]) display.fit(facts);
     const weights = Object.fromEntries(Object.entries(arrays)
       .filter(([name]) => name.startsWith("weight/"))
       .map(([name, { values }]) => [name.slice("weight/".length), values]));
     this.decoder = facts.layers && decoder(facts.layers, weights);
     this.codes = arrays.codes?.values;
     this.decoded.root.hidden = !this.decoder;
-    this.back.root.hidden = !(this.decoder && this.codes);
+    this.reconstructed.root.hidden = !(this.decoder && this.codes);
     this.original.root.hidden = !(facts.shape ? facts.sheets.test : arrays.features);
-    this.place.hidden = !facts.decodes || facts.mode === "pick";
+    this.placeSection.hidden = !facts.decodes || facts.mode === "pick";
     this.inputs[1].hidden = facts.latent_dim === 1;
-    this.near.root.hidden = !this.trainShown();
+    this.nearest.root.hidden = !this.trainShown();
     this.choice.hidden = !facts.conditioned;
     if (facts.conditioned) {
       fill(this.label, facts.label_names.map((name, label) => [label, name]), 0);
@@ -61,10 +61,11 @@ export class Card {
     this.note.textContent = facts.layers
       ? "Click or drag in the bottleneck, also where there is no sample."
       : `${facts.decoder_note} Click in the bottleneck: the server decodes, below the maps.`;
-    if (this.maps.sample !== null) this.sample(this.maps.sample);
+    if (this.maps.sample !== null) this.showSample(this.maps.sample);
     if (this.maps.place) this.decode(this.maps.place);
   }
 
+  /** Whether the nearest training sample can be shown. */
   trainShown() {
     const { facts, arrays } = this.maps;
     return Boolean(arrays["train/codes"] && (facts.shape ? facts.sheets.train : arrays["train/features"]));
@@ -72,7 +73,8 @@ export class Card {
 
   // --- The sample ---
 
-  sample(i) {
+  /** Show a sample: its image or features, its reconstruction, and what is known of it. */
+  showSample(i) {
     const { maps } = this;
     const error = maps.arrays["column/error"]?.values[i];
     this.root.dataset.sample = maps.rows[i];
@@ -85,8 +87,8 @@ export class Card {
     }
     this.about.textContent = facts.join(" · ");
     this.drawOriginal(i);
-    const back = this.reconstruction(i);
-    if (back) this.back.draw(back);
+    const reconstruction = this.reconstruct(i);
+    if (reconstruction) this.reconstructed.draw(reconstruction);
   }
 
   async drawOriginal(i) {
@@ -97,24 +99,25 @@ export class Card {
       return;
     }
     const row = maps.rows[i];
-    const found = maps.sheets.pixels(row);
-    if (found) {
-      this.original.draw(found.source, found.offset);
+    const pixels = maps.sheets.pixels(row);
+    if (pixels) {
+      this.original.draw(pixels.source, pixels.offset);
       return;
     }
     this.original.clear();
-    await maps.sheets.of(row < maps.facts.n_test ? "test" : "train");
+    await maps.sheets.load(row < maps.facts.n_test ? "test" : "train");
     if (maps.sample === i && maps.sheets.pixels(row)) this.drawOriginal(i);
   }
 
-  /** The decoder's answer to the code of a sample, or null where either is missing. */
-  reconstruction(i) {
+  /** The decoder's output for the code of a sample, or null where either is missing. */
+  reconstruct(i) {
     if (!this.decoder || !this.codes) return null;
     const d = this.maps.facts.latent_dim;
     const code = this.codes.subarray(i * d, (i + 1) * d);
     return this.decoder(this.conditioned(code, this.maps.arrays["column/label"].values[i]));
   }
 
+  /** A code as the decoder takes it: followed by its label, where the model is conditioned. */
   conditioned(code, label) {
     if (!this.maps.facts.conditioned) return code;
     const oneHot = this.maps.facts.label_names.map((_, other) => Number(other === Number(label)));
@@ -123,33 +126,42 @@ export class Card {
 
   // --- A place ---
 
-  /** The code that belongs to a place of the plane: mean + place @ axes. */
-  lift([x, y]) {
-    const { mean, axes } = this.plane();
+  /** The code at a place of the plane: mean + place @ axes. */
+  embed([x, y]) {
+    const { arrays } = this.maps;
+    const mean = arrays["plane/mean"].values, axes = arrays["plane/axes"].values;
     return mean.map((value, j) => value + x * axes[j] + y * axes[mean.length + j]);
   }
 
-  plane() {
-    const { arrays } = this.maps;
-    return { mean: arrays["plane/mean"].values, axes: arrays["plane/axes"].values };
+  /** Decode a place in the next frame, once however often it moves before. */
+  decodeSoon(place) {
+    const { maps } = this;
+    maps.place = place;
+    this.scheduled ??= requestAnimationFrame(() => {
+      this.scheduled = null;
+      this.decode(maps.place);
+      maps.paint();
+    });
   }
 
+  /** Decode a place, and look up its nearest training sample. */
   decode(place) {
     const { maps } = this;
     place.forEach((value, axis) => (this.inputs[axis].value = Number(value.toPrecision(4))));
-    const code = this.lift(place);
+    const code = this.embed(place);
     if (this.decoder) {
       this.decoded.draw(this.decoder(this.conditioned(code, this.label.value)));
       this.root.dataset.decoded = place.join(" ");
     }
     const train = maps.arrays["train/codes"];
-    if (train) this.nearest(code, train.values);
+    if (train) this.showNearest(code, train.values);
   }
 
-  nearest(code, train) {
+  /** Show the training sample whose code is nearest, and how empty it is around the place. */
+  showNearest(code, train) {
     const { maps } = this;
-    const found = nearestCodes(train, code.length, code, NEIGHBORS);
-    const [best, distance] = found[0];
+    const neighbors = nearestCodes(train, code.length, code, NEIGHBORS);
+    const [best, distance] = neighbors[0];
     const row = maps.arrays["train/rows"].values[best];
     const words = [`Nearest training sample: #${row}`];
     const label = maps.arrays["train/labels"]?.values[best];
@@ -158,8 +170,8 @@ export class Card {
     }
     words[0] += `, ${distance.toPrecision(2)} away.`;
     const reach = maps.arrays["train/reach"]?.values;
-    if (reach && found.length === NEIGHBORS) {
-      const share = shareBelow(reach, found[NEIGHBORS - 1][1]);
+    if (reach && neighbors.length === NEIGHBORS) {
+      const share = shareBelow(reach, neighbors[NEIGHBORS - 1][1]);
       words.push(share >= 0.99
         ? "Outside the data: emptier than around 99 % of training samples."
         : `Emptier than around ${Math.round(100 * share)} % of training samples.`);
@@ -168,29 +180,28 @@ export class Card {
     if (!this.trainShown()) return;
     if (!maps.facts.shape) {
       const { values, shape } = maps.arrays["train/features"];
-      this.near.draw(values, best * shape[1]);
+      this.nearest.draw(values, best * shape[1]);
       return;
     }
     const pixels = maps.sheets.pixels(maps.facts.n_test + row);
-    if (pixels) this.near.draw(pixels.source, pixels.offset);
+    if (pixels) this.nearest.draw(pixels.source, pixels.offset);
     else {
-      this.near.clear();
-      Promise.resolve(maps.sheets.of("train")).then(() => {
-        if (maps.place && maps.sheets.of("train") instanceof Uint8Array) this.decode(maps.place);
+      this.nearest.clear();
+      Promise.resolve(maps.sheets.load("train")).then(() => {
+        if (maps.place && maps.sheets.load("train") instanceof Uint8Array) this.decode(maps.place);
       });
     }
   }
 
-  /** The pointer was let go: where the decoder is not here, the server is asked. */
-  settled() {
+  /** Send the place to the host, where the decoder is not in the browser. */
+  sendPlace() {
     const { maps } = this;
     if (!this.decoder && maps.place) maps.say("place", [...maps.place, Number(this.label.value)]);
   }
 
   typed() {
     const place = this.inputs.map(({ value }) => Number(value || 0));
-    this.maps.decodeSoon(place);
-    this.maps.place = place;
-    this.settled();
+    this.decodeSoon(place);
+    this.sendPlace();
   }
 }

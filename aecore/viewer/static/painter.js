@@ -1,0 +1,143 @@
+// What is painted over the points: the highlighted sample, selection, centroids, prior, marks, the
+// polygon being drawn, and samples in motion.
+
+import { labelCentroids } from "./groups.js";
+import { cross, ellipse, Overlay, plate, ring, squares } from "./overlay.js";
+
+const MAX_NUMBERED = 12; // marked samples that carry their numbers
+const MAX_ELLIPSES = 150; // posteriors; all of them would be a grey cloud
+
+export class Painter {
+  constructor(maps) {
+    this.maps = maps;
+    this.overlay = new Overlay(maps.canvas, maps.figure);
+    this.centroids = new WeakMap(); // by the points of a pane
+  }
+
+  /** Paint in the next frame, once however often it is asked for. */
+  paintSoon() {
+    this.scheduled ??= requestAnimationFrame(() => {
+      this.scheduled = null;
+      this.paint();
+    });
+  }
+
+  paint() {
+    const { maps } = this;
+    if (maps.figure.panes !== maps.panes) return; // the figure still shows what was there before
+    const draw = maps.groups && this.overlay.begin();
+    if (!draw) return;
+    const colors = this.themeColors();
+    const moving = maps.motion.points();
+    maps.plot.classList.toggle("dimmed", Boolean(maps.selection.members));
+    maps.plot.classList.toggle("moving", Boolean(moving) && maps.panes.length === 1);
+    maps.panes.forEach((points, pane) => this.overlay.inPane(draw, pane, (toPixels) => {
+      this.paintPane(draw, toPixels, points, pane, pane === 0 ? moving : null, colors);
+    }));
+  }
+
+  /** The page's colours of text, ground and accent, which may change at any time. */
+  themeColors() {
+    const style = getComputedStyle(this.maps.root);
+    const [ink, ground, accent] = ["text", "background", "accent"].map(
+      (name) => style.getPropertyValue(`--loupe-${name}`));
+    return { ink, ground, accent };
+  }
+
+  /** Paint one pane, from the bottom up; `moving` are its samples in motion, or null. */
+  paintPane(draw, toPixels, points, pane, moving, { ink, ground, accent }) {
+    const { facts, ui, sample, place, pointer } = this.maps;
+    if (moving) this.paintMoving(draw, toPixels, moving, ground);
+    else this.paintSelected(draw, toPixels, points);
+    if (pane === 0 && !moving) this.paintPosteriorsAndPrior(draw, toPixels, ink);
+    if (ui.centroids && facts.label_names.length && !moving) {
+      this.paintCentroids(draw, toPixels, points);
+    }
+    if (facts.mode === "pick") this.paintMarks(draw, toPixels, points, accent, ground);
+    if (sample !== null) {
+      ring(draw, toPixels(points[2 * sample], points[2 * sample + 1]), ink, ground);
+    }
+    if (pane === 0 && place) cross(draw, toPixels(...place), accent, ground);
+    if (pointer.polygon?.pane === pane) this.paintPolygon(draw, toPixels, accent);
+  }
+
+  /** Samples in motion, over the points at rest, which are veiled. */
+  paintMoving(draw, toPixels, { points, members, color }, ground) {
+    const { left, top, width, height } = this.maps.figure.box(0);
+    draw.fillStyle = ground;
+    draw.globalAlpha = 0.82;
+    draw.fillRect(left, top, width, height);
+    draw.globalAlpha = 1;
+    squares(draw, toPixels, points, members, color, members.length > 3000 ? 2.5 : 4);
+  }
+
+  paintSelected(draw, toPixels, points) {
+    const { maps } = this;
+    const { members } = maps.selection;
+    if (!members) return;
+    const side = members.length > 2000 ? 3 : 5;
+    const visible = members.filter((i) => maps.visible(i));
+    squares(draw, toPixels, points, visible, (i) => maps.color(i), side);
+  }
+
+  paintPolygon(draw, toPixels, accent) {
+    draw.beginPath();
+    for (const point of this.maps.pointer.polygon.points) draw.lineTo(...toPixels(...point));
+    draw.closePath();
+    draw.strokeStyle = accent;
+    draw.lineWidth = 1.5;
+    draw.stroke();
+    draw.globalAlpha = 0.12;
+    draw.fillStyle = accent;
+    draw.fill();
+    draw.globalAlpha = 1;
+  }
+
+  /** The samples that the host has marked. */
+  paintMarks(draw, toPixels, points, accent, ground) {
+    const { marks, rows } = this.maps;
+    for (const row of marks) {
+      const i = rows.indexOf(row);
+      if (i < 0) continue;
+      const [x, y] = toPixels(points[2 * i], points[2 * i + 1]);
+      ring(draw, [x, y], accent, ground, marks.length > MAX_NUMBERED ? 4 : 6);
+      if (marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
+    }
+  }
+
+  /** Ellipses of one standard deviation: of some samples' posteriors, and of the prior. */
+  paintPosteriorsAndPrior(draw, toPixels, ink) {
+    const { maps } = this;
+    const { ui, arrays, facts, sample, n } = maps;
+    draw.lineWidth = 1.2;
+    if (ui.ellipses && arrays.spread) {
+      const spread = arrays.spread.values, points = maps.panes[0];
+      const posterior = (i, color) => ellipse(
+        draw, toPixels, points[2 * i], points[2 * i + 1], spread[2 * i], spread[2 * i + 1], color);
+      const step = Math.max(1, Math.floor(n / MAX_ELLIPSES));
+      for (let i = 0; i < n; i += step) {
+        if (maps.visible(i) && !Number.isNaN(spread[2 * i])) posterior(i, maps.color(i));
+      }
+      if (sample !== null) posterior(sample, ink);
+    }
+    if (ui.prior && facts.prior) {
+      for (const radius of [1, 2, 3]) {
+        ellipse(draw, toPixels, 0, 0, radius, radius, ink);
+        plate(draw, `${radius}σ`, toPixels(0, radius));
+      }
+    }
+  }
+
+  /** The names of the labels at the centroids of their samples, without what the legend hides. */
+  paintCentroids(draw, toPixels, points) {
+    const { arrays, facts, column, shown, groups } = this.maps;
+    if (!this.centroids.has(points)) {
+      const labels = arrays["column/label"].values;
+      this.centroids.set(points, labelCentroids(points, labels, facts.label_names));
+    }
+    this.centroids.get(points).forEach(({ label, title, x, y }) => {
+      const visible = column.key !== "label" || shown[groups.findIndex((g) => g.value === label)];
+      if (visible) plate(draw, title, toPixels(x, y));
+    });
+  }
+}
