@@ -98,7 +98,7 @@ def corrupt(
 def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
     """Raise `Faults` where a noise is not known, or does not go with a dataset or with clipping."""
     faults = []
-    if dataset.kind != "image":
+    if not dataset.traits.pictures:
         faults.append(f"{dataset.name} has no images to denoise: choose a run of images.")
     if noise not in NOISES:
         faults.append(unknown("noise", noise, NOISES))
@@ -511,7 +511,7 @@ def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
     """
     x, labels = (part[some(dataset.n_train, MEANS_OF)] for part in dataset.train)
     codes = encode(x, labels)
-    means = np.full((len(dataset.label_names), codes.shape[1]), np.nan)
+    means = np.full((dataset.n_classes, codes.shape[1]), np.nan)
     for label in np.unique(labels):
         means[label] = codes[labels == label].mean(axis=0)
     return means

@@ -25,6 +25,7 @@ from aecore import training
 from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import Dataset, Samples, without_rounding
 from aecore.errors import Faults, shown
+from aecore.spec import MOST_CLASSES, DataSpec
 from aecore.variants import VARIANTS, Variant
 
 DEFAULTS = TrainingConfig()
@@ -141,7 +142,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             faults += self._wrong_random_state()
             try:
                 config = RunConfig.check(
-                    self._request(len(X), 0 if faults else self._seed()), dataset
+                    self._request(len(X), 0 if faults else self._seed()), dataset.spec
                 )
             except Faults as error:
                 faults += error.faults
@@ -285,7 +286,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 check_classification_targets(y)
                 self.label_encoder_ = LabelEncoder()
                 labels = self.label_encoder_.fit_transform(y)
-                names = tuple(str(name) for name in self.label_encoder_.classes_)
+                # Labels may be of any type and length; the model is told their numbers.
+                names = tuple(map(str, range(len(self.label_encoder_.classes_))))
+                if len(names) > MOST_CLASSES:
+                    faults.append(f"y has {len(names):,} classes: give at most {MOST_CLASSES:,}.")
+                    names = names[:MOST_CLASSES]
         if max(-X.min(), X.max()) > LARGEST:
             faults.append(
                 f"X has values from {X.min():.4g} to {X.max():.4g}, whose squares are too large "
@@ -298,17 +303,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             x = (bounded if unit else X).astype(np.float32)
         splits = {"train": Samples(x, labels), "test": Samples(x[:WATCHED], labels[:WATCHED])}
         dataset = Dataset(
-            name="X",
-            title="X",
-            kind="image" if image else "table",
-            shape=shape,
-            n_train=n,
-            n_test=len(splits["test"].x),
-            value_range=(0, 1) if unit else None,
-            label_names=names,
-            source="Given to fit",
-            licence="",
-            read=splits.__getitem__,
+            DataSpec(
+                name="X",
+                title="X",
+                modality="image" if image else "table",
+                shape=shape,
+                n_train=n,
+                n_test=len(splits["test"].x),
+                value_range=(0, 1) if unit else None,
+                label_names=names,
+                source="Given to fit",
+            ),
+            splits.__getitem__,
         )
         return dataset, faults
 

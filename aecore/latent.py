@@ -488,12 +488,11 @@ def _with_data(
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
-    """Raise `Faults` where the dataset is no longer the one that a run was trained on."""
+    """Raise `Faults` where the dataset that a run was trained on has been removed or changed."""
+    if dataset.missing:
+        raise Faults(dataset.missing)
     if dataset.fingerprint != run.manifest.fingerprint:
-        raise Faults(
-            f"The dataset '{dataset.name}' has changed since the run '{run.name}' was trained on "
-            "it: train the run again."
-        )
+        raise Faults(run.data_changed)
 
 
 def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
@@ -632,7 +631,7 @@ ANALYSIS_FACTS = TypeAdapter(AnalysisFacts)
 def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
     """What the arrays of an analysis must be; raises `Damaged` where its layers fit no decoder."""
     dataset, d = run.dataset, run.config.model.latent_dim
-    side, classes = Size("side", 1_000), len(dataset.label_names)
+    side, classes = Size("side", 1_000), dataset.n_classes
     axis, grid = Array((side,), rises=True), Array((side, side), low=0, finite=False)
     wanted = {"grid_x": axis, "grid_y": axis, "density": grid, "cycle_error": grid}
     wanted["sensitivity"] = grid

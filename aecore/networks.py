@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aecore.datasets import ImageSize
+from aecore.spec import ImageSize
 
 ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,

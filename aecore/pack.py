@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDEST = 12
 """Code dimensions that samples can be coloured by; wider codes show the first of them."""
+MOST_FEATURES = 256
+"""Features of samples that are sent along; wider tables send none."""
 MOST_CODES = 2 * 2**20
 """Numbers of the codes that are sent along, 8 MiB of float32."""
 
@@ -148,11 +150,12 @@ def pack(
         columns.add("moved", f"moved in {other.name}", compared.moved)
         columns.add("kept", f"neighbours kept in {other.name}", compared.kept)
         facts["other"] = {"title": other.name, "note": note, "pane": 1}
-    if dataset.kind != "image" and dataset.fingerprint == run.manifest.fingerprint:
+    narrow = dataset.n_features <= MOST_FEATURES
+    if narrow and not dataset.traits.pictures and run.has_data():
         split = {"test": dataset.test.x, "train": dataset.train.x}
         both = np.concatenate([split["test"], split["train"]])
         arrays["features"] = both[samples.rows]
-        for feature, name in enumerate(dataset.feature_names):
+        for feature, name in enumerate(dataset.spec.column_names):
             columns.add(f"feature{feature}", name, arrays["features"][:, feature])
         if "train_rows" in known:
             arrays["train/features"] = split["train"][known["train_rows"]]
@@ -231,8 +234,8 @@ def common(
         "columns": columns.facts,
         "ramp": colors.POSITION_COLORS,
         "grey": "#94a4a2",
-        "shape": dataset.shape if dataset.kind == "image" else None,
-        "features": dataset.feature_names,
+        "shape": dataset.shape if dataset.traits.pictures else None,
+        "features": () if dataset.traits.pictures else dataset.spec.column_names,
         "sheets": sheets,
         "label_names": dataset.label_names,
     }

@@ -133,7 +133,7 @@ def _network(dataset: Dataset) -> nn.Sequential:
         return nn.Sequential(
             *(nn.Linear(dataset.n_features, first), nn.ReLU()),
             *(nn.Linear(first, second), nn.ReLU()),
-            nn.Linear(second, len(dataset.label_names)),
+            nn.Linear(second, dataset.n_classes),
         )
 
 
@@ -227,7 +227,7 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         source: _decode(model, each, labels, dataset, progress) for source, each in codes.items()
     }
     latent.refuse_unless_answered(run.name, *made.values())
-    made["test images" if dataset.kind == "image" else "test samples"] = real
+    made[f"test {dataset.traits.noun}s"] = real
 
     known = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
     to_cover = Subset(split="train", limit=n, seed=SEED).samples(dataset).x

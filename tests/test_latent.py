@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ DIGITS = DATASETS["digits"]
 
 def of_shape(*shape: int) -> Dataset:
     """An image dataset of another shape; its arrays are never read."""
-    return replace(DIGITS, name="images", shape=shape)
+    return DIGITS.derived(name="images", shape=shape)
 
 
 def build(name: str, dataset: Dataset = DIGITS, **settings: Any) -> Autoencoder:

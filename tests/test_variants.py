@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ def request(name: str, dataset: str = "digits", **model: Any) -> dict[str, Any]:
 
 def of_shape(*shape: int) -> Dataset:
     """An image dataset of another shape; its arrays are never read."""
-    return replace(DIGITS, name="images", shape=shape)
+    return DIGITS.derived(name="images", shape=shape)
 
 
 @pytest.fixture(params=VARIANTS)
@@ -266,7 +265,7 @@ def test_the_defaults_suit_every_dataset_or_are_refused_with_a_reason(
     name: str, dataset: str
 ) -> None:
     asked = {"dataset": dataset, "variant": name, "training": {"batch_size": 16}}
-    needs_images = name in CONVOLUTIONAL and DATASETS[dataset].kind != "image"
+    needs_images = name in CONVOLUTIONAL and DATASETS[dataset].modality != "image"
     needs_classes = name == "cvae" and not DATASETS[dataset].label_names
     if needs_images or needs_classes:
         with pytest.raises(Faults, match=r"[Cc]hoose (a )?variant") as caught:

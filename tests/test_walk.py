@@ -18,7 +18,9 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 WALK = (
     {"errors", "threads"},
     {"files", "progress", "settings"},
-    {"locations"},
+    {"locations", "modalities"},
+    {"spec"},
+    {"catalog"},
     {"datasets"},
     {"networks", "likelihoods", "penalties", "corruption", "autoencoder", "pretraining"},
     {"variants"},

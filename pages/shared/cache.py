@@ -107,19 +107,21 @@ def _outcome(recipe: str, changed: int) -> recipes.Outcome | None:
 # --- Maps ---------------------------------------------------------------------------------------
 
 
-def projection(dataset: str, fingerprint: str, settings: Projection, subset: Subset) -> Map | None:
-    """A map of the data if it has been computed."""
+def projection(chosen: store.Run, settings: Projection, subset: Subset) -> Map | None:
+    """A map of the data of a run if it has been computed."""
     asked = settings.name, settings.model_dump_json(), subset.model_dump_json()
-    changed = _changed(projections.map_file(dataset, fingerprint, settings, subset))
-    return intact(_projection, dataset, fingerprint, *asked, changed)
+    return intact(_projection, *identity(chosen), *asked, _map_changed(chosen, settings, subset))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _projection(
-    dataset: str, fingerprint: str, name: str, settings: str, subset: str, changed: int
+    name: str, created: str, kind: str, settings: str, subset: str, changed: int
 ) -> Map | None:
-    chosen = projections.get(name).model_validate_json(settings)
-    return projections.cached(dataset, fingerprint, chosen, Subset.model_validate_json(subset))
+    chosen, asked = run(name), projections.get(kind).model_validate_json(settings)
+    fingerprint = chosen.manifest.fingerprint
+    return projections.cached(
+        chosen.dataset, fingerprint, asked, Subset.model_validate_json(subset)
+    )
 
 
 def pack(
@@ -156,12 +158,11 @@ def _pack(
     mode: str,
 ) -> bytes:
     chosen, choice = run(name), Subset.model_validate_json(subset)
-    dataset = datasets.get(chosen.config.dataset)
-    fingerprint = chosen.manifest.fingerprint
+    dataset = chosen.dataset
     maps = {
         kind: (
             projections.get(kind).title,
-            _projection(dataset.name, fingerprint, kind, settings, subset, changed),
+            _projection(name, created, kind, settings, subset, changed),
         )
         for kind, settings, changed in computed
     }
@@ -172,7 +173,7 @@ def _pack(
 
 
 def _map_changed(chosen: store.Run, settings: Projection, subset: Subset) -> int:
-    dataset, fingerprint = chosen.config.dataset, chosen.manifest.fingerprint
+    dataset, fingerprint = chosen.dataset, chosen.manifest.fingerprint
     return _changed(projections.map_file(dataset, fingerprint, settings, subset))
 
 
@@ -185,7 +186,7 @@ def shown(chosen: store.Run, subset: Subset) -> packing.Shown:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _shown(name: str, created: str, subset: str, analysed: int) -> packing.Shown:
     chosen = run(name)
-    dataset = datasets.get(chosen.config.dataset)
+    dataset = chosen.dataset
     return packing.shown(chosen, dataset, Subset.model_validate_json(subset))
 
 
@@ -339,7 +340,7 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
     than the run was trained on, or where an error is no finite number.
     """
     chosen = run(name)
-    dataset = datasets.get(chosen.config.dataset)
+    dataset = chosen.dataset
     latent.refuse_changed(chosen, dataset)
     found = chosen.codes["error"]
     known = store.intact(latent.analysis, chosen)
@@ -507,7 +508,7 @@ def _tuned(path: str, changed: int) -> denoising.Tuned | None:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def class_means(name: str, created: str) -> np.ndarray:
     """The mean code of each class over training samples, (classes, latent_dim)."""
-    dataset = datasets.get(run(name).config.dataset)
+    dataset = run(name).dataset
     return denoising.class_means(encoder(name, created), dataset)
 
 

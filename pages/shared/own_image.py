@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, images, store
+from aecore import images, store
 from aecore.datasets import Dataset
 from aecore.variants import VARIANTS
 from pages.shared import cache, parts
@@ -20,8 +20,8 @@ TYPES = ["png", "jpg", "jpeg", "webp", "bmp"]
 @st.fragment
 def offer(runs: Sequence[store.Run]) -> None:
     """Ask for an image and show what becomes of it; nothing where the data are no images."""
-    dataset = datasets.get(runs[0].config.dataset)
-    if dataset.kind != "image":
+    dataset = runs[0].dataset
+    if not dataset.traits.pictures:
         return
     st.subheader("An image of your own", divider="gray")
     with parts.guarded():
@@ -69,7 +69,7 @@ def prepared(
         if any(VARIANTS[run.config.variant].conditioned for run in runs):
             label = st.selectbox(
                 "Class to condition on",
-                range(len(dataset.label_names)),
+                range(dataset.n_classes),
                 format_func=dataset.label_names.__getitem__,
                 key="own-class",
                 width=200,

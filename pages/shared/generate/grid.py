@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store
+from aecore import generation, images, store
 from aecore.errors import Faults
 from pages.shared import cache, files, parts
 from pages.shared.generate import common
@@ -53,8 +53,8 @@ def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> Non
     if not generation.has_prior(run):
         st.caption(common.NO_PRIOR)
     decoded = cache.generated(run, made, told)
-    dataset, around = datasets.get(run.config.dataset), cache.places(run).around(made)
-    pictures = dataset.kind == "image"
+    dataset, around = run.dataset, cache.places(run).around(made)
+    pictures = dataset.traits.pictures
     far = np.count_nonzero(~around.covered)
     said = f"{where[0].upper()}{where[1:]}. "
     if pictures:

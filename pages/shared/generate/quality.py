@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, quality, store, tasks
+from aecore import quality, store, tasks
 from aecore.variants import VARIANTS
 from pages.shared import cache, files, parts
 
@@ -15,7 +15,7 @@ FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 def show(run: store.Run) -> None:
     """The figures of samples from each source beside those of real test samples, made by a job."""
     st.subheader("How good the samples are")
-    found, jobs, dataset = cache.quality(run), cache.jobs(), datasets.get(run.config.dataset)
+    found, jobs, dataset = cache.quality(run), cache.jobs(), run.dataset
     if found is None:
         n = min(quality.MEASURED, run.manifest.n_test)
         judged = dataset.label_names and (
