@@ -157,7 +157,7 @@ def _too_large(model: Variant, training: TrainingConfig, spec: DataSpec) -> list
     needed, there = training_memory(model, training, spec), memory()
     if needed <= there:
         return []
-    layers = next(name for name in ("hidden", "channels") if name in type(model).model_fields)
+    layers = model.widths_setting
     widths = ",".join(map(str, getattr(model, layers)))
     return [
         f"{layers} = '{widths}' with latent_dim = {model.latent_dim} makes a model of "

@@ -228,7 +228,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """X as the model was given it in training, once it is fitted."""
         check_is_fitted(self, "model_")
         X = validate_data(self, X, reset=False, **ARRAYS)
-        if getattr(self.config_.model, "likelihood", "gaussian") == "gaussian":
+        if self.config_.model.capabilities.likelihood == "gaussian":
             return X
         X = without_rounding(X)
         if X.min() < 0 or X.max() > 1:
@@ -264,7 +264,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """The samples as a dataset, and what is wrong with their shape."""
         n, n_features = X.shape
         faults = []
-        image = self.shape is not None or "channels" in getattr(self._chosen, "model_fields", ())
+        image = self.shape is not None or (
+            self._chosen is not None and "table" not in self._chosen.requires
+        )
         shape = (1, n_features) if image else (n_features,)
         if self.shape is not None:
             if _is_image_of(self.shape, n_features):

@@ -545,12 +545,13 @@ def negative_elbo(run: Run) -> float | None:
     None where the model is not variational, or where its likelihood is no Bernoulli: a squared
     error lacks the constants that would make it comparable.
     """
-    terms = run.history[-1]["test"]
-    beta = getattr(run.config.model, "beta", 1)
-    bernoulli = getattr(run.config.model, "likelihood", None) == "bernoulli"
-    if not bernoulli or "kl" not in terms or not beta:
+    can = run.capabilities
+    if can.likelihood != "bernoulli" or not can.kl_weight:
         return None
-    return terms["reconstruction"] + terms["kl"] / beta
+    terms = run.history[-1]["test"]
+    if not {"reconstruction", "kl"} <= terms.keys():  # whoever wrote it
+        return None
+    return terms["reconstruction"] + terms["kl"] / can.kl_weight
 
 
 def analysis(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -644,13 +645,11 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
             "train_labels": Array((m,), "i", 0, classes - 1) if classes else Array((m,)),
             "train_error": Array((m,), low=0, finite=False),
             "train_reach": Array((Size("reach", dataset.n_train),), low=0),
-            "spread": Array(
-                (dataset.n_test, d), low=0, optional=run.config.model.outputs_per_dimension == 1
-            ),
+            "spread": Array((dataset.n_test, d), low=0, optional=not run.capabilities.posterior),
             "trustworthiness": each,
             "continuity": each,
         }
-    size = d + classes * run.config.model.conditioned
+    size = d + classes * run.capabilities.conditioned
     for layer in facts.layers or ():
         taken, given = layer.sizes(size)
         if taken != size or (layer.kind == "activation") != (layer.name is not None):

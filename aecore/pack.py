@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import colors, generation, latent, store, tasks
+from aecore import colors, latent, store, tasks
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.projections import Map
@@ -171,7 +171,7 @@ def pack(
     facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
     facts["mode"] = mode
     facts["latent_dim"] = samples.codes.shape[1]
-    facts["prior"] = generation.has_prior(run) and samples.codes.shape[1] == 2
+    facts["prior"] = run.capabilities.prior and samples.codes.shape[1] == 2
     return sealed(arrays, facts | common(dataset, arrays, panes, columns, sheets))
 
 

@@ -54,7 +54,8 @@ from aecore import datasets, files, locations
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset
 from aecore.errors import Damaged, Faults, unknown
-from aecore.spec import DataSpec, Sha256, StoredSpec
+from aecore.spec import Count, DataSpec, Sha256, StoredSpec
+from aecore.variants import Capabilities
 
 if TYPE_CHECKING:
     import torch
@@ -133,8 +134,8 @@ class Manifest(BaseModel):
     created: Annotated[AwareDatetime, AfterValidator(lambda date: date.astimezone(UTC))]
     fingerprint: Sha256
     """Of the dataset that it was trained on."""
-    n_train: int = Field(ge=1)
-    n_test: int = Field(ge=1)
+    n_train: Count
+    n_test: Count
     metrics: Metrics
     """On the test split: `test_mse` per feature, `test_squared_error` and `test_loss` per sample,
     `pca_mse` of as many principal components, `trustworthiness` and `knn_accuracy` of the map."""
@@ -224,6 +225,11 @@ class Run:
             f"The samples of the dataset '{self.spec.name}' are missing, on which the run "
             f"'{self.name}' was trained: {reason.rstrip('.')}. Add that dataset again."
         )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its model can do."""
+        return self.config.model.capabilities
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -51,6 +52,36 @@ Channels = Annotated[
 ]
 
 
+class CorruptionSettings(NamedTuple):
+    """The noise that a denoising model was trained to remove."""
+
+    noise: Noise
+    level: float
+    clip: bool
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a trained model can do and how it was trained, declared by its settings."""
+
+    encode: bool = True
+    """Whether samples have codes."""
+    decode: bool = True
+    """Whether codes have samples."""
+    posterior: bool = False
+    """Whether its encoder gives Gaussians rather than points."""
+    prior: bool = False
+    """Whether its training drew the codes towards N(0, I), by a KL divergence or an MMD."""
+    conditioned: bool = False
+    """Whether its encoder and decoder take the label."""
+    likelihood: LikelihoodName = "gaussian"
+    """How reconstructions are scored."""
+    kl_weight: float | None = None
+    """Weight of the KL divergence in its loss; None where there is none."""
+    corruption: CorruptionSettings | None = None
+    """What is done to its input in training."""
+
+
 class Variant(BaseModel, ABC):
     """Settings that every variant has."""
 
@@ -67,6 +98,10 @@ class Variant(BaseModel, ABC):
     """Whether something else than a narrow code keeps it from copying its input."""
     conditioned: ClassVar[bool] = False
     """Whether its encoder and decoder are told the label."""
+    prior: ClassVar[bool] = False
+    """Whether its training draws the codes towards N(0, I)."""
+    widths_setting: ClassVar[str]
+    """The setting that says how wide its layers are."""
     outputs_per_dimension: ClassVar[int] = 1
     """Numbers that its encoder gives for each dimension of the code: 2 where that is a Gaussian."""
 
@@ -93,6 +128,15 @@ class Variant(BaseModel, ABC):
                 f"{spec.n_features}."
             }
         return {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a model of these settings can do."""
+        return Capabilities(
+            posterior=self.outputs_per_dimension == 2,
+            prior=self.prior,
+            conditioned=self.conditioned,
+        )
 
     @abstractmethod
     def build(self, spec: DataSpec) -> Autoencoder:
@@ -129,6 +173,8 @@ def register(name: str, title: str, source: str) -> Callable[[type[Variant]], ty
 
 class _Layered(Variant):
     """Fully connected layers."""
+
+    widths_setting = "hidden"
 
     hidden: Widths = Field(
         (128, 64),
@@ -177,6 +223,10 @@ class _Likely(Variant):
         in_range = {"likelihood": "squashed-gaussian"} if spec.in_unit_range else {}
         return super().defaults(spec) | in_range
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, likelihood=self.likelihood)
+
     def faults(self, spec: DataSpec) -> dict[str, str]:
         faults = super().faults(spec)
         if self.likelihood != "gaussian" and not spec.in_unit_range:
@@ -191,6 +241,11 @@ class _Probable(_Likely):
     """A Gaussian code; data in [0, 1] are scored by cross-entropy, as a probability model wants."""
 
     outputs_per_dimension = 2
+    prior = True
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, kl_weight=1)
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> dict[str, Any]:
@@ -247,6 +302,11 @@ class _Noisy(Variant):
         if self.clip and self.noise != "gaussian":
             faults["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
         return faults
+
+    @property
+    def capabilities(self) -> Capabilities:
+        noise = CorruptionSettings(self.noise, self.level, self.clip)
+        return replace(super().capabilities, corruption=noise)
 
     def corruption(self) -> Corruption:
         """The noise that these settings ask for."""
@@ -509,6 +569,7 @@ class _Images(_Likely):
     """Convolutions in place of fully connected layers."""
 
     requires = ("image",)
+    widths_setting = "channels"
     impossible = {
         "tied": "tied needs fully connected layers: pooling, strides and upsampling have no "
         "transposed weights to share. Leave it out, or choose variant 'ae'.",
@@ -686,6 +747,10 @@ class BetaVariational(_Probable, _Layered):
         json_schema_extra=WITHIN_TRAINING,
     )
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, kl_weight=self.beta)
+
     def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.networks import GaussianEncoder
         from aecore.penalties import LatentKL
@@ -770,6 +835,8 @@ class Wasserstein(_Likely, _Layered):
 
     min ||x - g(f(x))||^2 + weight * MMD^2({f(x)}, {draws from N(0, I)}) over a batch.
     """
+
+    prior = True
 
     weight: float = Field(
         10, ge=0, le=1e6, description="Weight of the distance between codes and prior."

@@ -9,7 +9,6 @@ import streamlit as st
 
 from aecore import images, store
 from aecore.datasets import Dataset
-from aecore.variants import VARIANTS
 from pages.shared import cache, parts
 
 NEIGHBORS = 5
@@ -66,7 +65,7 @@ def prepared(
             help="Take only what stands out from the ground, as large as the samples of "
             f"{parts.plain(dataset.name)} are, and lay its centre of mass in the middle.",
         )
-        if any(VARIANTS[run.config.variant].conditioned for run in runs):
+        if any(run.capabilities.conditioned for run in runs):
             label = st.selectbox(
                 "Class to condition on",
                 range(dataset.n_classes),

@@ -10,7 +10,6 @@ import streamlit as st
 from aecore import datasets, figures, images, store, tasks
 from aecore.datasets import Dataset
 from aecore.errors import Faults
-from aecore.variants import VARIANTS
 from pages.shared import cache, parts, verdicts
 from pages.shared.verdicts import MOST_COMPONENTS, PCA, Errors
 
@@ -101,9 +100,7 @@ def pinned(run: store.Run) -> list[store.Run]:
             found.append(usable[name])
         except Faults as error:
             parts.faults(error)
-    if conditioned := [
-        each.name for each in (run, *found) if VARIANTS[each.config.variant].conditioned
-    ]:
+    if conditioned := [each.name for each in (run, *found) if each.capabilities.conditioned]:
         st.caption(
             f"{parts.plain(', '.join(conditioned))} is told the true class of each sample, which "
             "the others are not."

@@ -11,7 +11,6 @@ import streamlit as st
 from aecore import datasets, generation, images, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
-from aecore.variants import VARIANTS
 from pages.shared import cache, files, maps, parts, picking, rows
 
 MAP_WIDTH = 780  # points
@@ -40,7 +39,7 @@ def numbers(title: str, value: str, key: str) -> str:
 
 def label(run: store.Run) -> int:
     """The class that a conditioned model is told; 0, which the others do not see."""
-    if not VARIANTS[run.config.variant].conditioned:
+    if not run.capabilities.conditioned:
         return 0
     names = run.dataset.label_names
     name = st.selectbox(
@@ -77,7 +76,7 @@ def held(run: store.Run, text: str) -> np.ndarray:
 
 def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> list[np.ndarray]:
     """n values for each dimension, in units of the code."""
-    prior = generation.has_prior(run)
+    prior = run.capabilities.prior
     middle, unit = generation.units(run.codes["codes"], prior)
     if spacing == "linear":
         what = "the prior" if prior else "the test codes, from their mean"
@@ -147,7 +146,7 @@ def importance(run: store.Run) -> generation.Importance:
 
 def told_class(run: store.Run, told: int) -> str:
     """A sentence for a conditioned model, empty for the others."""
-    if not VARIANTS[run.config.variant].conditioned:
+    if not run.capabilities.conditioned:
         return ""
     name = run.dataset.label_names[told]
     return f" This model is told a class: everything is decoded as **{parts.plain(name)}**."

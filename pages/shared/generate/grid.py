@@ -20,7 +20,7 @@ PALE = 0.4  # how opaque pictures are that no data vouches for
 
 def show(run: store.Run) -> None:
     """A lattice by dimensions or through samples, faded and tinted by where data lie."""
-    d, prior = run.config.model.latent_dim, generation.has_prior(run)
+    d, prior = run.config.model.latent_dim, run.capabilities.prior
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
         n = common.slider("Side", 1, MOST_SIDE, 12, "n", help="Pictures along each side.")
@@ -50,7 +50,7 @@ def show(run: store.Run) -> None:
 def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> None:
     """Codes in the order of a lattice with n columns, decoded, and `where` they lie."""
     d = run.config.model.latent_dim
-    if not generation.has_prior(run):
+    if not run.capabilities.prior:
         st.caption(common.NO_PRIOR)
     decoded = cache.generated(run, made, told)
     dataset, around = run.dataset, cache.places(run).around(made)

@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 
 from aecore import quality, store, tasks
-from aecore.variants import VARIANTS
 from pages.shared import cache, files, parts
 
 FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
@@ -47,7 +46,7 @@ def show(run: store.Run) -> None:
     )
     told = (
         " Classes are told as often as they occur in training."
-        if VARIANTS[run.config.variant].conditioned
+        if run.capabilities.conditioned
         else ""
     )
     st.caption(

@@ -13,7 +13,7 @@ from pages.shared.generate import common, quality
 def show(run: store.Run) -> None:
     """Codes drawn at random, decoded, and the training samples whose codes are nearest."""
     dataset, d = run.dataset, run.config.model.latent_dim
-    prior = generation.has_prior(run)
+    prior = run.capabilities.prior
     sources = ["prior", "mixture of Gaussians"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)

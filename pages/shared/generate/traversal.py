@@ -56,7 +56,7 @@ def slide(
             format_func=common.dimension,
             width=300,
         )
-        prior = generation.has_prior(run)
+        prior = run.capabilities.prior
         middle, unit = (each[number] for each in generation.units(run.codes["codes"], prior))
         ends = ((sides[number][[0, -1]] - middle) / unit).round(2)
         what = "the prior" if prior else "the test codes, from their mean"
