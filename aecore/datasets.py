@@ -269,8 +269,15 @@ def entries() -> tuple[list[Dataset], list[str]]:
     return usable, damaged
 
 
-def add(spec: DataSpec, train: Samples, test: Samples) -> Dataset:
-    """Store a dataset in the catalogue; see `catalog.add`, whose names must differ from ours."""
+def add(spec: DataSpec, train: catalog.Split, test: catalog.Split) -> Dataset:
+    """Store a dataset in the catalogue, for every process that uses this store.
+
+    Arguments
+        train, test: features (n, n_features), and labels (n,): class numbers, or numbers where
+            `spec.label_names` is empty.
+
+    Raises `Faults` with every reason why it cannot be stored, such as a name that is taken.
+    """
     return _stored(catalog.add(spec, train, test, reserved=DATASETS))
 
 
