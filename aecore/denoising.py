@@ -556,7 +556,7 @@ def drift(
 
 def tuned_file(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Path:
     """Where the best settings of the filters for a noise are kept."""
-    return projections.folder(dataset_name, fingerprint) / f"filters-{_suffix(noise, clip)}"
+    return projections.data_folder(dataset_name, fingerprint) / f"filters-{_suffix(noise, clip)}"
 
 
 def keep_tuned(path: Path, found: Tuned) -> None:

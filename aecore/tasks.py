@@ -205,7 +205,7 @@ class Prepare(Task):
 
 def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
     """Where the images of each split are kept for a browser: gzipped bytes, image after image."""
-    folder = projections.folder(dataset_name, fingerprint)
+    folder = projections.data_folder(dataset_name, fingerprint)
     return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
 
 

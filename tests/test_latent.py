@@ -657,7 +657,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
 
 
 def test_a_dataset_that_has_changed_is_refused(shipped: store.Run) -> None:
-    with pytest.raises(Faults, match="'iris' has changed since the run 'digits-"):
+    with pytest.raises(Faults, match="'digits' has changed since the run 'digits-"):
         latent.analyse(shipped, datasets.get("iris"), Listener().progress)
     assert latent.analysis(shipped) is None
 

@@ -243,7 +243,7 @@ def test_every_listed_run_can_be_loaded_and_every_folder_deleted(run: store.Run)
 
 
 def test_contents_that_cannot_be_read_do_not_become_a_run() -> None:
-    with pytest.raises(Faults, match="tested on 51"):
+    with pytest.raises(Faults, match="codes is of shape"):
         save(n_test=51)
     assert store.runs() == ([], [])
     assert not list(store.root().glob("*run*"))
