@@ -345,7 +345,18 @@ def test_the_command_line_lists_and_trains_on_a_stored_dataset() -> None:
     rows = {row["name"]: row for row in json.loads(listed.stdout)}
     assert (rows["flowers"]["modality"], rows["flowers"]["train"]) == ("table", 60)
     assert "broken" not in rows and "'broken' is damaged" in listed.stderr.replace("\n", " ")
-    options = ["--dataset", "flowers", "--epochs", "1", "--name", "own", "--device", "cpu"]
+    options = [
+        "--dataset",
+        "flowers",
+        "--variant",
+        "ae",
+        "--epochs",
+        "1",
+        "--name",
+        "own",
+        "--device",
+        "cpu",
+    ]
     done = CliRunner().invoke(app, ["train", *options, "--json"])
     assert done.exit_code == 0, done.stderr
     assert store.load("own").spec.name == "flowers"

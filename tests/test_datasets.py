@@ -85,7 +85,7 @@ def test_no_sample_is_in_both_splits(name: str) -> None:
 def test_what_is_known_without_reading_is_complete(name: str) -> None:
     dataset = DATASETS[name]
     assert dataset.name == name
-    assert dataset.title and dataset.source and dataset.licence
+    assert dataset.title and dataset.spec.source and dataset.spec.licence
     assert (dataset.modality == "image") == (len(dataset.shape) == 2)
     if dataset.modality != "image":
         assert len(dataset.feature_names) == dataset.n_features

@@ -471,7 +471,12 @@ def test_a_file_that_vanishes_while_a_run_is_open_is_a_fault(run: store.Run, fil
 
 
 @pytest.mark.parametrize(
-    ("limit", "file"), [("MAX_JSON", "manifest.json"), ("MAX_TENSORS", "codes.safetensors")]
+    ("limit", "file"),
+    [
+        ("MAX_MANIFEST", "manifest.json"),
+        ("MAX_JSON", "config.json"),
+        ("MAX_TENSORS", "codes.safetensors"),
+    ],
 )
 def test_files_of_an_absurd_size_are_not_read(
     run: store.Run, monkeypatch: pytest.MonkeyPatch, limit: str, file: str

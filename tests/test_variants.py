@@ -430,7 +430,7 @@ def test_what_a_variant_declares_is_what_its_model_does(
     assert can.posterior == (model.posterior(x, labels).log_variance is not None)
     assert can.conditioned == bool(model.n_classes)
     assert (can.corruption is not None) == (model.corruption is not None)
-    terms = model.eval().losses(x, labels).keys()
+    terms = model.eval().losses(x, labels=labels).keys()
     assert can.prior == bool({"kl", "mmd"} & terms)
     assert (can.kl_weight is not None) == ("kl" in terms)
     assert can.likelihood == getattr(variant, "likelihood", "gaussian")
