@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Listener
 from streamlit.testing.v1 import AppTest
-from test_catalog import add, pictures, trained
+from test_catalog import add, pictures, samples, trained
 from test_pages import idle_jobs, opened, panes  # noqa: F401
 
 from aecore import catalog, datasets, store, tasks
@@ -79,15 +79,14 @@ def test_a_run_without_its_dataset_opens_on_every_page(how: str, images: bool) -
             add(n_test=31)
     elif how == "other values":
         spec = store.load("own").spec
-        x = make(*(["copy"] if images else [])).train if images else add(name="copy").train
-        datasets.add(spec, (1 - x.x, x.labels), (x.x[:30], x.labels[:30]))
+        datasets.add(spec, samples(60, spec.n_features, 8), samples(30, spec.n_features, 9))
     missing = store.load("own").dataset.missing
     assert missing
     tasks.Analyse("own").run(Listener())
     for page in (ROOT / "app.py", LATENT_MAP):
         at = faultless(opened(page, run="own"))
         assert said(at).count(missing) == 1
-        assert panes(at) == ["bottleneck"]
+        assert panes(at) == ["bottleneck", "pca"]  # which was stored
         labels = [button.label for button in at.button]
         assert not [label for label in labels if label.startswith(("Compute", "Download"))]
     at = faultless(opened(RECONSTRUCTIONS, run="own"))
