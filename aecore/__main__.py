@@ -272,7 +272,7 @@ def doctor(as_json: AsJson = False) -> None:
         "dashboard": str(locations.dashboard()),
         "store": f"{store.root()}: {writable}",
         "runs": f"{len(complete)}, and {len(broken)} that cannot be read",
-        "datasets": ", ".join(name for name in datasets.DATASETS if datasets.here(name)),
+        "datasets": ", ".join(name for name in datasets.names() if datasets.here(name)),
     }
     if as_json:
         print(json.dumps({**checks, "problems": problems}, indent=1))
@@ -301,25 +301,28 @@ def _version() -> str:
 def list_datasets(as_json: AsJson = False) -> None:
     """List the datasets, and whether each is on this machine."""
     rows = []
-    for dataset in datasets.DATASETS.values():
-        here = datasets.here(dataset.name)
+    usable, damaged = datasets.entries()
+    for dataset in usable:
+        here = datasets.here(dataset)
         rows.append(
             {
                 "name": dataset.name,
                 "title": dataset.title,
-                "kind": dataset.kind,
+                "modality": dataset.modality,
                 "shape": list(dataset.shape),
                 "train": dataset.n_train,
                 "test": dataset.n_test,
                 "value_range": dataset.value_range,
                 "labels": list(dataset.label_names) or "position on the curve",
-                "source": dataset.source,
-                "licence": dataset.licence,
+                "source": dataset.spec.source,
+                "licence": dataset.spec.licence,
                 "here": here,
                 "fingerprint": dataset.fingerprint if here else None,
             }
         )
     show(rows, as_json, ("name", "title", "train", "test", "licence", "here"))
+    for sentence in damaged:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
 
 
 @app.command("variants")

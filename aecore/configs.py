@@ -15,9 +15,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from aecore import datasets
-from aecore.datasets import DATASETS, Dataset
+from aecore.datasets import Dataset
 from aecore.errors import Faults, shown, unknown
 from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings
+from aecore.spec import DataSpec
 from aecore.variants import VARIANTS, Variant
 
 
@@ -82,7 +83,7 @@ class RunConfig(BaseModel):
 
     @staticmethod
     def check(
-        request: Mapping[str, Any], own: Dataset | None = None, trains: bool = True
+        request: Mapping[str, Any], own: DataSpec | None = None, trains: bool = True
     ) -> RunConfig:
         """Turn a request as typed into a `RunConfig`.
 
@@ -90,7 +91,7 @@ class RunConfig(BaseModel):
             request: `dataset` and `variant` by name; `model` and `training` map settings to
                 values, which may be text. What is left out is chosen by the data (see
                 `defaults`), or else takes its default.
-            own: the dataset that is meant, where it is not one of the registry.
+            own: the specification of the data, where they need not be in the catalogue.
             trains: whether it is to be trained here, so that it has to fit into the memory and no
                 setting may be of no use; what is stored is read in any case.
 
@@ -100,31 +101,34 @@ class RunConfig(BaseModel):
         if faults:
             raise Faults(faults)
         name, variant_name = request.get("dataset"), request.get("variant")
-        dataset = own or DATASETS.get(name)
-        if dataset is None:
-            faults.append(unknown("dataset", name, DATASETS))
+        spec = own
+        if spec is None:
+            try:
+                spec = datasets.get(name).spec
+            except Faults as error:
+                faults += error.faults
         variant = VARIANTS.get(variant_name)
         if variant is None:
             faults.append(unknown("variant", variant_name, VARIANTS))
 
-        chosen = defaults(dataset, variant) if dataset else {"training": {}, "model": {}}
+        chosen = defaults(spec, variant) if spec else {"training": {}, "model": {}}
         asked = chosen["training"] | dict(request.get("training", {}))
         training, wrong_training = read_settings(TrainingConfig, asked, faults)
-        if dataset and "batch_size" not in wrong_training and training.batch_size > dataset.n_train:
+        if spec and "batch_size" not in wrong_training and training.batch_size > spec.n_train:
             faults.append(
-                f"batch_size = {training.batch_size} is larger than the data: {dataset.name} has "
-                f"{dataset.n_train} training samples, so give at most {dataset.n_train}."
+                f"batch_size = {training.batch_size} is larger than the data: {spec.name} has "
+                f"{spec.n_train} training samples, so give at most {spec.n_train}."
             )
         if variant:
             asked = chosen["model"] | dict(request.get("model", {}))
             model, wrong = read_settings(variant, asked, faults)
-            if dataset:
-                impossible = model.faults(dataset)
+            if spec:
+                impossible = model.faults(spec)
                 faults += [text for setting, text in impossible.items() if setting not in wrong]
             if trains and "epochs" not in wrong_training:
                 faults += _longer_than_training(model, training)
         if trains and not faults:
-            faults += _too_large(model, training, dataset)
+            faults += _too_large(model, training, spec)
         if faults:
             raise Faults(faults)
         return RunConfig(dataset=name, variant=variant_name, model=model, training=training)
@@ -136,28 +140,28 @@ EVALUATION_BATCH = 2_000
 """Samples that go through a model at once where nothing is learned."""
 
 
-def training_memory(model: Variant, training: TrainingConfig, dataset: Dataset) -> int:
+def training_memory(model: Variant, training: TrainingConfig, spec: DataSpec) -> int:
     """About how many bytes a training holds at once, the data not counted.
 
     4 bytes times: parameters, gradients and the optimiser's moments; the activations of a batch,
     or, in evaluation, those of two layers for more samples.
     """
-    batch_size = min(training.batch_size, dataset.n_train)
-    copies = (2 + MOMENTS[training.optimizer]) * model.n_parameters(dataset)
-    samples = max(batch_size, min(EVALUATION_BATCH, dataset.n_test) // 3)
-    return 4 * (copies + samples * model.n_activations(dataset, batch_size))
+    batch_size = min(training.batch_size, spec.n_train)
+    copies = (2 + MOMENTS[training.optimizer]) * model.n_parameters(spec)
+    samples = max(batch_size, min(EVALUATION_BATCH, spec.n_test) // 3)
+    return 4 * (copies + samples * model.n_activations(spec, batch_size))
 
 
-def _too_large(model: Variant, training: TrainingConfig, dataset: Dataset) -> list[str]:
+def _too_large(model: Variant, training: TrainingConfig, spec: DataSpec) -> list[str]:
     """What is to be said of settings whose training cannot fit into the memory."""
-    needed, there = training_memory(model, training, dataset), memory()
+    needed, there = training_memory(model, training, spec), memory()
     if needed <= there:
         return []
-    layers = next(name for name in ("hidden", "channels") if name in type(model).model_fields)
+    layers = model.widths_setting
     widths = ",".join(map(str, getattr(model, layers)))
     return [
         f"{layers} = '{widths}' with latent_dim = {model.latent_dim} makes a model of "
-        f"{model.n_parameters(dataset):,} parameters, whose training in batches of "
+        f"{model.n_parameters(spec):,} parameters, whose training in batches of "
         f"{training.batch_size} takes about {needed / 2**30:.1f} GiB, and this machine has "
         f"{there / 2**30:.1f} GiB of memory: give fewer or narrower layers, or a smaller "
         "batch_size."
@@ -344,7 +348,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def defaults(dataset: Dataset, variant: type[Variant] | None) -> dict[str, dict[str, Any]]:
+def defaults(spec: DataSpec, variant: type[Variant] | None) -> dict[str, dict[str, Any]]:
     """The settings of a run that its data choose, where neither a person nor a preset does.
 
     The form, the command line and the estimator all begin with these: `training` by the number of
@@ -355,7 +359,7 @@ def defaults(dataset: Dataset, variant: type[Variant] | None) -> dict[str, dict[
     Arguments
         variant: None where it is not known, which chooses nothing for the model.
     """
-    n = dataset.n_train
+    n = spec.n_train
     if n >= 10_000:
         training = {"epochs": max(math.ceil(STEPPED_OVER / n), 5)}
     else:
@@ -365,7 +369,7 @@ def defaults(dataset: Dataset, variant: type[Variant] | None) -> dict[str, dict[
             "batch_size": min(16 if few else 64, n),
             "learning_rate": 4e-3,
         }
-    return {"training": training, "model": variant.defaults(dataset) if variant else {}}
+    return {"training": training, "model": variant.defaults(spec) if variant else {}}
 
 
 STEPPED_OVER = 300_000

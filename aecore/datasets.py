@@ -1,6 +1,7 @@
-"""Datasets by name: arrays, split, shape, labels, source, licence and fingerprint.
+"""Datasets by name: a specification, and arrays on demand.
 
-`DATASETS` is the registry. Its entries are cheap to list; the arrays are read when `train` or
+`get` and `names` are the catalogue: the built-in datasets, which are `DATASETS`, and those that a
+person stored (`aecore.catalog`). Entries are cheap to list; the arrays are read when `train` or
 `test` is first asked for, and are read-only. Every scaler is fitted on the training split alone.
 """
 
@@ -13,17 +14,19 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from aecore import files
-from aecore.errors import Faults, unknown
+from aecore import catalog, files
+from aecore.errors import Damaged, Faults, unknown
+from aecore.modalities import Modality
 from aecore.progress import Progress
+from aecore.spec import DataSpec
 
 
 class Samples(NamedTuple):
@@ -35,48 +38,94 @@ class Samples(NamedTuple):
     """Class numbers, (n,) int64; or a position along a curve, (n,) float32."""
 
 
-class ImageSize(NamedTuple):
-    """Height and width in pixels, and channels."""
-
-    height: int
-    width: int
-    channels: int = 1
-
-    def halved(self, times: int) -> ImageSize:
-        """After so many halvings of both sides, rounded up."""
-        halves = 2**times
-        return ImageSize(-(-self.height // halves), -(-self.width // halves), self.channels)
-
-
 Read = Callable[[str], Samples]
 """Turns "train" or "test" into that split."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A named dataset: what is known of it at once, and its arrays on demand."""
+    """A specification, and the arrays that it describes on demand."""
 
-    name: str
-    title: str
-    kind: Literal["image", "points", "table"]
-    shape: tuple[int, ...]
-    """Shape of one sample: (height, width) of an image, else (n_features,)."""
-    n_train: int
-    n_test: int
-    value_range: tuple[float, float] | None
-    """Smallest and largest possible value; None where the features are standardised."""
-    label_names: tuple[str, ...]
-    """Names of the classes; empty where the labels are positions on a curve."""
-    source: str
-    licence: str
+    spec: DataSpec
     read: Read = field(repr=False)
-    feature_names: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     """Known SHA-256 of the decoded files; empty where the arrays themselves are hashed."""
+    missing: str = ""
+    """Why there are no arrays, in a sentence; empty where there are."""
+
+    @classmethod
+    def without_arrays(cls, spec: DataSpec, reason: str) -> Dataset:
+        """The dataset of a specification alone; whoever asks for its arrays gets the reason."""
+
+        def refuse(split: str) -> Samples:
+            raise Faults(reason)
+
+        return cls(spec, refuse, missing=reason)
+
+    def derived(self, read: Read | None = None, **changes: Any) -> Dataset:
+        """A dataset with other arrays, or with changes of the specification, or both."""
+        facts = dict(self.spec) | {"fingerprint": None} | changes
+        if read is None:
+            return replace(self, spec=DataSpec(**facts))
+        return Dataset(DataSpec(**facts), read)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def title(self) -> str:
+        return self.spec.title
+
+    @property
+    def modality(self) -> str:
+        return self.spec.modality
+
+    @property
+    def traits(self) -> type[Modality]:
+        """What is common to data of this modality."""
+        return self.spec.traits
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (height, width) of an image, else (n_features,)."""
+        return self.spec.shape
 
     @property
     def n_features(self) -> int:
-        return math.prod(self.shape)
+        return self.spec.n_features
+
+    @property
+    def n_train(self) -> int:
+        return self.spec.n_train
+
+    @property
+    def n_test(self) -> int:
+        return self.spec.n_test
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Smallest and largest possible value; None where the features are standardised."""
+        return self.spec.value_range
+
+    @property
+    def in_unit_range(self) -> bool:
+        """Whether all values lie in [0, 1]."""
+        return self.spec.in_unit_range
+
+    @property
+    def n_classes(self) -> int:
+        """Classes of the labels; 0 where they are not classes."""
+        return self.spec.n_classes
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the classes; empty where the labels are positions on a curve."""
+        return self.spec.label_names
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.spec.feature_names
 
     @cached_property
     def train(self) -> Samples:
@@ -91,6 +140,8 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 that changes when any value, label or the split changes."""
+        if self.spec.fingerprint:
+            return self.spec.fingerprint
         total = hashlib.sha256(f"{self.name} {self.shape} {self.n_train} {self.n_test}".encode())
         for digest in self.digests:
             total.update(digest.encode())
@@ -99,6 +150,10 @@ class Dataset:
                 # Rounding hides the last bits, in which processors' sines and cosines differ.
                 total.update((np.round(array, 4) + 0.0).astype(np.float32).tobytes())
         return total.hexdigest()
+
+    def described(self) -> DataSpec:
+        """The specification with the fingerprint, for which arrays may have to be read."""
+        return self.spec.model_copy(update={"fingerprint": self.fingerprint})
 
 
 class Subset(BaseModel):
@@ -174,11 +229,56 @@ class Subset(BaseModel):
         return first, dataset.n_test + (0 if self.split == "test" else dataset.n_train)
 
 
+# --- The catalogue ------------------------------------------------------------------------------
+
+
+def names() -> list[str]:
+    """The names of all datasets: the built-in ones, then the stored ones."""
+    return [*DATASETS, *(name for name in catalog.names() if name not in DATASETS)]
+
+
 def get(name: str) -> Dataset:
-    """The dataset called `name`; raises `Faults` with the nearest name where there is none."""
-    if name not in DATASETS:
-        raise Faults(unknown("dataset", name, DATASETS))
-    return DATASETS[name]
+    """The dataset called `name`.
+
+    Raises `Faults` with the nearest name where there is none, or where its card is damaged.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    stored = catalog.entry(name) if isinstance(name, str) else None
+    if stored is None:
+        raise Faults(unknown("dataset", name, names()))
+    return _stored(stored)
+
+
+@lru_cache(maxsize=8)
+def _stored(entry: catalog.Entry) -> Dataset:
+    """A stored dataset; cached, since it holds the arrays that were read."""
+    return Dataset(
+        entry.card.spec, lambda split: Samples(*catalog.read(entry, split)), entry.card.digests
+    )
+
+
+def entries() -> tuple[list[Dataset], list[str]]:
+    """All datasets that can be used, and what is wrong with the damaged ones, in sentences."""
+    usable, damaged = [], []
+    for name in names():
+        try:
+            usable.append(get(name))
+        except Damaged as error:
+            damaged += error.faults
+    return usable, damaged
+
+
+def add(spec: DataSpec, train: catalog.Split, test: catalog.Split) -> Dataset:
+    """Store a dataset in the catalogue, for every process that uses this store.
+
+    Arguments
+        train, test: features (n, n_features), and labels (n,): class numbers, or numbers where
+            `spec.label_names` is empty.
+
+    Raises `Faults` with every reason why it cannot be stored, such as a name that is taken.
+    """
+    return _stored(catalog.add(spec, train, test, reserved=DATASETS))
 
 
 ROUNDING = 1e-6
@@ -258,8 +358,11 @@ def locate(name: str, file: str) -> Path | None:
     return None
 
 
-def here(name: str) -> bool:
-    """Whether the dataset can be read without a download."""
+def here(dataset: str | Dataset) -> bool:
+    """Whether a dataset can be read without a download."""
+    if isinstance(dataset, Dataset) and dataset.missing:
+        return False
+    name = dataset if isinstance(dataset, str) else dataset.name
     return name not in DIGESTS or all(locate(name, file) for file in IDX_FILES)
 
 
@@ -452,171 +555,191 @@ DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
         Dataset(
-            name="digits",
-            title="Handwritten digits, 8 x 8",
-            kind="image",
-            shape=(8, 8),
-            n_train=1437,
-            n_test=360,
-            value_range=(0, 1),
-            label_names=_DIGIT_NAMES,
-            source="Alpaydin & Kaynak (1998), Optical Recognition of Handwritten Digits, " + _UCI,
-            licence="CC BY 4.0",
+            DataSpec(
+                name="digits",
+                title="Handwritten digits, 8 x 8",
+                modality="image",
+                shape=(8, 8),
+                n_train=1437,
+                n_test=360,
+                value_range=(0, 1),
+                label_names=_DIGIT_NAMES,
+                source="Alpaydin & Kaynak (1998), Optical Recognition of Handwritten Digits, "
+                + _UCI,
+                licence="CC BY 4.0",
+            ),
             read=_stratified("load_digits", test_size=0.2, scale=16),
         ),
         Dataset(
-            name="mnist",
-            title="MNIST, handwritten digits, 28 x 28",
-            kind="image",
-            shape=(SIDE, SIDE),
-            n_train=N_TRAIN,
-            n_test=N_TEST,
-            value_range=(0, 1),
-            label_names=_DIGIT_NAMES,
-            source="LeCun, Bottou, Bengio & Haffner (1998), Gradient-based learning applied to "
-            "document recognition",
-            licence="CC BY-SA 3.0",
+            DataSpec(
+                name="mnist",
+                title="MNIST, handwritten digits, 28 x 28",
+                modality="image",
+                shape=(SIDE, SIDE),
+                n_train=N_TRAIN,
+                n_test=N_TEST,
+                value_range=(0, 1),
+                label_names=_DIGIT_NAMES,
+                source="LeCun, Bottou, Bengio & Haffner (1998), Gradient-based learning applied to "
+                "document recognition",
+                licence="CC BY-SA 3.0",
+            ),
             read=_idx("mnist"),
             digests=DIGESTS["mnist"],
         ),
         Dataset(
-            name="fashion-mnist",
-            title="Fashion-MNIST, clothes, 28 x 28",
-            kind="image",
-            shape=(SIDE, SIDE),
-            n_train=N_TRAIN,
-            n_test=N_TEST,
-            value_range=(0, 1),
-            label_names=(
-                "T-shirt",
-                "Trouser",
-                "Pullover",
-                "Dress",
-                "Coat",
-                "Sandal",
-                "Shirt",
-                "Sneaker",
-                "Bag",
-                "Ankle boot",
+            DataSpec(
+                name="fashion-mnist",
+                title="Fashion-MNIST, clothes, 28 x 28",
+                modality="image",
+                shape=(SIDE, SIDE),
+                n_train=N_TRAIN,
+                n_test=N_TEST,
+                value_range=(0, 1),
+                label_names=(
+                    "T-shirt",
+                    "Trouser",
+                    "Pullover",
+                    "Dress",
+                    "Coat",
+                    "Sandal",
+                    "Shirt",
+                    "Sneaker",
+                    "Bag",
+                    "Ankle boot",
+                ),
+                source="Xiao, Rasul & Vollgraf (2017), Fashion-MNIST: a novel image dataset for "
+                "benchmarking machine learning algorithms",
+                licence="MIT",
             ),
-            source="Xiao, Rasul & Vollgraf (2017), Fashion-MNIST: a novel image dataset for "
-            "benchmarking machine learning algorithms",
-            licence="MIT",
             read=_idx("fashion-mnist"),
             digests=DIGESTS["fashion-mnist"],
         ),
         Dataset(
-            name="tilted-ring",
-            title="Tilted ring, 200 points in 3-D",
-            kind="points",
-            shape=(3,),
-            n_train=100,
-            n_test=100,
-            value_range=None,
-            label_names=(),
-            source="Generated: a noisy three-quarter ring near a tilted plane, seed 0",
-            licence="Apache-2.0",
+            DataSpec(
+                name="tilted-ring",
+                title="Tilted ring, 200 points in 3-D",
+                modality="points",
+                shape=(3,),
+                n_train=100,
+                n_test=100,
+                value_range=None,
+                label_names=(),
+                source="Generated: a noisy three-quarter ring near a tilted plane, seed 0",
+                licence="Apache-2.0",
+                feature_names=_XYZ,
+            ),
             read=_curve(tilted_ring, 100),
-            feature_names=_XYZ,
         ),
         Dataset(
-            name="swiss-roll",
-            title="Swiss roll, 3,000 points in 3-D",
-            kind="points",
-            shape=(3,),
-            n_train=2000,
-            n_test=1000,
-            value_range=None,
-            label_names=(),
-            source="Generated by scikit-learn after Marsland (2009), noise 0.05, seed 0",
-            licence="BSD-3-Clause",
+            DataSpec(
+                name="swiss-roll",
+                title="Swiss roll, 3,000 points in 3-D",
+                modality="points",
+                shape=(3,),
+                n_train=2000,
+                n_test=1000,
+                value_range=None,
+                label_names=(),
+                source="Generated by scikit-learn after Marsland (2009), noise 0.05, seed 0",
+                licence="BSD-3-Clause",
+                feature_names=_XYZ,
+            ),
             read=_curve(_swiss_roll, 2000),
-            feature_names=_XYZ,
         ),
         Dataset(
-            name="s-curve",
-            title="S-curve, 3,000 points in 3-D",
-            kind="points",
-            shape=(3,),
-            n_train=2000,
-            n_test=1000,
-            value_range=None,
-            label_names=(),
-            source="Generated by scikit-learn, noise 0.05, seed 0",
-            licence="BSD-3-Clause",
+            DataSpec(
+                name="s-curve",
+                title="S-curve, 3,000 points in 3-D",
+                modality="points",
+                shape=(3,),
+                n_train=2000,
+                n_test=1000,
+                value_range=None,
+                label_names=(),
+                source="Generated by scikit-learn, noise 0.05, seed 0",
+                licence="BSD-3-Clause",
+                feature_names=_XYZ,
+            ),
             read=_curve(_s_curve, 2000),
-            feature_names=_XYZ,
         ),
         Dataset(
-            name="iris",
-            title="Iris, 4 measurements of 150 flowers",
-            kind="table",
-            shape=(4,),
-            n_train=100,
-            n_test=50,
-            value_range=None,
-            label_names=("setosa", "versicolor", "virginica"),
-            source="Fisher (1936), The use of multiple measurements in taxonomic problems, " + _UCI,
-            licence="CC BY 4.0",
+            DataSpec(
+                name="iris",
+                title="Iris, 4 measurements of 150 flowers",
+                modality="table",
+                shape=(4,),
+                n_train=100,
+                n_test=50,
+                value_range=None,
+                label_names=("setosa", "versicolor", "virginica"),
+                source="Fisher (1936), The use of multiple measurements in taxonomic problems, "
+                + _UCI,
+                licence="CC BY 4.0",
+                feature_names=("sepal length", "sepal width", "petal length", "petal width"),
+            ),
             read=_stratified("load_iris", test_size=1 / 3, scale=None),
-            feature_names=("sepal length", "sepal width", "petal length", "petal width"),
         ),
         Dataset(
-            name="wine",
-            title="Wine, 13 measurements of 178 wines",
-            kind="table",
-            shape=(13,),
-            n_train=118,
-            n_test=60,
-            value_range=None,
-            label_names=("cultivar 1", "cultivar 2", "cultivar 3"),
-            source="Forina and others (1991), PARVUS, " + _UCI,
-            licence="CC BY 4.0",
+            DataSpec(
+                name="wine",
+                title="Wine, 13 measurements of 178 wines",
+                modality="table",
+                shape=(13,),
+                n_train=118,
+                n_test=60,
+                value_range=None,
+                label_names=("cultivar 1", "cultivar 2", "cultivar 3"),
+                source="Forina and others (1991), PARVUS, " + _UCI,
+                licence="CC BY 4.0",
+                feature_names=(
+                    "alcohol",
+                    "malic acid",
+                    "ash",
+                    "alcalinity of ash",
+                    "magnesium",
+                    "total phenols",
+                    "flavanoids",
+                    "nonflavanoid phenols",
+                    "proanthocyanins",
+                    "colour intensity",
+                    "hue",
+                    "OD280/OD315",
+                    "proline",
+                ),
+            ),
             read=_stratified("load_wine", test_size=1 / 3, scale=None),
-            feature_names=(
-                "alcohol",
-                "malic acid",
-                "ash",
-                "alcalinity of ash",
-                "magnesium",
-                "total phenols",
-                "flavanoids",
-                "nonflavanoid phenols",
-                "proanthocyanins",
-                "colour intensity",
-                "hue",
-                "OD280/OD315",
-                "proline",
-            ),
         ),
         Dataset(
-            name="breast-cancer",
-            title="Breast cancer, 30 measurements of 569 tumours",
-            kind="table",
-            shape=(30,),
-            n_train=379,
-            n_test=190,
-            value_range=None,
-            label_names=("malignant", "benign"),
-            source="Wolberg, Street & Mangasarian (1995), Wisconsin Diagnostic, " + _UCI,
-            licence="CC BY 4.0",
-            read=_stratified("load_breast_cancer", test_size=1 / 3, scale=None),
-            feature_names=tuple(
-                f"{statistic} {quantity}"
-                for statistic in ("mean", "error of", "worst")
-                for quantity in (
-                    "radius",
-                    "texture",
-                    "perimeter",
-                    "area",
-                    "smoothness",
-                    "compactness",
-                    "concavity",
-                    "concave points",
-                    "symmetry",
-                    "fractal dimension",
-                )
+            DataSpec(
+                name="breast-cancer",
+                title="Breast cancer, 30 measurements of 569 tumours",
+                modality="table",
+                shape=(30,),
+                n_train=379,
+                n_test=190,
+                value_range=None,
+                label_names=("malignant", "benign"),
+                source="Wolberg, Street & Mangasarian (1995), Wisconsin Diagnostic, " + _UCI,
+                licence="CC BY 4.0",
+                feature_names=tuple(
+                    f"{statistic} {quantity}"
+                    for statistic in ("mean", "error of", "worst")
+                    for quantity in (
+                        "radius",
+                        "texture",
+                        "perimeter",
+                        "area",
+                        "smoothness",
+                        "compactness",
+                        "concavity",
+                        "concave points",
+                        "symmetry",
+                        "fractal dimension",
+                    )
+                ),
             ),
+            read=_stratified("load_breast_cancer", test_size=1 / 3, scale=None),
         ),
     )
 }

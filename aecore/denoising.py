@@ -97,7 +97,7 @@ def corrupt(
 def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
     """Raise `Faults` where a noise is not known, or does not go with a dataset or with clipping."""
     faults = []
-    if dataset.kind != "image":
+    if not dataset.traits.pictures:
         faults.append(f"{dataset.name} has no images to denoise: choose a run of images.")
     if noise not in NOISES:
         faults.append(unknown("noise", noise, NOISES))
@@ -510,7 +510,7 @@ def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
     """
     x, labels = (part[some(dataset.n_train, MEANS_OF)] for part in dataset.train)
     codes = encode(x, labels)
-    means = np.full((len(dataset.label_names), codes.shape[1]), np.nan)
+    means = np.full((dataset.n_classes, codes.shape[1]), np.nan)
     for label in np.unique(labels):
         means[label] = codes[labels == label].mean(axis=0)
     return means
@@ -556,7 +556,7 @@ def drift(
 def tuned_artifact(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Artifact[Tuned]:
     """The best settings of the filters for a noise as they are stored; levels may be missing."""
     return Artifact(
-        path=projections.folder(dataset_name, fingerprint) / f"filters-{_suffix(noise, clip)}",
+        path=projections.data_folder(dataset_name, fingerprint) / f"filters-{_suffix(noise, clip)}",
         facts=TypeAdapter(_TunedFacts),
         expected=lambda facts: {"levels": Array((Size("levels", MOST_LEVELS),), low=0, rises=True)},
         dump=lambda tuned: (

@@ -24,6 +24,7 @@ from aecore import inference, training
 from aecore.configs import RunConfig, TrainingConfig
 from aecore.datasets import Dataset, Samples, without_rounding
 from aecore.errors import Faults, shown
+from aecore.spec import MOST_CLASSES, DataSpec
 from aecore.variants import VARIANTS, Variant
 
 DEFAULTS = TrainingConfig()
@@ -140,7 +141,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             faults += self._wrong_random_state()
             try:
                 config = RunConfig.check(
-                    self._request(len(X), 0 if faults else self._seed()), dataset
+                    self._request(len(X), 0 if faults else self._seed()), dataset.spec
                 )
             except Faults as error:
                 faults += error.faults
@@ -226,7 +227,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """X as the model was given it in training, once it is fitted."""
         check_is_fitted(self, "model_")
         X = validate_data(self, X, reset=False, **ARRAYS)
-        if getattr(self.config_.model, "likelihood", "gaussian") == "gaussian":
+        if self.config_.model.capabilities.likelihood == "gaussian":
             return X
         X = without_rounding(X)
         if X.min() < 0 or X.max() > 1:
@@ -262,7 +263,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """The samples as a dataset, and what is wrong with their shape."""
         n, n_features = X.shape
         faults = []
-        image = self.shape is not None or "channels" in getattr(self._chosen, "model_fields", ())
+        image = self.shape is not None or (
+            self._chosen is not None and "table" not in self._chosen.requires
+        )
         shape = (1, n_features) if image else (n_features,)
         if self.shape is not None:
             if _is_image_of(self.shape, n_features):
@@ -284,7 +287,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 check_classification_targets(y)
                 self.label_encoder_ = LabelEncoder()
                 labels = self.label_encoder_.fit_transform(y)
-                names = tuple(str(name) for name in self.label_encoder_.classes_)
+                # Labels may be of any type and length; the model is told their numbers.
+                names = tuple(map(str, range(len(self.label_encoder_.classes_))))
+                if len(names) > MOST_CLASSES:
+                    faults.append(f"y has {len(names):,} classes: give at most {MOST_CLASSES:,}.")
+                    names = names[:MOST_CLASSES]
         if max(-X.min(), X.max()) > LARGEST:
             faults.append(
                 f"X has values from {X.min():.4g} to {X.max():.4g}, whose squares are too large "
@@ -297,17 +304,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             x = (bounded if unit else X).astype(np.float32)
         splits = {"train": Samples(x, labels), "test": Samples(x[:WATCHED], labels[:WATCHED])}
         dataset = Dataset(
-            name="X",
-            title="X",
-            kind="image" if image else "table",
-            shape=shape,
-            n_train=n,
-            n_test=len(splits["test"].x),
-            value_range=(0, 1) if unit else None,
-            label_names=names,
-            source="Given to fit",
-            licence="",
-            read=splits.__getitem__,
+            DataSpec(
+                name="X",
+                title="X",
+                modality="image" if image else "table",
+                shape=shape,
+                n_train=n,
+                n_test=len(splits["test"].x),
+                value_range=(0, 1) if unit else None,
+                label_names=names,
+                source="Given to fit",
+            ),
+            splits.__getitem__,
         )
         return dataset, faults
 

@@ -30,16 +30,6 @@ PARTS = 800
 # --- The prior ----------------------------------------------------------------------------------
 
 
-def has_prior(run: Run) -> bool:
-    """Whether the training drew the codes towards N(0, I): by a KL or by an MMD."""
-    return bool({"kl", "mmd"} & run.history[-1]["test"].keys())
-
-
-def has_posterior(run: Run) -> bool:
-    """Whether the encoder gives Gaussians rather than points."""
-    return "kl" in run.history[-1]["test"]
-
-
 def units(codes: np.ndarray, prior: bool) -> tuple[np.ndarray, np.ndarray]:
     """Where each dimension's middle is and how far one standard deviation goes, (d,) and (d,).
 

@@ -455,12 +455,11 @@ def _with_data(
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
-    """Raise `Faults` where the dataset is no longer the one that a run was trained on."""
+    """Raise `Faults` where the dataset that a run was trained on has been removed or changed."""
+    if dataset.missing:
+        raise Faults(dataset.missing)
     if dataset.fingerprint != run.manifest.fingerprint:
-        raise Faults(
-            f"The dataset '{dataset.name}' has changed since the run '{run.name}' was trained on "
-            "it: train the run again."
-        )
+        raise Faults(run.data_changed)
 
 
 def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
@@ -513,12 +512,13 @@ def negative_elbo(run: Run) -> float | None:
     None where the model is not variational, or where its likelihood is no Bernoulli: a squared
     error lacks the constants that would make it comparable.
     """
-    terms = run.history[-1]["test"]
-    beta = getattr(run.config.model, "beta", 1)
-    bernoulli = getattr(run.config.model, "likelihood", None) == "bernoulli"
-    if not bernoulli or "kl" not in terms or not beta:
+    can = run.capabilities
+    if can.likelihood != "bernoulli" or not can.kl_weight:
         return None
-    return terms["reconstruction"] + terms["kl"] / beta
+    terms = run.history[-1]["test"]
+    if not {"reconstruction", "kl"} <= terms.keys():  # whoever wrote it
+        return None
+    return terms["reconstruction"] + terms["kl"] / can.kl_weight
 
 
 def analysis_artifact(run: Run) -> Artifact[Analysis]:
@@ -600,7 +600,7 @@ ANALYSIS_FACTS = TypeAdapter(AnalysisFacts)
 def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
     """What the arrays of an analysis must be; raises `Damaged` where its layers fit no decoder."""
     dataset, d = run.dataset, run.config.model.latent_dim
-    side, classes = Size("side", 1_000), len(dataset.label_names)
+    side, classes = Size("side", 1_000), dataset.n_classes
     axis, grid = Array((side,), rises=True), Array((side, side), low=0, finite=False)
     wanted = {"grid_x": axis, "grid_y": axis, "density": grid, "cycle_error": grid}
     wanted["sensitivity"] = grid
@@ -613,13 +613,11 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
             "train_labels": Array((m,), "i", 0, classes - 1) if classes else Array((m,)),
             "train_error": Array((m,), low=0, finite=False),
             "train_reach": Array((Size("reach", dataset.n_train),), low=0),
-            "spread": Array(
-                (dataset.n_test, d), low=0, optional=run.config.model.outputs_per_dimension == 1
-            ),
+            "spread": Array((dataset.n_test, d), low=0, optional=not run.capabilities.posterior),
             "trustworthiness": each,
             "continuity": each,
         }
-    size = d + classes * run.config.model.conditioned
+    size = d + classes * run.capabilities.conditioned
     for layer in facts.layers or ():
         taken, given = layer.sizes(size)
         if taken != size or (layer.kind == "activation") != (layer.name is not None):

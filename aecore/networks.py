@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aecore.contracts import Posterior
-from aecore.datasets import ImageSize
+from aecore.spec import ImageSize
 
 ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,

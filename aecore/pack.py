@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import colors, generation, latent, tasks
+from aecore import colors, latent, tasks
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
 from aecore.projections import Map
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDEST = 12
 """Code dimensions that samples can be coloured by; wider codes show the first of them."""
+MOST_FEATURES = 256
+"""Features of samples that are sent along; wider tables send none."""
 MOST_CODES = 2 * 2**20
 """Numbers of the codes that are sent along, 8 MiB of float32."""
 
@@ -148,11 +150,12 @@ def pack(
         columns.add("moved", f"moved in {other.name}", compared.moved)
         columns.add("kept", f"neighbours kept in {other.name}", compared.kept)
         facts["other"] = {"title": other.name, "note": note, "pane": 1}
-    if dataset.kind != "image" and dataset.fingerprint == run.manifest.fingerprint:
+    narrow = dataset.n_features <= MOST_FEATURES
+    if narrow and not dataset.traits.pictures and run.has_data():
         split = {"test": dataset.test.x, "train": dataset.train.x}
         both = np.concatenate([split["test"], split["train"]])
         arrays["features"] = both[samples.rows]
-        for feature, name in enumerate(dataset.feature_names):
+        for feature, name in enumerate(dataset.spec.column_names):
             columns.add(f"feature{feature}", name, arrays["features"][:, feature])
         if "train_rows" in known:
             arrays["train/features"] = split["train"][known["train_rows"]]
@@ -168,7 +171,7 @@ def pack(
     facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
     facts["mode"] = mode
     facts["latent_dim"] = samples.codes.shape[1]
-    facts["prior"] = generation.has_prior(run) and samples.codes.shape[1] == 2
+    facts["prior"] = run.capabilities.prior and samples.codes.shape[1] == 2
     return sealed(arrays, facts | common(dataset, arrays, panes, columns, sheets))
 
 
@@ -231,8 +234,8 @@ def common(
         "columns": columns.facts,
         "ramp": colors.POSITION_COLORS,
         "grey": "#94a4a2",
-        "shape": dataset.shape if dataset.kind == "image" else None,
-        "features": dataset.feature_names,
+        "shape": dataset.shape if dataset.traits.pictures else None,
+        "features": () if dataset.traits.pictures else dataset.spec.column_names,
         "sheets": sheets,
         "label_names": dataset.label_names,
     }

@@ -365,10 +365,14 @@ ARRAYS = ("plane", "trustworthiness", "continuity")
 MAP_FACTS = TypeAdapter(store.Metrics)
 
 
+def data_folder(dataset_name: str, fingerprint: str) -> Path:
+    """The folder of what was computed of a dataset, which need not be in the catalogue any more."""
+    return store.root() / "_maps" / f"{dataset_name}-{fingerprint[:12]}"
+
+
 def folder(dataset: str | Dataset, fingerprint: str, subset: Subset = TEST_SPLIT) -> Path:
     """Where the maps of one choice of samples of a dataset are kept."""
-    name = dataset if isinstance(dataset, str) else dataset.name
-    path = store.root() / "_maps" / f"{name}-{fingerprint[:12]}"
+    path = data_folder(dataset if isinstance(dataset, str) else dataset.name, fingerprint)
     return path if subset.whole_test(dataset) else path / subset.key
 
 

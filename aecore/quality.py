@@ -147,7 +147,7 @@ def _network(dataset: Dataset) -> nn.Sequential:
         return nn.Sequential(
             *(nn.Linear(dataset.n_features, first), nn.ReLU()),
             *(nn.Linear(first, second), nn.ReLU()),
-            nn.Linear(second, len(dataset.label_names)),
+            nn.Linear(second, dataset.n_classes),
         )
 
 
@@ -245,7 +245,7 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     if dataset.value_range is not None:
         made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
     latent.refuse_unless_answered(run.name, *made.values())
-    made["test images" if dataset.kind == "image" else "test samples"] = real
+    made[f"test {dataset.traits.noun}s"] = real
 
     known = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
     to_cover = Subset(split="train", limit=n, seed=SEED).samples(dataset).x

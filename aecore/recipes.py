@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -24,6 +24,7 @@ from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Samples
 from aecore.errors import Damaged, Faults, unknown
 from aecore.progress import Progress, Reporter, Task
+from aecore.spec import DataSpec
 from aecore.store import RunName
 
 if TYPE_CHECKING:
@@ -170,9 +171,7 @@ class Experiment:
         def read(split: str) -> Samples:
             return Samples(*(array[: counts[split]] for array in getattr(dataset, split)))
 
-        return replace(
-            dataset, n_train=counts["train"], n_test=counts["test"], read=read, digests=()
-        )
+        return dataset.derived(read, n_train=counts["train"], n_test=counts["test"])
 
     def say(self, what: str, done: float = 0, total: float = 1) -> None:
         """Tell how far it is; raises `Cancelled` where the work was called off."""
@@ -226,7 +225,7 @@ class Experiment:
             "model": dict(model),
             "training": {"seed": SEED, **training},
         }
-        config = RunConfig.check(request, dataset)
+        config = RunConfig.check(request, dataset.spec)
         if keep and not self.fast:
             name = f"recipe-{keep}"
             self.runs.append(name)
@@ -1336,13 +1335,11 @@ def _ae_then_tsne(experiment: Experiment) -> Finding:
         learning_rate=4e-3,
     )
     codes = {"train": _encoded(trained, dataset.train.x), "test": trained.test.codes}
-    coded = replace(
-        dataset,
+    coded = dataset.derived(
+        lambda split: Samples(codes[split], getattr(dataset, split).labels.copy()),
         shape=(32,),
-        kind="table",
+        modality="table",
         value_range=None,
-        digests=(),
-        read=lambda split: Samples(codes[split], getattr(dataset, split).labels.copy()),
     )
     planes, figures = {}, {}
     for name, data in (("t-SNE of the code", coded), ("t-SNE of the pixels", dataset)):
@@ -1378,13 +1375,11 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
     scale = dataset.train.x.std(0)
     scale[scale == 0] = 1
     middle = dataset.train.x.mean(0)
-    standardised = replace(
-        dataset,
-        value_range=None,
-        digests=(),
-        read=lambda split: Samples(
+    standardised = dataset.derived(
+        lambda split: Samples(
             (getattr(dataset, split).x - middle) / scale, getattr(dataset, split).labels.copy()
         ),
+        value_range=None,
     )
     sizes, pictures, figures, worst = (1, 2, 3, 4, 5, 6, 8, 16, 32), [], {}, 0.0
     for name, data in (("pixels in [0, 1]", dataset), ("standardised pixels", standardised)):
@@ -1503,18 +1498,18 @@ def _spiral_dataset() -> Dataset:
         return Samples(x.astype(np.float32), (chosen / 200).astype(np.float32))
 
     return Dataset(
-        name="spiral",
-        title="A noisy spiral whose density is known",
-        kind="points",
-        shape=(2,),
-        n_train=10_000,
-        n_test=1_000,
-        value_range=None,
-        label_names=(),
-        source="Generated: an equal mixture of 200 Gaussians along a spiral, seed 0",
-        licence="Apache-2.0",
-        read=read,
-        feature_names=("x", "y"),
+        DataSpec(
+            name="spiral",
+            title="A noisy spiral whose density is known",
+            modality="points",
+            shape=(2,),
+            n_train=10_000,
+            n_test=1_000,
+            feature_names=("x", "y"),
+            source="Generated: an equal mixture of 200 Gaussians along a spiral, seed 0",
+            licence="Apache-2.0",
+        ),
+        read,
     )
 
 

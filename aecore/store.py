@@ -47,6 +47,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 
 from aecore import datasets, files, locations
@@ -64,6 +65,8 @@ from aecore.artifacts import (
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset
 from aecore.errors import Damaged, Faults, in_one_line, printable, unknown
+from aecore.spec import Count, DataSpec, Sha256, StoredSpec
+from aecore.variants import Capabilities
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +77,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_JSON = 64 * 2**10
-"""Bytes of a manifest or of settings."""
+"""Bytes of settings."""
+MAX_MANIFEST = 8 * 2**20
+"""Bytes of a manifest, most of which may be names of classes and features."""
 MAX_EPOCH = 2**10
 """Bytes of one epoch in a history."""
 MOST_EPOCHS, MOST_FOLLOWED = 1_000, 1_000
@@ -90,7 +95,6 @@ def root() -> Path:
     return locations.store()
 
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Word = Annotated[str, StringConstraints(max_length=100)]
 MetricName = Literal[
     "test_mse",
@@ -134,16 +138,25 @@ class Manifest(BaseModel):
     created: Annotated[AwareDatetime, AfterValidator(lambda date: date.astimezone(UTC))]
     fingerprint: Sha256
     """Of the dataset that it was trained on."""
-    n_train: int = Field(ge=1)
-    n_test: int = Field(ge=1)
+    n_train: Count
+    n_test: Count
     metrics: Metrics
     """On the test split: `test_mse` per feature, `test_squared_error` and `test_loss` per sample,
     `pca_mse` of as many principal components, `trustworthiness` and `knn_accuracy` of the map."""
     seconds: FiniteFloat = Field(ge=0)
     """Spent training, without evaluation."""
     versions: dict[Word, Word] = Field(max_length=20)
+    data: StoredSpec | None = None
+    """The specification of the dataset; None in runs of earlier versions."""
     files: dict[Word, tuple[int, Sha256]] = Field(max_length=len(RUN_FILES))
     """Size in bytes and SHA-256 of each file."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        facts = ("fingerprint", "n_train", "n_test")
+        if self.data and any(getattr(self.data, fact) != getattr(self, fact) for fact in facts):
+            raise ValueError(f"data differ from the manifest in {', '.join(facts)}")
+        return self
 
 
 Terms = dict[Word, FiniteFloat]
@@ -177,11 +190,50 @@ class Run:
     folder: Path
     config: RunConfig
     manifest: Manifest
+    spec: DataSpec
+    """Of the dataset that it was trained on."""
 
     @property
     def dataset(self) -> Dataset:
-        """The dataset that the run names; its values may have changed since."""
-        return datasets.get(self.config.dataset)
+        """The dataset that the run was trained on; its values may have changed since.
+
+        Where it has been removed, or has another shape, split or classes by now, it has no arrays,
+        and `Dataset.missing` says why.
+        """
+        try:
+            now = datasets.get(self.spec.name)
+        except Faults as error:
+            return Dataset.without_arrays(self.spec, self._gone(error))
+        # Where digests are known, the fingerprint is made without reading an array.
+        same = not now.digests or now.fingerprint == self.manifest.fingerprint
+        if same and now.spec.agrees(self.spec):
+            return now
+        return Dataset.without_arrays(self.spec, self.data_changed)
+
+    def has_data(self) -> bool:
+        """Whether the very samples of the run are on this machine; may have to read them."""
+        dataset = self.dataset
+        return datasets.here(dataset) and dataset.fingerprint == self.manifest.fingerprint
+
+    @property
+    def data_changed(self) -> str:
+        """What to say where the dataset is no longer the one that the run was trained on."""
+        return (
+            f"The dataset '{self.spec.name}' has changed since the run '{self.name}' was trained "
+            "on it: train the run again."
+        )
+
+    def _gone(self, error: Faults) -> str:
+        reason = error.faults[0] if isinstance(error, Damaged) else "it is not in the catalogue"
+        return (
+            f"The samples of the dataset '{self.spec.name}' are missing, on which the run "
+            f"'{self.name}' was trained: {reason.rstrip('.')}. Add that dataset again."
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its model can do."""
+        return self.config.model.capabilities
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
@@ -198,7 +250,7 @@ class Run:
         samples as training went; `epochs_kept` says which epochs these are.
         """
         with self._reading("codes.safetensors") as path:
-            arrays, _ = read_arrays(path, _codes(self.config, self.dataset))
+            arrays, _ = read_arrays(path, _codes(self.config, self.spec))
             return arrays
 
     def model(self) -> Autoencoder:
@@ -208,7 +260,7 @@ class Run:
         from aecore import training
 
         with torch.device("meta"):  # names and shapes alone, which take no memory
-            model = training.build(self.config, self.dataset)
+            model = training.build(self.config, self.spec)
         wanted = {name: Array(tuple(value.shape)) for name, value in model.state_dict().items()}
         with self._reading("weights.safetensors") as path:
             arrays, _ = read_arrays(path, wanted)
@@ -309,7 +361,7 @@ def _read(folder: Path, name: str) -> Run:
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
         raise Faults("manifest.json is missing, so it is not a complete run.")
-    manifest = Manifest.model_validate(_read_json(manifest_path))
+    manifest = Manifest.model_validate(_read_json(manifest_path, MAX_MANIFEST))
     if manifest.format != FORMAT:
         raise Faults(f"its format is {manifest.format}, and this version reads format {FORMAT}.")
     if manifest.files.keys() != RUN_FILES:
@@ -321,25 +373,35 @@ def _read(folder: Path, name: str) -> Run:
             raise Faults(f"{file} has {(folder / file).stat().st_size} bytes instead of {size}.")
     check_size(folder / "config.json", MAX_JSON)
     _check_bytes(folder / "config.json", manifest)
-    config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
-    dataset = datasets.get(config.dataset)
-    counts, here = (manifest.n_train, manifest.n_test), (dataset.n_train, dataset.n_test)
-    if counts != here:
-        raise Faults(
-            f"it was trained on {counts[0]} samples and tested on {counts[1]}, and {dataset.name} "
-            f"has {here[0]} and {here[1]} here: it has changed. Train the run again."
-        )
+    request = _read_json(folder / "config.json")
+    spec = manifest.data or _built_in(request, manifest)
+    config = RunConfig.check(request, own=spec, trains=False)
+    if config.dataset != spec.name:
+        raise Faults(f"it was trained on {spec.name}, and its settings say {config.dataset}.")
     check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
     with open_tensors(folder / "codes.safetensors", "np") as file:
-        refuse_shapes(file, _codes(config, dataset), "codes.safetensors: ")
+        refuse_shapes(file, _codes(config, spec), "codes.safetensors: ")
     with open_tensors(folder / "weights.safetensors", "np") as file:
-        _refuse_count(file, config.model.n_parameters(dataset))
-    return Run(name, folder, config, manifest)
+        _refuse_count(file, config.model.n_parameters(spec))
+    return Run(name, folder, config, manifest, spec)
 
 
-def _codes(config: RunConfig, dataset: Dataset) -> dict[str, Array]:
+def _built_in(request: Any, manifest: Manifest) -> DataSpec:
+    """The specification of the data of a run of an earlier version, which did not store it.
+
+    These knew the built-in datasets alone.
+    """
+    name = request.get("dataset") if isinstance(request, dict) else None
+    if not isinstance(name, str) or name not in datasets.DATASETS:
+        raise Faults(unknown("dataset", name, datasets.DATASETS))
+    facts = ("fingerprint", "n_train", "n_test")
+    known = datasets.DATASETS[name].spec
+    return known.model_copy(update={fact: getattr(manifest, fact) for fact in facts})
+
+
+def _codes(config: RunConfig, spec: DataSpec) -> dict[str, Array]:
     """What the codes of a run must be. Those of a training that diverged may be no numbers."""
-    n, d, classes = dataset.n_test, config.model.latent_dim, len(dataset.label_names)
+    n, d, classes = spec.n_test, config.model.latent_dim, spec.n_classes
     kept = Size("epochs", min(config.training.epochs, MOST_EPOCHS))
     return {
         "codes": Array((n, d), finite=False),
@@ -811,8 +873,8 @@ def _refuse_count(file: Any, n_parameters: int) -> None:
         )
 
 
-def _read_json(path: Path) -> Any:
-    check_size(path, MAX_JSON)
+def _read_json(path: Path, most: int = MAX_JSON) -> Any:
+    check_size(path, most)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -162,7 +162,7 @@ def _train(
             )
         reporter.epoch(history[-1], _view(record, dataset))
     if model is None:  # stopped between the last epoch and the end
-        model = training.build(config, dataset)
+        model = training.build(config, dataset.spec)
         model.load_state_dict(training.weights(checkpoint))
     return _finish(place, config, dataset, model, history, kept, reporter)
 
@@ -209,7 +209,7 @@ class Prepare(Task):
         for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
             reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
             size = sheet_size(dataset, split)
-            if dataset.kind == "image" and artifacts.intact(stored_sheet, file, size) is None:
+            if dataset.traits.pictures and artifacts.intact(stored_sheet, file, size) is None:
                 pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
                 artifacts.write_bytes(
                     file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0)
@@ -218,7 +218,7 @@ class Prepare(Task):
 
 def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
     """Where the images of each split are kept for a browser: gzipped bytes, image after image."""
-    folder = projections.folder(dataset_name, fingerprint)
+    folder = projections.data_folder(dataset_name, fingerprint)
     return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
 
 
@@ -250,7 +250,7 @@ def stored_sheet(file: Path, size: int) -> Path | None:
 class Analyse(Task):
     """Analyse a run's code space as the pages show it.
 
-    Of a dataset that is not on this machine only what the model alone can tell.
+    Without its dataset only what the model alone can tell.
     """
 
     run_name: str
@@ -265,9 +265,9 @@ class Analyse(Task):
         store.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         dataset = None
-        if datasets.here(run.config.dataset):
-            Prepare(run.config.dataset).run(reporter)
-            dataset = datasets.get(run.config.dataset)
+        if datasets.here(run.dataset):
+            Prepare(run.spec.name).run(reporter)
+            dataset = run.dataset
         latent.analyse(run, dataset, reporter.progress)
 
 
@@ -344,7 +344,7 @@ class MeasureDenoising(Task):
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         from aecore import inference
 
-        dataset = datasets.get(run.config.dataset)
+        dataset = run.dataset
         _fetch(dataset, reporter)
         latent.refuse_changed(run, dataset)
         latent.refuse_unless_finite(run, run.codes["codes"])
@@ -395,7 +395,7 @@ class MeasureSamples(Task):
         run = store.load(self.run_name)
         store.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-        dataset = datasets.get(run.config.dataset)
+        dataset = run.dataset
         _fetch(dataset, reporter)
         figures = quality.measure(run, dataset, reporter.progress)
         quality.quality_artifact(run).save(figures)
@@ -438,7 +438,7 @@ def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
     import torch
 
     with torch.device("meta"):  # sizes alone
-        model = config.model.build(dataset)
+        model = config.model.build(dataset.spec)
     weights = sum(value.nbytes for value in model.state_dict().values())
     codes = 4 * dataset.n_test * (config.model.latent_dim + 4)
     per_epoch = 4 * _samples_kept(dataset, config) * config.model.latent_dim
@@ -580,6 +580,7 @@ def _finish(
     place.verify()  # the neighbours that measuring stores would create the store anew
     facts, _ = projections.measure(dataset, shown, drawn[shown.rows(dataset)])
     manifest = {
+        "data": dataset.described(),
         "fingerprint": dataset.fingerprint,
         "n_train": dataset.n_train,
         "n_test": dataset.n_test,

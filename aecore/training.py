@@ -18,6 +18,7 @@ from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.pretraining import Stage
 from aecore.progress import Progress, no_progress
+from aecore.spec import DataSpec
 from aecore.threads import AdaptiveWaiting
 
 EVALUATION_BATCH = 2_000
@@ -136,11 +137,11 @@ def has_bfloat16(device: torch.device) -> bool:
     )
 
 
-def build(config: RunConfig, dataset: Dataset) -> Autoencoder:
+def build(config: RunConfig, spec: DataSpec) -> Autoencoder:
     """The untrained model of a run, its weights fixed by the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        return config.model.build(dataset)
+        return config.model.build(spec)
 
 
 def fit(
@@ -166,7 +167,7 @@ def fit(
     """
     settings = config.training
     device = pick_device(settings.device)
-    model = build(config, dataset).to(device)
+    model = build(config, dataset.spec).to(device)
     convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
     if convolutional:
         model.to(memory_format=torch.channels_last)

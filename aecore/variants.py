@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from aecore.datasets import Dataset, ImageSize
+from aecore.modalities import MODALITIES
 from aecore.settings import ADVANCED, WITHIN_TRAINING
+from aecore.spec import DataSpec, ImageSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +52,36 @@ Channels = Annotated[
 ]
 
 
+class CorruptionSettings(NamedTuple):
+    """The noise that a denoising model was trained to remove."""
+
+    noise: Noise
+    level: float
+    clip: bool
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a trained model can do and how it was trained, declared by its settings."""
+
+    encode: bool = True
+    """Whether samples have codes."""
+    decode: bool = True
+    """Whether codes have samples."""
+    posterior: bool = False
+    """Whether its encoder gives Gaussians rather than points."""
+    prior: bool = False
+    """Whether its training drew the codes towards N(0, I), by a KL divergence or an MMD."""
+    conditioned: bool = False
+    """Whether its encoder and decoder take the label."""
+    likelihood: LikelihoodName = "gaussian"
+    """How reconstructions are scored."""
+    kl_weight: float | None = None
+    """Weight of the KL divergence in its loss; None where there is none."""
+    corruption: CorruptionSettings | None = None
+    """What is done to its input in training."""
+
+
 class Variant(BaseModel, ABC):
     """Settings that every variant has."""
 
@@ -58,12 +90,18 @@ class Variant(BaseModel, ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     source: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
+    """The modalities of data that it can learn."""
     impossible: ClassVar[dict[str, str]] = {}
     """Settings of other variants that people ask this one for: setting -> why it has none."""
     overcomplete: ClassVar[bool] = False
     """Whether something else than a narrow code keeps it from copying its input."""
     conditioned: ClassVar[bool] = False
     """Whether its encoder and decoder are told the label."""
+    prior: ClassVar[bool] = False
+    """Whether its training draws the codes towards N(0, I)."""
+    widths_setting: ClassVar[str]
+    """The setting that says how wide its layers are."""
     outputs_per_dimension: ClassVar[int] = 1
     """Numbers that its encoder gives for each dimension of the code: 2 where that is a Gaussian."""
 
@@ -77,30 +115,39 @@ class Variant(BaseModel, ABC):
         return (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip()
 
     @classmethod
-    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
+    def defaults(cls, spec: DataSpec) -> dict[str, Any]:
         """The settings whose sensible default depends on the data."""
         return {}
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        """What makes these settings impossible for `dataset`: setting -> sentence."""
-        if self.latent_dim > dataset.n_features and not self.overcomplete:
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        """What makes these settings impossible for a dataset: setting -> sentence."""
+        if self.latent_dim > spec.n_features and not self.overcomplete:
             return {
                 "latent_dim": f"latent_dim = {self.latent_dim} is wider than the data: "
-                f"{dataset.name} has n_features = {dataset.n_features}, so give at most "
-                f"{dataset.n_features}."
+                f"{spec.name} has n_features = {spec.n_features}, so give at most "
+                f"{spec.n_features}."
             }
         return {}
 
-    @abstractmethod
-    def build(self, dataset: Dataset) -> Autoencoder:
-        """The untrained model for samples like those of `dataset`, whose arrays are not read."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a model of these settings can do."""
+        return Capabilities(
+            posterior=self.outputs_per_dimension == 2,
+            prior=self.prior,
+            conditioned=self.conditioned,
+        )
 
     @abstractmethod
-    def n_parameters(self, dataset: Dataset) -> int:
+    def build(self, spec: DataSpec) -> Autoencoder:
+        """The untrained model for samples like those of a dataset."""
+
+    @abstractmethod
+    def n_parameters(self, spec: DataSpec) -> int:
         """How many numbers the model of `build` learns, without building it."""
 
     @abstractmethod
-    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
         """About how many numbers a training step holds for each sample beside the parameters."""
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
@@ -127,27 +174,29 @@ def register(name: str, title: str, source: str) -> Callable[[type[Variant]], ty
 class _Layered(Variant):
     """Fully connected layers."""
 
+    widths_setting = "hidden"
+
     hidden: Widths = Field(
         (128, 64),
         description="Widths of the encoder's hidden layers, from the data to the code, separated "
         "by commas; the decoder mirrors them. Empty for none.",
     )
 
-    def widths(self, dataset: Dataset) -> tuple[list[int], list[int]]:
+    def widths(self, spec: DataSpec) -> tuple[list[int], list[int]]:
         """The widths of the encoder's and of the decoder's layers, input and output included."""
-        told = len(dataset.label_names) if self.conditioned else 0
+        told = spec.n_classes if self.conditioned else 0
         n_outputs = self.outputs_per_dimension * self.latent_dim
         return (
-            [dataset.n_features + told, *self.hidden, n_outputs],
-            [self.latent_dim + told, *reversed(self.hidden), dataset.n_features],
+            [spec.n_features + told, *self.hidden, n_outputs],
+            [self.latent_dim + told, *reversed(self.hidden), spec.n_features],
         )
 
-    def n_parameters(self, dataset: Dataset) -> int:
-        return sum(_n_linear(widths) for widths in self.widths(dataset))
+    def n_parameters(self, spec: DataSpec) -> int:
+        return sum(_n_linear(widths) for widths in self.widths(spec))
 
-    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
         # Each layer is held before and after its activation.
-        inward, outward = self.widths(dataset)
+        inward, outward = self.widths(spec)
         return 2 * (sum(inward) + self.n_decoded * sum(outward))
 
     @property
@@ -170,15 +219,19 @@ class _Likely(Variant):
     )
 
     @classmethod
-    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
-        in_range = {"likelihood": "squashed-gaussian"} if dataset.value_range == (0, 1) else {}
-        return super().defaults(dataset) | in_range
+    def defaults(cls, spec: DataSpec) -> dict[str, Any]:
+        in_range = {"likelihood": "squashed-gaussian"} if spec.in_unit_range else {}
+        return super().defaults(spec) | in_range
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
-        if self.likelihood != "gaussian" and dataset.value_range != (0, 1):
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, likelihood=self.likelihood)
+
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        if self.likelihood != "gaussian" and not spec.in_unit_range:
             faults["likelihood"] = (
-                f"likelihood = '{self.likelihood}' needs data in [0, 1], and {dataset.name} has "
+                f"likelihood = '{self.likelihood}' needs data in [0, 1], and {spec.name} has "
                 "values outside of it: choose 'gaussian'."
             )
         return faults
@@ -188,11 +241,16 @@ class _Probable(_Likely):
     """A Gaussian code; data in [0, 1] are scored by cross-entropy, as a probability model wants."""
 
     outputs_per_dimension = 2
+    prior = True
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, kl_weight=1)
 
     @classmethod
-    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
-        in_range = {"likelihood": "bernoulli"} if dataset.value_range == (0, 1) else {}
-        return super().defaults(dataset) | in_range
+    def defaults(cls, spec: DataSpec) -> dict[str, Any]:
+        in_range = {"likelihood": "bernoulli"} if spec.in_unit_range else {}
+        return super().defaults(spec) | in_range
 
 
 class _Coded(_Likely, _Layered):
@@ -230,20 +288,25 @@ class _Noisy(Variant):
         False, description="Whether Gaussian noise is cut off at 0 and 1; for data in [0, 1]."
     )
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
         for setting, asked in (
             ("noise", self.noise == "salt-and-pepper" and "noise = 'salt-and-pepper'"),
             ("clip", self.clip and "clip = True"),
         ):
-            if asked and dataset.value_range != (0, 1):
+            if asked and not spec.in_unit_range:
                 faults[setting] = (
-                    f"{asked} needs data in [0, 1], and {dataset.name} has values outside of it: "
+                    f"{asked} needs data in [0, 1], and {spec.name} has values outside of it: "
                     "choose noise = 'gaussian' without clip, or 'masking'."
                 )
         if self.clip and self.noise != "gaussian":
             faults["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
         return faults
+
+    @property
+    def capabilities(self) -> Capabilities:
+        noise = CorruptionSettings(self.noise, self.level, self.clip)
+        return replace(super().capabilities, corruption=noise)
 
     def corruption(self) -> Corruption:
         """The noise that these settings ask for."""
@@ -274,8 +337,8 @@ class Linear(_Layered):
         "narrower than the code, they change how it trains, not what it can represent.",
     )
 
-    def build(self, dataset: Dataset) -> Autoencoder:
-        return _fully_connected(self, dataset, activation="identity", likelihood="gaussian")
+    def build(self, spec: DataSpec) -> Autoencoder:
+        return _fully_connected(self, spec, activation="identity", likelihood="gaussian")
 
 
 @register(
@@ -323,8 +386,8 @@ class Deep(_Coded):
         json_schema_extra=ADVANCED,
     )
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
         if self.pretraining == "rbm":
             reasons = []
             if self.activation != "sigmoid":
@@ -336,7 +399,7 @@ class Deep(_Coded):
                     "likelihood = 'bernoulli' or 'squashed-gaussian', its visible units being "
                     "logistic"
                 )
-            if dataset.value_range != (0, 1):
+            if not spec.in_unit_range:
                 reasons.append("data in [0, 1], which its visible units are probabilities of")
             if self.tied:
                 reasons.append("tied = False, because it starts both directions apart")
@@ -344,16 +407,16 @@ class Deep(_Coded):
                 faults["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
         return faults
 
-    def n_parameters(self, dataset: Dataset) -> int:
-        inward, outward = self.widths(dataset)
+    def n_parameters(self, spec: DataSpec) -> int:
+        inward, outward = self.widths(spec)
         # Of the decoder only the biases are its own.
         return _n_linear(inward) + (sum(outward[1:]) if self.tied else _n_linear(outward))
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.penalties import WeightL2
 
         penalties = {"l2": WeightL2(self.l2)} if self.l2 else {}
-        return _fully_connected(self, dataset, penalties=penalties)
+        return _fully_connected(self, spec, penalties=penalties)
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
         from aecore.pretraining import PRETRAINING
@@ -387,10 +450,10 @@ class SparseL1(_Coded):
         0.1, ge=0, le=1e6, description="Cost of one unit of activation, beside the summed error."
     )
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.penalties import CodeL1
 
-        return _fully_connected(self, dataset, penalties={"sparsity": CodeL1(self.weight)})
+        return _fully_connected(self, spec, penalties={"sparsity": CodeL1(self.weight)})
 
 
 @register(
@@ -417,8 +480,8 @@ class SparseKL(_Coded):
         10, ge=0, le=1e6, description="Weight of the divergence, beside the summed error."
     )
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
         if self.code_activation != "sigmoid":
             faults["code_activation"] = (
                 f"code_activation = '{self.code_activation}' leaves (0, 1), where alone the "
@@ -426,11 +489,11 @@ class SparseKL(_Coded):
             )
         return faults
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.penalties import SparsityKL
 
         penalty = SparsityKL(self.target, self.weight)
-        return _fully_connected(self, dataset, penalties={"sparsity": penalty})
+        return _fully_connected(self, spec, penalties={"sparsity": penalty})
 
 
 @register(
@@ -445,8 +508,8 @@ class Denoising(_Noisy, _Coded):
     min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
     """
 
-    def build(self, dataset: Dataset) -> Autoencoder:
-        return _fully_connected(self, dataset, corruption=self.corruption())
+    def build(self, spec: DataSpec) -> Autoencoder:
+        return _fully_connected(self, spec, corruption=self.corruption())
 
 
 @register(
@@ -477,8 +540,8 @@ class Contractive(_Coded):
         "'closed-form' holds for one sigmoid layer (hidden empty), 'exact' is slow.",
     )
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
         if self.jacobian == "closed-form" and (self.hidden or self.code_activation != "sigmoid"):
             faults["jacobian"] = (
                 "jacobian = 'closed-form' holds for one sigmoid layer alone: leave hidden empty "
@@ -486,17 +549,17 @@ class Contractive(_Coded):
             )
         return faults
 
-    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
         # Derivatives of the encoder are held beside it, the exact ones for each unit of the code.
-        inward, _ = self.widths(dataset)
+        inward, _ = self.widths(spec)
         directions = self.latent_dim if self.jacobian == "exact" else 1
-        return super().n_activations(dataset, batch_size) + 4 * directions * sum(inward)
+        return super().n_activations(spec, batch_size) + 4 * directions * sum(inward)
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.penalties import Contraction
 
         penalty = Contraction(self.weight, self.jacobian)
-        return _fully_connected(self, dataset, penalties={"contraction": penalty})
+        return _fully_connected(self, spec, penalties={"contraction": penalty})
 
 
 # --- Convolutions -------------------------------------------------------------------------------
@@ -505,6 +568,8 @@ class Contractive(_Coded):
 class _Images(_Likely):
     """Convolutions in place of fully connected layers."""
 
+    requires = ("image",)
+    widths_setting = "channels"
     impossible = {
         "tied": "tied needs fully connected layers: pooling, strides and upsampling have no "
         "transposed weights to share. Leave it out, or choose variant 'ae'.",
@@ -528,15 +593,15 @@ class _Images(_Likely):
         "last feature map, and latent_dim must be its size.",
     )
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
-        if dataset.kind != "image":
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        if spec.modality not in self.requires:
             faults["channels"] = (
-                f"Convolutions need images, and {dataset.name} is none: its features have no "
+                f"Convolutions need images, and {spec.name} is none: its features have no "
                 "order. Choose a variant with fully connected layers, such as 'ae'."
             )
             return faults
-        *_, inner = self._sizes(dataset)
+        *_, inner = self._sizes(spec)
         size = self.channels[-1] * inner.height * inner.width
         if not self.dense and self.latent_dim != size:
             faults["latent_dim"] = (
@@ -546,13 +611,13 @@ class _Images(_Likely):
             )
         return faults
 
-    def _sizes(self, dataset: Dataset) -> list[ImageSize]:
+    def _sizes(self, spec: DataSpec) -> list[ImageSize]:
         """The image's size and those of the feature maps after each level."""
-        size = ImageSize(*dataset.shape)
+        size = ImageSize(*spec.shape)
         return [size.halved(level) for level in range(len(self.channels) + 1)]
 
-    def n_parameters(self, dataset: Dataset) -> int:
-        size, *_, inner = self._sizes(dataset)
+    def n_parameters(self, spec: DataSpec) -> int:
+        size, *_, inner = self._sizes(spec)
         inward = [size.channels, *self.channels]
         # Strides double and convolve at once; upsampling is followed by one more convolution.
         outward = (
@@ -569,15 +634,15 @@ class _Images(_Likely):
             inward[-1] *= self.outputs_per_dimension
         return dense + _n_convolution(inward) + _n_convolution(outward)
 
-    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
-        sizes = [size.height * size.width for size in self._sizes(dataset)]
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
+        sizes = [size.height * size.width for size in self._sizes(spec)]
         levels = zip(self.channels, pairwise(sizes), strict=True)
         if self.resampling == "strided":
             inner = sum(4 * n * small for n, (_, small) in levels)
         else:
             # Convolution, activation and maxima with their places; the decoder also upsampled.
             inner = sum(n * (3 * large + 5 * small) for n, (large, small) in levels)
-        return inner + 4 * dataset.n_features + 4 * self.latent_dim
+        return inner + 4 * spec.n_features + 4 * self.latent_dim
 
 
 @register(
@@ -594,8 +659,8 @@ class Convolutional(_Images):
 
     overcomplete = True
 
-    def build(self, dataset: Dataset) -> Autoencoder:
-        return _convolutional(self, dataset)
+    def build(self, spec: DataSpec) -> Autoencoder:
+        return _convolutional(self, spec)
 
 
 @register(
@@ -609,8 +674,8 @@ class ConvolutionalDenoising(_Noisy, _Images):
     min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
     """
 
-    def build(self, dataset: Dataset) -> Autoencoder:
-        return _convolutional(self, dataset, corruption=self.corruption())
+    def build(self, spec: DataSpec) -> Autoencoder:
+        return _convolutional(self, spec, corruption=self.corruption())
 
 
 @register(
@@ -627,11 +692,11 @@ class ConvolutionalVariational(_Probable, _Images):
 
     overcomplete = True
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.networks import GaussianEncoder
         from aecore.penalties import LatentKL
 
-        return _convolutional(self, dataset, encoder=GaussianEncoder, penalties={"kl": LatentKL()})
+        return _convolutional(self, spec, encoder=GaussianEncoder, penalties={"kl": LatentKL()})
 
 
 # --- Variational and their kin ------------------------------------------------------------------
@@ -648,13 +713,11 @@ class Variational(_Probable, _Layered):
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.networks import GaussianEncoder
         from aecore.penalties import LatentKL
 
-        return _fully_connected(
-            self, dataset, encoder=GaussianEncoder, penalties={"kl": LatentKL()}
-        )
+        return _fully_connected(self, spec, encoder=GaussianEncoder, penalties={"kl": LatentKL()})
 
 
 @register(
@@ -684,12 +747,16 @@ class BetaVariational(_Probable, _Layered):
         json_schema_extra=WITHIN_TRAINING,
     )
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, kl_weight=self.beta)
+
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.networks import GaussianEncoder
         from aecore.penalties import LatentKL
 
         penalties = {"kl": LatentKL(self.beta, self.warm_up)}
-        return _fully_connected(self, dataset, encoder=GaussianEncoder, penalties=penalties)
+        return _fully_connected(self, spec, encoder=GaussianEncoder, penalties=penalties)
 
 
 @register(
@@ -706,25 +773,25 @@ class ConditionalVariational(_Probable, _Layered):
 
     conditioned = True
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
-        if not dataset.label_names:
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        if not spec.label_names:
             faults["variant"] = (
-                f"variant = 'cvae' is conditioned on the label, and {dataset.name} has no classes: "
+                f"variant = 'cvae' is conditioned on the label, and {spec.name} has no classes: "
                 "give labels (y), or choose variant 'vae'."
             )
         return faults
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.networks import GaussianEncoder
         from aecore.penalties import LatentKL
 
         return _fully_connected(
             self,
-            dataset,
+            spec,
             encoder=GaussianEncoder,
             penalties={"kl": LatentKL()},
-            n_classes=len(dataset.label_names),
+            n_classes=spec.n_classes,
         )
 
 
@@ -745,13 +812,13 @@ class ImportanceWeighted(_Probable, _Layered):
     def n_decoded(self) -> int:
         return self.samples
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.autoencoder import ImportanceWeightedAutoencoder
         from aecore.networks import GaussianEncoder
 
         return _fully_connected(
             self,
-            dataset,
+            spec,
             encoder=GaussianEncoder,
             model=ImportanceWeightedAutoencoder,
             samples=self.samples,
@@ -769,18 +836,20 @@ class Wasserstein(_Likely, _Layered):
     min ||x - g(f(x))||^2 + weight * MMD^2({f(x)}, {draws from N(0, I)}) over a batch.
     """
 
+    prior = True
+
     weight: float = Field(
         10, ge=0, le=1e6, description="Weight of the distance between codes and prior."
     )
 
-    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
         # Each sample is compared with each of its batch, three times and under seven kernels.
-        return super().n_activations(dataset, batch_size) + 24 * batch_size
+        return super().n_activations(spec, batch_size) + 24 * batch_size
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.penalties import LatentMMD
 
-        return _fully_connected(self, dataset, penalties={"mmd": LatentMMD(self.weight)})
+        return _fully_connected(self, spec, penalties={"mmd": LatentMMD(self.weight)})
 
 
 @register(
@@ -810,12 +879,12 @@ class VectorQuantised(_Likely, _Layered):
     )
 
     @classmethod
-    def defaults(cls, dataset: Dataset) -> dict[str, Any]:
-        parts = {"latent_dim": 16} if dataset.kind == "image" else {}
-        return super().defaults(dataset) | parts
+    def defaults(cls, spec: DataSpec) -> dict[str, Any]:
+        parts = {"latent_dim": 16} if spec.traits.pictures else {}
+        return super().defaults(spec) | parts
 
-    def faults(self, dataset: Dataset) -> dict[str, str]:
-        faults = super().faults(dataset)
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
         if self.latent_dim % self.vector_dim:
             faults["vector_dim"] = (
                 f"vector_dim = {self.vector_dim} does not divide latent_dim = {self.latent_dim}: "
@@ -823,21 +892,21 @@ class VectorQuantised(_Likely, _Layered):
             )
         return faults
 
-    def n_parameters(self, dataset: Dataset) -> int:
-        return super().n_parameters(dataset) + self.codebook_size * self.vector_dim
+    def n_parameters(self, spec: DataSpec) -> int:
+        return super().n_parameters(spec) + self.codebook_size * self.vector_dim
 
-    def n_activations(self, dataset: Dataset, batch_size: int) -> int:
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
         # The distance of each part of the code to each vector, and the codebook as one of a batch.
         vectors = self.codebook_size * (self.vector_dim + self.latent_dim // self.vector_dim)
-        return super().n_activations(dataset, batch_size) + vectors
+        return super().n_activations(spec, batch_size) + vectors
 
-    def build(self, dataset: Dataset) -> Autoencoder:
+    def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.networks import CodebookEncoder
         from aecore.penalties import Codebook
 
         return _fully_connected(
             self,
-            dataset,
+            spec,
             encoder=CodebookEncoder,
             encoder_options={"codebook_size": self.codebook_size, "vector_dim": self.vector_dim},
             penalties={"codebook": Codebook(self.commitment)},
@@ -859,7 +928,7 @@ def _n_convolution(channels: Sequence[int]) -> int:
 
 def _fully_connected(
     settings: _Layered,
-    dataset: Dataset,
+    spec: DataSpec,
     *,
     activation: str | None = None,
     likelihood: str | None = None,
@@ -881,7 +950,7 @@ def _fully_connected(
     activation = activation or settings.activation
     initialization = getattr(settings, "initialization", "glorot")
     dropout = getattr(settings, "dropout", 0)
-    inward, outward = settings.widths(dataset)
+    inward, outward = settings.widths(spec)
     network = mlp(inward, activation, initialization, dropout)
     if getattr(settings, "tied", False):
         decoder = tied_mlp(network, activation, dropout)
@@ -901,7 +970,7 @@ def _fully_connected(
 
 def _convolutional(
     settings: _Images,
-    dataset: Dataset,
+    spec: DataSpec,
     encoder: type[PointEncoder | GaussianEncoder] | None = None,
     **plug_ins: Any,
 ) -> Autoencoder:
@@ -911,7 +980,7 @@ def _convolutional(
     from aecore.networks import PointEncoder, convolutional_decoder, convolutional_encoder
 
     encoder = encoder or PointEncoder
-    size, per_dimension = ImageSize(*dataset.shape), settings.outputs_per_dimension
+    size, per_dimension = ImageSize(*spec.shape), settings.outputs_per_dimension
     levels = (size, settings.channels, settings.activation, settings.resampling == "strided")
     n_outputs = per_dimension * settings.latent_dim if settings.dense else None
     network = convolutional_encoder(*levels, n_outputs, per_dimension)

@@ -52,7 +52,13 @@ def presets(variant: str) -> list[str]:
 def datasets() -> str:
     """The datasets, their sizes and licences."""
     rows = (
-        (f"`{name}`", data.title, f"{data.n_train:,} + {data.n_test:,}", data.licence, data.source)
+        (
+            f"`{name}`",
+            data.title,
+            f"{data.n_train:,} + {data.n_test:,}",
+            data.spec.licence,
+            data.spec.source,
+        )
         for name, data in DATASETS.items()
     )
     return table(("dataset", "what it is", "train + test", "licence", "source"), rows)

@@ -49,9 +49,13 @@ def ask() -> None:
     """
     bound = {"bind": "query-params"}
     again = {"on_change": refill, "args": (True,)}
-    dataset = st.selectbox("Dataset", list(datasets.DATASETS), key="dataset", **bound, **again)
-    entry = datasets.get(dataset)
-    where = "" if datasets.here(dataset) else " It is not on this machine: training downloads it."
+    usable, damaged = datasets.entries()
+    for sentence in damaged:
+        st.warning(parts.plain(sentence), icon=":material/folder_off:")
+    known = {entry.name: entry for entry in usable}
+    dataset = st.selectbox("Dataset", list(known), key="dataset", **bound, **again)
+    entry = known[dataset]
+    where = "" if datasets.here(entry) else " It is not on this machine: training downloads it."
     st.caption(
         f"{parts.plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
     )

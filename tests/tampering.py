@@ -15,6 +15,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from aecore import datasets
+
 ODD: tuple[Any, ...] = (
     *(None, True, -1, 0, 3, 400_000_000, 2**63, 10**400, -0.5, 1e308),
     *(float("nan"), float("inf"), float("-inf")),
@@ -249,6 +251,38 @@ def _large_model(folder: Path, chance: random.Random) -> str:
     return f"hidden = {config['model']['hidden']}"
 
 
+def _data(folder: Path, chance: random.Random) -> str:
+    """A manifest with a specification of the data, of which one value is another."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    facts = {name: manifest[name] for name in ("fingerprint", "n_train", "n_test")}
+    data = datasets.get("digits").spec.model_dump(mode="json") | facts
+    manifest["data"] = change_json(data, chance)
+    path.write_text(json.dumps(manifest))
+    return "manifest.json: a value of data"
+
+
+def _vast_data(folder: Path, chance: random.Random) -> str:
+    """A specification of names without end, or of samples that no memory holds."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    facts = {name: manifest[name] for name in ("fingerprint", "n_train", "n_test")}
+    change = chance.choice(
+        (
+            {"shape": [2**24, 2**24]},
+            {"shape": [2**12, 2**12], "label_names": [f"{n}" for n in range(9_999)]},
+            {"label_names": [f"{n}" for n in range(50_000)]},
+            {"feature_names": [f"{n}" for n in range(400_000)]},
+            {"label_names": ["x" * 2**20]},
+            {"title": "x" * 2**23},
+            {"n_train": 10**12},
+        )
+    )
+    manifest["data"] = datasets.get("digits").spec.model_dump(mode="json") | facts | change
+    path.write_text(json.dumps(manifest))
+    return f"manifest.json: data of much {', '.join(change)}"
+
+
 RUN_DAMAGES: dict[str, Callable[[Path, random.Random], str]] = {
     "manifest": _json_file("manifest.json"),
     "config": _json_file("config.json"),
@@ -260,8 +294,10 @@ RUN_DAMAGES: dict[str, Callable[[Path, random.Random], str]] = {
     "files": _whole,
     "samples": _many_samples,
     "model": _large_model,
+    "data": _data,
+    "vast data": _vast_data,
 }
-CERTAIN = ("no JSON", "huge JSON", "shapes", "files", "samples", "model")
+CERTAIN = ("no JSON", "huge JSON", "shapes", "files", "samples", "model", "vast data")
 """Damage that has to be named; of the others some leaves a run that is whole."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +282,7 @@ def possible(dataset: Dataset, variant: str) -> bool:
     """Whether a variant goes with a dataset at all, whatever its settings."""
     if VARIANTS[variant].conditioned:
         return bool(dataset.label_names)
-    return "channels" not in VARIANTS[variant].model_fields or dataset.kind == "image"
+    return "channels" not in VARIANTS[variant].model_fields or dataset.traits.pictures
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -327,7 +326,7 @@ def test_a_setting_in_epochs_cannot_be_longer_than_the_training(epochs: int) -> 
     "n", [1, 2, 15, 16, 17, 63, 999, 1_000, 1_001, 9_999, 10_000, 60_000, 10**6]
 )
 def test_any_number_of_samples_has_training_settings(n: int) -> None:
-    data = replace(DATASETS["iris"], n_train=n)
+    data = DATASETS["iris"].derived(n_train=n)
     training = RunConfig.check({"dataset": "iris", "variant": "ae"}, data).training
     assert training.batch_size <= n
     assert training.epochs * n / training.batch_size >= 100

@@ -85,9 +85,9 @@ def test_no_sample_is_in_both_splits(name: str) -> None:
 def test_what_is_known_without_reading_is_complete(name: str) -> None:
     dataset = DATASETS[name]
     assert dataset.name == name
-    assert dataset.title and dataset.source and dataset.licence
-    assert (dataset.kind == "image") == (len(dataset.shape) == 2)
-    if dataset.kind != "image":
+    assert dataset.title and dataset.spec.source and dataset.spec.licence
+    assert (dataset.modality == "image") == (len(dataset.shape) == 2)
+    if dataset.modality != "image":
         assert len(dataset.feature_names) == dataset.n_features
 
 
@@ -112,9 +112,9 @@ def test_a_fingerprint_changes_with_one_value_one_label_or_the_split() -> None:
                 (x if where == "value" else labels)[7] += 1
             return Samples(x, labels)
 
-        return replace(iris, read=read).fingerprint
+        return iris.derived(read).fingerprint
 
-    other_split = replace(iris, n_train=99).fingerprint
+    other_split = iris.derived(n_train=99).fingerprint
     assert len({iris.fingerprint, changed("value"), changed("label"), other_split}) == 4
 
 
@@ -555,7 +555,7 @@ def test_the_whole_test_split_is_known_without_its_arrays() -> None:
     def read(split: str) -> Samples:
         raise AssertionError("read")
 
-    iris = replace(datasets.get("iris"), read=read)
+    iris = datasets.get("iris").derived(read)
     assert Subset(limit=50).whole_test(iris) and Subset(limit=50).whole_test("iris")
     assert not Subset(limit=49).whole_test(iris)
     assert not Subset(split="all").whole_test(iris)

@@ -189,7 +189,7 @@ def test_filters_are_tuned_on_training_images_alone() -> None:
         assert split == "train", "a filter was tuned on what is reported"
         return datasets.Samples(*(part.copy() for part in DIGITS.train))
 
-    blind = tuned(0.3, dataset=replace(DIGITS, read=read))
+    blind = tuned(0.3, dataset=DIGITS.derived(read))
     clean = DIGITS.train.x[denoising.some(DIGITS.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, SHAPE, "gaussian", 0.3, denoising.TUNED_WITH)
     for name in BASELINES:
@@ -439,7 +439,7 @@ def test_class_means_are_of_training_samples() -> None:
     found = denoising.class_means(lambda x, labels: x, DIGITS)
     x, labels = DIGITS.train
     np.testing.assert_allclose(found, [x[labels == label].mean(axis=0) for label in range(10)])
-    few = replace(DIGITS, read=lambda split: datasets.Samples(x[labels == 3], labels[labels == 3]))
+    few = DIGITS.derived(lambda split: datasets.Samples(x[labels == 3], labels[labels == 3]))
     few = replace(few, n_train=int((labels == 3).sum()))
     found = denoising.class_means(lambda x, labels: x, few)
     np.testing.assert_allclose(found[3], x[labels == 3].mean(axis=0), rtol=1e-5)

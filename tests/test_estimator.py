@@ -489,7 +489,7 @@ def test_channels_are_the_last_side() -> None:
 
 def test_a_shape_makes_images_for_any_variant() -> None:
     model = small("ae", shape=(8, 8)).fit(DIGITS)
-    assert model._dataset(DIGITS, None)[0].kind == "image"
+    assert model._dataset(DIGITS, None)[0].traits.pictures
     assert model._dataset(DIGITS, None)[0].shape == (8, 8)
 
 
@@ -627,10 +627,10 @@ def test_without_settings_it_asks_for_what_the_form_does(monkeypatch: pytest.Mon
         x, y = dataset.train
         for name in VARIANTS if len(x) < 10_000 else ["ae"]:
             if (name == "cvae" and not dataset.label_names) or (
-                "channels" in VARIANTS[name].model_fields and dataset.kind != "image"
+                "channels" in VARIANTS[name].model_fields and not dataset.traits.pictures
             ):
                 continue
-            shape = dataset.shape if dataset.kind == "image" else None
+            shape = dataset.shape if dataset.traits.pictures else None
             asked = Autoencoder(name, latent_dim=2, shape=shape, random_state=0)
             with pytest.raises(Faults) as caught:
                 asked.fit(x, y)

@@ -430,8 +430,8 @@ def test_every_variant_decodes_what_is_made(model: Autoencoder) -> None:  # noqa
 )
 def test_which_models_have_a_prior(variant_name: str, prior: int, posterior: int) -> None:
     run = tasks.Train(run_config(variant=variant_name), "own").run(Listener())
-    assert generation.has_prior(run) == prior
-    assert generation.has_posterior(run) == posterior
+    assert run.capabilities.prior == prior
+    assert run.capabilities.posterior == posterior
 
 
 def test_the_health_of_a_stored_run_agrees_with_its_history() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ DIGITS = DATASETS["digits"]
 
 def of_shape(*shape: int) -> Dataset:
     """An image dataset of another shape; its arrays are never read."""
-    return replace(DIGITS, name="images", shape=shape)
+    return DIGITS.derived(name="images", shape=shape)
 
 
 def build(name: str, dataset: Dataset = DIGITS, **settings: Any) -> Autoencoder:
@@ -616,7 +615,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
 
 
 def test_a_dataset_that_has_changed_is_refused(shipped: store.Run) -> None:
-    with pytest.raises(Faults, match="'iris' has changed since the run 'digits-"):
+    with pytest.raises(Faults, match="'digits' has changed since the run 'digits-"):
         latent.analyse(shipped, datasets.get("iris"), Listener().progress)
     assert latent.analysis_artifact(shipped).load() is None
 

@@ -367,7 +367,7 @@ def test_small_data_have_a_map(n: int, classes: int, monkeypatch: pytest.MonkeyP
         return Samples(iris.train.x[:size].copy(), np.arange(size) % classes)
 
     names = ("a", "b", "c")[:classes]
-    tiny = replace(iris, name="tiny", n_train=40, n_test=n, label_names=names, read=read)
+    tiny = iris.derived(read, name="tiny", n_train=40, n_test=n, label_names=names)
     monkeypatch.setitem(datasets.DATASETS, "tiny", tiny)
     tasks.Train(run_config("tiny"), "few").run(Listener())
     tasks.Analyse("few").run(Listener())

@@ -70,7 +70,7 @@ def test_pca_is_fitted_on_the_training_split_alone() -> None:
         x, labels = IRIS.read(split)
         return Samples(x * 7 - 3 if split == "test" else x, labels)
 
-    other = replace(IRIS, read=read)
+    other = IRIS.derived(read)
     assert other.fingerprint != IRIS.fingerprint
     ours, theirs = projections.components(IRIS), projections.components(other)
     np.testing.assert_array_equal(ours.components, theirs.components)

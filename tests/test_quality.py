@@ -213,7 +213,7 @@ def test_of_a_code_too_wide_for_a_mixture_there_is_the_prior(
 
 def test_what_cannot_be_measured_is_refused() -> None:
     run = trained("iris")
-    with pytest.raises(Faults, match="'wine' has changed since the run 'small'"):
+    with pytest.raises(Faults, match="'iris' has changed since the run 'small'"):
         quality.measure(run, datasets.get("wine"))
     run.__dict__["codes"] = run.codes | {"codes": np.full((50, 2), np.nan)}
     with pytest.raises(Faults, match="are not finite"):

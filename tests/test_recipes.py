@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +38,7 @@ def enlarged_digits() -> Dataset:
 
     digits = DATASETS["digits"]
     counts = {"n_train": digits.n_train, "n_test": digits.n_test}
-    return replace(DATASETS["mnist"], **counts, read=read, digests=())
+    return DATASETS["mnist"].derived(read, **counts)
 
 
 def put_in_the_place_of_mnist(patch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +231,7 @@ def test_a_single_test_sample_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         n = 1 if split == "test" else digits.n_train
         return datasets.Samples(*(part[:n].copy() for part in getattr(digits, split)))
 
-    single = replace(digits, name="single", n_test=1, read=read)
+    single = digits.derived(read, name="single", n_test=1)
     monkeypatch.setitem(datasets.DATASETS, "single", single)
     trained("of-one-sample", "single")
     at = faultless(opened(PAGE, run="of-one-sample"))

@@ -243,7 +243,7 @@ def test_every_listed_run_can_be_loaded_and_every_folder_deleted(run: store.Run)
 
 
 def test_contents_that_cannot_be_read_do_not_become_a_run() -> None:
-    with pytest.raises(Faults, match="tested on 51"):
+    with pytest.raises(Faults, match="codes is of shape"):
         save(n_test=51)
     assert store.runs() == ([], [])
     assert not list(store.root().glob("*run*"))
@@ -471,7 +471,12 @@ def test_a_file_that_vanishes_while_a_run_is_open_is_a_fault(run: store.Run, fil
 
 
 @pytest.mark.parametrize(
-    ("limit", "file"), [("MAX_JSON", "manifest.json"), ("MAX_TENSORS", "codes.safetensors")]
+    ("limit", "file"),
+    [
+        ("MAX_MANIFEST", "manifest.json"),
+        ("MAX_JSON", "config.json"),
+        ("MAX_TENSORS", "codes.safetensors"),
+    ],
 )
 def test_files_of_an_absurd_size_are_not_read(
     run: store.Run, monkeypatch: pytest.MonkeyPatch, limit: str, file: str

@@ -538,7 +538,7 @@ def images(*shape: int, n: int = 150) -> Dataset:
         x = draws.random((n, math.prod(shape)), np.float32)
         return Samples(x, draws.integers(0, 10, n))
 
-    return replace(DIGITS, name="images", shape=shape, n_train=n, n_test=n, read=read)
+    return DIGITS.derived(read, name="images", shape=shape, n_train=n, n_test=n)
 
 
 def first_samples(name: str) -> Dataset:
@@ -612,7 +612,7 @@ def test_constant_data_are_finite_in_training(variant: str, value: float, precis
     def read(split: str) -> Samples:
         return Samples(np.full((17, 64), value, np.float32), np.arange(17) % 10)
 
-    dataset = replace(DIGITS, name="constant", n_train=17, n_test=17, read=read)
+    dataset = DIGITS.derived(read, name="constant", n_train=17, n_test=17)
     config = small(variant, batch_size=16, precision=precision)
     state = trained_in_dirty_memory(config, dataset)
     assert all(value.isfinite().all() for value in training.weights(state).values())
@@ -760,7 +760,7 @@ def test_the_epoch_that_failed_is_named() -> None:
         return Samples(x, labels)
 
     with pytest.raises(Faults, match=r"stopped in epoch 1: the loss is no longer a number"):
-        list(fit(run_config(), replace(IRIS, read=read)))
+        list(fit(run_config(), IRIS.derived(read)))
 
 
 def test_what_a_batch_raises_ends_the_training() -> None:

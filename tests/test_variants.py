@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from aecore.configs import RunConfig
 from aecore.datasets import DATASETS, Dataset
 from aecore.errors import Faults
 from aecore.likelihoods import LIKELIHOODS
+from aecore.modalities import MODALITIES
 from aecore.networks import ImageSize
 from aecore.variants import VARIANTS, Variant
 
@@ -40,7 +40,7 @@ def request(name: str, dataset: str = "digits", **model: Any) -> dict[str, Any]:
 
 def of_shape(*shape: int) -> Dataset:
     """An image dataset of another shape; its arrays are never read."""
-    return replace(DIGITS, name="images", shape=shape)
+    return DIGITS.derived(name="images", shape=shape)
 
 
 @pytest.fixture(params=VARIANTS)
@@ -266,7 +266,7 @@ def test_the_defaults_suit_every_dataset_or_are_refused_with_a_reason(
     name: str, dataset: str
 ) -> None:
     asked = {"dataset": dataset, "variant": name, "training": {"batch_size": 16}}
-    needs_images = name in CONVOLUTIONAL and DATASETS[dataset].kind != "image"
+    needs_images = name in CONVOLUTIONAL and DATASETS[dataset].modality != "image"
     needs_classes = name == "cvae" and not DATASETS[dataset].label_names
     if needs_images or needs_classes:
         with pytest.raises(Faults, match=r"[Cc]hoose (a )?variant") as caught:
@@ -417,3 +417,38 @@ def test_the_label_changes_what_a_conditional_model_draws() -> None:
     code = torch.zeros(2, 3)
     first, second = model.decode(code, torch.tensor([3, 8]))
     assert not torch.equal(first, second)
+
+
+# --- Capabilities -------------------------------------------------------------------------------
+
+
+def test_what_a_variant_declares_is_what_its_model_does(
+    variant: Variant, model: Autoencoder
+) -> None:
+    can, x = variant.capabilities, batch()
+    labels = torch.zeros(len(x), dtype=torch.int64)
+    assert can.posterior == (model.posterior(x, labels).log_variance is not None)
+    assert can.conditioned == bool(model.n_classes)
+    assert (can.corruption is not None) == (model.corruption is not None)
+    terms = model.eval().losses(x, labels=labels).keys()
+    assert can.prior == bool({"kl", "mmd"} & terms)
+    assert (can.kl_weight is not None) == ("kl" in terms)
+    assert can.likelihood == getattr(variant, "likelihood", "gaussian")
+    assert can.encode and can.decode
+
+
+def test_capabilities_follow_the_settings() -> None:
+    settings = {"noise": "masking", "level": 0.25}
+    noisy = RunConfig.check(request("denoising", **settings)).model.capabilities
+    assert noisy.corruption == ("masking", 0.25, False)
+    assert RunConfig.check(request("beta-vae", beta=7)).model.capabilities.kl_weight == 7
+    chosen = RunConfig.check(request("vae", likelihood="bernoulli")).model.capabilities
+    assert chosen.likelihood == "bernoulli" and chosen.kl_weight == 1
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_learns_the_modalities_that_it_requires(name: str) -> None:
+    variant = VARIANTS[name]
+    assert {*variant.requires} <= {*MODALITIES}
+    assert ("table" in variant.requires) == (name not in CONVOLUTIONAL)
+    assert variant.widths_setting in variant.model_fields

@@ -18,8 +18,10 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 WALK = (
     {"errors", "threads"},
     {"files", "progress", "settings"},
-    {"locations"},
+    {"locations", "modalities"},
     {"artifacts"},
+    {"spec"},
+    {"catalog"},
     {"datasets"},
     {"contracts"},
     {"networks", "likelihoods", "penalties", "corruption"},

@@ -149,8 +149,8 @@ def thumbnail(name: str, created: str) -> bytes:
 
 def map_of(chosen: store.Run, settings: Projection, subset: Subset) -> Artifact[projections.Map]:
     """The map of a run's dataset by a projection, as it is stored."""
-    dataset, fingerprint = chosen.config.dataset, chosen.manifest.fingerprint
-    return projections.map_artifact(dataset, fingerprint, settings, subset)
+    fingerprint = chosen.manifest.fingerprint
+    return projections.map_artifact(chosen.dataset, fingerprint, settings, subset)
 
 
 def pack(

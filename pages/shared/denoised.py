@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, denoising, images, store, tasks
+from aecore import denoising, images, store, tasks
 from aecore.datasets import Dataset
 from aecore.denoising import BASELINES, NOISES
 from aecore.variants import Noise as Trainable
@@ -45,8 +45,8 @@ class Chosen(NamedTuple):
 
 def applies(run: store.Run) -> bool:
     """Whether the run is of images; otherwise says why there is nothing to see."""
-    dataset = datasets.get(run.config.dataset)
-    if dataset.kind == "image":
+    dataset = run.dataset
+    if dataset.traits.pictures:
         return True
     st.info(
         f"{parts.plain(dataset.name)} has no images: median, total variation and structural "
@@ -85,7 +85,7 @@ def ask() -> Asked:
 def show(runs: Sequence[store.Run], asked: Asked) -> None:
     """Some test samples, the level, and where their codes go; a fragment with one inside."""
     with parts.guarded():
-        dataset = datasets.get(runs[0].config.dataset)
+        dataset = runs[0].dataset
         with st.container(horizontal=True, vertical_alignment="bottom"):
             count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=200)
             first = parts.whole_number(
@@ -129,7 +129,7 @@ def tune(dataset: Dataset, asked: Asked) -> None:
 def rows(runs: Sequence[store.Run], asked: Asked, chosen: Chosen, filters: Sequence[str]) -> None:
     """One picture of all at the level of the slider, drawn anew while it is dragged."""
     with parts.guarded():
-        dataset, noise = datasets.get(runs[0].config.dataset), NOISES[asked.noise]
+        dataset, noise = runs[0].dataset, NOISES[asked.noise]
         key = f"level_{asked.noise}"  # each noise has its own range
         reach = live_slider.Range(
             f"Level: {noise.unit}", noise.least, noise.most, noise.step, noise.default

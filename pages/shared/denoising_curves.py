@@ -81,10 +81,10 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
 
 def trained_at(run: store.Run, asked: Asked) -> float | None:
     """The level at which a run was trained on this noise, if it was."""
-    model = run.config.model
-    if getattr(model, "noise", None) != asked.noise or getattr(model, "clip", False) != asked.clip:
+    corruption = run.capabilities.corruption
+    if corruption is None or (corruption.noise, corruption.clip) != asked.kind:
         return None
-    return model.level
+    return corruption.level
 
 
 def drifted(name: str, levels: np.ndarray, flipped: np.ndarray | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, denoising, figures, latent, store
+from aecore import denoising, figures, latent, store
 from aecore.denoising import NOISES
 from pages.shared import cache, files, models, parts
 
@@ -24,7 +24,7 @@ FLIPS = (
 
 def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
     """The way of each code as the noise rises, and where it comes nearest to another class."""
-    dataset, noise = datasets.get(run.config.dataset), NOISES[asked.noise]
+    dataset, noise = run.dataset, NOISES[asked.noise]
     st.subheader(f"Where the codes of {parts.plain(run.name)} go")
     latent.refuse_unless_finite(run, run.codes["codes"])
     levels = np.array([0, *noise.steps])

@@ -79,7 +79,7 @@ def _view(job: Job) -> None:
     dataset = datasets.get(job.task.config.dataset)
     content = pack.training(dataset, job.log.view, job.log.planes, job.log.history)
     maps.mount(content, key="live-map")
-    if dataset.kind == "image":
+    if dataset.traits.pictures:
         rows = [
             images.Row(title, np.reshape(job.log.view[key], (-1, *dataset.shape)))
             for title, key in (("test", "originals"), ("model", "reconstructions"))

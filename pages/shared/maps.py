@@ -115,10 +115,16 @@ def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) ->
     )
 
 
+def uncomputed(view: View) -> list[Projection]:
+    """The projections of a view that have not been computed."""
+    computed = found(view)
+    return [settings for settings in view.projections if settings.name not in computed]
+
+
 def offer_missing(view: View) -> None:
     """The projections that are not computed yet: how far they are, or a button for each."""
-    dataset, computed = datasets.get(view.run.config.dataset), found(view)
-    missing = [settings for settings in view.projections if settings.name not in computed]
+    dataset = view.run.dataset
+    missing = uncomputed(view)
     if missing and parts.changed(view.run):
         return
     for settings in missing:
@@ -138,7 +144,7 @@ def offer_missing(view: View) -> None:
                 cache.jobs().submit(tasks.Project(dataset.name, settings, view.subset))
                 st.rerun()
             hint = f"{settings.title} of these {n:,} samples is not computed yet."
-            if not datasets.here(dataset.name):
+            if not datasets.here(dataset):
                 name = parts.plain(dataset.name)
                 hint += f" {name} is not on this machine and will be downloaded first."
             st.caption(hint)
@@ -156,15 +162,19 @@ def len_of(view: View) -> int:
 
 def prepare(view: View) -> None:
     """See to it that decoder, training codes and images are there, or say what is missing."""
-    run, dataset = view.run, datasets.get(view.run.config.dataset)
-    here = datasets.here(dataset.name)
+    run, dataset = view.run, view.run.dataset
+    here = datasets.here(dataset)
     jobs = cache.jobs()
     analysed = parts.analysed(run)
+    if dataset.missing:
+        if not uncomputed(view):  # or else this is said beside them
+            parts.changed(run)
+        return
     job = jobs.find(tasks.Prepare(dataset.name))
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
-        images_missing = dataset.kind == "image" and len(cache.sheets(run)) < 2
+        images_missing = dataset.traits.pictures and len(cache.sheets(run)) < 2
         if not analysed or not images_missing:
             return
         # A job that ended without them is not begun again by itself.

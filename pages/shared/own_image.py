@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, images, store
+from aecore import images, store
 from aecore.datasets import Dataset
-from aecore.variants import VARIANTS
 from pages.shared import cache, models, parts
 
 NEIGHBORS = 5
@@ -20,8 +19,8 @@ TYPES = ["png", "jpg", "jpeg", "webp", "bmp"]
 @st.fragment
 def offer(runs: Sequence[store.Run]) -> None:
     """Ask for an image and show what becomes of it; nothing where the data are no images."""
-    dataset = datasets.get(runs[0].config.dataset)
-    if dataset.kind != "image":
+    dataset = runs[0].dataset
+    if not dataset.traits.pictures:
         return
     st.subheader("An image of your own", divider="gray")
     with parts.guarded():
@@ -66,10 +65,10 @@ def prepared(
             help="Take only what stands out from the ground, as large as the samples of "
             f"{parts.plain(dataset.name)} are, and lay its centre of mass in the middle.",
         )
-        if any(VARIANTS[run.config.variant].conditioned for run in runs):
+        if any(run.capabilities.conditioned for run in runs):
             label = st.selectbox(
                 "Class to condition on",
-                range(len(dataset.label_names)),
+                range(dataset.n_classes),
                 format_func=dataset.label_names.__getitem__,
                 key="own-class",
                 width=200,

@@ -159,7 +159,7 @@ def progress(job: Job) -> None:
 def analysed(run: store.Run) -> bool:
     """Whether a run has been analysed as far as its data allow; otherwise sees to it."""
     jobs, analysis = cache.jobs(), cache.analysis(run)
-    here = datasets.here(run.config.dataset)
+    here = datasets.here(run.dataset)
     if analysis is not None and (analysis[1]["complete"] or not here):
         return True
     job = jobs.find(tasks.Analyse(run.name))
@@ -273,9 +273,15 @@ def run_facts(run: store.Run) -> str:
 
 
 def changed(run: store.Run) -> bool:
-    """Whether the dataset here is another than the run was trained on; says so where it is."""
+    """Whether the dataset of a run was removed or is another by now; says so where it is."""
     dataset = run.dataset
-    if not datasets.here(dataset.name) or dataset.fingerprint == run.manifest.fingerprint:
+    if dataset.missing:
+        st.warning(
+            f"{plain(dataset.missing)} What has not been computed yet cannot be.",
+            icon=":material/warning:",
+        )
+        return True
+    if not datasets.here(dataset) or dataset.fingerprint == run.manifest.fingerprint:
         return False
     st.warning(
         f"The dataset {dataset.name} has changed since '{run.name}' was trained on it, so what has "

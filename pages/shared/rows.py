@@ -10,7 +10,6 @@ import streamlit as st
 from aecore import datasets, figures, images, projections, store, tasks
 from aecore.datasets import Dataset
 from aecore.errors import Faults
-from aecore.variants import VARIANTS
 from pages.shared import cache, models, parts, verdicts
 from pages.shared.verdicts import MOST_COMPONENTS, PCA, Errors
 
@@ -31,8 +30,14 @@ SPLITS = {
 
 def ready(run: store.Run) -> bool:
     """Whether everything is there; otherwise says what is on its way, or how to get it."""
-    dataset = datasets.get(run.config.dataset)
-    jobs, here = cache.jobs(), datasets.here(dataset.name)
+    dataset = run.dataset
+    if dataset.missing:
+        st.info(
+            f"{parts.plain(dataset.missing)} The maps of this run can be seen all the same.",
+            icon=":material/cloud_off:",
+        )
+        return False
+    jobs, here = cache.jobs(), datasets.here(dataset)
     with st.spinner("Loading torch and the model, a few seconds the first time"):
         if here and cache.artifact(projections.components_artifact(dataset)) is not None:
             _refuse_unless_answering(run, dataset)
@@ -91,13 +96,11 @@ def pinned(run: store.Run) -> list[store.Run]:
     found = []
     for name in chosen:
         try:
-            _refuse_unless_answering(usable[name], datasets.get(dataset))
+            _refuse_unless_answering(usable[name], usable[name].dataset)
             found.append(usable[name])
         except Faults as error:
             parts.faults(error)
-    if conditioned := [
-        each.name for each in (run, *found) if VARIANTS[each.config.variant].conditioned
-    ]:
+    if conditioned := [each.name for each in (run, *found) if each.capabilities.conditioned]:
         st.caption(
             f"{parts.plain(', '.join(conditioned))} is told the true class of each sample, which "
             "the others are not."
@@ -109,11 +112,11 @@ def pinned(run: store.Run) -> list[store.Run]:
 def show(runs: Sequence[store.Run]) -> None:
     """Compare on one split; a fragment, so that a slider draws nothing else anew."""
     with parts.guarded():
-        run, dataset = runs[0], datasets.get(runs[0].config.dataset)
+        run, dataset = runs[0], runs[0].dataset
         with st.container(horizontal=True, vertical_alignment="bottom"):
             split = parts.one_of("Split", list(SPLITS), "split")
             k = components(run, dataset)
-            maps = dataset.kind == "image" and st.toggle(
+            maps = dataset.traits.pictures and st.toggle(
                 "Show where the error is", True, key="errors", bind="query-params"
             )
         if split == "train" and not encoded(runs):
@@ -154,7 +157,7 @@ def samples(
         made = {run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs}
         made[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
         shown = {name: found[chosen] for name, found in errors.items()}
-        if dataset.kind == "image":
+        if dataset.traits.pictures:
             as_pictures(dataset, split, chosen, x, made, shown, maps)
         else:
             as_tables(dataset, split, chosen, x, made, shown)
@@ -255,7 +258,7 @@ def as_tables(
     """The same for data that is no image: tables of standardised features."""
     samples = [f"#{number}" for number in chosen]
     st.plotly_chart(
-        figures.feature_rows([("original", x), *made.items()], dataset.feature_names, samples),
+        figures.feature_rows([("original", x), *made.items()], dataset.spec.column_names, samples),
         key="tables",
         config=figures.MODEBAR,
         alt=f"{len(chosen)} {split} samples of {dataset.name} beside their reconstructions by "

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, images, latent, pack
+from aecore import images, latent, pack
 from aecore.errors import Faults
 from pages.shared import cache, messages, models, parts
 from pages.shared.maps import View, found, said
@@ -33,7 +33,7 @@ def show(view: View) -> None:
 def export(view: View, selection: Selection) -> None:
     """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
     samples = cache.shown(view.run, view.subset)
-    dataset = datasets.get(view.run.config.dataset)
+    dataset = view.run.dataset
     if selection.samples != pack.identity(samples.rows, dataset):
         return  # of what was shown before; the scripts take it back in a moment
     try:
@@ -73,14 +73,15 @@ def export(view: View, selection: Selection) -> None:
 
 def decoded(view: View, place: Place) -> None:
     """What the server decodes where the decoder is too large to be sent."""
-    dataset = datasets.get(view.run.config.dataset)
-    if place.label >= max(len(dataset.label_names), 1):
+    dataset = view.run.dataset
+    if place.label >= max(dataset.n_classes, 1):
         return
     code = latent.plane_of_run(view.run).lift(np.array([[place.x, place.y]]))
     features = models.generated(view.run, code, place.label)[0]
     where = f"{place.x:.3g}, {place.y:.3g}"
-    if dataset.kind != "image":
-        st.table(dict(zip(dataset.feature_names, features.tolist(), strict=True)))
+    if not dataset.traits.pictures:
+        names = map(parts.plain, dataset.spec.column_names)
+        st.table(dict(zip(names, features.tolist(), strict=True)))
         return
     row = images.Row(f"at {where}", features.reshape(1, *dataset.shape))
     st.image(

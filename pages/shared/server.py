@@ -23,7 +23,7 @@ from starlette.routing import Route
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from aecore import tasks
-from aecore.datasets import DATASETS
+from aecore.spec import DATASET_NAME
 from aecore.viewer import STATIC
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ async def sheet(request: Request) -> FileResponse:
     """The images of a split of a dataset, gzipped."""
     dataset, fingerprint, split = map(request.path_params.get, ("dataset", "fingerprint", "split"))
     # What is asked for becomes a part of a path.
-    if dataset not in DATASETS or not re.fullmatch(f"[0-9a-f]{{{FINGERPRINT}}}", fingerprint):
+    asked, allowed = f"{dataset}/{fingerprint}", f"{DATASET_NAME}/[0-9a-f]{{{FINGERPRINT}}}"
+    if not re.fullmatch(allowed, asked):
         raise HTTPException(404)
     file = tasks.sheet_files(dataset, fingerprint).get(split)
     if file is None or not file.is_file():

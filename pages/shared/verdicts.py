@@ -65,7 +65,7 @@ def verdict(name: str, error: float, k: int, pca: np.ndarray) -> str:
 def classes(dataset: Dataset, split: str, errors: Errors) -> None:
     """The mean error of every class, worst first."""
     labels = getattr(dataset, split).labels
-    count = np.bincount(labels, minlength=len(dataset.label_names))
+    count = np.bincount(labels, minlength=dataset.n_classes)
     means = {
         name: np.bincount(labels, found, len(count)) / count.clip(1)
         for name, found in errors.items()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store
+from aecore import generation, images, store
 from aecore.errors import Faults
 from pages.shared import models, parts
 from pages.shared.generate import common
@@ -43,7 +43,7 @@ def sums(
     run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, told: int
 ) -> None:
     """The decoded means of the groups, and below them C + t (A - B) for each strength t."""
-    codes, dataset = run.codes["codes"], datasets.get(run.config.dataset)
+    codes, dataset = run.codes["codes"], run.dataset
     chosen = members(run, asked)
     made = np.concatenate(generation.arithmetic(*(codes[each] for each in chosen), strengths))
     decoded, around = models.generated(run, made, told), models.places(run).around(made)
@@ -59,7 +59,7 @@ def sums(
         for name, (kind, _), each in zip(GROUPS, asked, chosen, strict=True)
     )
     away = around.distances[len(GROUPS) :]
-    under = " Under a sum stands t." if dataset.kind == "image" else ""
+    under = " Under a sum stands t." if dataset.traits.pictures else ""
     st.caption(
         f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
         f"sums with ten test codes within {models.places(run).limit:.2g}; the nearest to each is "
@@ -76,7 +76,7 @@ def sums(
 
 def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
     """Which samples a group is made of: a class, or the text of their numbers."""
-    classes, key = datasets.get(run.config.dataset).label_names, GROUPS[name]
+    classes, key = run.dataset.label_names, GROUPS[name]
     kinds, kind = [BY_NUMBER, *map(every, classes)], BY_NUMBER
     with st.container(width=220):
         if classes:
@@ -90,7 +90,7 @@ def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
 
 def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]:
     """The numbers of the test samples in each group; raises `Faults` with all that is wrong."""
-    labels, classes = run.codes["labels"], datasets.get(run.config.dataset).label_names
+    labels, classes = run.codes["labels"], run.dataset.label_names
     of_class = {every(name): np.flatnonzero(labels == n).tolist() for n, name in enumerate(classes)}
     found, faults = [], []
     for name, (kind, text) in zip(GROUPS, asked, strict=True):

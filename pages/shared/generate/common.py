@@ -11,7 +11,6 @@ import streamlit as st
 from aecore import datasets, generation, images, store
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults
-from aecore.variants import VARIANTS
 from pages.shared import cache, files, maps, parts, picking, rows
 
 MAP_WIDTH = 780  # points
@@ -40,9 +39,9 @@ def numbers(title: str, value: str, key: str) -> str:
 
 def label(run: store.Run) -> int:
     """The class that a conditioned model is told; 0, which the others do not see."""
-    if not VARIANTS[run.config.variant].conditioned:
+    if not run.capabilities.conditioned:
         return 0
-    names = datasets.get(run.config.dataset).label_names
+    names = run.dataset.label_names
     name = st.selectbox(
         "Class",
         names,
@@ -77,7 +76,7 @@ def held(run: store.Run, text: str) -> np.ndarray:
 
 def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> list[np.ndarray]:
     """n values for each dimension, in units of the code."""
-    prior = generation.has_prior(run)
+    prior = run.capabilities.prior
     middle, unit = generation.units(run.codes["codes"], prior)
     if spacing == "linear":
         what = "the prior" if prior else "the test codes, from their mean"
@@ -147,9 +146,9 @@ def importance(run: store.Run) -> generation.Importance:
 
 def told_class(run: store.Run, told: int) -> str:
     """A sentence for a conditioned model, empty for the others."""
-    if not VARIANTS[run.config.variant].conditioned:
+    if not run.capabilities.conditioned:
         return ""
-    name = datasets.get(run.config.dataset).label_names[told]
+    name = run.dataset.label_names[told]
     return f" This model is told a class: everything is decoded as **{parts.plain(name)}**."
 
 
@@ -169,8 +168,11 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
 
     Sees to the analysis where it is missing.
     """
-    dataset = datasets.get(run.config.dataset)
-    if not datasets.here(dataset.name):
+    dataset = run.dataset
+    if dataset.missing:
+        st.info(parts.plain(dataset.missing), icon=":material/cloud_off:")
+        return None
+    if not datasets.here(dataset):
         st.info(
             f"{parts.plain(dataset.name)} is not on this machine, so nothing is known of its "
             "training samples. The page Reconstructions can download it.",
@@ -195,7 +197,7 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
 
 def shaped(dataset: Dataset, features: np.ndarray) -> np.ndarray:
     """Samples as images; as they are where the data are none."""
-    return features.reshape(-1, *dataset.shape) if dataset.kind == "image" else features
+    return dataset.traits.shaped(features, dataset.shape)
 
 
 def pictures(
@@ -214,8 +216,8 @@ def pictures(
             beside each other.
         arrays: what is offered with what stands beside, among it `decoded`.
     """
-    dataset, png = datasets.get(run.config.dataset), None
-    if dataset.kind == "image":
+    dataset, png = run.dataset, None
+    if dataset.traits.pictures:
         png = images.compose(lines, st.context.theme.type or "light", CELL)
         titles = "; ".join(line.title for line in lines)
         # One size whatever their number, so that nothing swells or shrinks with a slider.
@@ -230,10 +232,9 @@ def pictures(
 
 def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> None:
     """Decoded features of data that are no images, one row a code."""
-    names = dataset.feature_names or [f"feature {i + 1}" for i in range(decoded.shape[1])]
     st.dataframe(
         {name: np.asarray(values) for name, values in beside.items()}
-        | dict(zip(names, decoded.T, strict=True)),
+        | dict(zip(dataset.spec.column_names, decoded.T, strict=True)),
         width="content",
     )
     if dataset.value_range is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store
+from aecore import generation, images, store
 from aecore.errors import Faults
 from pages.shared import files, models, parts
 from pages.shared.generate import common
@@ -20,7 +20,7 @@ PALE = 0.4  # how opaque pictures are that no data vouches for
 
 def show(run: store.Run) -> None:
     """A lattice by dimensions or through samples, faded and tinted by where data lie."""
-    d, prior = run.config.model.latent_dim, generation.has_prior(run)
+    d, prior = run.config.model.latent_dim, run.capabilities.prior
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
         n = common.slider("Side", 1, MOST_SIDE, 12, "n", help="Pictures along each side.")
@@ -50,11 +50,11 @@ def show(run: store.Run) -> None:
 def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> None:
     """Codes in the order of a lattice with n columns, decoded, and `where` they lie."""
     d = run.config.model.latent_dim
-    if not generation.has_prior(run):
+    if not run.capabilities.prior:
         st.caption(common.NO_PRIOR)
     decoded = models.generated(run, made, told)
-    dataset, around = datasets.get(run.config.dataset), models.places(run).around(made)
-    pictures = dataset.kind == "image"
+    dataset, around = run.dataset, models.places(run).around(made)
+    pictures = dataset.traits.pictures
     far = np.count_nonzero(~around.covered)
     said = f"{where[0].upper()}{where[1:]}. "
     if pictures:

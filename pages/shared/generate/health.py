@@ -14,7 +14,7 @@ MOST_PANELS = 6
 def show(run: store.Run) -> None:
     """How a posterior uses its dimensions; of a point code only their spread."""
     codes = run.codes["codes"]
-    if not generation.has_posterior(run):
+    if not run.capabilities.posterior:
         st.info(
             f"{parts.plain(run.name)} encodes to points, not to Gaussians, so there is no "
             "posterior to hold against a prior. These are its test codes.",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store
+from aecore import generation, images, store
 from aecore.errors import Faults
 from pages.shared import cache, models, parts
 from pages.shared.generate import common
@@ -48,7 +48,7 @@ def show(run: store.Run) -> None:
 
 def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way], told: int) -> None:
     """Each way through the samples that a text names, as rows of pictures."""
-    codes, dataset = run.codes["codes"], datasets.get(run.config.dataset)
+    codes, dataset = run.codes["codes"], run.dataset
     chosen = common.sample_numbers(text, len(codes))
     if not 2 <= len(chosen) <= MOST_PICKED:
         raise Faults(f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}.")
@@ -76,7 +76,7 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way],
     if not lines:
         return
     neighbours = "test codes" if known is None else "training codes"
-    where = "Under a picture stands" if dataset.kind == "image" else "Beside each is"
+    where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
     st.caption(
         f"{where} its cycle error, how far encoding it again leads away from its code: large where "
         "the decoder leaves what it knows. A number with # is a picked sample's. The way along the "

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, quality, store, tasks
-from aecore.variants import VARIANTS
+from aecore import quality, store, tasks
 from pages.shared import cache, files, parts
 
 FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
@@ -15,7 +14,7 @@ FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 def show(run: store.Run) -> None:
     """The figures of samples from each source beside those of real test samples, made by a job."""
     st.subheader("How good the samples are")
-    jobs, dataset = cache.jobs(), datasets.get(run.config.dataset)
+    jobs, dataset = cache.jobs(), run.dataset
     found = cache.artifact(quality.quality_artifact(run))
     if found is None:
         n = min(quality.MEASURED, run.manifest.n_test)
@@ -48,7 +47,7 @@ def show(run: store.Run) -> None:
     )
     told = (
         " Classes are told as often as they occur in training."
-        if VARIANTS[run.config.variant].conditioned
+        if run.capabilities.conditioned
         else ""
     )
     st.caption(

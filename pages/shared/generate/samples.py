@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store, tasks
+from aecore import generation, images, store, tasks
 from pages.shared import cache, models, parts
 from pages.shared.generate import common, quality
 
 
 def show(run: store.Run) -> None:
     """Codes drawn at random, decoded, and the training samples whose codes are nearest."""
-    dataset, d = datasets.get(run.config.dataset), run.config.model.latent_dim
-    prior = generation.has_prior(run)
+    dataset, d = run.dataset, run.config.model.latent_dim
+    prior = run.capabilities.prior
     sources = ["prior", "mixture of Gaussians"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
@@ -51,7 +51,7 @@ def show(run: store.Run) -> None:
         originals = common.shaped(dataset, dataset.train.x[numbers])
         title = "nearest training sample, by code"
         lines.append(images.Row(title, originals, [f"#{number}" for number in numbers]))
-        away_said = "The number under a sample" if dataset.kind == "image" else "The distance"
+        away_said = "The number under a sample" if dataset.traits.pictures else "The distance"
         st.caption(
             f"{away_said} is how far its code is from the nearest training code, whose sample is "
             "shown, too: where the two differ, the sample is no copy. The median distance is "
@@ -59,7 +59,7 @@ def show(run: store.Run) -> None:
         )
     lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
     common.pictures(run, "sample", lines, beside, codes=made, decoded=decoded)
-    if known is not None and dataset.kind != "image":
+    if known is not None and not dataset.traits.pictures:
         st.caption("The nearest training sample of each, by code:")
         common.table(dataset, originals, {"training sample": numbers})
     if known is not None:

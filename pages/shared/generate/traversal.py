@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store
+from aecore import generation, images, store
 from pages.shared import live_slider, models, parts
 from pages.shared.generate import common
 
@@ -17,7 +17,7 @@ LARGE = 168  # points of the picture of where it stands
 
 def show(run: store.Run) -> None:
     """One strip for each of the dimensions that carry most, and a slider along one of them."""
-    dataset, d = datasets.get(run.config.dataset), run.config.model.latent_dim
+    dataset, d = run.dataset, run.config.model.latent_dim
     ranked = common.importance(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
@@ -32,7 +32,7 @@ def show(run: store.Run) -> None:
     if d > 1:
         common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
     base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
-    if dataset.kind == "image":
+    if dataset.traits.pictures:
         slide(run, base, told, moved, ranked)
     strips(run, base, told, moved, ranked)
 
@@ -47,7 +47,7 @@ def slide(
 ) -> None:
     """A slider along one dimension, with previews, that decodes while it is dragged."""
     with parts.guarded():
-        dataset, name = datasets.get(run.config.dataset), common.named(ranked)
+        dataset, name = run.dataset, common.named(ranked)
         number = st.selectbox(
             "Move along",
             list(sides),
@@ -56,7 +56,7 @@ def slide(
             format_func=common.dimension,
             width=300,
         )
-        prior = generation.has_prior(run)
+        prior = run.capabilities.prior
         middle, unit = (each[number] for each in generation.units(run.codes["codes"], prior))
         ends = ((sides[number][[0, -1]] - middle) / unit).round(2)
         what = "the prior" if prior else "the test codes, from their mean"
@@ -84,7 +84,7 @@ def strips(
     ranked: generation.Importance,
 ) -> None:
     """All dimensions below each other, each from end to end while the others stay."""
-    dataset = datasets.get(run.config.dataset)
+    dataset = run.dataset
     made, lines, beside = [], [], {"dimension": [], "value": []}
     for number, values in sides.items():
         each = generation.traversal(base, number, values[0], values[-1], len(values))
@@ -97,7 +97,7 @@ def strips(
     for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
         captions = [f"{value:.2f}" for value in part[:, number]]
         lines.append(images.Row(name(number), common.shaped(dataset, strip), captions))
-    under = " Under a picture stands its value." if dataset.kind == "image" else ""
+    under = " Under a picture stands its value." if dataset.traits.pictures else ""
     st.caption(
         f"Most {ranked.measure} first: each dimension moves while all others stay.{under}"
         f"{common.told_class(run, told)}"

@@ -1,0 +1,77 @@
+"""Modalities of data: what a sample is, how it is shown, and what its specification must state.
+
+`MODALITIES` is the registry: a further modality is one class with the decorator `register`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+
+class Modality:
+    """What samples of one modality have in common."""
+
+    name: ClassVar[str]
+    noun: ClassVar[str] = "sample"
+    """One sample in a sentence; its plural ends with s."""
+    pictures: ClassVar[bool] = False
+    """Whether samples are shown as pictures, of which browsers get sheets; else as table rows."""
+    dimensions: ClassVar[tuple[int, ...]] = (1,)
+    """How many dimensions the shape of a sample may have."""
+
+    @classmethod
+    def display_problems(
+        cls, shape: tuple[int, ...], value_range: tuple[float, float] | None
+    ) -> Iterator[str]:
+        """Why samples of this shape and range cannot be shown, in sentences."""
+        yield from ()
+
+    @classmethod
+    def shaped(cls, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Features (n, n_features) as they are shown: (n, *shape) of pictures, else unchanged."""
+        return x.reshape(-1, *shape) if cls.pictures else x
+
+
+MODALITIES: dict[str, type[Modality]] = {}
+
+
+def register(modality: type[Modality]) -> type[Modality]:
+    """Enter a modality into the registry."""
+    MODALITIES[modality.name] = modality
+    return modality
+
+
+@register
+class Image(Modality):
+    """Grey or colour images: (height, width) or (height, width, channels)."""
+
+    name = "image"
+    noun = "image"
+    pictures = True
+    dimensions = (2, 3)
+
+    @classmethod
+    def display_problems(
+        cls, shape: tuple[int, ...], value_range: tuple[float, float] | None
+    ) -> Iterator[str]:
+        if len(shape) == 3 and shape[2] not in (1, 3):
+            yield f"shape = {shape} has {shape[2]} channels: give images of 1 or 3."
+        if value_range != (0, 1):
+            yield f"value_range = {value_range} is not that of images: scale pixels to (0, 1)."
+
+
+@register
+class Points(Modality):
+    """Points in space, (n_dimensions,), on a curve or surface."""
+
+    name = "points"
+
+
+@register
+class Table(Modality):
+    """Rows of a table, (n_columns,), whose features have no order."""
+
+    name = "table"

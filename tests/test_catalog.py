@@ -1,0 +1,368 @@
+"""The catalogue: datasets that were stored are found by every process and trained on."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tampering
+from conftest import Listener, run_config
+from typer.testing import CliRunner
+
+from aecore import catalog, datasets, latent, store, tasks
+from aecore.__main__ import app
+from aecore.datasets import Dataset, Samples, Subset
+from aecore.errors import Damaged, Faults
+from aecore.projections import PCAProjection
+from aecore.spec import DataSpec
+
+
+def spec(**changes: Any) -> DataSpec:
+    facts = {
+        "name": "flowers",
+        "title": "Flowers that nobody has seen",
+        "modality": "table",
+        "shape": (5,),
+        "n_train": 60,
+        "n_test": 30,
+        "label_names": ("red", "blue"),
+        "source": "Invented",
+        "licence": "CC0",
+    }
+    return DataSpec(**facts | changes)
+
+
+def samples(n: int, d: int = 5, seed: int = 0) -> Samples:
+    random = np.random.default_rng(seed)
+    return Samples(random.random((n, d)).astype(np.float32), np.arange(n) % 2)
+
+
+def add(**changes: Any) -> Dataset:
+    described = spec(**changes)
+    d = described.n_features
+    return datasets.add(
+        described, samples(described.n_train, d), samples(described.n_test, d, seed=1)
+    )
+
+
+def pictures(name: str = "stripes") -> Dataset:
+    return add(name=name, modality="image", shape=(4, 4), value_range=(0, 1))
+
+
+# --- There and back -----------------------------------------------------------------------------
+
+
+def test_a_stored_dataset_is_found_by_its_name_with_its_arrays() -> None:
+    assert "flowers" not in datasets.names()
+    stored = add()
+    assert datasets.names()[-1] == "flowers"
+    known = datasets.get("flowers")
+    assert known.spec == spec() and known is stored
+    np.testing.assert_array_equal(known.train.x, samples(60).x)
+    np.testing.assert_array_equal(known.test.labels, np.arange(30) % 2)
+    assert known.train.x.dtype == np.float32 and known.train.labels.dtype == np.int64
+    assert not known.train.x.flags.writeable
+    assert datasets.here("flowers") and datasets.here(known)
+    assert known in datasets.entries()[0]
+
+
+def test_another_process_sees_it_with_the_same_fingerprint() -> None:
+    add()
+    script = (
+        "from aecore import datasets; d = datasets.get('flowers');"
+        "print(d.fingerprint, d.train.x.sum().round(3))"
+    )
+    seen = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(catalog.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    fingerprint, total = seen.stdout.split()
+    assert fingerprint == datasets.get("flowers").fingerprint
+    assert float(total) == pytest.approx(float(samples(60).x.sum()), abs=0.01)
+
+
+def test_a_fingerprint_needs_no_array_and_changes_with_any_value(store_folder: Path) -> None:
+    first = add().fingerprint
+    (store_folder / "_datasets" / "flowers" / "arrays.safetensors").unlink()
+    assert datasets.get("flowers").fingerprint == first
+    catalog.remove("flowers")
+    x, labels = samples(60)
+    changed = x.copy()
+    changed[3, 2] += 0.25
+    other = datasets.add(spec(), Samples(changed, labels), samples(30, seed=1)).fingerprint
+    assert other != first
+
+
+def test_positions_are_stored_as_numbers() -> None:
+    x, _ = samples(60)
+    position = np.linspace(0, 1, 60)
+    known = datasets.add(spec(label_names=()), (x, position), (x[:30], position[:30]))
+    assert known.train.labels.dtype == np.float32
+    np.testing.assert_allclose(known.train.labels, position, atol=1e-6)
+
+
+def test_only_json_and_safetensors_are_written_and_nothing_is_left_aside(
+    store_folder: Path,
+) -> None:
+    add()
+    files = sorted(path.name for path in store_folder.rglob("*") if path.is_file())
+    assert files == ["arrays.safetensors", "card.json"]
+    assert [path.name for path in (store_folder / "_datasets").iterdir()] == ["flowers"]
+    assert store.runs() == ([], [])
+
+
+# --- What is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iris", "mnist"])
+def test_the_names_of_built_in_datasets_are_taken(name: str) -> None:
+    with pytest.raises(Faults, match=f"name = '{name}' is taken"):
+        add(name=name)
+
+
+def test_a_name_is_given_once_and_upper_case_is_refused() -> None:
+    add()
+    with pytest.raises(Faults, match="name = 'flowers' is taken"):
+        add()
+    with pytest.raises(Faults, match="name = 'Flowers' is not possible: give up to 30"):
+        add(name="Flowers")
+
+
+def test_every_reason_is_given_at_once_and_nothing_is_stored(store_folder: Path) -> None:
+    x, labels = samples(60)
+    broken = x.copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(Faults) as error:
+        datasets.add(spec(name="Flowers"), (broken, labels), (x[:30, :4], labels[:30]))
+    assert len(error.value.faults) == 3
+    assert "train.x has values that are no finite numbers" in str(error.value)
+    assert "test.x is of type float32 and shape (30, 4)" in str(error.value)
+    assert not (store_folder / "_datasets").exists()
+
+
+WRONG: dict[str, tuple[Any, Any, str]] = {
+    "text": (np.full((60, 5), "a"), np.zeros(60), "train.x is of type"),
+    "too few": (np.zeros((59, 5)), np.zeros(60), "shape .59, 5."),
+    "infinite in single precision": (np.full((60, 5), 1e300), np.zeros(60), "no finite numbers"),
+    "out of range": (np.full((60, 5), 1.5), np.zeros(60), "outside of value_range"),
+    "a third class": (np.zeros((60, 5)), np.full(60, 2), "classes 0 to 1"),
+    "half a class": (np.zeros((60, 5)), np.full(60, 0.5), "classes 0 to 1"),
+    "no class": (np.zeros((60, 5)), np.full(60, np.nan), "no finite numbers"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_arrays_that_differ_from_the_specification_are_refused(wrong: str) -> None:
+    x, labels, said = WRONG[wrong]
+    with pytest.raises(Faults, match=said):
+        datasets.add(spec(value_range=(0, 1)), (x, labels), samples(30))
+    assert catalog.names() == []
+
+
+def test_images_must_be_such_as_can_be_shown() -> None:
+    with pytest.raises(Faults, match="scale pixels to"):
+        add(modality="image", shape=(4, 4), value_range=(0, 255))
+
+
+def test_a_removed_dataset_is_unknown_and_only_stored_ones_can_be_removed() -> None:
+    add()
+    catalog.remove("flowers")
+    with pytest.raises(Faults, match="Unknown dataset 'flowers'"):
+        datasets.get("flowers")
+    for name in ("flowers", "iris", "../x"):
+        with pytest.raises(Faults, match="Unknown stored dataset"):
+            catalog.remove(name)
+
+
+# --- Damage -------------------------------------------------------------------------------------
+
+
+def use(name: str) -> list[str]:
+    """What is wrong with a stored dataset; nothing where all of it can be read."""
+    try:
+        dataset = datasets.get(name)
+        assert len(dataset.train.x) + len(dataset.test.x) > 0
+    except Damaged as error:
+        return error.faults
+    return []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
+    add()
+    pictures("healthy")
+    folder, chance = catalog.root() / "flowers", random.Random(seed)
+    card, arrays = folder / "card.json", folder / "arrays.safetensors"
+    certain = True
+    if seed % 4 == 0:
+        changed = tampering.change_json(json.loads(card.read_text()), chance)
+        card.write_text(json.dumps(changed) + " " * 10)
+        certain = False  # a title may be any
+    elif seed % 4 == 1:
+        damages = tampering.ARRAY_DAMAGES | tampering.VALUE_DAMAGES
+        tampering.change_arrays(arrays, chance, damages)
+    elif seed % 4 == 2:
+        damage = sorted(tampering.FILE_DAMAGES)[seed % len(tampering.FILE_DAMAGES)]
+        tampering.FILE_DAMAGES[damage](arrays)
+    else:
+        card.write_bytes(
+            chance.choice((b"", b"{", b"[" * 100_000, b"null", b"\xff", b" " * 9_000_000))
+        )
+    faults = use("flowers")
+    assert faults or not certain
+    for fault in faults:
+        assert "'flowers' is damaged" in fault and fault.isprintable()
+    usable, damaged = datasets.entries()
+    assert "healthy" in [each.name for each in usable]
+    assert all("'flowers' is damaged" in sentence for sentence in damaged)
+    assert use("healthy") == []
+
+
+def test_a_folder_without_a_card_is_named(store_folder: Path) -> None:
+    (store_folder / "_datasets" / "nothing").mkdir(parents=True)
+    (store_folder / "_datasets" / "No Name").mkdir()
+    (store_folder / "_datasets" / ".aside").mkdir()
+    assert catalog.names() == ["nothing"]
+    assert "card.json cannot be read" in datasets.entries()[1][0]
+
+
+# --- Runs ---------------------------------------------------------------------------------------
+
+
+def trained(dataset: str = "flowers", name: str = "own", **more: Any) -> store.Run:
+    return tasks.Train(run_config(dataset, **more), name).run(Listener())
+
+
+def test_a_run_of_a_stored_dataset_is_trained_analysed_and_projected() -> None:
+    add()
+    run = trained()
+    assert run == store.load("own")
+    assert run.spec == datasets.get("flowers").described()
+    tasks.Analyse("own").run(Listener())
+    assert latent.analysis_artifact(run).load().facts["complete"]
+    assert tasks.Project("flowers", PCAProjection(), Subset()).run(Listener()).plane.shape == (
+        30,
+        2,
+    )
+
+
+def test_images_of_a_stored_dataset_get_sheets_and_convolutions() -> None:
+    dataset = pictures()
+    trained("stripes", variant="conv", model={"channels": (2,)})
+    tasks.Prepare("stripes").run(Listener())
+    for split, file in tasks.sheet_files("stripes", dataset.fingerprint).items():
+        assert tasks.stored_sheet(file, tasks.sheet_size(dataset, split))
+
+
+def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
+    add()
+    trained(variant="vae")
+    catalog.remove("flowers")
+    found, broken = store.runs()
+    assert [run.name for run in found] == ["own"] and broken == []
+    run = found[0]
+    assert run.codes["codes"].shape == (30, 2)
+    assert run.model() is not None and run.dataset.label_names == ("red", "blue")
+    missing = run.dataset.missing
+    assert "'flowers' are missing" in missing and "not in the catalogue" in missing
+    assert not datasets.here(run.dataset) and not run.has_data()
+    tasks.Analyse("own").run(Listener())
+    arrays, facts = latent.analysis_artifact(run).load()
+    assert facts["complete"] is False and "cycle_error" in arrays
+    for compute in (lambda: run.dataset.train, lambda: tasks.MeasureSamples("own").run(Listener())):
+        with pytest.raises(Faults) as error:
+            compute()
+        assert error.value.faults == [missing]
+    add()
+    assert store.load("own").dataset.missing == "" and store.load("own").has_data()
+
+
+@pytest.mark.parametrize(
+    "change", [{"n_train": 61}, {"n_test": 31}, {"shape": (6,)}, {"label_names": ("red", "green")}]
+)
+def test_a_run_opens_where_its_dataset_is_another(change: dict[str, Any]) -> None:
+    add()
+    trained()
+    catalog.remove("flowers")
+    add(**change)
+    run = store.load("own")
+    assert run.spec.agrees(spec()) and run.codes["codes"].shape == (30, 2)
+    assert run.dataset.missing == run.data_changed
+    with pytest.raises(Faults, match="has changed since the run 'own' was trained on it"):
+        latent.refuse_changed(run, run.dataset)
+
+
+def test_a_run_opens_where_only_values_of_its_dataset_are_others() -> None:
+    add()
+    trained()
+    catalog.remove("flowers")
+    datasets.add(spec(), samples(60, seed=5), samples(30, seed=6))
+    assert store.load("own").dataset.missing == store.load("own").data_changed
+
+
+def test_a_run_of_a_damaged_dataset_opens_and_names_the_damage() -> None:
+    add()
+    trained()
+    (catalog.root() / "flowers" / "card.json").write_text("{")
+    run = store.load("own")
+    assert "'flowers' is damaged" in run.dataset.missing
+    assert run.model() is not None
+
+
+def test_a_run_of_an_earlier_version_opens_where_a_built_in_dataset_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained("iris")
+    path = store.root() / "own" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest.pop("data")["name"] == "iris"
+    path.write_text(json.dumps(manifest))
+    whole = datasets.get("iris")
+    assert store.load("own").dataset is whole
+    monkeypatch.setitem(datasets.DATASETS, "iris", whole.derived(n_test=49))
+    run = store.load("own")
+    assert (run.spec.n_test, run.codes["codes"].shape) == (50, (50, 2))
+    assert run.dataset.missing == run.data_changed
+
+
+# --- The command line ---------------------------------------------------------------------------
+
+
+def test_the_command_line_lists_and_trains_on_a_stored_dataset() -> None:
+    add()
+    (catalog.root() / "broken").mkdir()
+    listed = CliRunner().invoke(app, ["datasets", "--json"])
+    assert listed.exit_code == 0
+    rows = {row["name"]: row for row in json.loads(listed.stdout)}
+    assert (rows["flowers"]["modality"], rows["flowers"]["train"]) == ("table", 60)
+    assert "broken" not in rows and "'broken' is damaged" in listed.stderr.replace("\n", " ")
+    options = [
+        "--dataset",
+        "flowers",
+        "--variant",
+        "ae",
+        "--epochs",
+        "1",
+        "--name",
+        "own",
+        "--device",
+        "cpu",
+    ]
+    done = CliRunner().invoke(app, ["train", *options, "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert store.load("own").spec.name == "flowers"
+
+
+def test_an_unknown_dataset_gets_the_nearest_stored_one() -> None:
+    add()
+    with pytest.raises(Faults, match="did you mean 'flowers'"):
+        datasets.get("flower")
