@@ -256,7 +256,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     problems = []
     try:
-        store.refuse_unwritable()
+        locations.refuse_unwritable()
         writable = "can be written to"
     except Faults as error:
         writable = str(error)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import StringConstraints, TypeAdapter
 
-from aecore import files
+from aecore import files, locations
 from aecore.errors import Damaged, in_one_line, printable
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ MAX_HEADER = 16 * 2**20
 MAX_TENSORS = 2 * 2**30
 ROUNDING = 1e-6
 """By which a measured share or correlation may pass its bounds."""
-OTHERWISE = "set AECORE_STORE to another folder"
-"""What to do where the disk takes no more files."""
+Word = Annotated[str, StringConstraints(max_length=100)]
+"""A short text in the facts of a file."""
 
 # --- What is expected ---------------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ def read_arrays(
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file in one rename, and the folders above it; on return the disk holds it."""
-    with files.writing(path, OTHERWISE):
+    with files.writing(path, locations.OTHERWISE):
         files.make_folder(path.parent)
         files.replace(path, content)
 

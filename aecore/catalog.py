@@ -34,7 +34,6 @@ MAX_CARD = 8 * 2**20
 MAX_HEADER = 4_096
 """Bytes of the header of the arrays."""
 MAX_ARRAYS = 4 * 2**30
-OTHERWISE = "set AECORE_STORE to another folder"
 SPLITS = ("train", "test")
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -181,7 +180,7 @@ def remove(name: str) -> None:
     """
     if name not in names():
         raise Faults(unknown("stored dataset", name, names()))
-    with files.writing(root(), OTHERWISE):
+    with files.writing(root(), locations.OTHERWISE):
         aside = files.partial(root() / name)
         (root() / name).rename(aside)
         files.sync_folder(root())
@@ -192,7 +191,7 @@ def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
     from safetensors.numpy import save
 
     place = root() / name
-    with files.writing(root(), OTHERWISE):
+    with files.writing(root(), locations.OTHERWISE):
         files.make_folder(root())
         files.remove_stale(root(), ".*")
         aside = files.partial(place)

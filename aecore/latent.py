@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 
-from aecore import metrics, projections, store
-from aecore.artifacts import SHARE, Array, Artifact, Size
+from aecore import metrics, projections
+from aecore.artifacts import SHARE, Array, Artifact, Size, Word
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Damaged, Faults
 from aecore.neighbors import nearest
 from aecore.progress import Progress, no_progress
-from aecore.store import Run, Word
+from aecore.store import Run
 from aecore.variants import Activation
 
 if TYPE_CHECKING:
@@ -590,7 +590,7 @@ class AnalysisFacts(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        store.possible({name: getattr(self, name, None) for name in store.RANGES})
+        metrics.possible({name: getattr(self, name, None) for name in metrics.RANGES})
         return self
 
 

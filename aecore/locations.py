@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from aecore import files
@@ -9,6 +10,8 @@ from aecore import files
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
 NAME = "latent-loupe"
+OTHERWISE = "set AECORE_STORE to another folder"
+"""What to do where the store takes no files."""
 
 
 def is_clone() -> bool:
@@ -35,3 +38,17 @@ def shipped() -> Path:
 def dashboard() -> Path:
     """The script that `streamlit run` starts."""
     return (CLONE if is_clone() else PACKAGE / "_dashboard") / "app.py"
+
+
+def writing() -> AbstractContextManager[None]:
+    """Turn what the disk refuses inside the block into a sentence that names the store."""
+    return files.writing(store(), OTHERWISE)
+
+
+def refuse_unwritable(needed: int = 0) -> None:
+    """Raise `DiskFault` where the store can be seen to take no more files.
+
+    Arguments
+        needed: bytes that will be written.
+    """
+    files.refuse_unwritable(store(), needed, OTHERWISE)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from pydantic import AfterValidator, FiniteFloat
+
+from aecore.artifacts import ROUNDING
 
 CHUNK = 250
 ACTIVE = 0.01
@@ -319,3 +323,36 @@ DEFINITIONS = {
     ),
 }
 """Figures of a map or a run, on the test split, by their names in a manifest."""
+
+
+MetricName = Literal[
+    "test_mse",
+    "test_squared_error",
+    "test_loss",
+    "pca_mse",
+    "trustworthiness",
+    "continuity",
+    "knn_accuracy",
+    "spearman",
+    "silhouette",
+    "measured",
+]
+RANGES: dict[MetricName, tuple[float, float]] = {
+    **dict.fromkeys(("test_mse", "test_squared_error", "pca_mse", "measured"), (0, math.inf)),
+    **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy"), (0, 1)),
+    **dict.fromkeys(("spearman", "silhouette"), (-1, 1)),
+}
+"""Between what a metric lies; a loss may be anything."""
+
+
+def possible(metrics: dict[MetricName, float | None]) -> dict[MetricName, float | None]:
+    """The metrics as they are; raises `ValueError` where one is outside of its range."""
+    for name, value in metrics.items():
+        low, high = RANGES.get(name, (-math.inf, math.inf))
+        if value is not None and not low - ROUNDING <= value <= high + ROUNDING:
+            raise ValueError(f"{name} = {value:g} is outside of {low:g} to {high:g}")
+    return metrics
+
+
+Metrics = Annotated[dict[MetricName, FiniteFloat | None], AfterValidator(possible)]
+"""Metrics of a run or a map as they are stored, each within its range."""

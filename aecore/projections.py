@@ -25,7 +25,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from aecore import datasets, metrics, store
+from aecore import datasets, locations, metrics
 from aecore.artifacts import SHARE, Array, Artifact
 from aecore.datasets import Dataset, Subset
 from aecore.errors import Faults, unknown
@@ -362,12 +362,12 @@ class Map:
 
 
 ARRAYS = ("plane", "trustworthiness", "continuity")
-MAP_FACTS = TypeAdapter(store.Metrics)
+MAP_FACTS = TypeAdapter(metrics.Metrics)
 
 
 def data_folder(dataset_name: str, fingerprint: str) -> Path:
     """The folder of what was computed of a dataset, which need not be in the catalogue any more."""
-    return store.root() / "_maps" / f"{dataset_name}-{fingerprint[:12]}"
+    return locations.store() / "_maps" / f"{dataset_name}-{fingerprint[:12]}"
 
 
 def folder(dataset: str | Dataset, fingerprint: str, subset: Subset = TEST_SPLIT) -> Path:
@@ -417,7 +417,7 @@ def compute(
         return computed
     if faults := projection.faults(subset.count(dataset)):
         raise Faults(faults)
-    store.refuse_unwritable()
+    locations.refuse_unwritable()
     plane = projection.place(dataset, progress, subset).astype(np.float32)
     progress(f"Measuring {projection.title}", 0, 1)
     facts, each = measure(dataset, subset, plane)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, FiniteFloat, TypeAdapter
 
-from aecore import datasets, metrics, projections, store, tasks
+from aecore import datasets, locations, metrics, projections, store, tasks
 from aecore.artifacts import Array, Artifact, Size
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset, Samples
@@ -318,7 +318,7 @@ class Reproduce(Task):
         """The outcome."""
         chosen = get(self.name)
         if not self.fast:
-            store.refuse_unwritable()
+            locations.refuse_unwritable()
         started = time.perf_counter()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         experiment = Experiment(chosen, reporter, self.fast)

@@ -34,7 +34,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import (
@@ -52,10 +52,9 @@ from pydantic import (
 
 from aecore import datasets, files, locations
 from aecore.artifacts import (
-    OTHERWISE,
-    ROUNDING,
     Array,
     Size,
+    Word,
     check_size,
     contiguous,
     open_tensors,
@@ -65,6 +64,7 @@ from aecore.artifacts import (
 from aecore.configs import RunConfig
 from aecore.datasets import Dataset
 from aecore.errors import Damaged, Faults, in_one_line, printable, unknown
+from aecore.metrics import Metrics
 from aecore.spec import Count, DataSpec, Sha256, StoredSpec
 from aecore.variants import Capabilities
 
@@ -93,39 +93,6 @@ FORMAT = 1
 def root() -> Path:
     """The folder of the runs (see `locations.store`)."""
     return locations.store()
-
-
-Word = Annotated[str, StringConstraints(max_length=100)]
-MetricName = Literal[
-    "test_mse",
-    "test_squared_error",
-    "test_loss",
-    "pca_mse",
-    "trustworthiness",
-    "continuity",
-    "knn_accuracy",
-    "spearman",
-    "silhouette",
-    "measured",
-]
-RANGES: dict[MetricName, tuple[float, float]] = {
-    **dict.fromkeys(("test_mse", "test_squared_error", "pca_mse", "measured"), (0, math.inf)),
-    **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy"), (0, 1)),
-    **dict.fromkeys(("spearman", "silhouette"), (-1, 1)),
-}
-"""Between what a metric lies; a loss may be anything."""
-
-
-def possible(metrics: dict[MetricName, float | None]) -> dict[MetricName, float | None]:
-    """The metrics as they are; raises `ValueError` where one is outside of its range."""
-    for name, value in metrics.items():
-        low, high = RANGES.get(name, (-math.inf, math.inf))
-        if value is not None and not low - ROUNDING <= value <= high + ROUNDING:
-            raise ValueError(f"{name} = {value:g} is outside of {low:g} to {high:g}")
-    return metrics
-
-
-Metrics = Annotated[dict[MetricName, FiniteFloat | None], AfterValidator(possible)]
 
 
 class Manifest(BaseModel):
@@ -437,16 +404,7 @@ def _check_bytes(path: Path, manifest: Manifest) -> None:
 
 def writing() -> AbstractContextManager[None]:
     """Turn what the disk refuses inside the block into a sentence that names the store."""
-    return files.writing(root(), OTHERWISE)
-
-
-def refuse_unwritable(needed: int = 0) -> None:
-    """Raise `Faults` where the store can be seen to take no more files.
-
-    Arguments
-        needed: bytes that will be written.
-    """
-    files.refuse_unwritable(root(), needed, OTHERWISE)
+    return locations.writing()
 
 
 class Taken(Faults):
@@ -458,7 +416,7 @@ def free_name(config: RunConfig, asked: str | None = None) -> str:
 
     Raises `Faults` where the name cannot be a folder's or is taken, or the store takes no files.
     """
-    refuse_unwritable()
+    locations.refuse_unwritable()
     if asked:
         _refuse_impossible(asked)
         refuse_held(asked)

@@ -26,6 +26,7 @@ from aecore import (
     denoising,
     generation,
     latent,
+    locations,
     projections,
     quality,
     store,
@@ -134,7 +135,7 @@ def _train(
 
     dataset = configs.dataset_of(config)
     _fetch(dataset, reporter)
-    store.refuse_unwritable(_bytes_needed(config, dataset))
+    locations.refuse_unwritable(_bytes_needed(config, dataset))
     history: list[dict[str, Any]] = []
     kept: list[np.ndarray] = []
     if checkpoint is not None:
@@ -202,7 +203,7 @@ class Prepare(Task):
     def run(self, reporter: Reporter) -> None:
         """Do what has not been done yet."""
         dataset = datasets.get(self.dataset_name)
-        store.refuse_unwritable()
+        locations.refuse_unwritable()
         _fetch(dataset, reporter)
         reporter.progress(f"Principal components of {dataset.name}", 0, 1)
         projections.components(dataset)
@@ -262,7 +263,7 @@ class Analyse(Task):
     def run(self, reporter: Reporter) -> None:
         """Analyse the run and store the analysis."""
         run = store.load(self.run_name)
-        store.refuse_unwritable()
+        locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         dataset = None
         if datasets.here(run.dataset):
@@ -284,7 +285,7 @@ class FitMixture(Task):
     def run(self, reporter: Reporter) -> None:
         """Fit the mixture and store it."""
         run = store.load(self.run_name)
-        store.refuse_unwritable()
+        locations.refuse_unwritable()
         stored = latent.analysis_artifact(run)
         analysis = stored.load_intact()
         if analysis is None or not analysis.facts["complete"]:
@@ -316,7 +317,7 @@ class TuneFilters(Task):
         stored = denoising.tuned_artifact(dataset.name, dataset.fingerprint, noise, clip)
         found = stored.load_intact()
         if found is None or not found.complete(noise):
-            store.refuse_unwritable()
+            locations.refuse_unwritable()
             pca = projections.components(dataset)
             going_on = {"known": found, "progress": reporter.progress}
             for found in denoising.tune(dataset, pca, noise, clip, **going_on):
@@ -340,7 +341,7 @@ class MeasureDenoising(Task):
         """Measure the curve and store it."""
         noise, clip = self.noise, self.clip
         run = store.load(self.run_name)
-        store.refuse_unwritable()
+        locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         from aecore import inference
 
@@ -393,7 +394,7 @@ class MeasureSamples(Task):
     def run(self, reporter: Reporter) -> None:
         """Measure the samples and store the figures."""
         run = store.load(self.run_name)
-        store.refuse_unwritable()
+        locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         dataset = run.dataset
         _fetch(dataset, reporter)

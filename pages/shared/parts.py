@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
-from aecore import datasets, store, tasks
+from aecore import datasets, metrics, store, tasks
 from aecore.errors import Faults
 from aecore.jobs import Job
 from aecore.settings import Setting, list_settings
@@ -291,7 +291,7 @@ def changed(run: store.Run) -> bool:
     return True
 
 
-def figure(run: store.Run, metric: store.MetricName) -> str:
+def figure(run: store.Run, metric: metrics.MetricName) -> str:
     """A metric of a run in four decimals, or words where it was not measured."""
     value = run.manifest.metrics.get(metric)
     return "unknown" if value is None else f"{value:.4f}"
