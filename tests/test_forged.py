@@ -23,7 +23,7 @@ from test_pages import (  # noqa: F401
 
 from aecore import datasets, pack, store, tasks
 from aecore.errors import Faults
-from pages.shared import cache, hosts, live_slider, picking
+from pages.shared import hosts, live_slider, picking
 from pages.shared.generate.views import VIEWS
 
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -130,7 +130,7 @@ def slider(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], AppTest]:
     def component(key: str, on_moved_change: Callable[[], None], **asked: Any) -> None:
         st.button("moved", on_click=on_moved_change)
 
-    monkeypatch.setattr(cache, "live_slider", lambda: component)
+    monkeypatch.setattr(hosts, "live_slider", lambda: component)
     at = AppTest.from_function(with_a_slider, default_timeout=60).run()
 
     def say(message: Any) -> AppTest:
