@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from aecore import datasets, store, tasks
@@ -42,17 +44,16 @@ def refill(preset_too: bool) -> None:
 
 
 @st.fragment
-def ask() -> None:
+def ask(known: Mapping[str, datasets.Dataset]) -> None:
     """The form; a valid request is queued and shown.
 
     A fragment, so that a change in it does not draw the running training anew.
+
+    Arguments
+        known: the datasets to choose from, by name.
     """
     bound = {"bind": "query-params"}
     again = {"on_change": refill, "args": (True,)}
-    usable, damaged = datasets.entries()
-    for sentence in damaged:
-        st.warning(parts.plain(sentence), icon=":material/folder_off:")
-    known = {entry.name: entry for entry in usable}
     dataset = st.selectbox("Dataset", list(known), key="dataset", **bound, **again)
     entry = known[dataset]
     where = "" if datasets.here(entry) else " It is not on this machine: training downloads it."
@@ -138,9 +139,12 @@ def offer_to_discard(name: str) -> None:
 
 with parts.page("Train"):
     st.title("Train")
+    usable, damaged = datasets.entries()
     left, right = st.columns([3, 4], gap="large")
     with left:
-        ask()
+        for sentence in damaged:
+            st.warning(parts.plain(sentence), icon=":material/folder_off:")
+        ask({entry.name: entry for entry in usable})
     with right:
         live.watch()
         offer_unfinished()
