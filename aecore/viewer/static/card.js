@@ -139,6 +139,10 @@ export class Card {
     maps.place = place;
     this.scheduled ??= requestAnimationFrame(() => {
       this.scheduled = null;
+      // Not in `decode`, which an image that arrives calls while a number is being typed.
+      maps.place.forEach((value, axis) => {
+        this.inputs[axis].value = Number(value.toPrecision(4));
+      });
       this.decode(maps.place);
       maps.paint();
     });
@@ -147,7 +151,6 @@ export class Card {
   /** Decode a place, and look up its nearest training sample. */
   decode(place) {
     const { maps } = this;
-    place.forEach((value, axis) => (this.inputs[axis].value = Number(value.toPrecision(4))));
     const code = this.embed(place);
     if (this.decoder) {
       this.decoded.draw(this.decoder(this.conditioned(code, this.label.value)));
