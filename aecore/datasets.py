@@ -232,6 +232,9 @@ class Subset(BaseModel):
 # --- The catalogue ------------------------------------------------------------------------------
 
 
+TEST_SPLIT = Subset()
+
+
 def names() -> list[str]:
     """The names of all datasets: the built-in ones, then the stored ones."""
     return [*DATASETS, *(name for name in catalog.names() if name not in DATASETS)]

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from aecore import datasets, locations, metrics
 from aecore.artifacts import SHARE, Array, Artifact
-from aecore.datasets import Dataset, Subset
+from aecore.datasets import TEST_SPLIT, Dataset, Subset
 from aecore.errors import Faults, unknown
 from aecore.neighbors import Metric, Neighbors, nearest
 from aecore.progress import Progress, no_progress
@@ -44,9 +44,6 @@ VOTERS = 10
 
 CHUNK = 2_000
 """Samples that are worked on at a time."""
-
-TEST_SPLIT = Subset()
-
 
 class PCA(NamedTuple):
     """Principal components of a training split (Pearson 1901; Hotelling 1933)."""

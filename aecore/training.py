@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aecore.autoencoder import Autoencoder
-from aecore.configs import RunConfig, TrainingConfig
+from aecore.configs import EVALUATION_BATCH, RunConfig, TrainingConfig
 from aecore.datasets import Dataset
 from aecore.errors import Faults
 from aecore.pretraining import Stage
@@ -21,7 +21,6 @@ from aecore.progress import Progress, no_progress
 from aecore.spec import DataSpec
 from aecore.threads import AdaptiveWaiting
 
-EVALUATION_BATCH = 2_000
 EVALUATION_SEED = 0
 BESIDE_OTHERS = ", slowed by other programs that need a processor"
 """Follows what is being done while threads sleep instead of spin."""
