@@ -376,7 +376,7 @@ def train(
 ) -> None:
     """Train a model and store the run. Stop it with Ctrl-C and go on with --resume."""
     start = None if preset is None else configs.preset(preset)
-    training = {
+    given = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -392,12 +392,12 @@ def train(
         "model": {**(start.model if start else {}), **assignments(set_)},
         "training": {
             **(start.training if start else {}),
-            **{setting: value for setting, value in training.items() if value is not None},
+            **{setting: value for setting, value in given.items() if value is not None},
         },
     }
     if resume:
-        given = (dataset, variant, preset, set_, name, *training.values())
-        if any(value is not None for value in given):
+        others = (dataset, variant, preset, set_, name, *given.values())
+        if any(value is not None for value in others):
             raise Faults("--resume goes on with the settings of its run: leave out the others.")
     else:
         config = configs.RunConfig.check(request)

@@ -374,9 +374,9 @@ class Places:
         from sklearn.neighbors import NearestNeighbors
 
         self._search = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(codes))).fit(codes)
-        reach = latent.reach(codes, 1_000)
-        apart = reach[reach > 0]
-        self.limit = float(np.percentile(reach, 99))
+        nearest = latent.reach(codes, 1_000)
+        apart = nearest[nearest > 0]
+        self.limit = float(np.percentile(nearest, 99))
         self.closest = float(np.percentile(apart, 1)) if len(apart) else self.limit
 
     def nearest(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

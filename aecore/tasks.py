@@ -373,10 +373,10 @@ class MeasureDenoising(Task):
             chosen = denoising.some(dataset.n_test, denoising.MEASURED)
             x, labels = (part[chosen] for part in dataset.test)
             means = denoising.class_means(encode, dataset)
-            drift = denoising.drift(
+            moved = denoising.drift(
                 encode, x, labels, means, dataset.shape, noise, levels, clip=clip
             )
-            flipped = drift.flipped(levels)
+            flipped = moved.flipped(levels)
         stored = denoising.curve_artifact(run, noise, clip)
         stored.save(denoising.RunCurve(found, flipped))
 

@@ -133,9 +133,9 @@ def loaded():
     """MNIST with both splits in memory."""
     from aecore import datasets
 
-    data = datasets.get("mnist")
-    assert len(data.train.x) and len(data.test.x)
-    return data
+    mnist = datasets.get("mnist")
+    assert len(mnist.train.x) and len(mnist.test.x)
+    return mnist
 
 
 SIDES = {"ours": ours, "theirs": theirs}

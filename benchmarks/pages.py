@@ -171,7 +171,7 @@ def training(browser: Browser, repeats: int = 8) -> dict:
     """Seconds from a widget's change to its answer, idle and while a job trains."""
     from aecore import datasets
 
-    data = "mnist" if datasets.here("mnist") else "digits"
+    trained = "mnist" if datasets.here("mnist") else "digits"
     with dashboard() as address, browser.new_context() as context:
         tabs = {name: context.new_page() for name in ("reconstructions", "latent_map", "train")}
         for name, tab in tabs.items():
@@ -202,7 +202,7 @@ def training(browser: Browser, repeats: int = 8) -> dict:
 
         idle = measure()
         worker = context.new_page()
-        worker.goto(f"{address}/train?dataset={data}&epochs=2000")
+        worker.goto(f"{address}/train?dataset={trained}&epochs=2000")
         worker.get_by_role("button", name="Train", exact=True).click()
         worker.get_by_text("epoch 1 of").first.wait_for(timeout=120_000)
         busy = measure()

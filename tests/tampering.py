@@ -256,8 +256,8 @@ def _data(folder: Path, chance: random.Random) -> str:
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     facts = {name: manifest[name] for name in ("fingerprint", "n_train", "n_test")}
-    data = datasets.get("digits").spec.model_dump(mode="json") | facts
-    manifest["data"] = change_json(data, chance)
+    given = datasets.get("digits").spec.model_dump(mode="json") | facts
+    manifest["data"] = change_json(given, chance)
     path.write_text(json.dumps(manifest))
     return "manifest.json: a value of data"
 

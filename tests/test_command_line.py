@@ -244,11 +244,11 @@ def test_what_is_left_out_is_chosen_by_the_data(
 ) -> None:
     asked: list[RunConfig] = []
 
-    def train(config: RunConfig, name: str, reporter: Any) -> None:
-        asked.append(config)
+    def run(task: tasks.Train, reporter: Any) -> None:
+        asked.append(task.config)
         raise Faults("This is enough.")
 
-    monkeypatch.setattr(tasks, "train", train)
+    monkeypatch.setattr(tasks.Train, "run", run)
     assert refusal("train", "--dataset", dataset, "--variant", variant) == ["This is enough."]
     chosen = configs.defaults(DATASETS[dataset], VARIANTS[variant])
     wanted = RunConfig.check({"dataset": dataset, "variant": variant} | chosen)

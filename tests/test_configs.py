@@ -430,8 +430,8 @@ def test_a_model_that_does_not_fit_is_refused_with_its_size(
 
 
 def test_the_memory_of_a_training_grows_with_batch_and_moments() -> None:
-    def needed(**training: Any) -> int:
-        checked = RunConfig.check(large() | {"training": training})
+    def needed(**asked: Any) -> int:
+        checked = RunConfig.check(large() | {"training": asked})
         return configs.training_memory(checked.model, checked.training, MNIST)
 
     n = RunConfig.check(large()).model.n_parameters(MNIST)
@@ -462,9 +462,3 @@ print("torch" in sys.modules)
     command = [sys.executable, "-c", script]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"
-
-
-def test_as_many_samples_are_evaluated_at_once_as_are_counted() -> None:
-    from aecore import training
-
-    assert configs.EVALUATION_BATCH == training.EVALUATION_BATCH

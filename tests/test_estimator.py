@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
@@ -98,7 +99,7 @@ def test_the_training_is_the_engines() -> None:
     x = DIGITS.astype(np.float32)
     dataset, _ = model._dataset(x, None)
     *_, last = training.fit(model.config_, dataset)
-    mine = training.evaluate(last.model, *map(training.torch.tensor, dataset.train))
+    mine = training.evaluate(last.model, *map(torch.tensor, dataset.train))
     np.testing.assert_allclose(model.transform(x), mine.codes, atol=1e-5)
     assert model.score(x) == pytest.approx(-mine.mse.mean(), rel=1e-5)
     assert model.history_[-1] == last.train
@@ -482,7 +483,7 @@ def test_convolutions_see_the_shape(shape: Any, n_features: int) -> None:
 def test_channels_are_the_last_side() -> None:
     images = np.random.default_rng(0).random((30, 6, 4, 3))
     model = small("conv", shape=(6, 4, 3)).fit(images.reshape(30, -1))
-    x = training.torch.tensor(images.reshape(30, -1))
+    x = torch.tensor(images.reshape(30, -1))
     seen = model.model_.encoder.network[0](x)
     np.testing.assert_array_equal(seen.numpy(), images.transpose(0, 3, 1, 2))
 

@@ -247,7 +247,7 @@ def test_a_damaged_map_is_named_and_computed_anew() -> None:
 def test_the_stored_graph_is_the_exact_one(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = nearest(IRIS.test.x, k)
     projections.graph(IRIS, 10)
-    monkeypatch.setattr(projections, "nearest", refuse)
+    monkeypatch.setattr("aecore.projections.graph.nearest", refuse)
     found = projections.graph(IRIS, k)
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_array_equal(found.distances, expected.distances)
@@ -292,7 +292,7 @@ def test_each_metric_has_a_stored_graph_of_its_own(
     expected = nearest(IRIS.test.x, 12, metric)
     projections.graph(IRIS, 12)
     projections.graph(IRIS, 12, metric=metric)
-    monkeypatch.setattr(projections, "nearest", refuse)
+    monkeypatch.setattr("aecore.projections.graph.nearest", refuse)
     found = projections.graph(IRIS, 12, metric=metric)
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_array_equal(found.distances, expected.distances)

@@ -213,15 +213,15 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
     """Each file of digits that was computed, with what reads it."""
     run, digits = store.load(HEALTHY[1]), datasets.get("digits")
     maps = [kind(**kind.defaults(digits.n_test)) for kind in projections.PROJECTIONS.values()]
-    data = "digits", digits.fingerprint
+    identity = "digits", digits.fingerprint
     projections.graph(digits, 10)
-    stored = [projections.map_artifact(*data, each) for each in maps]
+    stored = [projections.map_artifact(*identity, each) for each in maps]
     stored += [projections.graph_artifact(digits), projections.components_artifact(digits)]
-    stored += [denoising.tuned_artifact(*data, noise, False) for noise in denoising.NOISES]
+    stored += [denoising.tuned_artifact(*identity, noise, False) for noise in denoising.NOISES]
     stored += [latent.analysis_artifact(run), generation.mixture_artifact(run)]
     stored += [quality.quality_artifact(run), denoising.curve_artifact(run, "gaussian", False)]
     found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in stored}
-    for split, file in tasks.sheet_files(*data).items():
+    for split, file in tasks.sheet_files(*identity).items():
         size = tasks.sheet_size(digits, split)
         found[file] = lambda file=file, size=size: tasks.stored_sheet(file, size)
     assert all(file.is_file() and read() is not None for file, read in found.items())

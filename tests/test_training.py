@@ -289,7 +289,7 @@ def test_evaluation_in_several_batches_counts_each_sample_once(
 ) -> None:
     model, x = training.build(run_config(variant="vae"), IRIS), torch.tensor(IRIS.test.x)
     whole = training.evaluate(model, x)
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 49)
+    monkeypatch.setattr("aecore.training.loop.EVALUATION_BATCH", 49)
     parts = training.evaluate(model, x)
     assert parts.terms["kl"] == pytest.approx(whole.terms["kl"])
     np.testing.assert_allclose(parts.mse, whole.mse, rtol=1e-5)
