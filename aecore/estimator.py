@@ -20,12 +20,13 @@ from sklearn.utils import Tags, check_array, check_consistent_length, check_rand
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from aecore import inference, training
-from aecore.configs import RunConfig, TrainingConfig
-from aecore.datasets import Dataset, Samples, without_rounding
+from aecore import training
+from aecore.data import Dataset, Samples, without_rounding
+from aecore.data.spec import MOST_CLASSES, DataSpec
 from aecore.errors import Faults, shown
-from aecore.spec import MOST_CLASSES, DataSpec
-from aecore.variants import VARIANTS, Variant
+from aecore.models import inference
+from aecore.models.variants import VARIANTS, Variant
+from aecore.training import RunConfig, TrainingConfig
 
 DEFAULTS = TrainingConfig()
 ARRAYS = {"dtype": (np.float64, np.float32), "order": "C"}
@@ -53,8 +54,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     or 1, in fit where all of X lies so, and afterwards by a model of such data.
 
     Arguments
-        variant: its name in `aecore.variants.VARIANTS`. Variant 'cvae' is conditioned on the
-            label: fit, transform, inverse_transform and score need y with it, (n,).
+        variant: its name in `aecore.models.variants.VARIANTS`. Variant 'cvae' is conditioned on
+            the label: fit, transform, inverse_transform and score need y with it, (n,).
         latent_dim: dimensions of the code.
         settings: the variant's further settings by name, such as {"hidden": (64,)}; what is left
             out takes its default.
@@ -64,15 +65,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         epochs: passes over the samples.
         batch_size: samples in each step, or all where there are fewer.
         learning_rate: its peak. This, epochs and batch_size are chosen by the number of samples
-            where they are None, as in the dashboard: see `aecore.configs.defaults`.
-        schedule, optimizer, precision, device: as in `aecore.configs.TrainingConfig`. Only
+            where they are None, as in the dashboard: see `aecore.training.config.defaults`.
+        schedule, optimizer, precision, device: as in `aecore.training.config.TrainingConfig`. Only
             training uses the device.
         random_state: int, RandomState, Generator or None; fixes the initial weights, the order and
             the noise.
 
     Attributes
-        model_: the trained `aecore.autoencoder.Autoencoder`, on the CPU, in the precision of the X
-            that it was fitted on. Training is in float32, or as `precision` says, in any case.
+        model_: the trained `aecore.models.autoencoder.Autoencoder`, on the CPU, in the precision of
+            the X that it was fitted on. Training is in float32, or as `precision` says, always.
         config_: the `RunConfig` that it was trained by.
         history_: for each epoch the mean of each term of the loss over the samples, taken while
             the weights moved, and their `total`.
@@ -375,7 +376,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _inferred(
         self, infer: Callable[..., np.ndarray], values: np.ndarray, y: ArrayLike | None
     ) -> np.ndarray:
-        """A function of `aecore.inference` on samples or codes, in the dtype of `values`."""
+        """A function of `aecore.models.inference` on samples or codes, in the dtype of `values`."""
         labels = self._labels(y, len(values))
         return infer(self.model_, values, labels).astype(values.dtype, copy=False)
 

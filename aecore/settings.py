@@ -131,7 +131,7 @@ def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
 def allowed_values(kind: type[BaseModel], name: str) -> str:
     """Allowed values of one setting, in words.
 
-    >>> from aecore.configs import TrainingConfig
+    >>> from aecore.training import TrainingConfig
     >>> allowed_values(TrainingConfig, "epochs")
     'a whole number from 1 to 10000'
     """

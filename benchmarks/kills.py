@@ -36,9 +36,11 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from aecore import datasets, jobs, store, tasks
-from aecore.configs import RunConfig
+from aecore import data, jobs
 from aecore.errors import Faults
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
+from aecore.training import RunConfig
 from benchmarks.training import finished, temporary_store
 
 CLASS = {"dataset": "digits", "variant": "vae", "model": {"hidden": (512, 256)}}
@@ -65,7 +67,7 @@ def main() -> None:
     chance = random.Random(options.seed)
     plan = {"digits": {"random": options.kills, "writing": options.writing}}
     plan["digits"]["saving"] = options.saving
-    if all(datasets.locate("mnist", file) for file in datasets.IDX_FILES):
+    if all(data.locate("mnist", file) for file in data.IDX_FILES):
         plan["mnist"] = {"random": options.mnist}
     results: dict[str, dict[str, int]] = {}
     with temporary_store():
@@ -89,13 +91,13 @@ def kill_all(
 ) -> dict[str, int]:
     """Kill the worker as often as asked, at each kind of moment; returns what was counted."""
     config = RunConfig.check(REQUESTS[dataset])
-    reference = finished(queue.submit(tasks.Train.named(config, next(names))))
+    reference = finished(queue.submit(Train.named(config, next(names))))
     expected, epoch_seconds = outcome(reference.run), seconds_an_epoch(reference)
     counted = Counter({"kills": 0, "broken": 0, "resumed": 0, "bit_equal": 0})
     counted.update({"before_first_checkpoint": 0, "after_the_end": 0})
     for kind, number in kills.items():
         for _ in range(number):
-            job = queue.submit(tasks.Train.named(config, next(names)))
+            job = queue.submit(Train.named(config, next(names)))
             moment = {
                 "random": at_random(job, chance, epoch_seconds),
                 "writing": while_writing(job, chance),
@@ -182,8 +184,8 @@ def bring_to_an_end(queue: jobs.Jobs, job: jobs.Job, config: RunConfig) -> tuple
     if (store.root() / job.task.name).exists():
         return job, "after_the_end"
     if job.task.name in {run.name for run in store.unfinished()}:
-        return finished(queue.submit(tasks.Resume.of(job.task.name))), "resumed"
-    return finished(queue.submit(tasks.Train.named(config, next(names)))), "before_first_checkpoint"
+        return finished(queue.submit(Resume.of(job.task.name))), "resumed"
+    return finished(queue.submit(Train.named(config, next(names)))), "before_first_checkpoint"
 
 
 def outcome(name: str) -> Any:

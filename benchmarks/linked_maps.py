@@ -29,7 +29,9 @@ from contextlib import contextmanager
 import numpy as np
 from playwright.sync_api import Browser, Page
 
-from aecore import configs, store, tasks
+from aecore import latent, training
+from aecore.runs import store
+from aecore.runs.train import Train
 from benchmarks.pages import ROOT, app, compared, dashboard, free_port, measure, server
 
 RUN = "mnist-vae"
@@ -207,7 +209,7 @@ def decode(browser: Browser, seconds: float = 4) -> dict:
 def decoder_run() -> store.Run:
     """A run with the decoder 2-128-512-784, trained for an epoch unless it is there."""
     if not (store.root() / DECODER_RUN).is_dir():
-        config = configs.RunConfig.check(
+        config = training.RunConfig.check(
             {
                 "dataset": "mnist",
                 "variant": "ae",
@@ -215,8 +217,8 @@ def decoder_run() -> store.Run:
                 "training": {"epochs": 1, "batch_size": 128},
             }
         )
-        tasks.Train(config, DECODER_RUN).run(Quiet())
-        tasks.Analyse(DECODER_RUN).run(Quiet())
+        Train(config, DECODER_RUN).run(Quiet())
+        latent.Analyse(DECODER_RUN).run(Quiet())
     return store.load(DECODER_RUN)
 
 

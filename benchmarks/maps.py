@@ -86,8 +86,9 @@ class Clock:
 
 
 def ours() -> dict:
-    from aecore import projections, store
+    from aecore import projections
     from aecore.projections import TEST_SPLIT, PCAProjection, TSNEProjection, UMAPProjection
+    from aecore.runs import store
 
     data = loaded()
     clock, planes, trust = Clock(), {}, {}
@@ -131,9 +132,9 @@ def theirs() -> dict:
 
 def loaded():
     """MNIST with both splits in memory."""
-    from aecore import datasets
+    from aecore import data
 
-    mnist = datasets.get("mnist")
+    mnist = data.get("mnist")
     assert len(mnist.train.x) and len(mnist.test.x)
     return mnist
 

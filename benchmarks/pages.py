@@ -169,9 +169,9 @@ def move_slider(page: Page, key: str, name: str) -> float:
 
 def training(browser: Browser, repeats: int = 8) -> dict:
     """Seconds from a widget's change to its answer, idle and while a job trains."""
-    from aecore import datasets
+    from aecore import data
 
-    trained = "mnist" if datasets.here("mnist") else "digits"
+    trained = "mnist" if data.here("mnist") else "digits"
     with dashboard() as address, browser.new_context() as context:
         tabs = {name: context.new_page() for name in ("reconstructions", "latent_map", "train")}
         for name, tab in tabs.items():
@@ -214,9 +214,10 @@ def training(browser: Browser, repeats: int = 8) -> dict:
 
 def watched(browser: Browser, turns: int = 5) -> dict:
     """Seconds of an epoch with and without a browser on the live map of the training."""
-    from aecore import datasets, store
+    from aecore import data
+    from aecore.runs import store
 
-    each = 3 if datasets.here("mnist") else 30
+    each = 3 if data.here("mnist") else 30
     what = "dataset=mnist&preset=mnist-published" if each == 3 else "dataset=digits"
     epochs = each * 2 * turns + 1
     with tempfile.TemporaryDirectory() as folder:
@@ -240,7 +241,7 @@ def watched(browser: Browser, turns: int = 5) -> dict:
 
 def wait_for_epoch(number: int) -> None:
     """Return when so many epochs of the only training in the store are done."""
-    from aecore import store
+    from aecore.runs import store
 
     deadline = time.monotonic() + 600
     while not any(run.epochs_done >= number for run in store.unfinished()):

@@ -18,7 +18,7 @@ import statistics
 
 from playwright.sync_api import Browser
 
-from aecore import datasets
+from aecore import data
 from benchmarks.pages import alternating, compared, dashboard, measure
 
 BARE_GRID = """
@@ -64,15 +64,15 @@ ONE = """async value => {
 }"""
 
 
-def data() -> str:
-    return "mnist" if datasets.here("mnist") else "digits"
+def dataset_name() -> str:
+    return "mnist" if data.here("mnist") else "digits"
 
 
 def denoise(browser: Browser, repeats: int = 20) -> dict:
     """Pictures a second while the level is dragged, and milliseconds for one of them."""
     with dashboard() as address, browser.new_context() as context:
         page = context.new_page()
-        page.goto(f"{address}/denoise?run={data()}-ae")
+        page.goto(f"{address}/denoise?run={dataset_name()}-ae")
         page.wait_for_function("document.querySelector('.live')?.slider", timeout=120_000)
         page.get_by_text("Jobs", exact=True).wait_for(state="hidden", timeout=600_000)
         page.wait_for_timeout(2_000)
@@ -84,7 +84,7 @@ def denoise(browser: Browser, repeats: int = 20) -> dict:
             single.append(page.evaluate(ONE, (0.3, 0.7)[turn % 2]))
             page.wait_for_timeout(300)
     return {
-        "run": f"{data()}-ae",
+        "run": f"{dataset_name()}-ae",
         "pictures_per_second": round(statistics.median(rates), 1),
         "ms_from_value_to_picture": round(statistics.median(single[2:]), 1),
         "from_ms": round(min(single[2:]), 1),
@@ -95,7 +95,7 @@ def denoise(browser: Browser, repeats: int = 20) -> dict:
 
 def grid(browser: Browser) -> dict:
     """Seconds from a key on a slider to the new picture."""
-    bare, ours = alternating(browser, f"generate?run={data()}-vae&n=20", "Side", BARE_GRID)
+    bare, ours = alternating(browser, f"generate?run={dataset_name()}-vae&n=20", "Side", BARE_GRID)
     return compared("bare_fragment", bare, "grid_of_20", ours)
 
 

@@ -4,12 +4,12 @@
     python -m benchmarks.training [--parts keras worker ...] [--rounds 12] [--seeds 0 1 2]
 
 keras    An epoch of 784-512-128-2-128-512-784 (ELU, sigmoid output, squared error, Adam, batches
-         of 128) on MNIST by `aecore.training.fit`, against `model.fit` of the same network in
+         of 128) on MNIST by `aecore.training.loop.fit`, against `model.fit` of the same network in
          Keras on its torch backend; with and without the evaluation on the test split.
 worker   The same epoch in the worker process that the dashboard trains in, against
          `python -m aecore train` in a process of its own, both at the same niceness.
 precision
-         An epoch of the variant conv with its defaults, as trained by `aecore.training.fit`
+         An epoch of the variant conv with its defaults, as trained by `aecore.training.loop.fit`
          (channels last, bfloat16 where the processor has it), against a plain loop over the same
          network in float32, and the test loss that both come to.
 contractive
@@ -43,8 +43,10 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from aecore import configs, datasets, jobs, projections, store, tasks, training
-from aecore.threads import AdaptiveWaiting
+from aecore import data, jobs, projections, training
+from aecore.runs import store
+from aecore.runs.train import Train
+from aecore.training.threads import AdaptiveWaiting
 
 NICENESS = 10
 """The dashboard's worker gives way to other processes by this much; so must its opponent."""
@@ -68,7 +70,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12, help="Turns of each comparison.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    datasets.fetch("mnist")
+    data.fetch("mnist")
     with temporary_store():
         results = {part: PARTS[part](options) for part in options.parts}
     machine = {"threads": torch.get_num_threads(), "torch": torch.__version__}
@@ -79,7 +81,7 @@ def against_keras(options: argparse.Namespace) -> dict[str, Any]:
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
 
-    mnist = datasets.get("mnist")
+    mnist = data.get("mnist")
     x_train, x_test = mnist.train.x.copy(), mnist.test.x.copy()
     model = keras.Sequential(
         [
@@ -118,7 +120,7 @@ def worker_against_process(options: argparse.Namespace) -> dict[str, Any]:
     config, queue = published(epochs=5), jobs.Jobs()
 
     def worker() -> list[float]:
-        job = finished(queue.submit(tasks.Train.named(config)))
+        job = finished(queue.submit(Train.named(config)))
         if job.state != "done":
             raise SystemExit(f"The job {job.state}: {job.error}")
         return [entry["seconds"] for entry in store.load(job.run).history]
@@ -145,7 +147,7 @@ def worker_against_process(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def precision(options: argparse.Namespace) -> dict[str, Any]:
-    mnist = datasets.get("mnist")
+    mnist = data.get("mnist")
     config = of_variant("conv", {}, epochs=options.rounds)
     records, plain = training.fit(config, mnist), plain_epochs(config, mnist)
 
@@ -168,7 +170,7 @@ def precision(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def plain_epochs(
-    config: configs.RunConfig, dataset: datasets.Dataset
+    config: training.RunConfig, dataset: data.Dataset
 ) -> Iterator[tuple[float, float]]:
     """The same training as anybody would write it: seconds and test loss of each epoch."""
     settings = config.training
@@ -192,7 +194,7 @@ def plain_epochs(
 
 
 def contractive(options: argparse.Namespace) -> dict[str, Any]:
-    mnist = datasets.get("mnist")
+    mnist = data.get("mnist")
     settings = {"activation": "elu", "code_activation": "sigmoid"}
     ours, plain = (
         training.fit(of_variant(name, settings, epochs=options.rounds + 1), mnist)
@@ -218,7 +220,7 @@ class AlwaysSpinning(AdaptiveWaiting):
 
 
 def busy(options: argparse.Namespace) -> dict[str, Any]:
-    mnist = datasets.get("mnist")
+    mnist = data.get("mnist")
     ours = training.fit(published(epochs=4 * options.rounds + 1), mnist)
     with patch.object(training, "AdaptiveWaiting", AlwaysSpinning):
         spinning = training.fit(published(epochs=options.rounds + 1), mnist)
@@ -251,7 +253,7 @@ def busy(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def quality(options: argparse.Namespace) -> dict[str, Any]:
-    mnist = datasets.get("mnist")
+    mnist = data.get("mnist")
     pca = projections.pca_mse(mnist, 2)
     results: dict[str, Any] = {"pca": pca}
     print(f"{'test MSE of two principal components':44} {pca:.4f}", file=sys.stderr)
@@ -277,17 +279,17 @@ PARTS = {
 }
 
 
-def of_variant(variant: str, model: dict[str, Any], **training_settings: Any) -> configs.RunConfig:
+def of_variant(variant: str, model: dict[str, Any], **training_settings: Any) -> training.RunConfig:
     """A variant on MNIST on the CPU, with its defaults for what is left out."""
     asked = {"device": "cpu", **training_settings}
     request = {"dataset": "mnist", "variant": variant, "model": model, "training": asked}
-    return configs.RunConfig.check(request)
+    return training.RunConfig.check(request)
 
 
-def of_preset(name: str, **training_settings: Any) -> configs.RunConfig:
+def of_preset(name: str, **training_settings: Any) -> training.RunConfig:
     """The config of a preset, some of its training settings replaced."""
-    preset = configs.preset(name)
-    return configs.RunConfig.check(
+    preset = training.preset(name)
+    return training.RunConfig.check(
         {
             "dataset": preset.dataset,
             "variant": preset.variant,
@@ -297,7 +299,7 @@ def of_preset(name: str, **training_settings: Any) -> configs.RunConfig:
     )
 
 
-def published(epochs: int) -> configs.RunConfig:
+def published(epochs: int) -> training.RunConfig:
     return of_preset("mnist-published", epochs=epochs, device="cpu")
 
 

@@ -17,13 +17,14 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ["AECORE_STORE"] = str(ROOT / "models_store")
 
-from aecore import metrics, quality, recipes  # noqa: E402
-from aecore.__main__ import app  # noqa: E402
-from aecore.configs import PRESETS, TrainingConfig  # noqa: E402
-from aecore.datasets import DATASETS  # noqa: E402
+from aecore import metrics, recipes  # noqa: E402
+from aecore.applications import sample_quality  # noqa: E402
+from aecore.cli import app  # noqa: E402
+from aecore.data import DATASETS  # noqa: E402
+from aecore.models.variants import VARIANTS  # noqa: E402
 from aecore.projections import PROJECTIONS  # noqa: E402
 from aecore.settings import Setting, list_settings  # noqa: E402
-from aecore.variants import VARIANTS  # noqa: E402
+from aecore.training import PRESETS, TrainingConfig  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"
 WRITTEN = "<!-- Written by docs/write_reference.py from the registries. -->"
@@ -104,7 +105,7 @@ def reproductions() -> str:
 
 def figures() -> str:
     """What each figure of a map, a run or of samples is."""
-    known = [*metrics.DEFINITIONS.values(), *quality.DEFINITIONS.values()]
+    known = [*metrics.DEFINITIONS.values(), *sample_quality.DEFINITIONS.values()]
     return table(("figure", "definition"), ((title, escaped(text)) for title, text in known))
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from aecore import datasets, store, tasks
-from aecore.configs import PRESETS, RunConfig, TrainingConfig, defaults
+from aecore import data
 from aecore.errors import Faults
+from aecore.models.variants import VARIANTS
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
 from aecore.settings import list_settings
-from aecore.variants import VARIANTS
+from aecore.training import PRESETS, RunConfig, TrainingConfig, defaults
 from pages.shared import cache, live, parts, state
 
 DEFAULTS = "defaults"
@@ -26,7 +28,7 @@ def starting_values(dataset: str, variant: str, preset: str) -> dict:
     """What the form holds before anything is typed."""
     kind = VARIANTS[variant]
     values = {s.name: s.default for s in (*list_settings(kind), *list_settings(TrainingConfig))}
-    chosen = defaults(datasets.get(dataset), kind)
+    chosen = defaults(data.get(dataset), kind)
     values |= chosen["model"] | chosen["training"]
     if preset in PRESETS:
         values |= {**PRESETS[preset].model, **PRESETS[preset].training}
@@ -44,7 +46,7 @@ def refill(preset_too: bool) -> None:
 
 
 @st.fragment
-def ask(known: Mapping[str, datasets.Dataset]) -> None:
+def ask(known: Mapping[str, data.Dataset]) -> None:
     """The form; a valid request is queued and shown.
 
     A fragment, so that a change in it does not draw the running training anew.
@@ -56,7 +58,7 @@ def ask(known: Mapping[str, datasets.Dataset]) -> None:
     again = {"on_change": refill, "args": (True,)}
     dataset = st.selectbox("Dataset", list(known), key="dataset", **bound, **again)
     entry = known[dataset]
-    where = "" if datasets.here(entry) else " It is not on this machine: training downloads it."
+    where = "" if data.here(entry) else " It is not on this machine: training downloads it."
     st.caption(
         f"{parts.plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
     )
@@ -94,7 +96,7 @@ def ask(known: Mapping[str, datasets.Dataset]) -> None:
     if asked and not state.double_click("Train"):
         request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
         try:
-            job = cache.jobs().submit(tasks.Train.named(RunConfig.check(request), name or None))
+            job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
         except Faults as error:
             parts.faults(error)
             return
@@ -120,7 +122,7 @@ def offer_unfinished() -> None:
                 continue
             st.markdown(done)
             if parts.button("Resume", ":material/resume:", key=f"resume-{run.name}"):
-                state.remember_job(cache.jobs().submit(tasks.Resume.of(run.name)).id)
+                state.remember_job(cache.jobs().submit(Resume.of(run.name)).id)
                 st.rerun()
             offer_to_discard(run.name)
     for run in damaged:
@@ -139,7 +141,7 @@ def offer_to_discard(name: str) -> None:
 
 with parts.page("Train"):
     st.title("Train")
-    usable, damaged = datasets.entries()
+    usable, damaged = data.entries()
     left, right = st.columns([3, 4], gap="large")
     with left:
         for sentence in damaged:

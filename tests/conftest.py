@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from aecore import datasets
-from aecore.configs import RunConfig
-from aecore.variants import VARIANTS
+from aecore import data
+from aecore.models.variants import VARIANTS
+from aecore.training import RunConfig
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,11 +33,11 @@ def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def mnist() -> datasets.Dataset:
+def mnist() -> data.Dataset:
     """Real MNIST; skips the test where its files are not on this machine."""
-    if not datasets.here("mnist"):
+    if not data.here("mnist"):
         pytest.skip("MNIST is not on this machine: set AECORE_DATA to a folder that holds mnist/.")
-    return datasets.get("mnist")
+    return data.get("mnist")
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 def read_all() -> dict[str, Any]:
     """What the engine says of each run, by its name; an empty list where all of it can be read."""
-    from aecore import store
     from aecore.errors import Faults
+    from aecore.runs import store
 
     found, broken = store.runs()
     said: dict[str, list[str]] = {each.name: [each.reason] for each in broken}
@@ -60,7 +60,7 @@ def page(name: str, **query: str) -> dict[str, Any]:
 
 def place(file: Path) -> tuple[str, dict[str, str]]:
     """The page that shows what is in a file, and what to ask of it."""
-    from aecore.denoising import NOISES
+    from aecore.applications.denoising import NOISES
 
     for noise, entry in NOISES.items():
         if file.name == f"filters-{noise}.safetensors":
@@ -79,8 +79,8 @@ def damaged(seeds: range, pages: list[str]) -> list[dict[str, Any]]:
     import tampering
     from test_tampering import HEALTHY, artifacts
 
-    from aecore import store
     from aecore.errors import Damaged
+    from aecore.runs import store
 
     known, found = artifacts(store.root()), []
     for seed in seeds:
@@ -109,8 +109,8 @@ def peak() -> int:
 
 
 def main() -> None:
-    from aecore import store
     from aecore.jobs import Jobs
+    from aecore.runs import store
 
     Jobs._submit_next = lambda self: None  # jobs wait for ever
     answers: dict[str, Any] = {}

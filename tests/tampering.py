@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from aecore import datasets
+from aecore import data
 
 ODD: tuple[Any, ...] = (
     *(None, True, -1, 0, 3, 400_000_000, 2**63, 10**400, -0.5, 1e308),
@@ -256,7 +256,7 @@ def _data(folder: Path, chance: random.Random) -> str:
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     facts = {name: manifest[name] for name in ("fingerprint", "n_train", "n_test")}
-    given = datasets.get("digits").spec.model_dump(mode="json") | facts
+    given = data.get("digits").spec.model_dump(mode="json") | facts
     manifest["data"] = change_json(given, chance)
     path.write_text(json.dumps(manifest))
     return "manifest.json: a value of data"
@@ -278,7 +278,7 @@ def _vast_data(folder: Path, chance: random.Random) -> str:
             {"n_train": 10**12},
         )
     )
-    manifest["data"] = datasets.get("digits").spec.model_dump(mode="json") | facts | change
+    manifest["data"] = data.get("digits").spec.model_dump(mode="json") | facts | change
     path.write_text(json.dumps(manifest))
     return f"manifest.json: data of much {', '.join(change)}"
 

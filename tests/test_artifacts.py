@@ -15,9 +15,10 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from safetensors.numpy import save as to_bytes
 
-from aecore import artifacts, store
+from aecore import artifacts
 from aecore.artifacts import Array, Artifact, Size
 from aecore.errors import Damaged
+from aecore.runs import store
 from pages.shared import cache, state
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from aecore.autoencoder import Autoencoder, ImportanceWeightedAutoencoder
-from aecore.contracts import Posterior
-from aecore.corruption import CORRUPTIONS
 from aecore.errors import Faults
-from aecore.likelihoods import Bernoulli as BernoulliLikelihood
-from aecore.likelihoods import Gaussian
-from aecore.networks import GaussianEncoder, PointEncoder, SeededDropout, mlp
-from aecore.penalties import LatentKL
+from aecore.models.autoencoder import Autoencoder, ImportanceWeightedAutoencoder
+from aecore.models.contracts import Posterior
+from aecore.models.corruptions import CORRUPTIONS
+from aecore.models.likelihoods import Bernoulli as BernoulliLikelihood
+from aecore.models.likelihoods import Gaussian
+from aecore.models.networks import GaussianEncoder, PointEncoder, SeededDropout, mlp
+from aecore.models.penalties import LatentKL
 
 X = torch.tensor([[0.0, 1.0], [0.5, 0.25]])
 

@@ -24,8 +24,10 @@ from skimage.measure import points_in_poly
 from test_jobs import Elsewhere
 from test_linked_maps import Shown, around, card_image, lasso, slide, typed
 
-from aecore import datasets, latent, pack, store, tasks
-from aecore.datasets import Subset
+from aecore import data, latent
+from aecore.data import Subset
+from aecore.runs import store
+from aecore.viewer import payload
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
@@ -33,13 +35,13 @@ SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae", "_maps", "_recipe
 PAGES = ("", "train", "latent_map", "reconstructions", "denoise", "generate", "recipes")
 expect.set_options(timeout=60_000)  # a loaded machine is slow, not wrong
 SHOTS = ROOT / "test-results"
-DIGITS = datasets.get("digits")
+DIGITS = data.get("digits")
 
 
-def shipped_samples(name: str) -> pack.Shown:
+def shipped_samples(name: str) -> payload.Shown:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
-        return pack.shown(store.load(name), DIGITS, Subset())
+        return payload.shown(store.load(name), DIGITS, Subset())
 
 
 DIGITS_SHOWN = shipped_samples("digits-ae")
@@ -97,7 +99,7 @@ def stock(folder: Path, *analysed: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AECORE_STORE", str(folder))
             (folder / name / "latent.safetensors").unlink(missing_ok=True)
-            tasks.Analyse(name).run(Listener())
+            latent.Analyse(name).run(Listener())
 
 
 @pytest.fixture(scope="module")
@@ -467,7 +469,7 @@ def poor_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server on a machine without MNIST, where no decoder is small enough for a browser."""
     folder = tmp_path_factory.mktemp("poor")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latent, "MOST_WEIGHTS", 0)
+        patch.setattr("aecore.latent.decoder.MOST_WEIGHTS", 0)
         stock(folder, "digits-ae")
     for file in folder.glob("mnist-*/latent.safetensors"):
         file.unlink()
@@ -496,7 +498,7 @@ def test_the_server_decodes_what_is_too_large_for_the_browser(
 
 
 def test_a_run_opens_where_its_dataset_is_missing(page: Page, poor_address: str) -> None:
-    if datasets.DEBIAN.joinpath("mnist").exists():
+    if data.DEBIAN.joinpath("mnist").exists():
         pytest.skip("MNIST is installed for everybody on this machine.")
     page.goto(f"{poor_address}/latent_map?run=mnist-vae")
     assert points(page) == [10_000] * 4

@@ -15,7 +15,8 @@ from scipy.stats import norm
 from test_browser import DIGITS, DIGITS_SHOWN, READY, ROOT, level, opened, picture, serving, stock
 from test_linked_maps import Shown, around, isolated, lasso
 
-from aecore import quality, store
+from aecore.applications import sample_quality
+from aecore.runs import store
 from pages.shared.generate.arithmetic import BY_NUMBER
 from pages.shared.generate.paths import MOST_PICKED, STOPS
 from pages.shared.generate.views import VIEWS
@@ -31,7 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     stock(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
-        quality.quality_artifact(store.load(UNMEASURED)).path.unlink()
+        sample_quality.quality_artifact(store.load(UNMEASURED)).path.unlink()
     with serving(folder) as found:
         yield found
 

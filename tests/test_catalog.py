@@ -15,12 +15,16 @@ import tampering
 from conftest import Listener, run_config
 from typer.testing import CliRunner
 
-from aecore import catalog, datasets, latent, store, tasks
-from aecore.__main__ import app
-from aecore.datasets import Dataset, Samples, Subset
+from aecore import data, latent, projections
+from aecore.applications import sample_quality
+from aecore.cli import app
+from aecore.data import Dataset, Samples
+from aecore.data import stored as own_data
+from aecore.data.spec import DataSpec
 from aecore.errors import Damaged, Faults
 from aecore.projections import PCAProjection
-from aecore.spec import DataSpec
+from aecore.runs import store
+from aecore.runs.train import Train
 
 
 def spec(**changes: Any) -> DataSpec:
@@ -46,9 +50,7 @@ def samples(n: int, d: int = 5, seed: int = 0) -> Samples:
 def add(**changes: Any) -> Dataset:
     described = spec(**changes)
     d = described.n_features
-    return datasets.add(
-        described, samples(described.n_train, d), samples(described.n_test, d, seed=1)
-    )
+    return data.add(described, samples(described.n_train, d), samples(described.n_test, d, seed=1))
 
 
 def pictures(name: str = "stripes") -> Dataset:
@@ -59,17 +61,17 @@ def pictures(name: str = "stripes") -> Dataset:
 
 
 def test_a_stored_dataset_is_found_by_its_name_with_its_arrays() -> None:
-    assert "flowers" not in datasets.names()
+    assert "flowers" not in data.names()
     stored = add()
-    assert datasets.names()[-1] == "flowers"
-    known = datasets.get("flowers")
+    assert data.names()[-1] == "flowers"
+    known = data.get("flowers")
     assert known.spec == spec() and known is stored
     np.testing.assert_array_equal(known.train.x, samples(60).x)
     np.testing.assert_array_equal(known.test.labels, np.arange(30) % 2)
     assert known.train.x.dtype == np.float32 and known.train.labels.dtype == np.int64
     assert not known.train.x.flags.writeable
-    assert datasets.here("flowers") and datasets.here(known)
-    assert known in datasets.entries()[0]
+    assert data.here("flowers") and data.here(known)
+    assert known in data.entries()[0]
 
 
 def test_another_process_sees_it_with_the_same_fingerprint() -> None:
@@ -80,32 +82,32 @@ def test_another_process_sees_it_with_the_same_fingerprint() -> None:
     )
     seen = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(catalog.__file__).parents[1],
+        cwd=Path(own_data.__file__).parents[1],
         capture_output=True,
         text=True,
         check=True,
     )
     fingerprint, total = seen.stdout.split()
-    assert fingerprint == datasets.get("flowers").fingerprint
+    assert fingerprint == data.get("flowers").fingerprint
     assert float(total) == pytest.approx(float(samples(60).x.sum()), abs=0.01)
 
 
 def test_a_fingerprint_needs_no_array_and_changes_with_any_value(store_folder: Path) -> None:
     first = add().fingerprint
     (store_folder / "_datasets" / "flowers" / "arrays.safetensors").unlink()
-    assert datasets.get("flowers").fingerprint == first
-    catalog.remove("flowers")
+    assert data.get("flowers").fingerprint == first
+    own_data.remove("flowers")
     x, labels = samples(60)
     changed = x.copy()
     changed[3, 2] += 0.25
-    other = datasets.add(spec(), Samples(changed, labels), samples(30, seed=1)).fingerprint
+    other = data.add(spec(), Samples(changed, labels), samples(30, seed=1)).fingerprint
     assert other != first
 
 
 def test_positions_are_stored_as_numbers() -> None:
     x, _ = samples(60)
     position = np.linspace(0, 1, 60)
-    known = datasets.add(spec(label_names=()), (x, position), (x[:30], position[:30]))
+    known = data.add(spec(label_names=()), (x, position), (x[:30], position[:30]))
     assert known.train.labels.dtype == np.float32
     np.testing.assert_allclose(known.train.labels, position, atol=1e-6)
 
@@ -142,7 +144,7 @@ def test_every_reason_is_given_at_once_and_nothing_is_stored(store_folder: Path)
     broken = x.copy()
     broken[0, 0] = np.nan
     with pytest.raises(Faults) as error:
-        datasets.add(spec(name="Flowers"), (broken, labels), (x[:30, :4], labels[:30]))
+        data.add(spec(name="Flowers"), (broken, labels), (x[:30, :4], labels[:30]))
     assert len(error.value.faults) == 3
     assert "train.x has values that are no finite numbers" in str(error.value)
     assert "test.x is of type float32 and shape (30, 4)" in str(error.value)
@@ -164,8 +166,8 @@ WRONG: dict[str, tuple[Any, Any, str]] = {
 def test_arrays_that_differ_from_the_specification_are_refused(wrong: str) -> None:
     x, labels, said = WRONG[wrong]
     with pytest.raises(Faults, match=said):
-        datasets.add(spec(value_range=(0, 1)), (x, labels), samples(30))
-    assert catalog.names() == []
+        data.add(spec(value_range=(0, 1)), (x, labels), samples(30))
+    assert own_data.names() == []
 
 
 def test_images_must_be_such_as_can_be_shown() -> None:
@@ -175,12 +177,12 @@ def test_images_must_be_such_as_can_be_shown() -> None:
 
 def test_a_removed_dataset_is_unknown_and_only_stored_ones_can_be_removed() -> None:
     add()
-    catalog.remove("flowers")
+    own_data.remove("flowers")
     with pytest.raises(Faults, match="Unknown dataset 'flowers'"):
-        datasets.get("flowers")
+        data.get("flowers")
     for name in ("flowers", "iris", "../x"):
         with pytest.raises(Faults, match="Unknown stored dataset"):
-            catalog.remove(name)
+            own_data.remove(name)
 
 
 # --- Damage -------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ def test_a_removed_dataset_is_unknown_and_only_stored_ones_can_be_removed() -> N
 def use(name: str) -> list[str]:
     """What is wrong with a stored dataset; nothing where all of it can be read."""
     try:
-        dataset = datasets.get(name)
+        dataset = data.get(name)
         assert len(dataset.train.x) + len(dataset.test.x) > 0
     except Damaged as error:
         return error.faults
@@ -200,7 +202,7 @@ def use(name: str) -> list[str]:
 def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
     add()
     pictures("healthy")
-    folder, chance = catalog.root() / "flowers", random.Random(seed)
+    folder, chance = own_data.root() / "flowers", random.Random(seed)
     card, arrays = folder / "card.json", folder / "arrays.safetensors"
     certain = True
     if seed % 4 == 0:
@@ -221,7 +223,7 @@ def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
     assert faults or not certain
     for fault in faults:
         assert "'flowers' is damaged" in fault and fault.isprintable()
-    usable, damaged = datasets.entries()
+    usable, damaged = data.entries()
     assert "healthy" in [each.name for each in usable]
     assert all("'flowers' is damaged" in sentence for sentence in damaged)
     assert use("healthy") == []
@@ -231,42 +233,40 @@ def test_a_folder_without_a_card_is_named(store_folder: Path) -> None:
     (store_folder / "_datasets" / "nothing").mkdir(parents=True)
     (store_folder / "_datasets" / "No Name").mkdir()
     (store_folder / "_datasets" / ".aside").mkdir()
-    assert catalog.names() == ["nothing"]
-    assert "card.json cannot be read" in datasets.entries()[1][0]
+    assert own_data.names() == ["nothing"]
+    assert "card.json cannot be read" in data.entries()[1][0]
 
 
 # --- Runs ---------------------------------------------------------------------------------------
 
 
 def trained(dataset: str = "flowers", name: str = "own", **more: Any) -> store.Run:
-    return tasks.Train(run_config(dataset, **more), name).run(Listener())
+    return Train(run_config(dataset, **more), name).run(Listener())
 
 
 def test_a_run_of_a_stored_dataset_is_trained_analysed_and_projected() -> None:
     add()
     run = trained()
     assert run == store.load("own")
-    assert run.spec == datasets.get("flowers").described()
-    tasks.Analyse("own").run(Listener())
+    assert run.spec == data.get("flowers").described()
+    latent.Analyse("own").run(Listener())
     assert latent.analysis_artifact(run).load().facts["complete"]
-    assert tasks.Project("flowers", PCAProjection(), Subset()).run(Listener()).plane.shape == (
-        30,
-        2,
-    )
+    flowers = projections.Project("flowers", PCAProjection()).run(Listener())
+    assert flowers.plane.shape == (30, 2)
 
 
 def test_images_of_a_stored_dataset_get_sheets_and_convolutions() -> None:
     dataset = pictures()
     trained("stripes", variant="conv", model={"channels": (2,)})
-    tasks.Prepare("stripes").run(Listener())
-    for split, file in tasks.sheet_files("stripes", dataset.fingerprint).items():
-        assert tasks.stored_sheet(file, tasks.sheet_size(dataset, split))
+    projections.Prepare("stripes").run(Listener())
+    for split, file in projections.sheet_files("stripes", dataset.fingerprint).items():
+        assert projections.stored_sheet(file, projections.sheet_size(dataset, split))
 
 
 def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
     add()
     trained(variant="vae")
-    catalog.remove("flowers")
+    own_data.remove("flowers")
     found, broken = store.runs()
     assert [run.name for run in found] == ["own"] and broken == []
     run = found[0]
@@ -274,11 +274,14 @@ def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
     assert run.model() is not None and run.dataset.label_names == ("red", "blue")
     missing = run.dataset.missing
     assert "'flowers' are missing" in missing and "not in the catalogue" in missing
-    assert not datasets.here(run.dataset) and not run.has_data()
-    tasks.Analyse("own").run(Listener())
+    assert not data.here(run.dataset) and not run.has_data()
+    latent.Analyse("own").run(Listener())
     arrays, facts = latent.analysis_artifact(run).load()
     assert facts["complete"] is False and "cycle_error" in arrays
-    for compute in (lambda: run.dataset.train, lambda: tasks.MeasureSamples("own").run(Listener())):
+    for compute in (
+        lambda: run.dataset.train,
+        lambda: sample_quality.MeasureSamples("own").run(Listener()),
+    ):
         with pytest.raises(Faults) as error:
             compute()
         assert error.value.faults == [missing]
@@ -292,7 +295,7 @@ def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
 def test_a_run_opens_where_its_dataset_is_another(change: dict[str, Any]) -> None:
     add()
     trained()
-    catalog.remove("flowers")
+    own_data.remove("flowers")
     add(**change)
     run = store.load("own")
     assert run.spec.agrees(spec()) and run.codes["codes"].shape == (30, 2)
@@ -304,15 +307,15 @@ def test_a_run_opens_where_its_dataset_is_another(change: dict[str, Any]) -> Non
 def test_a_run_opens_where_only_values_of_its_dataset_are_others() -> None:
     add()
     trained()
-    catalog.remove("flowers")
-    datasets.add(spec(), samples(60, seed=5), samples(30, seed=6))
+    own_data.remove("flowers")
+    data.add(spec(), samples(60, seed=5), samples(30, seed=6))
     assert store.load("own").dataset.missing == store.load("own").data_changed
 
 
 def test_a_run_of_a_damaged_dataset_opens_and_names_the_damage() -> None:
     add()
     trained()
-    (catalog.root() / "flowers" / "card.json").write_text("{")
+    (own_data.root() / "flowers" / "card.json").write_text("{")
     run = store.load("own")
     assert "'flowers' is damaged" in run.dataset.missing
     assert run.model() is not None
@@ -326,9 +329,9 @@ def test_a_run_of_an_earlier_version_opens_where_a_built_in_dataset_has_changed(
     manifest = json.loads(path.read_text())
     assert manifest.pop("data")["name"] == "iris"
     path.write_text(json.dumps(manifest))
-    whole = datasets.get("iris")
+    whole = data.get("iris")
     assert store.load("own").dataset is whole
-    monkeypatch.setitem(datasets.DATASETS, "iris", whole.derived(n_test=49))
+    monkeypatch.setitem(data.DATASETS, "iris", whole.derived(n_test=49))
     run = store.load("own")
     assert (run.spec.n_test, run.codes["codes"].shape) == (50, (50, 2))
     assert run.dataset.missing == run.data_changed
@@ -339,7 +342,7 @@ def test_a_run_of_an_earlier_version_opens_where_a_built_in_dataset_has_changed(
 
 def test_the_command_line_lists_and_trains_on_a_stored_dataset() -> None:
     add()
-    (catalog.root() / "broken").mkdir()
+    (own_data.root() / "broken").mkdir()
     listed = CliRunner().invoke(app, ["datasets", "--json"])
     assert listed.exit_code == 0
     rows = {row["name"]: row for row in json.loads(listed.stdout)}
@@ -365,4 +368,4 @@ def test_the_command_line_lists_and_trains_on_a_stored_dataset() -> None:
 def test_an_unknown_dataset_gets_the_nearest_stored_one() -> None:
     add()
     with pytest.raises(Faults, match="did you mean 'flowers'"):
-        datasets.get("flower")
+        data.get("flower")

@@ -21,15 +21,18 @@ from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from aecore import configs, datasets, denoising, files, projections, quality, recipes, store, tasks
-from aecore.__main__ import app, print_table
-from aecore.configs import PRESETS, RunConfig, TrainingConfig
-from aecore.datasets import DATASETS, Subset
+from aecore import data, files, projections, recipes, training
+from aecore.applications import denoising, sample_quality
+from aecore.cli import app, print_table
+from aecore.data import DATASETS, Subset
 from aecore.errors import Cancelled, Faults
+from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
 from aecore.recipes import RECIPES, Experiment, Finding, Recipe
+from aecore.runs import store
+from aecore.runs.train import Train
 from aecore.settings import list_settings
-from aecore.variants import VARIANTS
+from aecore.training import PRESETS, RunConfig, TrainingConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,11 +113,9 @@ def test_an_empty_store_has_an_empty_list() -> None:
 
 
 def test_runs_lists_what_is_complete_unfinished_or_broken(store_folder: Path) -> None:
-    tasks.Train(run_config(), "whole").run(Listener())
+    Train(run_config(), "whole").run(Listener())
     with pytest.raises(Cancelled):
-        tasks.Train(run_config(), "half").run(
-            Listener(lambda h: Cancelled() if h.entries else None)
-        )
+        Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     (store_folder / "damaged").mkdir()
     document = answer("runs")
     assert [row["run"] for row in document["runs"]] == ["whole"]
@@ -171,7 +172,7 @@ def test_names_of_runs_are_whole_whatever_the_width(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "a-run-whose-name-says-very-much-of-what-it-is"
-    tasks.Train(run_config(), name).run(Listener())
+    Train(run_config(), name).run(Listener())
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = call("runs").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["run", name]
@@ -189,7 +190,7 @@ def test_names_that_are_no_text_are_printed(store_folder: Path) -> None:
 
 
 def test_runs_lists_a_run_without_metrics_and_a_folder_that_is_no_text(store_folder: Path) -> None:
-    run = tasks.Train(run_config(), "whole").run(Listener())
+    run = Train(run_config(), "whole").run(Listener())
     (store_folder / os.fsdecode(b"caf\xe9")).mkdir()
     path = run.folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {}}))
@@ -237,20 +238,20 @@ def test_a_preset_is_a_start_and_options_change_it() -> None:
     assert config["training"]["epochs"] == 2
 
 
-@pytest.mark.parametrize("dataset", [name for name in DATASETS if datasets.here(name)])
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if data.here(name)])
 @pytest.mark.parametrize("variant", ["linear", "ae", "vae"])
 def test_what_is_left_out_is_chosen_by_the_data(
     dataset: str, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[RunConfig] = []
 
-    def run(task: tasks.Train, reporter: Any) -> None:
+    def run(task: Train, reporter: Any) -> None:
         asked.append(task.config)
         raise Faults("This is enough.")
 
-    monkeypatch.setattr(tasks.Train, "run", run)
+    monkeypatch.setattr(Train, "run", run)
     assert refusal("train", "--dataset", dataset, "--variant", variant) == ["This is enough."]
-    chosen = configs.defaults(DATASETS[dataset], VARIANTS[variant])
+    chosen = training.defaults(DATASETS[dataset], VARIANTS[variant])
     wanted = RunConfig.check({"dataset": dataset, "variant": variant} | chosen)
     assert asked == [wanted, wanted]
 
@@ -385,10 +386,8 @@ def test_facts_of_an_epoch_are_said_after_it(
 
 def test_a_resumed_training_is_the_one_that_was_stopped() -> None:
     with pytest.raises(Cancelled):
-        tasks.Train(run_config(), "half").run(
-            Listener(lambda h: Cancelled() if h.entries else None)
-        )
-    through = tasks.Train(run_config(), "through").run(Listener())
+        Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
+    through = Train(run_config(), "through").run(Listener())
     document = answer("train", "--resume", "half")
     assert document["run"] == "half"
     assert document["test_mse"] == through.manifest.metrics["test_mse"]
@@ -401,18 +400,14 @@ def test_a_resumed_training_is_the_one_that_was_stopped() -> None:
 )
 def test_options_that_a_resumed_training_cannot_heed_are_refused(option: tuple[str, str]) -> None:
     with pytest.raises(Cancelled):
-        tasks.Train(run_config(), "half").run(
-            Listener(lambda h: Cancelled() if h.entries else None)
-        )
+        Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     refusal("train", "--resume", "half", *option)
 
 
 def half() -> Path:
     """An unfinished training called "half"; returns its folder."""
     with pytest.raises(Cancelled):
-        tasks.Train(run_config(), "half").run(
-            Listener(lambda h: Cancelled() if h.entries else None)
-        )
+        Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.root() / "_unfinished" / "half"
 
 
@@ -456,7 +451,7 @@ def test_an_unfinished_folder_that_cannot_be_printed_is_listed_and_discarded() -
 
 
 def test_a_training_whose_name_is_taken_meanwhile_says_where_it_is_stored() -> None:
-    tasks.Train(run_config(seed=1), "other").run(Listener())
+    Train(run_config(seed=1), "other").run(Listener())
     half().rename(store.root() / "_unfinished" / "other")
     result = call("train", "--resume", "other")
     assert result.exit_code == 0
@@ -539,7 +534,9 @@ def test_quality_prints_a_row_for_each_source() -> None:
     name = answer(*TINY, "--epochs", "2")["run"]
     rows = answer("quality", name)
     assert [row["source"] for row in rows] == ["prior", "mixture", "test samples"]
-    assert rows == [row._asdict() for row in quality.quality_artifact(store.load(name)).load().rows]
+    assert rows == [
+        row._asdict() for row in sample_quality.quality_artifact(store.load(name)).load().rows
+    ]
     assert "coverage" in call("quality", name).stdout
 
 
@@ -571,7 +568,7 @@ def two_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
         )
         for name, value in (("good", 1.0), ("bad", 2.0))
     }
-    monkeypatch.setattr(recipes, "RECIPES", registry)
+    monkeypatch.setattr("aecore.recipes.registry.RECIPES", registry)
     return registry
 
 
@@ -603,7 +600,7 @@ def test_without_names_all_recipes_run_though_one_does_not_hold(
     two_recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backwards = dict(reversed(two_recipes.items()))
-    monkeypatch.setattr(recipes, "RECIPES", backwards)
+    monkeypatch.setattr("aecore.recipes.registry.RECIPES", backwards)
     result = call("reproduce", "--json")
     assert result.exit_code == 1
     assert [(row["name"], row["holds"]) for row in lines(result)] == [
@@ -808,14 +805,14 @@ def test_a_training_goes_on_where_nobody_reads_its_progress(gone: str) -> None:
 def test_a_refused_training_leaves_no_folder(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "_bytes_needed", lambda config, dataset: 2**62)
+    monkeypatch.setattr("aecore.runs.train._bytes_needed", lambda config, dataset: 2**62)
     (fault,) = refusal(*TINY, "--epochs", "1", "--name", "x1")
     assert "are needed" in fault
     assert not store_folder.exists()
 
 
 def test_discard_of_a_complete_run_says_that_it_is_complete() -> None:
-    tasks.Train(run_config(), "whole").run(Listener())
+    Train(run_config(), "whole").run(Listener())
     assert refusal("discard", "whole") == [
         "The run 'whole' is complete: there is nothing to resume or discard."
     ]

@@ -13,13 +13,13 @@ import pytest
 from conftest import run_config
 from pydantic import BaseModel
 
-from aecore import configs
-from aecore.configs import PRESETS, RunConfig, TrainingConfig
-from aecore.datasets import DATASETS, Dataset
+from aecore import training
+from aecore.data import DATASETS, Dataset
 from aecore.errors import Faults
+from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
 from aecore.settings import Setting, allowed_values, check_settings, list_settings
-from aecore.variants import VARIANTS
+from aecore.training import PRESETS, RunConfig, TrainingConfig
 
 SETTINGS_CLASSES = [*VARIANTS.values(), *PROJECTIONS.values(), TrainingConfig]
 MNIST = DATASETS["mnist"]
@@ -202,7 +202,7 @@ def test_check_settings_gives_every_fault() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_valid_request(name: str) -> None:
-    preset = configs.preset(name)
+    preset = training.preset(name)
     config = RunConfig.check(
         {
             "dataset": preset.dataset,
@@ -211,7 +211,7 @@ def test_every_preset_is_a_valid_request(name: str) -> None:
             "training": preset.training,
         }
     )
-    assert configs.dataset_of(config).name == preset.dataset
+    assert training.dataset_of(config).name == preset.dataset
     assert preset.description.endswith((".", "?"))
     for setting, value in preset.model.items():
         assert getattr(config.model, setting) == value
@@ -221,7 +221,7 @@ def test_every_preset_is_a_valid_request(name: str) -> None:
 
 def test_an_unknown_preset_gets_the_nearest_one() -> None:
     with pytest.raises(Faults, match="did you mean 'mnist-map'"):
-        configs.preset("mnist-mpa")
+        training.preset("mnist-mpa")
 
 
 # --- What a form needs to know ------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_what_the_data_choose_can_be_trained_and_makes_enough_steps(
         assert all("hoose" in fault for fault in faults_of(request))  # another variant
         return
     config = RunConfig.check(request)
-    chosen = configs.defaults(DATASETS[name], VARIANTS[variant])
+    chosen = training.defaults(DATASETS[name], VARIANTS[variant])
     assert RunConfig.check(request | chosen) == config
     steps = config.training.epochs * DATASETS[name].n_train / config.training.batch_size
     assert 500 < steps < 2_500
@@ -418,21 +418,21 @@ def large(variant: str = "ae", **model: Any) -> dict[str, Any]:
 def test_a_model_that_does_not_fit_is_refused_with_its_size(
     variant: str, model: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(configs, "memory", lambda: 2**30)
+    monkeypatch.setattr("aecore.training.config.memory", lambda: 2**30)
     request = large(variant, **model)
     with pytest.raises(Faults) as error:
         RunConfig.check(request)
     (fault,) = error.value.faults
     assert fault.startswith(named) and "GiB, and this machine has 1.0 GiB of memory" in fault
     assert f"{RunConfig.check(request, trains=False).model.n_parameters(MNIST):,} param" in fault
-    monkeypatch.setattr(configs, "memory", lambda: 2**50)
+    monkeypatch.setattr("aecore.training.config.memory", lambda: 2**50)
     assert RunConfig.check(request)
 
 
 def test_the_memory_of_a_training_grows_with_batch_and_moments() -> None:
     def needed(**asked: Any) -> int:
         checked = RunConfig.check(large() | {"training": asked})
-        return configs.training_memory(checked.model, checked.training, MNIST)
+        return training.training_memory(checked.model, checked.training, MNIST)
 
     n = RunConfig.check(large()).model.n_parameters(MNIST)
     assert needed() - needed(optimizer="sgd") == 4 * n
@@ -443,7 +443,7 @@ def test_the_memory_of_a_training_grows_with_batch_and_moments() -> None:
 def test_every_preset_fits_into_a_small_machine(
     preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(configs, "memory", lambda: 2**30)
+    monkeypatch.setattr("aecore.training.config.memory", lambda: 2**30)
     found = PRESETS[preset]
     given = {"dataset": found.dataset, "variant": found.variant}
     assert RunConfig.check(given | {"model": found.model, "training": found.training})
@@ -452,7 +452,7 @@ def test_every_preset_fits_into_a_small_machine(
 def test_settings_are_checked_without_torch() -> None:
     script = """
 import sys
-from aecore.configs import PRESETS, RunConfig
+from aecore.training import PRESETS, RunConfig
 for preset in PRESETS.values():
     RunConfig.check({"dataset": preset.dataset, "variant": preset.variant,
                      "model": preset.model, "training": preset.training})

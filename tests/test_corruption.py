@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from aecore.corruption import (
+from aecore.models.corruptions import (
     CORRUPTIONS,
     Corruption,
     Dropout,
@@ -19,7 +19,7 @@ from aecore.corruption import (
     Masking,
     SaltAndPepper,
 )
-from aecore.variants import Noise
+from aecore.models.variants import Noise
 
 N, WIDTH = 5_000, 20
 LEVELS = [0.05, 0.3, 0.8]

@@ -10,8 +10,10 @@ from streamlit.testing.v1 import AppTest
 from test_catalog import add, pictures, samples, trained
 from test_pages import idle_jobs, opened, panes  # noqa: F401
 
-from aecore import catalog, datasets, store, tasks
+from aecore import data, latent, projections
+from aecore.data import stored as own_data
 from aecore.jobs import Jobs
+from aecore.runs import store
 
 ROOT = Path(__file__).parents[1]
 TRAIN, LATENT_MAP, RECONSTRUCTIONS, DENOISE, GENERATE = (
@@ -33,9 +35,9 @@ def faultless(at: AppTest) -> AppTest:
 
 def test_a_stored_dataset_can_be_chosen_and_trained_on(idle_jobs: Jobs) -> None:  # noqa: F811
     add()
-    (catalog.root() / "broken").mkdir()
+    (own_data.root() / "broken").mkdir()
     at = faultless(opened(TRAIN))
-    assert at.selectbox(key="dataset").options == [*datasets.DATASETS, "flowers"]
+    assert at.selectbox(key="dataset").options == [*data.DATASETS, "flowers"]
     assert "'broken' is damaged" in said(at)
     at = faultless(opened(TRAIN, dataset="flowers"))
     assert "Flowers that nobody has seen: 60 to train, 30 to test." in said(at)
@@ -47,8 +49,8 @@ def test_a_stored_dataset_can_be_chosen_and_trained_on(idle_jobs: Jobs) -> None:
 def test_every_page_shows_a_run_of_a_stored_dataset() -> None:
     dataset = pictures()
     trained("stripes")
-    tasks.Prepare("stripes").run(Listener())
-    tasks.Analyse("own").run(Listener())
+    projections.Prepare("stripes").run(Listener())
+    latent.Analyse("own").run(Listener())
     for page in (ROOT / "app.py", LATENT_MAP, RECONSTRUCTIONS, DENOISE, GENERATE):
         at = faultless(opened(page, run="own"))
         assert "missing" not in said(at) and "has changed" not in said(at)
@@ -58,8 +60,8 @@ def test_every_page_shows_a_run_of_a_stored_dataset() -> None:
 def test_rows_of_a_stored_table_need_no_names_of_features() -> None:
     add()
     trained()
-    tasks.Prepare("flowers").run(Listener())
-    tasks.Analyse("own").run(Listener())
+    projections.Prepare("flowers").run(Listener())
+    latent.Analyse("own").run(Listener())
     for page in (LATENT_MAP, RECONSTRUCTIONS, GENERATE):
         faultless(opened(page, run="own"))
 
@@ -71,7 +73,7 @@ def test_a_run_without_its_dataset_opens_on_every_page(how: str, images: bool) -
     make = pictures if images else add
     make()
     trained(name, variant="vae")
-    catalog.remove(name)
+    own_data.remove(name)
     if how == "other samples":
         if images:
             add(name=name, modality="image", shape=(4, 4), value_range=(0, 1), n_test=31)
@@ -79,10 +81,10 @@ def test_a_run_without_its_dataset_opens_on_every_page(how: str, images: bool) -
             add(n_test=31)
     elif how == "other values":
         spec = store.load("own").spec
-        datasets.add(spec, samples(60, spec.n_features, 8), samples(30, spec.n_features, 9))
+        data.add(spec, samples(60, spec.n_features, 8), samples(30, spec.n_features, 9))
     missing = store.load("own").dataset.missing
     assert missing
-    tasks.Analyse("own").run(Listener())
+    latent.Analyse("own").run(Listener())
     for page in (ROOT / "app.py", LATENT_MAP):
         at = faultless(opened(page, run="own"))
         assert said(at).count(missing) == 1

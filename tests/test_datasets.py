@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aecore import datasets
-from aecore.datasets import DATASETS, DIGESTS, IDX_FILES, Samples, Subset
+from aecore import data
+from aecore.data import DATASETS, DIGESTS, IDX_FILES, Samples, Subset
 from aecore.errors import Cancelled, Faults
 from aecore.settings import list_settings
 
@@ -28,7 +28,7 @@ WITHOUT_FILES = [name for name in DATASETS if name not in DIGESTS]
 
 @pytest.mark.parametrize("name", WITHOUT_FILES)
 def test_splits_have_the_promised_sizes_and_types(name: str) -> None:
-    dataset = datasets.get(name)
+    dataset = data.get(name)
     for samples, n in ((dataset.train, dataset.n_train), (dataset.test, dataset.n_test)):
         assert samples.x.shape == (n, dataset.n_features)
         assert samples.x.dtype == np.float32
@@ -38,7 +38,7 @@ def test_splits_have_the_promised_sizes_and_types(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITHOUT_FILES)
 def test_labels_are_classes_or_positions(name: str) -> None:
-    dataset = datasets.get(name)
+    dataset = data.get(name)
     for samples in (dataset.train, dataset.test):
         if dataset.label_names:
             assert samples.labels.dtype == np.int64
@@ -50,7 +50,7 @@ def test_labels_are_classes_or_positions(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITHOUT_FILES)
 def test_arrays_cannot_be_written_to(name: str) -> None:
-    dataset = datasets.get(name)
+    dataset = data.get(name)
     for array in (*dataset.train, *dataset.test):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
@@ -58,7 +58,7 @@ def test_arrays_cannot_be_written_to(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITHOUT_FILES)
 def test_values_fill_their_range_or_are_standardised_on_the_training_split(name: str) -> None:
-    dataset = datasets.get(name)
+    dataset = data.get(name)
     train, test = (samples.x.astype(np.float64) for samples in (dataset.train, dataset.test))
     if dataset.value_range is not None:
         assert (train.min(), train.max()) == dataset.value_range
@@ -74,7 +74,7 @@ def test_values_fill_their_range_or_are_standardised_on_the_training_split(name:
 
 @pytest.mark.parametrize("name", WITHOUT_FILES)
 def test_no_sample_is_in_both_splits(name: str) -> None:
-    dataset = datasets.get(name)
+    dataset = data.get(name)
     train = {row.tobytes() for row in dataset.train.x}
     shared = sum(row.tobytes() in train for row in dataset.test.x)
     # Iris holds one flower twice, and coarse measurements of others may agree.
@@ -133,7 +133,7 @@ def test_the_tilted_ring_follows_its_formula() -> None:
         points.append((x, y, 0.1 * x + 0.3 * y + 0.1 * e3[i]))
     train, test = np.array(points[:100]), np.array(points[100:])
     expected = (test - train.mean(0)) / train.std(0)
-    ring = datasets.get("tilted-ring")
+    ring = data.get("tilted-ring")
     np.testing.assert_allclose(ring.test.x, expected, atol=1e-6)
     np.testing.assert_allclose(ring.train.labels, angles[:100], atol=1e-6)
 
@@ -154,7 +154,7 @@ def test_tables_are_standardised_as_scikit_learn_does_it(name: str) -> None:
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(Faults, match="did you mean 'mnist'"):
-        datasets.get("mnits")
+        data.get("mnits")
 
 
 # --- IDX files ----------------------------------------------------------------------------------
@@ -196,12 +196,12 @@ def idx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Idx:
         contents[file] = header + values.tobytes()
     small = Idx(tmp_path, contents)
     digests = tuple(hashlib.sha256(content).hexdigest() for content in contents.values())
-    monkeypatch.setattr(datasets, "N_TRAIN", 20)
-    monkeypatch.setattr(datasets, "N_TEST", 10)
-    monkeypatch.setattr(datasets, "DIGESTS", DIGESTS | {"mnist": digests})
-    monkeypatch.setattr(datasets, "MIRRORS", datasets.MIRRORS | {"mnist": ()})
-    monkeypatch.setattr(datasets, "cache_folder", lambda: small.cache)
-    monkeypatch.setattr(datasets, "DEBIAN", small.debian)
+    monkeypatch.setattr("aecore.data.idx.N_TRAIN", 20)
+    monkeypatch.setattr("aecore.data.idx.N_TEST", 10)
+    monkeypatch.setattr("aecore.data.idx.DIGESTS", DIGESTS | {"mnist": digests})
+    monkeypatch.setattr("aecore.data.idx.MIRRORS", data.MIRRORS | {"mnist": ()})
+    monkeypatch.setattr("aecore.data.idx.cache_folder", lambda: small.cache)
+    monkeypatch.setattr("aecore.data.idx.DEBIAN", small.debian)
     monkeypatch.delenv("AECORE_DATA", raising=False)
     return small
 
@@ -223,23 +223,23 @@ def test_the_folder_that_was_named_goes_before_the_cache_and_that_before_debians
     idx: Idx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = IDX_FILES[0]
-    assert datasets.locate("mnist", file) is None
+    assert data.locate("mnist", file) is None
     idx.write(idx.debian)
-    assert datasets.locate("mnist", file) == idx.debian / "mnist" / file
+    assert data.locate("mnist", file) == idx.debian / "mnist" / file
     idx.write(idx.cache, packed=True)
-    assert datasets.locate("mnist", file) == idx.cache / "mnist" / f"{file}.gz"
+    assert data.locate("mnist", file) == idx.cache / "mnist" / f"{file}.gz"
     idx.write(idx.own)
     monkeypatch.setenv("AECORE_DATA", str(idx.own))
-    assert datasets.locate("mnist", file) == idx.own / "mnist" / file
+    assert data.locate("mnist", file) == idx.own / "mnist" / file
 
 
 def test_a_dataset_is_here_when_all_its_files_are(idx: Idx) -> None:
-    assert datasets.here("iris")
-    assert not datasets.here("mnist")
+    assert data.here("iris")
+    assert not data.here("mnist")
     idx.write(idx.cache)
-    assert datasets.here("mnist")
+    assert data.here("mnist")
     (idx.cache / "mnist" / IDX_FILES[3]).unlink()
-    assert not datasets.here("mnist")
+    assert not data.here("mnist")
 
 
 LABELS = IDX_FILES[3]
@@ -284,7 +284,7 @@ def test_a_gzip_bomb_does_not_fill_the_memory(idx: Idx) -> None:
             stream.write(bytes(2**20))
     tracemalloc.start()
     with pytest.raises(Faults, match="is not the published"):
-        datasets.decode_idx(bomb, LABELS, "")
+        data.decode_idx(bomb, LABELS, "")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20
@@ -340,16 +340,16 @@ def packed(idx: Idx) -> dict[str, bytes]:
 
 
 def mirrors(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    monkeypatch.setattr(datasets, "MIRRORS", {"mnist": addresses})
+    monkeypatch.setattr("aecore.data.idx.MIRRORS", {"mnist": addresses})
 
 
 def test_missing_files_are_downloaded_once(
     idx: Idx, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirrors(monkeypatch, serve(packed(idx)))
-    datasets.fetch("mnist")
+    data.fetch("mnist")
     assert idx.cached() == sorted(f"{file}.gz" for file in IDX_FILES)
-    datasets.fetch("mnist")
+    data.fetch("mnist")
     DATASETS["mnist"].read("train")
     assert sorted(serve.servers[0].asked) == sorted(f"/{file}.gz" for file in IDX_FILES)
 
@@ -370,7 +370,7 @@ def test_a_download_says_how_far_it_is(
     files = packed(idx)
     mirrors(monkeypatch, serve(files))
     heard: list[tuple[str, int, int]] = []
-    datasets.fetch("mnist", lambda *news: heard.append(news))
+    data.fetch("mnist", lambda *news: heard.append(news))
     for file in IDX_FILES:
         size = len(files[f"{file}.gz"])
         news = [(done, total) for name, done, total in heard if name == f"mnist {file}"]
@@ -385,7 +385,7 @@ def test_progress_begins_anew_with_the_second_mirror(
     files = packed(idx)
     mirrors(monkeypatch, serve(files, FAILURES["broken off"]), serve(files))
     heard: list[tuple[str, int, int]] = []
-    datasets.fetch("mnist", lambda *news: heard.append(news))
+    data.fetch("mnist", lambda *news: heard.append(news))
     first = next(news for news in heard if "train-images" in news[0])
     assert first[1] < first[2] / 2
     assert heard.count(first) == 2
@@ -413,7 +413,7 @@ FAILURES: dict[str, Answer] = {
 
 def check_refusal(idx: Idx) -> None:
     with pytest.raises(Faults) as error:
-        datasets.fetch("mnist")
+        data.fetch("mnist")
     assert len(error.value.faults) == 1
     assert str(idx.cache / "mnist") in str(error.value)
     assert "'digits'" in str(error.value)
@@ -434,7 +434,7 @@ def test_the_second_mirror_stands_in_for_the_first(
 ) -> None:
     files = packed(idx)
     mirrors(monkeypatch, serve(files, FAILURES[failure]), serve(files))
-    datasets.fetch("mnist")
+    data.fetch("mnist")
     assert idx.cached() == sorted(files)
 
 
@@ -455,7 +455,7 @@ def test_the_folder_that_was_named_is_the_one_to_put_files_into(
     monkeypatch.setenv("AECORE_DATA", str(idx.own))
     mirrors(monkeypatch, serve({}))
     with pytest.raises(Faults) as error:
-        datasets.fetch("mnist")
+        data.fetch("mnist")
     assert str(idx.own / "mnist") in str(error.value)
 
 
@@ -467,14 +467,14 @@ def test_a_cancelled_download_leaves_nothing(
 
     mirrors(monkeypatch, serve(packed(idx)))
     with pytest.raises(Cancelled):
-        datasets.fetch("mnist", cancel)
+        data.fetch("mnist", cancel)
     assert idx.cached() == []
 
 
 # --- Real MNIST ---------------------------------------------------------------------------------
 
 
-def test_mnist_is_the_published_one(mnist: datasets.Dataset) -> None:
+def test_mnist_is_the_published_one(mnist: data.Dataset) -> None:
     assert mnist.train.x.shape == (60_000, 784)
     assert mnist.test.x.shape == (10_000, 784)
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -485,24 +485,24 @@ def test_mnist_is_the_published_one(mnist: datasets.Dataset) -> None:
 
 
 def test_mnist_arrives_over_http(
-    mnist: datasets.Dataset,
+    mnist: data.Dataset,
     serve: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     files = {}
     for file in IDX_FILES:
-        path = datasets.locate("mnist", file)
+        path = data.locate("mnist", file)
         content = path.read_bytes()
         files[f"{file}.gz"] = content if path.suffix == ".gz" else gzip.compress(content, 1)
     monkeypatch.delenv("AECORE_DATA", raising=False)
-    monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(datasets, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr("aecore.data.idx.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("aecore.data.idx.DEBIAN", tmp_path / "debian")
     mirrors(monkeypatch, serve(files))
-    assert not datasets.here("mnist")
+    assert not data.here("mnist")
     x, labels = mnist.read("test")
     assert x.shape == (10_000, 784) and labels.shape == (10_000,)
-    assert datasets.here("mnist")
+    assert data.here("mnist")
 
 
 # --- Subsets ------------------------------------------------------------------------------------
@@ -510,7 +510,7 @@ def test_mnist_arrives_over_http(
 
 def both(name: str) -> Samples:
     """The test split followed by the training split."""
-    dataset = datasets.get(name)
+    dataset = data.get(name)
     return Samples(*map(np.concatenate, zip(dataset.test, dataset.train, strict=True)))
 
 
@@ -518,7 +518,7 @@ def both(name: str) -> Samples:
 @pytest.mark.parametrize("split", ["test", "train", "all"])
 @pytest.mark.parametrize("limit", [10, 37, 10_000])
 def test_a_subset_is_rows_of_test_and_train(name: str, split: str, limit: int) -> None:
-    dataset, subset = datasets.get(name), Subset(split=split, limit=limit)
+    dataset, subset = data.get(name), Subset(split=split, limit=limit)
     rows, samples = subset.rows(dataset), subset.samples(dataset)
     first = dataset.n_test if split == "train" else 0
     end = dataset.n_test if split == "test" else dataset.n_test + dataset.n_train
@@ -531,7 +531,7 @@ def test_a_subset_is_rows_of_test_and_train(name: str, split: str, limit: int) -
 
 @pytest.mark.parametrize("limit", [10, 101, 359, 1_000])
 def test_each_class_keeps_its_share(limit: int) -> None:
-    digits = datasets.get("digits")
+    digits = data.get("digits")
     labels = Subset(split="all", limit=limit).samples(digits).labels
     shares = np.bincount(both("digits").labels) * limit / 1797
     assert (np.abs(np.bincount(labels, minlength=10) - shares) < 1).all()
@@ -539,14 +539,14 @@ def test_each_class_keeps_its_share(limit: int) -> None:
 
 def test_a_subset_repeats_and_its_seed_gives_another() -> None:
     for name in ("digits", "swiss-roll"):
-        dataset = datasets.get(name)
+        dataset = data.get(name)
         first, same, other = (Subset(limit=50, seed=seed).rows(dataset) for seed in (0, 0, 1))
         np.testing.assert_array_equal(first, same)
         assert not np.array_equal(first, other)
 
 
 def test_whole_splits_are_not_copied() -> None:
-    iris = datasets.get("iris")
+    iris = data.get("iris")
     assert Subset().samples(iris).x is iris.test.x
     assert Subset(split="train").samples(iris).x is iris.train.x
 
@@ -555,7 +555,7 @@ def test_the_whole_test_split_is_known_without_its_arrays() -> None:
     def read(split: str) -> Samples:
         raise AssertionError("read")
 
-    iris = datasets.get("iris").derived(read)
+    iris = data.get("iris").derived(read)
     assert Subset(limit=50).whole_test(iris) and Subset(limit=50).whole_test("iris")
     assert not Subset(limit=49).whole_test(iris)
     assert not Subset(split="all").whole_test(iris)

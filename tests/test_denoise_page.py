@@ -16,8 +16,11 @@ from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 from test_reconstructions import faultless, said, trained
 
-from aecore import datasets, denoising, images, store, tasks
-from aecore.denoising import BASELINES, NOISES
+from aecore import data
+from aecore.applications import denoising
+from aecore.applications.denoising import BASELINES, NOISES
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import cache, denoised, denoising_curves, parts
 
 PAGE = ROOT / "pages" / "denoise.py"
@@ -89,7 +92,7 @@ def test_seed_samples_and_filters_can_be_chosen() -> None:
 
 def test_the_setting_of_a_filter_is_the_tuned_one() -> None:
     at = faultless(opened(PAGE, run="digits-ae", level_gaussian="0.3"))
-    digits = datasets.get("digits")
+    digits = data.get("digits")
     clean = digits.train.x[denoising.some(digits.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, digits.shape, "gaussian", 0.3, denoising.TUNED_WITH)
     pca = cache.components("digits", digits.fingerprint)
@@ -105,7 +108,7 @@ def test_filters_wait_for_their_tuning_and_take_the_nearest_level(store_folder: 
     assert "are looked for on training images" in said(at)
     assert "Median" not in live(at)["alt"]
     (job,) = cache.jobs().all()
-    assert job.task == tasks.TuneFilters("digits", "gaussian", False)
+    assert job.task == denoising.TuneFilters("digits", "gaussian", False)
     with pytest.raises(KeyboardInterrupt):  # after the usual level
         job.task.run(Listener(lambda heard: stop_at(heard, 1)))
     at.run()
@@ -148,7 +151,7 @@ def test_it_is_said_how_many_codes_flip(flipped: list[float], wanted: str) -> No
 
 def test_a_run_may_be_called_like_a_page() -> None:
     trained("denoising", "digits", "denoising")
-    tasks.MeasureDenoising("denoising", "gaussian", False).run(Listener())
+    denoising.MeasureDenoising("denoising", "gaussian", False).run(Listener())
     assert len(curves(faultless(opened(PAGE, run="denoising")))) == 1
 
 
@@ -232,8 +235,8 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
     button(at, "Compute the curve").click().run()
     asked = [job.task for job in cache.jobs().all()]
     assert asked == [
-        tasks.MeasureDenoising("digits-vae", "masking", False),
-        tasks.MeasureDenoising("digits-ae", "masking", False),
+        denoising.MeasureDenoising("digits-vae", "masking", False),
+        denoising.MeasureDenoising("digits-ae", "masking", False),
     ]
     assert "This is being computed" in said(faultless(at))
     for job in cache.jobs().all():
@@ -251,13 +254,13 @@ def test_the_level_of_training_is_marked() -> None:
     run = trained("denoiser", "digits", "denoising", level=0.3, noise="masking")
     assert denoising_curves.trained_at(run, denoised.Asked("masking", False, 0)) == 0.3
     assert denoising_curves.trained_at(run, denoised.Asked("gaussian", False, 0)) is None
-    tasks.MeasureDenoising("denoiser", "masking", False).run(Listener())
+    denoising.MeasureDenoising("denoiser", "masking", False).run(Listener())
     at = faultless(opened(PAGE, run="denoiser", noise_kind="Masking"))
     assert "denoiser, trained at this level" in curves(at)[0].proto.spec
 
 
 def test_a_failed_job_is_said() -> None:
-    job = cache.jobs().submit(tasks.MeasureDenoising("digits-ae", "masking", False))
+    job = cache.jobs().submit(denoising.MeasureDenoising("digits-ae", "masking", False))
     job.state, job.error = "failed", "The worker process ended unexpectedly."
     at = opened(PAGE, run="digits-ae", noise_kind="Masking")
     assert not at.exception
@@ -274,19 +277,19 @@ def test_tables_have_no_pictures_to_denoise() -> None:
 
 @pytest.mark.parametrize("variant", ["cvae", "vq-vae", "conv-denoising"])
 def test_other_variants_are_shown(variant: str) -> None:
-    from aecore.variants import VARIANTS
+    from aecore.models.variants import VARIANTS
 
     if variant not in VARIANTS:
         pytest.skip(f"there is no {variant}")
     trained("another", "digits", variant)
-    tasks.MeasureDenoising("another", "gaussian", False).run(Listener())
+    denoising.MeasureDenoising("another", "gaussian", False).run(Listener())
     at = faultless(opened(PAGE, run="another"))
     assert "with noise, another, " in live(at)["alt"]
     assert len(curves(at)) == 1
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "here", lambda name: False)
+    monkeypatch.setattr("aecore.data.idx.here", lambda name: False)
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert not at.get("bidi_component")

@@ -14,12 +14,15 @@ from scipy.ndimage import gaussian_filter, median_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from aecore import artifacts, datasets, denoising, metrics, projections, store, tasks
-from aecore.corruption import GaussianNoise, Masking, SaltAndPepper
-from aecore.denoising import BASELINES, NOISES
+from aecore import artifacts, data, metrics, projections
+from aecore.applications import denoising
+from aecore.applications.denoising import BASELINES, NOISES
 from aecore.errors import Faults
+from aecore.models.corruptions import GaussianNoise, Masking, SaltAndPepper
+from aecore.runs import store
+from aecore.runs.train import Train
 
-DIGITS = datasets.get("digits")
+DIGITS = data.get("digits")
 SHAPE = DIGITS.shape
 SHIPPED = Path(__file__).parents[1] / "models_store" / "_maps"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -178,16 +181,16 @@ def test_the_best_setting_is_that_of_the_highest_psnr(name: str) -> None:
     assert setting == entry.settings[int(np.argmax(each))]
 
 
-def tuned(*levels: float, dataset: datasets.Dataset = DIGITS) -> denoising.Tuned:
+def tuned(*levels: float, dataset: data.Dataset = DIGITS) -> denoising.Tuned:
     """The filters' settings for Gaussian noise at these levels."""
     *_, last = denoising.tune(dataset, pca(), "gaussian", levels=levels)
     return last
 
 
 def test_filters_are_tuned_on_training_images_alone() -> None:
-    def read(split: str) -> datasets.Samples:
+    def read(split: str) -> data.Samples:
         assert split == "train", "a filter was tuned on what is reported"
-        return datasets.Samples(*(part.copy() for part in DIGITS.train))
+        return data.Samples(*(part.copy() for part in DIGITS.train))
 
     blind = tuned(0.3, dataset=DIGITS.derived(read))
     clean = DIGITS.train.x[denoising.some(DIGITS.n_train, denoising.TUNED_ON)]
@@ -235,17 +238,19 @@ def test_settings_that_ship_are_those_that_are_found() -> None:
 def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Listener(lambda heard: KeyboardInterrupt() if len(heard.heard) > 12 else None)
     with pytest.raises(KeyboardInterrupt):
-        tasks.TuneFilters("digits", "block", False).run(stop)
+        denoising.TuneFilters("digits", "block", False).run(stop)
     stored = denoising.tuned_artifact("digits", DIGITS.fingerprint, "block", False)
     part = stored.load()
     assert 0 < len(part.levels) < len(NOISES["block"].steps)
     going_on = Listener()
-    found = tasks.TuneFilters("digits", "block", False).run(going_on)
+    found = denoising.TuneFilters("digits", "block", False).run(going_on)
     assert going_on.heard[0][1] == len(part.levels)
     assert len(going_on.heard) == (len(found.levels) - len(part.levels)) * len(BASELINES)
     assert found.complete("block") and stored.load().settings == found.settings
-    monkeypatch.setattr(denoising, "tune", None)
-    assert tasks.TuneFilters("digits", "block", False).run(Listener()).settings == found.settings
+    monkeypatch.setattr("aecore.applications.denoising.tuning.tune", None)
+    assert (
+        denoising.TuneFilters("digits", "block", False).run(Listener()).settings == found.settings
+    )
     assert denoising.tuned_artifact("digits", DIGITS.fingerprint, "block", True).load() is None
     other = replace(BASELINES["median"], settings=({"size": 9},))
     monkeypatch.setitem(BASELINES, "median", other)
@@ -255,7 +260,7 @@ def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- How good -----------------------------------------------------------------------------------
 
 
-def test_psnr_and_similarity_are_scikit_images(mnist: datasets.Dataset) -> None:
+def test_psnr_and_similarity_are_scikit_images(mnist: data.Dataset) -> None:
     for dataset, window in ((DIGITS, 7), (mnist, 7)):
         x = dataset.test.x[:8]
         y = denoising.corrupt(x, dataset.shape, "gaussian", 0.3)
@@ -439,7 +444,7 @@ def test_class_means_are_of_training_samples() -> None:
     found = denoising.class_means(lambda x, labels: x, DIGITS)
     x, labels = DIGITS.train
     np.testing.assert_allclose(found, [x[labels == label].mean(axis=0) for label in range(10)])
-    few = DIGITS.derived(lambda split: datasets.Samples(x[labels == 3], labels[labels == 3]))
+    few = DIGITS.derived(lambda split: data.Samples(x[labels == 3], labels[labels == 3]))
     few = replace(few, n_train=int((labels == 3).sum()))
     found = denoising.class_means(lambda x, labels: x, few)
     np.testing.assert_allclose(found[3], x[labels == 3].mean(axis=0), rtol=1e-5)
@@ -451,12 +456,12 @@ def test_class_means_are_of_training_samples() -> None:
 
 @pytest.mark.parametrize(("variant", "model"), [("denoising", {"level": 0.3}), ("cvae", {})])
 def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None:
-    run = tasks.Train(run_config("digits", variant, model, epochs=3), "small", resumable=False).run(
+    run = Train(run_config("digits", variant, model, epochs=3), "small", resumable=False).run(
         Listener()
     )
     assert denoising.curve_artifact(run, "gaussian", True).load() is None
     heard = Listener()
-    tasks.MeasureDenoising("small", "gaussian", True).run(heard)
+    denoising.MeasureDenoising("small", "gaussian", True).run(heard)
     found, flipped = denoising.curve_artifact(store.load("small"), "gaussian", True).load()
     assert list(found.baselines) == list(BASELINES)
     assert len(found.levels) == len(found.noisy) == len(found.runs["small"])
@@ -484,7 +489,7 @@ def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
         epochs=40,
         batch_size=32,
     )
-    run = tasks.Train(config, "denoiser", resumable=False).run(Listener())
+    run = Train(config, "denoiser", resumable=False).run(Listener())
     model = run.model()
 
     def rebuild(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -503,12 +508,12 @@ def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("clip", "gain"), [(False, 13), (True, 10)])
 def test_a_denoiser_of_mnist_gains_what_the_literature_asks(
-    only_when_asked: None, mnist: datasets.Dataset, clip: bool, gain: float
+    only_when_asked: None, mnist: data.Dataset, clip: bool, gain: float
 ) -> None:
     model = {"hidden": (512,), "latent_dim": 128, "level": 0.5, "clip": clip}
     config = run_config("mnist", "denoising", model, epochs=20, batch_size=256)
-    run = tasks.Train(config, "denoiser", resumable=False).run(Listener())
-    tasks.MeasureDenoising(run.name, "gaussian", clip).run(Listener())
+    run = Train(config, "denoiser", resumable=False).run(Listener())
+    denoising.MeasureDenoising(run.name, "gaussian", clip).run(Listener())
     found, _ = denoising.curve_artifact(run, "gaussian", clip).load()
     at = found.levels.tolist().index(0.5)
     reached = found.runs["denoiser"][at]

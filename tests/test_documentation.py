@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from aecore import recipes
-from aecore.__main__ import app
+from aecore.cli import app
+from aecore.models.variants import VARIANTS
 from aecore.recipes import RECIPES
-from aecore.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

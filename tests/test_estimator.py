@@ -24,11 +24,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import aecore
-from aecore import Autoencoder, datasets, estimator, inference, training
-from aecore.configs import RunConfig, TrainingConfig
-from aecore.datasets import DATASETS, Dataset
+from aecore import Autoencoder, data, estimator, training
+from aecore.data import DATASETS, Dataset
 from aecore.errors import Faults
-from aecore.variants import VARIANTS
+from aecore.models import inference
+from aecore.models.variants import VARIANTS
+from aecore.training import RunConfig, TrainingConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -133,7 +134,7 @@ def test_what_a_scaler_makes_is_in_the_unit_interval_whatever_it_is_rounded_to(
     assert beyond > 10
 
 
-EDGE = datasets.ROUNDING / 2
+EDGE = data.ROUNDING / 2
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -621,9 +622,9 @@ def test_without_settings_it_asks_for_what_the_form_does(monkeypatch: pytest.Mon
     def fit(config: RunConfig, dataset: Dataset) -> None:
         raise Faults(f"{config.training.model_dump_json()} {config.model.model_dump_json()}")
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr("aecore.training.loop.fit", fit)
     for dataset in DATASETS.values():
-        if not datasets.here(dataset.name):
+        if not data.here(dataset.name):
             continue
         x, y = dataset.train
         for name in VARIANTS if len(x) < 10_000 else ["ae"]:

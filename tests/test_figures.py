@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from aecore import figures
-from aecore.colors import CLASS_COLORS, class_color
-from aecore.figures import LINE_COLORS, WEBGL_FROM
+from aecore.plots import figures
+from aecore.plots.colors import CLASS_COLORS, class_color
+from aecore.plots.figures import LINE_COLORS, WEBGL_FROM
 
 RANDOM = np.random.default_rng(0)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aecore import artifacts, files, store
+from aecore import artifacts, files
 from aecore.errors import Faults
+from aecore.runs import store
 
 
 @pytest.fixture

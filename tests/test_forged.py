@@ -21,8 +21,10 @@ from test_pages import (  # noqa: F401
     stored_like,
 )
 
-from aecore import datasets, pack, store, tasks
+from aecore import data, latent
 from aecore.errors import Faults
+from aecore.runs import store
+from aecore.viewer import payload
 from pages.shared import hosts, live_slider, picking
 from pages.shared.generate.views import VIEWS
 
@@ -168,7 +170,7 @@ def test_a_forged_move_leaves_the_slider_where_it_is(slider: Callable[[Any], App
 
 
 def selection(**other: Any) -> dict[str, Any]:
-    samples = pack.identity(np.arange(N), datasets.get("digits"))
+    samples = payload.identity(np.arange(N), data.get("digits"))
     mask = base64.b64encode(np.packbits(np.ones(N, bool))).decode()
     return {"samples": samples, "mask": mask} | other
 
@@ -323,8 +325,8 @@ def test_no_name_is_read_as_markdown(
     monkeypatch.setattr(store, "RUN_NAME", re.compile("[a-z0-9.-]+"))
     for like, name in (("digits-vae", NAME), ("digits-ae", f"2.{NAME}")):
         stored_like(like, name)
-        tasks.Analyse(name).run(Listener())
-    job = idle_jobs.submit(tasks.Analyse(NAME))
+        latent.Analyse(name).run(Listener())
+    job = idle_jobs.submit(latent.Analyse(NAME))
     job.what = NAME
     (shipped_runs / f"{NAME}!").mkdir()
     at = calm(opened(page, run=NAME, view=view, pins=[f"2.{NAME}"], other=f"2.{NAME}", job=job.id))

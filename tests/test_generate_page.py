@@ -16,9 +16,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 
-from aecore import datasets, generation, images, latent, quality, store, tasks
+from aecore import data, latent
+from aecore.applications import sample_quality
 from aecore.errors import Faults
 from aecore.jobs import Jobs
+from aecore.plots import images
+from aecore.runs import store
+from aecore.runs.train import Train
 from pages.shared import files
 from pages.shared.generate import arithmetic, common, traversal, views
 
@@ -28,10 +32,10 @@ pytestmark = pytest.mark.usefixtures("shipped_runs")
 
 
 def trained(dataset: str, variant: str = "ae", d: int = 2, analysed: bool = True) -> str:
-    tasks.Train(run_config(dataset, variant, {"latent_dim": d}), "own").run(Listener())
+    Train(run_config(dataset, variant, {"latent_dim": d}), "own").run(Listener())
     if analysed:
-        tasks.Analyse("own").run(Listener())
-        tasks.FitMixture("own").run(Listener())
+        latent.Analyse("own").run(Listener())
+        latent.FitMixture("own").run(Listener())
     return "own"
 
 
@@ -141,7 +145,7 @@ def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
     at = faultless(opened(PAGE, run=trained("digits", "vae", 6)))
     across, up = at.selectbox(key="across_6"), at.selectbox(key="up_6")
     run = store.load("own")
-    order = generation.importance(
+    order = latent.importance(
         run.codes["codes"], latent.analysis_artifact(run).load().arrays["spread"]
     ).order
     assert across.options == [f"dimension {number + 1}" for number in order]
@@ -217,17 +221,17 @@ def test_a_slider_along_a_dimension_has_previews_and_decodes() -> None:
 def test_a_model_without_a_prior_is_moved_in_spreads_of_its_codes() -> None:
     at = faultless(opened(PAGE, run="digits-ae", view="Traversal"))
     assert "standard deviations of the test codes" in sent(at)["title"]
-    first = generation.importance(store.load("digits-ae").codes["codes"]).order[0]
+    first = latent.importance(store.load("digits-ae").codes["codes"]).order[0]
     mean = store.load("digits-ae").codes["codes"].mean(axis=0)[first]
     assert f"at {mean:.2f} of dimension {first + 1}" in sent(at)["alt"]
 
 
 def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     run = store.load("digits-ae")
-    generation.mixture_artifact(run).path.unlink(missing_ok=True)
+    latent.mixture_artifact(run).path.unlink(missing_ok=True)
     at = faultless(opened(PAGE, run="digits-ae", view="Samples"))
     (job,) = idle_jobs.all()
-    assert job.task == tasks.FitMixture("digits-ae")
+    assert job.task == latent.FitMixture("digits-ae")
     assert "This is being computed" in said(at) and not alts(at)
     job.state = "cancelled"
     (again,) = (button for button in at.run().button if button.label == "Fit the mixture")
@@ -238,7 +242,7 @@ def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     assert "drawn from the mixture of Gaussians" in alts(faultless(at))[0]
     known = latent.analysis_artifact(run).load().arrays["train_codes"]
     for kept, fitted in zip(
-        generation.mixture_artifact(run).load(), generation.fit_mixture(known), strict=True
+        latent.mixture_artifact(run).load(), latent.fit_mixture(known), strict=True
     ):
         np.testing.assert_array_equal(kept, fitted)
 
@@ -247,26 +251,26 @@ def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
 
 
 def test_samples_are_measured_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
-    quality.quality_artifact(store.load("digits-vae")).path.unlink(missing_ok=True)
+    sample_quality.quality_artifact(store.load("digits-vae")).path.unlink(missing_ok=True)
     at = faultless(opened(PAGE, run="digits-vae", view="Samples"))
     (start,) = (button for button in at.button if button.label == "Measure the samples")
     start.click().run()
     (job,) = idle_jobs.all()
-    assert job.task == tasks.MeasureSamples("digits-vae")
+    assert job.task == sample_quality.MeasureSamples("digits-vae")
     assert "This is being computed" in said(faultless(at))
     job.task.run(Listener())
     job.state = "done"
     at.run()
     (shown,) = faultless(at).dataframe
     assert shown.value["source"].tolist() == ["prior", "mixture", "test images"]
-    found = quality.quality_artifact(store.load("digits-vae")).load()
+    found = sample_quality.quality_artifact(store.load("digits-vae")).load()
     assert shown.value["frechet"].tolist() == [row.frechet for row in found.rows]
     assert "360 samples of each source" in said(at) and "no Inception FID" in said(at)
 
 
 def test_samples_of_a_table_without_classes_have_no_frechet_distance() -> None:
     run = trained("swiss-roll", "ae", 2)
-    tasks.MeasureSamples(run).run(Listener())
+    sample_quality.MeasureSamples(run).run(Listener())
     at = faultless(opened(PAGE, run=run, view="Samples"))
     columns = [list(frame.value) for frame in at.dataframe]
     assert ["source", "nearest", "coverage"] in columns
@@ -279,7 +283,7 @@ def test_samples_of_a_table_without_classes_have_no_frechet_distance() -> None:
 def test_what_needs_only_the_weights_works_without_the_dataset(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(datasets, "places", lambda name: [tmp_path / "nowhere"])
+    monkeypatch.setattr("aecore.data.idx.places", lambda name: [tmp_path / "nowhere"])
     for view in ("Grid", "Samples", "Path", "Traversal", "Arithmetic"):
         at = faultless(opened(PAGE, run="mnist-vae", view=view))
         assert len(alts(at)) == 1
@@ -291,7 +295,7 @@ def test_what_needs_only_the_weights_works_without_the_dataset(
 def test_a_run_that_was_not_analysed_is_sent_to_be(idle_jobs: Jobs) -> None:  # noqa: F811
     latent.analysis_artifact(store.load("digits-vae")).path.unlink()
     at = faultless(opened(PAGE, run="digits-vae", view="Samples"))
-    assert [job.task for job in idle_jobs.all()] == [tasks.Analyse("digits-vae")]
+    assert [job.task for job in idle_jobs.all()] == [latent.Analyse("digits-vae")]
     assert "goes through digits-vae for the first time" in said(at)
     assert len(alts(at)) == 1 and "nearest" not in alts(at)[0]
     for view in ("Grid", "Path", "Traversal", "Arithmetic"):
@@ -319,7 +323,7 @@ def test_a_run_that_diverged_is_one_sentence() -> None:
 def test_a_collapsed_posterior_is_said() -> None:
     same = np.repeat(store.load("digits-vae").codes["codes"][:1], 360, axis=0)
     like("digits-vae", "collapsed", {"codes": same})
-    tasks.Analyse("collapsed").run(Listener())
+    latent.Analyse("collapsed").run(Listener())
     at = faultless(opened(PAGE, run="collapsed", view="Health"))
     assert "The posterior has collapsed" in said(at) and "lower beta" in said(at)
     for view in VIEWS[:-1]:
@@ -402,7 +406,7 @@ def test_data_without_classes_is_added_by_number() -> None:
     assert shown["code"].tolist()[:4] == ["A", "B", "C", "C + 0.00 (A - B)"]
     assert shown["code"].iloc[-1] == "C + 1.50 (A - B)" and len(shown) == 3 + 7
     decoded = store.load(run).model().decode(torch.tensor(codes[[5, 6]].mean(0, keepdims=True)))
-    features = shown[list(datasets.get("swiss-roll").feature_names)]
+    features = shown[list(data.get("swiss-roll").feature_names)]
     np.testing.assert_allclose(features.iloc[2], decoded[0].detach(), atol=1e-5)
     np.testing.assert_allclose(features.iloc[3], features.iloc[2])
 

@@ -12,11 +12,14 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from test_variants import model, variant  # noqa: F401
 
-from aecore import generation, inference, latent, metrics, store, tasks
-from aecore.autoencoder import Autoencoder
+from aecore import latent, metrics
 from aecore.errors import Faults
-from aecore.generation import WAYS, Places, grid, lattice, path
-from aecore.images import sheet
+from aecore.latent import WAYS, Places, grid, lattice, path
+from aecore.models import inference
+from aecore.models.autoencoder import Autoencoder
+from aecore.plots.images import sheet
+from aecore.runs import store
+from aecore.runs.train import Train
 
 rng = np.random.default_rng(3)
 BLOB = rng.normal(size=(400, 3)) * (2, 1, 0.1) + (1, 0, -1)
@@ -27,7 +30,7 @@ BLOB = rng.normal(size=(400, 3)) * (2, 1, 0.1) + (1, 0, -1)
 
 @pytest.mark.parametrize("n", [1, 2, 7, 30])
 def test_a_grid_at_the_priors_quantiles_decodes_as_scipys(n: int) -> None:
-    vae = tasks.Train(run_config(variant="vae"), "vae").run(Listener()).model()
+    vae = Train(run_config(variant="vae"), "vae").run(Listener()).model()
     made = lattice(grid(n), grid(n), np.zeros(2), (0, 1))
     quantiles = norm.ppf([(i + 0.5) / n for i in range(n)])
     codes = [(x, y) for y in quantiles[::-1] for x in quantiles]
@@ -66,13 +69,13 @@ def test_a_lattice_is_read_from_the_top_left() -> None:
 
 def test_the_plane_through_three_codes_meets_them() -> None:
     a, b, c = corners = rng.normal(size=(3, 5))
-    top_left, top_right, left, right = generation.plane_through(corners, *[np.array([0, 1])] * 2)
+    top_left, top_right, left, right = latent.plane_through(corners, *[np.array([0, 1])] * 2)
     for found, wanted in ((left, a), (right, b), (top_left, c), (top_right, b + c - a)):
         np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_a_traversal_moves_one_dimension_alone() -> None:
-    codes = generation.traversal(np.array([1, 2, 3]), 1, -1, 1, 3)
+    codes = latent.traversal(np.array([1, 2, 3]), 1, -1, 1, 3)
     assert codes.tolist() == [[1, -1, 3], [1, 0, 3], [1, 1, 3]]
 
 
@@ -92,33 +95,33 @@ def test_kl_is_torchs() -> None:
     q = torch.distributions.Normal(torch.tensor(means), torch.tensor(spread))
     prior = torch.distributions.Normal(torch.zeros(50, 4), torch.ones(50, 4))
     wanted = torch.distributions.kl_divergence(q, prior).mean(0).numpy()
-    np.testing.assert_allclose(generation.kl_by_dimension(means, spread), wanted)
-    found = generation.importance(means, spread)
+    np.testing.assert_allclose(latent.kl_by_dimension(means, spread), wanted)
+    found = latent.importance(means, spread)
     assert found.measure == "KL" and (np.diff(found.values) <= 0).all()
     np.testing.assert_allclose(found.values, wanted[found.order])
 
 
 def test_a_deviation_of_zero_has_a_finite_kl() -> None:
-    assert np.isfinite(generation.kl_by_dimension(np.ones((3, 2)), np.zeros((3, 2)))).all()
+    assert np.isfinite(latent.kl_by_dimension(np.ones((3, 2)), np.zeros((3, 2)))).all()
 
 
 def test_without_a_posterior_the_variance_ranks() -> None:
-    found = generation.importance(BLOB)
+    found = latent.importance(BLOB)
     assert found.measure == "variance" and found.order.tolist() == [0, 1, 2]
     np.testing.assert_allclose(found.values, BLOB.var(axis=0))
 
 
 def test_units_are_the_priors_or_the_codes() -> None:
-    middle, unit = generation.units(BLOB, prior=False)
+    middle, unit = latent.units(BLOB, prior=False)
     np.testing.assert_allclose(middle, BLOB.mean(0))
     np.testing.assert_allclose(unit, BLOB.std(0))
-    assert [part.tolist() for part in generation.units(BLOB, prior=True)] == [[0] * 3, [1] * 3]
-    assert generation.units(np.ones((5, 2)), prior=False)[1].tolist() == [1, 1]
+    assert [part.tolist() for part in latent.units(BLOB, prior=True)] == [[0] * 3, [1] * 3]
+    assert latent.units(np.ones((5, 2)), prior=False)[1].tolist() == [1, 1]
 
 
 def test_the_aggregate_posterior_has_the_moments_of_its_draws() -> None:
     means, spread = rng.normal(2, 3, (400, 2)), rng.uniform(0.1, 2, (400, 2))
-    found = generation.health(means, spread)
+    found = latent.health(means, spread)
     draws = (means + spread * rng.normal(size=(3_000, 400, 2))).reshape(-1, 2)
     np.testing.assert_allclose(found.mean, draws.mean(0), atol=0.02)
     np.testing.assert_allclose(found.variance, draws.var(0), rtol=0.01)
@@ -128,13 +131,13 @@ def test_the_aggregate_posterior_has_the_moments_of_its_draws() -> None:
 
 def test_a_collapsed_posterior_is_said_with_what_to_change() -> None:
     means, spread = rng.normal(0, (1, 0.01, 0.02), (300, 3)), np.ones((300, 3))
-    some = generation.health(means, spread)
+    some = latent.health(means, spread)
     assert some.active == 1 and some.used.tolist() == [True, False, False]
     assert "2 of 3 dimensions" in some.advice and "2, 3" in some.advice
-    whole = generation.health(means * 0.01, spread)
+    whole = latent.health(means * 0.01, spread)
     assert whole.active == 0 and "no dimension depends on the input" in whole.advice
     assert all("lower beta" in each.advice for each in (some, whole))
-    assert generation.health(np.zeros((9, 64)), np.ones((9, 64))).advice
+    assert latent.health(np.zeros((9, 64)), np.ones((9, 64))).advice
 
 
 # --- The aggregate posterior --------------------------------------------------------------------
@@ -142,7 +145,7 @@ def test_a_collapsed_posterior_is_said_with_what_to_change() -> None:
 
 def test_the_aggregate_posterior_is_scipys_mixture() -> None:
     means, spread = rng.normal(0.5, 1.5, (60, 3)), rng.uniform(0.1, 0.8, (60, 3))
-    found = generation.marginals(means, spread, [2, 0])
+    found = latent.marginals(means, spread, [2, 0])
     for j, z, density, kl in zip((2, 0), found.z, found.density, found.kl, strict=True):
 
         def q(z: float, j: int = j) -> float:
@@ -160,8 +163,8 @@ def test_the_aggregate_posterior_is_scipys_mixture() -> None:
 )
 def test_of_one_gaussian_the_marginal_kl_is_the_closed_form(mean: float, sigma: float) -> None:
     means, spread = np.full((5, 1), mean), np.full((5, 1), sigma)
-    found = generation.marginals(means, spread, [0])
-    wanted = generation.kl_by_dimension(means, spread)
+    found = latent.marginals(means, spread, [0])
+    wanted = latent.kl_by_dimension(means, spread)
     np.testing.assert_allclose(found.kl, wanted, rtol=2e-3, atol=1e-3)
     assert found.z[0, 0] < min(-5.9, mean - 5.9 * sigma) and found.z[0, -1] > mean + 5.9 * sigma
 
@@ -171,22 +174,22 @@ def test_a_dimension_that_is_the_prior_is_no_way_from_it_whatever_the_others_are
     wide: float,
 ) -> None:
     means, spread = np.zeros((3, 2)), np.tile([1.0, wide], (3, 1))
-    assert 0 <= generation.marginals(means, spread, [0, 1]).kl[0] < 1e-4
+    assert 0 <= latent.marginals(means, spread, [0, 1]).kl[0] < 1e-4
 
 
 def test_the_marginal_kl_is_a_part_of_the_mean_kl() -> None:
     means, spread = rng.normal(size=(500, 4)), rng.uniform(0.05, 1, (500, 4))
-    found = generation.marginals(means, spread, range(4))
-    assert (found.kl < generation.kl_by_dimension(means, spread)).all() and (found.kl > 0).all()
+    found = latent.marginals(means, spread, range(4))
+    assert (found.kl < latent.kl_by_dimension(means, spread)).all() and (found.kl > 0).all()
 
 
 def test_posteriors_narrower_than_the_parts_have_a_density() -> None:
     means = rng.normal(size=(4_000, 1))
-    found = generation.marginals(means, np.zeros((4_000, 1)), [0])
+    found = latent.marginals(means, np.zeros((4_000, 1)), [0])
     assert np.isfinite(found.kl).all()
     np.testing.assert_allclose(found.density.sum() * np.diff(found.z[0])[0], 1, atol=1e-6)
-    exact = generation.kl_by_dimension(np.zeros((9, 1)), np.full((9, 1), 1e-3))
-    coarse = generation.marginals(np.zeros((9, 1)), np.full((9, 1), 1e-3), [0])
+    exact = latent.kl_by_dimension(np.zeros((9, 1)), np.full((9, 1), 1e-3))
+    coarse = latent.marginals(np.zeros((9, 1)), np.full((9, 1), 1e-3), [0])
     assert 3 < coarse.kl < exact
 
 
@@ -194,16 +197,16 @@ def test_posteriors_narrower_than_the_parts_have_a_density() -> None:
 
 
 def test_draws_from_the_prior_are_seeded_and_scaled() -> None:
-    draws = generation.from_prior(20_000, 2, temperature=0.5, seed=1)
-    np.testing.assert_array_equal(draws, generation.from_prior(20_000, 2, 0.5, 1))
+    draws = latent.from_prior(20_000, 2, temperature=0.5, seed=1)
+    np.testing.assert_array_equal(draws, latent.from_prior(20_000, 2, 0.5, 1))
     np.testing.assert_allclose(draws.mean(0), 0, atol=0.02)
     np.testing.assert_allclose(draws.std(0), 0.5, atol=0.01)
-    assert not generation.from_prior(3, 2, temperature=0).any()
+    assert not latent.from_prior(3, 2, temperature=0).any()
 
 
 def test_a_mixture_draws_what_it_was_fitted_to() -> None:
     codes = np.concatenate([BLOB, BLOB * 0.5 + 20])
-    mixture = generation.fit_mixture(codes)
+    mixture = latent.fit_mixture(codes)
     draws = mixture.draw(20_000, seed=4)
     np.testing.assert_array_equal(draws, mixture.draw(20_000, seed=4))
     np.testing.assert_allclose(draws.mean(0), codes.mean(0), atol=0.3)
@@ -218,19 +221,19 @@ def test_a_mixture_is_scikit_learns() -> None:
     from sklearn.mixture import GaussianMixture
 
     known = GaussianMixture(10, random_state=0).fit(BLOB)
-    found = generation.fit_mixture(BLOB)
+    found = latent.fit_mixture(BLOB)
     np.testing.assert_allclose(found.weights, known.weights_)
     np.testing.assert_allclose(found.roots @ found.roots.swapaxes(1, 2), known.covariances_)
 
 
 @pytest.mark.parametrize("codes", [np.ones((50, 2)), BLOB[:1], BLOB[:5]], ids=["same", "1", "5"])
 def test_few_or_equal_codes_make_a_mixture(codes: np.ndarray) -> None:
-    assert np.isfinite(generation.fit_mixture(codes).draw(7)).all()
+    assert np.isfinite(latent.fit_mixture(codes).draw(7)).all()
 
 
 def test_too_wide_a_mixture_is_refused() -> None:
     with pytest.raises(Faults, match="512"):
-        generation.fit_mixture(np.zeros((2_000, 513)))
+        latent.fit_mixture(np.zeros((2_000, 513)))
 
 
 # --- Where codes lie ----------------------------------------------------------------------------
@@ -289,7 +292,7 @@ def test_copies_of_one_code_are_dense_there_and_nowhere_else(known: np.ndarray) 
 
 def test_sums_are_of_the_means() -> None:
     plus, minus, onto = BLOB[:50], BLOB[50:70], BLOB[70:71]
-    found = generation.arithmetic(plus, minus, onto, np.array([0, 1, -0.5]))
+    found = latent.arithmetic(plus, minus, onto, np.array([0, 1, -0.5]))
     a, b, c = (np.average(each, axis=0) for each in (plus, minus, onto))
     np.testing.assert_allclose(found.means, [a, b, c], rtol=1e-6)
     np.testing.assert_allclose(found.codes, [c, a - b + c, (b - a) / 2 + c], rtol=1e-5)
@@ -297,13 +300,13 @@ def test_sums_are_of_the_means() -> None:
 
 
 def test_what_is_added_to_what_is_taken_away_gives_what_was_added() -> None:
-    found = generation.arithmetic(BLOB[:9], BLOB[9:20], BLOB[9:20], np.array([0, 1]))
+    found = latent.arithmetic(BLOB[:9], BLOB[9:20], BLOB[9:20], np.array([0, 1]))
     np.testing.assert_allclose(found.codes, found.means[[1, 0]], rtol=1e-5)
 
 
 def test_all_empty_groups_are_told() -> None:
     with pytest.raises(Faults) as told:
-        generation.arithmetic(BLOB[:0], BLOB, BLOB[:0], np.ones(1))
+        latent.arithmetic(BLOB[:0], BLOB, BLOB[:0], np.ones(1))
     assert [fault.split("'")[1] for fault in told.value.faults] == ["plus", "onto"]
 
 
@@ -365,7 +368,7 @@ def test_the_way_along_the_data_is_the_shortest() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("n", "steps"), [(2, 2), (3, 10), (3, 600), (5, 16), (8, 8)])
-def test_every_way_passes_each_code(way: generation.Way, n: int, steps: int) -> None:
+def test_every_way_passes_each_code(way: latent.Way, n: int, steps: int) -> None:
     stops = BLOB[3 : 3 + n]
     found = path(stops, steps, way, BLOB)
     assert found.shape == (steps, 3)
@@ -393,7 +396,7 @@ def test_what_makes_no_path_is_said() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_path_from_a_code_to_itself_stays(way: generation.Way) -> None:
+def test_a_path_from_a_code_to_itself_stays(way: latent.Way) -> None:
     stops = BLOB[[5, 5]]
     np.testing.assert_allclose(path(stops, 4, way, BLOB), stops[[0] * 4], atol=1e-5)
 
@@ -406,10 +409,10 @@ def test_every_variant_decodes_what_is_made(model: Autoencoder) -> None:  # noqa
     codes = rng.normal(size=(300, 3)).astype(np.float32)
     made = [
         lattice(grid(4), grid(3), codes[0], (0, 2)),
-        generation.from_prior(5, 3),
-        generation.fit_mixture(codes).draw(5),
+        latent.from_prior(5, 3),
+        latent.fit_mixture(codes).draw(5),
         *(path(codes[:2], 6, way, codes) for way in WAYS),
-        generation.traversal(codes[0], 1, -1, 1, 4),
+        latent.traversal(codes[0], 1, -1, 1, 4),
         codes,
     ]
     for each in made:
@@ -429,17 +432,17 @@ def test_every_variant_decodes_what_is_made(model: Autoencoder) -> None:  # noqa
     [("ae", 0, 0), ("sparse-kl", 0, 0), ("vae", 1, 1), ("iwae", 1, 1), ("wae-mmd", 1, 0)],
 )
 def test_which_models_have_a_prior(variant_name: str, prior: int, posterior: int) -> None:
-    run = tasks.Train(run_config(variant=variant_name), "own").run(Listener())
+    run = Train(run_config(variant=variant_name), "own").run(Listener())
     assert run.capabilities.prior == prior
     assert run.capabilities.posterior == posterior
 
 
 def test_the_health_of_a_stored_run_agrees_with_its_history() -> None:
-    tasks.Train(run_config(variant="vae"), "own").run(Listener())
-    tasks.Analyse("own").run(Listener())
+    Train(run_config(variant="vae"), "own").run(Listener())
+    latent.Analyse("own").run(Listener())
     run = store.load("own")
     spread = latent.analysis_artifact(run).load().arrays["spread"]
-    found = generation.health(run.codes["codes"], spread)
+    found = latent.health(run.codes["codes"], spread)
     np.testing.assert_allclose(found.kl.sum(), run.history[-1]["test"]["kl"], rtol=1e-4)
 
 

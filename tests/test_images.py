@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from aecore import images
+from aecore import data
 from aecore.errors import Faults
+from aecore.plots import images
 
 GREY, COLOUR = (28, 28), (16, 16, 3)
 
@@ -45,10 +46,10 @@ def png(width: int, height: int, depth: int = 8, color: int = 0, rows: bytes = b
 # --- Formats ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", images.FORMATS)
+@pytest.mark.parametrize("kind", data.FORMATS)
 @pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
 def test_every_format_becomes_a_sample(kind: str, shape: tuple[int, ...]) -> None:
-    found = images.read(file(stroke((255, 0, 0), mode="RGB"), kind), shape)
+    found = data.read(file(stroke((255, 0, 0), mode="RGB"), kind), shape)
     assert found.shape == (np.prod(shape),)
     assert found.dtype == np.float32
     assert found.min() >= 0 and found.max() <= 1
@@ -61,16 +62,16 @@ def test_every_mode_of_a_png_gives_the_same_picture(mode: str) -> None:
         image = Image.fromarray(np.asarray(stroke(), np.uint16) * 257)
     else:
         image = stroke().convert(mode)
-    np.testing.assert_allclose(images.read(file(image), GREY), images.read(file(stroke()), GREY))
+    np.testing.assert_allclose(data.read(file(image), GREY), data.read(file(stroke()), GREY))
 
 
 def test_sixteen_bits_keep_their_shades() -> None:
     image = Image.fromarray(np.full((28, 28), 32896, np.uint16))
-    np.testing.assert_allclose(images.read(file(image), GREY), 128 / 255, atol=1e-6)
+    np.testing.assert_allclose(data.read(file(image), GREY), 128 / 255, atol=1e-6)
 
 
 def test_the_four_inks_of_print_are_read() -> None:
-    found = images.read(file(Image.new("CMYK", (20, 20), (0, 255, 255, 0)), "JPEG"), COLOUR)
+    found = data.read(file(Image.new("CMYK", (20, 20), (0, 255, 255, 0)), "JPEG"), COLOUR)
     assert found.reshape(COLOUR)[8, 8, 0] > 0.8 > 0.3 > found.reshape(COLOUR)[8, 8, 1]
 
 
@@ -78,7 +79,7 @@ def test_the_four_inks_of_print_are_read() -> None:
 def test_transparent_ground_shows_what_is_drawn(ink: int, ground: float) -> None:
     """Black ink gets white paper, white ink a black ground, whatever the hidden colour is."""
     image = stroke((ink, ink, ink, 255), (ink, ink, ink, 0), "RGBA")
-    found = images.read(file(image), GREY).reshape(GREY)
+    found = data.read(file(image), GREY).reshape(GREY)
     assert found[0, 0] == pytest.approx(ground)
     assert found[14, 5] == pytest.approx(ink / 255)
 
@@ -87,25 +88,25 @@ def test_a_transparent_colour_of_a_palette_counts_as_transparent() -> None:
     image = stroke(1, 0).convert("L")
     palette = Image.fromarray(np.asarray(image), "P")
     palette.putpalette([255, 255, 255, 250, 250, 250])
-    found = images.read(file(palette, transparency=0), GREY).reshape(GREY)
+    found = data.read(file(palette, transparency=0), GREY).reshape(GREY)
     assert found[0, 0] == 0 and found[14, 5] > 0.9
 
 
 def test_a_photograph_is_turned_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright
-    turned = images.read(file(stroke().rotate(90), "JPEG", exif=exif, quality=95), GREY)
-    np.testing.assert_allclose(turned, images.read(file(stroke()), GREY), atol=0.1)
+    turned = data.read(file(stroke().rotate(90), "JPEG", exif=exif, quality=95), GREY)
+    np.testing.assert_allclose(turned, data.read(file(stroke()), GREY), atol=0.1)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     frames = [stroke(200), stroke(100).rotate(90)]
     moving = file(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
-    found = images.decode(moving)
+    found = data.decode(moving)
     assert found.animated
     assert np.asarray(found.image.convert("L")).max() == 200
-    assert not images.decode(file(frames[0], kind)).animated
+    assert not data.decode(file(frames[0], kind)).animated
 
 
 # --- Limits -------------------------------------------------------------------------------------
@@ -118,13 +119,13 @@ def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
 )
 def test_what_is_no_picture_is_refused_in_a_sentence(content: bytes) -> None:
     with pytest.raises(Faults, match=r"give a PNG, JPEG, WebP or BMP file\.$"):
-        images.read(content, GREY)
+        data.read(content, GREY)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "PPM"])
 def test_other_formats_are_refused(kind: str) -> None:
     with pytest.raises(Faults, match="PNG, JPEG, WebP or BMP"):
-        images.read(file(stroke(), kind), GREY)
+        data.read(file(stroke(), kind), GREY)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -134,28 +135,28 @@ def test_a_huge_picture_is_refused_by_its_header(
 ) -> None:
     monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(Faults, match="too large: make it smaller than 25 million pixels"):
-        images.read(png(side, side), GREY)
+        data.read(png(side, side), GREY)
 
 
 def test_a_long_thin_picture_within_the_limit_is_read() -> None:
     rows = b"\0" + b"\xff" * 20_000
-    assert images.read(png(20_000, 1, rows=rows), GREY).max() == 1
+    assert data.read(png(20_000, 1, rows=rows), GREY).max() == 1
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
 def test_a_file_that_ends_too_early_is_a_fault(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8))
     with pytest.raises(Faults, match=r"(save or copy it again|give a PNG)"):
-        images.read(file(noise, kind)[:-1500], GREY)
+        data.read(file(noise, kind)[:-1500], GREY)
 
 
 def test_a_broken_stream_is_a_fault() -> None:
     with pytest.raises(Faults, match="This PNG is damaged"):
-        images.read(png(20, 20, rows=b"\0" * 5), GREY)
+        data.read(png(20, 20, rows=b"\0" * 5), GREY)
 
 
 def test_a_large_photograph_is_made_smaller_first() -> None:
-    found = images.decode(file(Image.new("RGB", (3000, 1500), "white"), "JPEG"))
+    found = data.decode(file(Image.new("RGB", (3000, 1500), "white"), "JPEG"))
     assert found.image.size == (1024, 512)
 
 
@@ -165,7 +166,7 @@ def test_a_large_photograph_is_made_smaller_first() -> None:
 def test_a_wide_picture_keeps_its_proportions_on_the_colour_of_its_border() -> None:
     image = Image.new("L", (280, 140), 51)
     ImageDraw.Draw(image).rectangle((70, 35, 209, 104), 255)
-    found = images.fit(image, GREY).reshape(GREY)
+    found = data.fit(image, GREY).reshape(GREY)
     assert found[0, 0] == found[27, 27] == found[14, 1] == pytest.approx(0.2)
     rows, columns = np.nonzero(found > 0.8)
     assert np.ptp(rows) + 1 == pytest.approx(7, abs=1)
@@ -174,24 +175,24 @@ def test_a_wide_picture_keeps_its_proportions_on_the_colour_of_its_border() -> N
 
 def test_inverting_turns_paper_into_darkness() -> None:
     paper = stroke(0, 255)
-    assert images.looks_inverted(np.asarray(paper))
+    assert data.looks_inverted(np.asarray(paper))
     np.testing.assert_allclose(
-        images.fit(paper, GREY, invert=True), images.fit(stroke(), GREY), atol=1e-6
+        data.fit(paper, GREY, invert=True), data.fit(stroke(), GREY), atol=1e-6
     )
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_a_plain_picture_stays_as_it_is(value: int) -> None:
     plain = Image.new("L", (50, 40), value)
-    assert not images.looks_inverted(np.asarray(plain))
-    np.testing.assert_allclose(images.fit(plain, GREY, crop=True), value / 255, atol=1e-6)
+    assert not data.looks_inverted(np.asarray(plain))
+    np.testing.assert_allclose(data.fit(plain, GREY, crop=True), value / 255, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [GREY, (28, 28, 3)], ids=["grey", "colour"])
 def test_cropped_ink_is_as_large_and_lies_as_in_mnist(shape: tuple[int, ...]) -> None:
     image = Image.new("RGB", (600, 500), (30, 30, 30))
     ImageDraw.Draw(image).rectangle((400, 50, 449, 149), (200, 200, 200))
-    found = images.fit(image, shape, crop=True).reshape(28, 28, -1).mean(axis=2)
+    found = data.fit(image, shape, crop=True).reshape(28, 28, -1).mean(axis=2)
     rows, columns = np.nonzero(found > found.max() / 2)
     assert np.ptp(rows) + 1 == 20 and np.ptp(columns) + 1 == 10
     middle = [np.average(np.arange(28), weights=found.sum(axis=axis) - found.sum(axis=axis).min())
@@ -200,7 +201,7 @@ def test_cropped_ink_is_as_large_and_lies_as_in_mnist(shape: tuple[int, ...]) ->
 
 
 def test_cropped_grey_ink_runs_from_black_to_white() -> None:
-    pale = images.fit(stroke(140, 100), GREY, crop=True)
+    pale = data.fit(stroke(140, 100), GREY, crop=True)
     assert pale.min() == 0 and pale.max() == 1
 
 
@@ -209,22 +210,22 @@ def test_uneven_ink_is_laid_by_its_mass_and_stays_inside() -> None:
     draw = ImageDraw.Draw(image)
     draw.rectangle((20, 20, 59, 179), 255)
     draw.rectangle((60, 95, 179, 105), 255)
-    found = images.fit(image, GREY, crop=True).reshape(GREY)
+    found = data.fit(image, GREY, crop=True).reshape(GREY)
     columns = np.flatnonzero(found.max(axis=0) > 0.5)
     assert columns[0] > 28 - 1 - columns[-1]  # the heavy side lies near the middle
-    whole = images.fit(image, GREY, crop=True, fill=1).reshape(GREY)
+    whole = data.fit(image, GREY, crop=True, fill=1).reshape(GREY)
     assert np.ptp(np.flatnonzero(whole.max(axis=0) > 0.5)) + 1 == 28
 
 
 def test_how_much_of_the_side_is_filled_is_measured() -> None:
     samples = np.zeros((5, 28, 28), np.float32)
     samples[:4, 4:24, 10:15] = 1  # and one that is empty
-    assert images.filled(samples) == pytest.approx(20 / 28)
-    assert images.filled(np.zeros((2, 8, 8, 3), np.float32)) == 1
+    assert data.filled(samples) == pytest.approx(20 / 28)
+    assert data.filled(np.zeros((2, 8, 8, 3), np.float32)) == 1
 
 
 def test_digits_of_mnist_fill_what_is_said(mnist) -> None:
-    assert images.filled(mnist.test.x[:200].reshape(-1, 28, 28)) == pytest.approx(20 / 28)
+    assert data.filled(mnist.test.x[:200].reshape(-1, 28, 28)) == pytest.approx(20 / 28)
 
 
 def test_digits_of_mnist_come_back_from_paper(mnist) -> None:
@@ -232,7 +233,7 @@ def test_digits_of_mnist_come_back_from_paper(mnist) -> None:
     errors = []
     for digit in mnist.test.x[:20].reshape(-1, 28, 28):
         paper = Image.fromarray((255 - 255 * digit).astype(np.uint8)).resize((560, 560))
-        found = images.read(file(paper, "JPEG"), GREY, invert=True, crop=True).reshape(28, 28)
+        found = data.read(file(paper, "JPEG"), GREY, invert=True, crop=True).reshape(28, 28)
         errors.append(np.square(found - digit).mean())
     assert np.median(errors) < 0.01
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from test_variants import model, variant  # noqa: F401
 
-from aecore import inference, store
-from aecore.autoencoder import Autoencoder
-from aecore.datasets import DATASETS
+from aecore.data import DATASETS
 from aecore.errors import Faults
+from aecore.models import inference
+from aecore.models.autoencoder import Autoencoder
+from aecore.runs import store
 
 N = 23
 DIGITS = DATASETS["digits"]

@@ -20,12 +20,15 @@ import numpy as np
 import pytest
 from conftest import run_config, wait_until
 
-from aecore import datasets, projections, recipes, store, tasks
-from aecore.configs import RunConfig
+from aecore import data, latent, projections, recipes
+from aecore.applications import sample_quality
 from aecore.errors import Faults
 from aecore.jobs import TRIES, Job, Jobs
 from aecore.progress import Reporter, Task
 from aecore.projections import PCAProjection, TSNEProjection
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
+from aecore.training import RunConfig
 
 pytestmark = pytest.mark.serial
 
@@ -40,9 +43,9 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Jobs:
 
 
 def test_jobs_wait_in_the_order_in_which_they_were_asked_for(queue: Jobs) -> None:
-    first = queue.submit(tasks.Train.named(run_config(), "first"))
-    second = queue.submit(tasks.Project("iris", PCAProjection()))
-    third = queue.submit(tasks.Prepare("wine"))
+    first = queue.submit(Train.named(run_config(), "first"))
+    second = queue.submit(projections.Project("iris", PCAProjection()))
+    third = queue.submit(projections.Prepare("wine"))
     assert [queue.place(job) for job in (first, second, third)] == [0, 1, 2]
     assert queue.all() == [third, second, first]
     assert all(job.state == "queued" and job.active for job in queue.all())
@@ -51,16 +54,16 @@ def test_jobs_wait_in_the_order_in_which_they_were_asked_for(queue: Jobs) -> Non
 
 
 def test_a_job_says_what_it_is(queue: Jobs) -> None:
-    job = queue.submit(tasks.Train.named(run_config("wine", "vae", epochs=7), "some-name"))
+    job = queue.submit(Train.named(run_config("wine", "vae", epochs=7), "some-name"))
     assert (job.task.title, job.task.reserves) == ("vae on wine", "some-name")
     assert queue.get(job.id) is job
-    other = queue.submit(tasks.Project("iris", PCAProjection()))
+    other = queue.submit(projections.Project("iris", PCAProjection()))
     assert (other.task.title, other.task.reserves) == ("PCA of iris", "")
     assert queue.get("no such id") is None and queue.get(None) is None
 
 
 def test_a_queued_job_is_cancelled_at_once(queue: Jobs) -> None:
-    job = queue.submit(tasks.Train.named(run_config()))
+    job = queue.submit(Train.named(run_config()))
     queue.cancel(job)
     assert job.state == "cancelled" and not job.active
     queue.cancel(job)
@@ -68,21 +71,21 @@ def test_a_queued_job_is_cancelled_at_once(queue: Jobs) -> None:
 
 
 def test_the_same_map_is_not_queued_twice(queue: Jobs) -> None:
-    first = queue.submit(tasks.Project("digits", TSNEProjection()))
-    assert queue.submit(tasks.Project("digits", TSNEProjection())) is first
-    assert queue.submit(tasks.Project("digits", TSNEProjection(seed=1))) is not first
-    assert queue.submit(tasks.Project("iris", TSNEProjection())) is not first
-    train = datasets.Subset(split="train", limit=500)
-    other = queue.submit(tasks.Project("digits", TSNEProjection(), train))
+    first = queue.submit(projections.Project("digits", TSNEProjection()))
+    assert queue.submit(projections.Project("digits", TSNEProjection())) is first
+    assert queue.submit(projections.Project("digits", TSNEProjection(seed=1))) is not first
+    assert queue.submit(projections.Project("iris", TSNEProjection())) is not first
+    train = data.Subset(split="train", limit=500)
+    other = queue.submit(projections.Project("digits", TSNEProjection(), train))
     assert (
         other is not first
-        and queue.submit(tasks.Project("digits", TSNEProjection(), train)) is other
+        and queue.submit(projections.Project("digits", TSNEProjection(), train)) is other
     )
     assert other.task.title == "t-SNE of digits, train, up to 500 samples"
-    assert queue.find(tasks.Project("digits", TSNEProjection(), train)) is other
-    assert queue.find(tasks.Project("digits", TSNEProjection(), datasets.Subset())) is first
+    assert queue.find(projections.Project("digits", TSNEProjection(), train)) is other
+    assert queue.find(projections.Project("digits", TSNEProjection(), data.Subset())) is first
     queue.cancel(first)
-    assert queue.submit(tasks.Project("digits", TSNEProjection())) is not first
+    assert queue.submit(projections.Project("digits", TSNEProjection())) is not first
 
 
 def test_the_same_recipe_is_not_queued_twice(queue: Jobs) -> None:
@@ -100,11 +103,11 @@ def test_the_same_recipe_is_not_queued_twice(queue: Jobs) -> None:
 
 
 def test_the_quality_of_the_same_run_is_not_queued_twice(queue: Jobs) -> None:
-    first = queue.submit(tasks.MeasureSamples("mine"))
+    first = queue.submit(sample_quality.MeasureSamples("mine"))
     assert first.task.title == "quality of samples of mine"
-    assert queue.submit(tasks.MeasureSamples("mine")) is first
-    assert queue.submit(tasks.MeasureSamples("other")) is not first
-    assert queue.find(tasks.MeasureSamples("mine")) is first
+    assert queue.submit(sample_quality.MeasureSamples("mine")) is first
+    assert queue.submit(sample_quality.MeasureSamples("other")) is not first
+    assert queue.find(sample_quality.MeasureSamples("mine")) is first
 
 
 def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
@@ -114,15 +117,15 @@ def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
 
     progress = {"epochs_done": 1, "history": [{"epoch": 1}]}
     store.write_checkpoint("digits", run_config("digits"), Checkpoint({}, progress))
-    training = queue.submit(tasks.Resume.of("digits"))
+    training = queue.submit(Resume.of("digits"))
     assert training.log.history == [{"epoch": 1}]
-    assert queue.submit(tasks.Prepare("digits")) is not training
+    assert queue.submit(projections.Prepare("digits")) is not training
 
 
 def test_a_name_is_taken_while_its_training_waits(queue: Jobs) -> None:
-    queue.submit(tasks.Train.named(run_config(), "mine"))
+    queue.submit(Train.named(run_config(), "mine"))
     with pytest.raises(Faults, match="'mine'"):
-        queue.submit(tasks.Train.named(run_config(), "mine"))
+        queue.submit(Train.named(run_config(), "mine"))
 
 
 def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
@@ -130,18 +133,18 @@ def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
 
     progress = {"epochs_done": 1, "history": []}
     store.write_checkpoint("half", run_config(), Checkpoint({}, progress))
-    queue.submit(tasks.Resume.of("half"))
+    queue.submit(Resume.of("half"))
     with pytest.raises(Faults, match="'half' is being trained already"):
-        queue.submit(tasks.Resume.of("half"))
+        queue.submit(Resume.of("half"))
     with pytest.raises(Faults, match="Unknown unfinished run 'hlaf': did you mean 'half'"):
-        queue.submit(tasks.Resume.of("hlaf"))
+        queue.submit(Resume.of("hlaf"))
 
 
 ASKED: dict[str, Callable[[Jobs], Job]] = {
-    "train": lambda queue: queue.submit(tasks.Train.named(run_config(), "twin")),
-    "resume": lambda queue: queue.submit(tasks.Resume.of("half")),
-    "project": lambda queue: queue.submit(tasks.Project("iris", PCAProjection())),
-    "analyse": lambda queue: queue.submit(tasks.Analyse("twin")),
+    "train": lambda queue: queue.submit(Train.named(run_config(), "twin")),
+    "resume": lambda queue: queue.submit(Resume.of("half")),
+    "project": lambda queue: queue.submit(projections.Project("iris", PCAProjection())),
+    "analyse": lambda queue: queue.submit(latent.Analyse("twin")),
     "recipe": lambda queue: queue.submit(recipes.Reproduce("manifold")),
 }
 
@@ -184,16 +187,16 @@ def test_of_simultaneous_requests_one_is_queued(
 
 def test_names_that_cannot_be_used_are_refused_before_anything_is_queued(queue: Jobs) -> None:
     with pytest.raises(Faults, match="is not possible"):
-        queue.submit(tasks.Train.named(run_config(), "../x"))
+        queue.submit(Train.named(run_config(), "../x"))
     assert queue.all() == []
 
 
 def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
-    waiting = queue.submit(tasks.Train.named(run_config(), "waiting"))
-    over = [queue.submit(tasks.Train.named(run_config())) for _ in range(60)]
+    waiting = queue.submit(Train.named(run_config(), "waiting"))
+    over = [queue.submit(Train.named(run_config())) for _ in range(60)]
     for job in over:
         job.state = "done"
-    queue.submit(tasks.Train.named(run_config()))
+    queue.submit(Train.named(run_config()))
     assert len(queue.all()) == 52
     assert queue.get(waiting.id) is waiting
     assert queue.get(over[0].id) is None
@@ -203,7 +206,7 @@ class Telling:
     """A running job that hears news at times of the test's choosing."""
 
     def __init__(self, queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.queue, self.job, self.now = queue, queue.submit(tasks.Train.named(run_config())), 0.0
+        self.queue, self.job, self.now = queue, queue.submit(Train.named(run_config())), 0.0
         self.job.state = "running"
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
@@ -300,11 +303,11 @@ def silent_server() -> Iterator[str]:
 def test_a_scheduler_that_does_not_answer_is_said_while_jobs_wait_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("aecore.jobs.CONNECT_WITHIN", 2)
+    monkeypatch.setattr("aecore.jobs.cluster.CONNECT_WITHIN", 2)
     with silent_server() as address:
         monkeypatch.setenv("AECORE_SCHEDULER", address)
         jobs = Jobs()
-        job = jobs.submit(tasks.Prepare("iris"))
+        job = jobs.submit(projections.Prepare("iris"))
         wait_until(lambda: address in jobs.trouble, seconds=10)
         assert job.state == "queued"
         wait_until(lambda: not job.active, seconds=10)
@@ -320,7 +323,7 @@ def test_an_address_of_no_scheduler_is_said_within_ten_seconds(
 ) -> None:
     monkeypatch.setenv("AECORE_SCHEDULER", address)
     jobs = Jobs()
-    waiting = [jobs.submit(tasks.Prepare(name)) for name in ("iris", "wine")]
+    waiting = [jobs.submit(projections.Prepare(name)) for name in ("iris", "wine")]
     wait_until(lambda: not any(job.active for job in waiting), seconds=10)
     for job in waiting:
         assert job.state == "failed"
@@ -340,9 +343,9 @@ def test_a_cluster_that_does_not_start_is_tried_a_few_times(
         started.append(subprocess.Popen([sys.executable, "-c", ""], **options))
         return started[-1]
 
-    monkeypatch.setattr("aecore.jobs._start_cluster", start_nothing)
+    monkeypatch.setattr("aecore.jobs.cluster._start_cluster", start_nothing)
     jobs = Jobs()
-    waiting = [jobs.submit(tasks.Prepare(name)) for name in ("iris", "wine")]
+    waiting = [jobs.submit(projections.Prepare(name)) for name in ("iris", "wine")]
     wait_until(lambda: not any(job.active for job in waiting))
     assert {job.state for job in waiting} == {"failed"}
     assert all("did not start, tried 3 times" in job.error for job in waiting)
@@ -352,10 +355,10 @@ def test_a_cluster_that_does_not_start_is_tried_a_few_times(
 def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("aecore.jobs.CONNECT_WITHIN", 0.2)
+    monkeypatch.setattr("aecore.jobs.cluster.CONNECT_WITHIN", 0.2)
     monkeypatch.setenv("AECORE_SCHEDULER", "tcp://127.0.0.1:1")
     jobs = Jobs()
-    job = jobs.submit(tasks.Prepare("iris"))
+    job = jobs.submit(projections.Prepare("iris"))
     wait_until(lambda: not job.active)
     assert job.state == "failed"
     assert job.error.startswith("The cluster cannot be reached: ")
@@ -408,9 +411,7 @@ def worker_of(jobs: Jobs) -> int:
 
 def test_a_training_runs_to_its_end_and_says_how_far_it_is(jobs: Jobs) -> None:
     stages, places = set(), set()
-    job = jobs.submit(
-        tasks.Train.named(run_config("digits", "vae", epochs=8, batch_size=16), "first")
-    )
+    job = jobs.submit(Train.named(run_config("digits", "vae", epochs=8, batch_size=16), "first"))
 
     def over() -> bool:
         stages.add(job.what)
@@ -425,25 +426,23 @@ def test_a_training_runs_to_its_end_and_says_how_far_it_is(jobs: Jobs) -> None:
     wait_until(lambda: len(job.log.history) == 8)
     assert job.log.history == run.history
     assert job.log.view["plane"].shape == (360, 2)
-    np.testing.assert_array_equal(job.log.view["labels"], datasets.get("digits").test.labels)
+    np.testing.assert_array_equal(job.log.view["labels"], data.get("digits").test.labels)
     assert job.log.view["reconstructions"].shape == (10, 64)
     np.testing.assert_allclose(job.log.view["plane"], run.codes["codes"], atol=1e-4)
 
 
 def test_a_map_is_computed_in_the_worker(jobs: Jobs) -> None:
-    job = jobs.submit(tasks.Project("iris", PCAProjection()))
+    job = jobs.submit(projections.Project("iris", PCAProjection()))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
-    assert projections.map_artifact(
-        "iris", datasets.get("iris").fingerprint, PCAProjection()
-    ).load()
+    assert projections.map_artifact("iris", data.get("iris").fingerprint, PCAProjection()).load()
 
 
 def test_a_preparation_leaves_the_components(jobs: Jobs) -> None:
-    job = jobs.submit(tasks.Prepare("wine"))
+    job = jobs.submit(projections.Prepare("wine"))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
-    assert projections.components_artifact(datasets.get("wine")).path.is_file()
+    assert projections.components_artifact(data.get("wine")).path.is_file()
 
 
 def test_a_recipe_runs_in_the_worker_and_its_outcome_is_kept(jobs: Jobs) -> None:
@@ -473,7 +472,7 @@ def test_a_recipe_is_cancelled_while_it_runs_and_what_was_found_before_is_kept(j
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("cancelled", "")
     assert (path.read_bytes() if path.exists() else None) == before
-    after = jobs.submit(tasks.Prepare("tilted-ring"))
+    after = jobs.submit(projections.Prepare("tilted-ring"))
     wait_until(lambda: not after.active)
     assert after.state == "done"
 
@@ -512,9 +511,9 @@ def test_an_unknown_recipe_fails_with_a_sentence(jobs: Jobs) -> None:
 
 
 def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:
-    first = jobs.submit(tasks.Train.named(endless(), "endless"))
-    second = jobs.submit(tasks.Train.named(run_config(), "second"))
-    third = jobs.submit(tasks.Prepare("s-curve"))
+    first = jobs.submit(Train.named(endless(), "endless"))
+    second = jobs.submit(Train.named(run_config(), "second"))
+    third = jobs.submit(projections.Prepare("s-curve"))
     wait_until(lambda: first.log.history)
     assert [job.state for job in (first, second, third)] == ["running", "queued", "queued"]
     assert [jobs.place(job) for job in (first, second, third)] == [0, 1, 2]
@@ -531,10 +530,8 @@ def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:
 
 
 def test_a_fault_arrives_as_a_sentence(jobs: Jobs) -> None:
-    job = jobs.submit(
-        tasks.Train.named(run_config("digits", "vae", epochs=50, learning_rate=10), "wild")
-    )
-    after = jobs.submit(tasks.Project("wine", TSNEProjection(perplexity=100)))
+    job = jobs.submit(Train.named(run_config("digits", "vae", epochs=50, learning_rate=10), "wild"))
+    after = jobs.submit(projections.Project("wine", TSNEProjection(perplexity=100)))
     wait_until(lambda: not after.active)
     assert (job.state, after.state) == ("failed", "failed")
     assert job.error.startswith("Training stopped in epoch ")
@@ -543,17 +540,17 @@ def test_a_fault_arrives_as_a_sentence(jobs: Jobs) -> None:
 
 
 def test_what_nobody_expected_is_said_without_a_traceback(jobs: Jobs) -> None:
-    job = jobs.submit(tasks.Analyse(None))  # no name of a run, which no page asks for
+    job = jobs.submit(latent.Analyse(None))  # no name of a run, which no page asks for
     wait_until(lambda: not job.active)
     assert job.state == "failed"
     assert "not expected, TypeError" in job.error and "Traceback" not in job.error
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(jobs: Jobs) -> None:
-    damaged = projections.components_artifact(datasets.get("breast-cancer")).path
+    damaged = projections.components_artifact(data.get("breast-cancer")).path
     damaged.parent.mkdir(parents=True)
     damaged.mkdir()
-    job = jobs.submit(tasks.Prepare("breast-cancer"))
+    job = jobs.submit(projections.Prepare("breast-cancer"))
     wait_until(lambda: not job.active)
     assert job.state == "failed"
     assert "a folder is in the place of a file" in job.error
@@ -562,8 +559,8 @@ def test_a_folder_in_the_place_of_a_file_is_named(jobs: Jobs) -> None:
 def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resumed(
     jobs: Jobs,
 ) -> None:
-    job = jobs.submit(tasks.Train.named(run_config("digits", epochs=40, batch_size=64), "killed"))
-    waiting = jobs.submit(tasks.Prepare("swiss-roll"))
+    job = jobs.submit(Train.named(run_config("digits", epochs=40, batch_size=64), "killed"))
+    waiting = jobs.submit(projections.Prepare("swiss-roll"))
     wait_until(lambda: len(job.log.history) >= 2)
     os.kill(worker_of(jobs), signal.SIGKILL)
     wait_until(lambda: not job.active)
@@ -578,7 +575,7 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resum
 
     kept = unfinished()["killed"]
     assert kept >= done
-    resumed = jobs.submit(tasks.Resume.of("killed"))
+    resumed = jobs.submit(Resume.of("killed"))
     assert resumed.log.history[-1]["epoch"] == kept
     wait_until(lambda: not resumed.active)
     assert (resumed.state, resumed.error) == ("done", "")
@@ -591,7 +588,7 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_runs_and_it_can_be_resum
 def test_a_worker_killed_before_the_first_epoch_has_no_checkpoint_to_speak_of(jobs: Jobs) -> None:
     # An epoch of one sample a step takes much longer than it takes to kill.
     slow = run_config("digits", model={"hidden": (1024, 512)}, batch_size=1)
-    job = jobs.submit(tasks.Train.named(slow, "early"))
+    job = jobs.submit(Train.named(slow, "early"))
     wait_until(lambda: job.what == "Training")
     os.kill(worker_of(jobs), signal.SIGKILL)
     wait_until(lambda: not job.active)
@@ -601,13 +598,13 @@ def test_a_worker_killed_before_the_first_epoch_has_no_checkpoint_to_speak_of(jo
 
 
 def test_a_cluster_that_was_killed_is_replaced(jobs: Jobs) -> None:
-    job = jobs.submit(tasks.Train.named(endless(), "orphan"))
+    job = jobs.submit(Train.named(endless(), "orphan"))
     wait_until(lambda: job.log.history)
     worker = worker_of(jobs)
     jobs._cluster.kill()
     wait_until(lambda: not job.active)
     assert job.state == "failed"
-    after = jobs.submit(tasks.Prepare("s-curve"))
+    after = jobs.submit(projections.Prepare("s-curve"))
     wait_until(lambda: not after.active)
     assert (after.state, after.error) == ("done", "")
     wait_until(lambda: gone(worker))
@@ -623,7 +620,7 @@ def answering(jobs: Jobs) -> Iterator[None]:
             began = time.monotonic()
             for job in jobs.all():
                 jobs.place(job)
-            jobs.find(tasks.Prepare("iris"))
+            jobs.find(projections.Prepare("iris"))
             jobs.get("unknown")
             slowest[0] = max(slowest[0], time.monotonic() - began)
 
@@ -640,13 +637,13 @@ def answering(jobs: Jobs) -> Iterator[None]:
 def ten_jobs(jobs: Jobs) -> list[Job]:
     """Ten jobs that wait for the one that runs."""
     return [
-        jobs.submit(tasks.Project("iris", PCAProjection(), datasets.Subset(limit=n)))
+        jobs.submit(projections.Project("iris", PCAProjection(), data.Subset(limit=n)))
         for n in range(11, 21)
     ]
 
 
 def test_a_worker_that_does_not_answer_is_replaced_when_its_job_is_cancelled(jobs: Jobs) -> None:
-    job = jobs.submit(tasks.Train.named(endless(), "stopped"))
+    job = jobs.submit(Train.named(endless(), "stopped"))
     wait_until(lambda: job.log.history)
     waiting = ten_jobs(jobs)
     os.kill(worker := worker_of(jobs), signal.SIGSTOP)
@@ -664,7 +661,7 @@ def test_a_worker_that_does_not_answer_is_replaced_when_its_job_is_cancelled(job
 
 
 def test_what_waits_when_the_cluster_is_killed_runs_on_a_new_one(jobs: Jobs) -> None:
-    job = jobs.submit(tasks.Train.named(endless(), "bereft"))
+    job = jobs.submit(Train.named(endless(), "bereft"))
     wait_until(lambda: job.log.history)
     waiting = ten_jobs(jobs)
     with answering(jobs):
@@ -744,13 +741,13 @@ def test_a_scheduler_without_a_worker_is_said_and_what_was_cancelled_never_runs(
     elsewhere: Elsewhere,
 ) -> None:
     jobs = Jobs()
-    job = jobs.submit(tasks.Train.named(run_config(), "unwanted"))
+    job = jobs.submit(Train.named(run_config(), "unwanted"))
     wait_until(lambda: "has no worker" in jobs.trouble, seconds=20)
     assert f"{elsewhere.address} has no worker" in jobs.trouble
     assert f"dask worker {elsewhere.address}" in jobs.trouble
     jobs.cancel(job)
     wait_until(lambda: not jobs.trouble)
-    other = jobs.submit(tasks.Train.named(run_config(), "wanted"))
+    other = jobs.submit(Train.named(run_config(), "wanted"))
     elsewhere.worker()
     wait_until(lambda: not other.active)
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
@@ -760,11 +757,11 @@ def test_a_scheduler_without_a_worker_is_said_and_what_was_cancelled_never_runs(
 def test_a_worker_without_the_package_is_said_and_outlives_it(elsewhere: Elsewhere) -> None:
     poor = elsewhere.worker(with_package=False)
     jobs = Jobs()
-    job = jobs.submit(tasks.Train.named(run_config(), "unwanted"))
+    job = jobs.submit(Train.named(run_config(), "unwanted"))
     wait_until(lambda: "No module named 'aecore'" in jobs.trouble, seconds=20)
     assert elsewhere.address in jobs.trouble
     jobs.cancel(job)
-    other = jobs.submit(tasks.Train.named(run_config(), "wanted"))
+    other = jobs.submit(Train.named(run_config(), "wanted"))
     elsewhere.worker()
     wait_until(lambda: not other.active)
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
@@ -782,11 +779,11 @@ def test_what_was_sent_and_is_cancelled_before_a_worker_is_free_never_runs(
         stranger.wait_for_workers(1)
         busy = stranger.submit(time.sleep, 12)
         jobs = Jobs()
-        job = jobs.submit(tasks.Train.named(run_config(), "unwanted"))
+        job = jobs.submit(Train.named(run_config(), "unwanted"))
         wait_until(lambda: job.what == "Waiting for a worker to begin it")
         jobs.cancel(job)
         wait_until(lambda: not job.active, seconds=5)
-        other = jobs.submit(tasks.Train.named(run_config(), "wanted"))
+        other = jobs.submit(Train.named(run_config(), "wanted"))
         busy.result()
     wait_until(lambda: not other.active)
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
@@ -800,10 +797,10 @@ def test_after_an_address_of_no_scheduler_nothing_is_held_up_and_a_right_one_ser
     elsewhere.worker()
     jobs = Jobs()
     with monkeypatch.context() as patch:
-        patch.setattr("aecore.jobs.CONNECT_WITHIN", 2)
+        patch.setattr("aecore.jobs.cluster.CONNECT_WITHIN", 2)
         for _ in range(3):
             patch.setenv("AECORE_SCHEDULER", wrong)
-            job = jobs.submit(tasks.Prepare("iris"))
+            job = jobs.submit(projections.Prepare("iris"))
             wait_until(lambda job=job: not job.active)
             assert job.state == "failed"
             job = None
@@ -811,7 +808,7 @@ def test_after_an_address_of_no_scheduler_nothing_is_held_up_and_a_right_one_ser
             gc.collect()  # as Streamlit does after every run of a page
             assert time.monotonic() - began < 2
     monkeypatch.setenv("AECORE_SCHEDULER", elsewhere.address)
-    job = jobs.submit(tasks.Prepare("iris"))
+    job = jobs.submit(projections.Prepare("iris"))
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("done", "")
 
@@ -819,12 +816,12 @@ def test_after_an_address_of_no_scheduler_nothing_is_held_up_and_a_right_one_ser
 def test_a_training_elsewhere_is_cancelled_and_goes_on_without_us(elsewhere: Elsewhere) -> None:
     elsewhere.worker()
     jobs = Jobs()
-    job = jobs.submit(tasks.Train.named(endless(), "endless"))
+    job = jobs.submit(Train.named(endless(), "endless"))
     wait_until(lambda: job.log.history)
     jobs.cancel(job)
     wait_until(lambda: not job.active)
     assert (job.state, job.error) == ("cancelled", "") and "endless" in unfinished()
-    left = jobs.submit(tasks.Train.named(run_config("digits", epochs=3, batch_size=16), "left"))
+    left = jobs.submit(Train.named(run_config("digits", epochs=3, batch_size=16), "left"))
     wait_until(lambda: left.begun)
     jobs._client.close()
     wait_until(lambda: not left.active)

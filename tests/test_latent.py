@@ -15,14 +15,17 @@ from scipy.special import erf, expit
 from scipy.stats import gaussian_kde
 from torch import nn
 
-from aecore import datasets, inference, latent, metrics, projections, store, tasks
-from aecore.autoencoder import Autoencoder
-from aecore.configs import RunConfig
-from aecore.datasets import DATASETS, Dataset
+from aecore import data, latent, metrics, projections
+from aecore.data import DATASETS, Dataset
 from aecore.errors import Faults
-from aecore.latent import Plane
-from aecore.networks import ACTIVATION_LAYERS, ImageSize
-from aecore.variants import VARIANTS
+from aecore.models import inference
+from aecore.models.autoencoder import Autoencoder
+from aecore.models.networks import ACTIVATION_LAYERS, ImageSize
+from aecore.models.variants import VARIANTS
+from aecore.projections import Plane
+from aecore.runs import store
+from aecore.runs.train import Train
+from aecore.training import RunConfig
 
 SHIPPED = Path(store.__file__).parents[1] / "models_store"
 CONVOLUTIONAL = [name for name in VARIANTS if "channels" in VARIANTS[name].model_fields]
@@ -78,14 +81,14 @@ def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
 
 def test_two_dimensions_are_drawn_as_they_are() -> None:
     codes = 1e3 * draw(50, 2)
-    plane = latent.fit_plane(codes)
+    plane = projections.fit_plane(codes)
     np.testing.assert_array_equal(plane.lower(codes), codes)
     np.testing.assert_array_equal(plane.lift(codes), codes)
 
 
 def test_one_dimension_is_drawn_along_x() -> None:
     codes = draw(50, 1)
-    plane = latent.fit_plane(codes)
+    plane = projections.fit_plane(codes)
     np.testing.assert_array_equal(plane.lower(codes), np.hstack([codes, np.zeros_like(codes)]))
     np.testing.assert_array_equal(plane.lift(np.array([[3.0, 7.0]])), [[3.0]])
 
@@ -93,8 +96,8 @@ def test_one_dimension_is_drawn_along_x() -> None:
 @pytest.mark.parametrize("d", [3, 20])
 def test_wider_codes_are_drawn_as_the_runs_are(d: int) -> None:
     codes, others = draw(200, d) * np.arange(1, d + 1) + 5, draw(30, d)
-    plane = latent.fit_plane(codes)
-    np.testing.assert_allclose(plane.lower(others), tasks.plane_of(others, codes), atol=1e-4)
+    plane = projections.fit_plane(codes)
+    np.testing.assert_allclose(plane.lower(others), projections.plane_of(others, codes), atol=1e-4)
     np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-6)
     places = draw(30, 2)
     np.testing.assert_allclose(plane.lower(plane.lift(places)), places, atol=1e-4)
@@ -102,12 +105,10 @@ def test_wider_codes_are_drawn_as_the_runs_are(d: int) -> None:
 
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_the_plane_of_a_run_is_found_in_its_files(d: int) -> None:
-    run = tasks.Train(run_config("digits", model={"latent_dim": d}, epochs=1), "wide").run(
-        Listener()
-    )
+    run = Train(run_config("digits", model={"latent_dim": d}, epochs=1), "wide").run(Listener())
     plane = latent.plane_of_run(run)
     assert plane.mean.dtype == plane.axes.dtype == np.float32
-    fitted = latent.fit_plane(inference.encode(run.model(), *datasets.get("digits").train))
+    fitted = projections.fit_plane(inference.encode(run.model(), *data.get("digits").train))
     np.testing.assert_allclose(plane.axes, fitted.axes, atol=1e-4)
     codes, drawn = run.codes["codes"], run.codes["plane"]
     columns = slice(0, 1 if d == 1 else 2)  # the heights of one dimension mean nothing
@@ -127,7 +128,7 @@ def test_dead_dimensions_do_not_tilt_the_plane() -> None:
         pass
 
     run = Stored()
-    run.codes = {"codes": codes, "plane": tasks.plane_of(codes, codes + 0.5)}
+    run.codes = {"codes": codes, "plane": projections.plane_of(codes, codes + 0.5)}
     plane = latent.plane_of_run(run)
     np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-4)
     np.testing.assert_allclose(plane.axes[:, 3:], 0, atol=1e-2)
@@ -323,7 +324,7 @@ def test_the_maps_agree_with_a_direct_computation(name: str) -> None:
 @pytest.mark.parametrize(("d", "of_all"), [(8, True), (9, False)])
 def test_wide_codes_are_followed_along_the_plane_alone(d: int, of_all: bool) -> None:
     model = build("vae", latent_dim=d)
-    plane = latent.fit_plane(draw(60, d))
+    plane = projections.fit_plane(draw(60, d))
     found = latent.reliability(model, plane, draw(60, d), size=3)
     z = plane.lift(np.array([found.x[2], found.y[0]])[None])
     step = 1e-4
@@ -341,7 +342,7 @@ def test_wide_codes_are_followed_along_the_plane_alone(d: int, of_all: bool) -> 
 def test_a_code_of_one_dimension_has_maps() -> None:
     model = build("vae", latent_dim=1)
     codes = draw(60, 1)
-    x, y, *maps = latent.reliability(model, latent.fit_plane(codes), codes, size=6)
+    x, y, *maps = latent.reliability(model, projections.fit_plane(codes), codes, size=6)
     assert x[0] < codes.min() and (y[0], y[-1]) == pytest.approx((-0.65, 0.65))
     for each in maps:
         assert np.isfinite(each).all()
@@ -466,7 +467,7 @@ def test_little_can_be_compared_as_well(
 
 def analysed(run: store.Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     heard = Listener()
-    latent.analyse(run, datasets.get(run.config.dataset), heard.progress)
+    latent.analyse(run, data.get(run.config.dataset), heard.progress)
     assert all(what and 0 <= done <= total for what, done, total in heard.heard)
     assert len({what for what, _, _ in heard.heard}) == 4
     found = latent.analysis_artifact(run).load()
@@ -477,7 +478,7 @@ def analysed(run: store.Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def test_a_run_is_analysed_once_and_for_all(shipped: store.Run) -> None:
     assert latent.analysis_artifact(shipped).load() is None
     arrays, facts = analysed(shipped)
-    digits, codes = datasets.get("digits"), shipped.codes["codes"]
+    digits, codes = data.get("digits"), shipped.codes["codes"]
     np.testing.assert_allclose(
         arrays["train_codes"], inference.encode(shipped.model(), *digits.train)
     )
@@ -532,7 +533,7 @@ def test_without_the_dataset_the_model_and_its_codes_tell_what_they_can(
 
 
 def test_an_analysis_of_another_run_of_that_name_is_not_used(shipped: store.Run) -> None:
-    latent.analyse(shipped, datasets.get("digits"), Listener().progress)
+    latent.analyse(shipped, data.get("digits"), Listener().progress)
     path = shipped.folder / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["created"] = "2020-01-02T03:04:05Z"
@@ -543,7 +544,7 @@ def test_an_analysis_of_another_run_of_that_name_is_not_used(shipped: store.Run)
 
 def test_a_run_of_convolutions_is_analysed() -> None:
     config = run_config("digits", "conv-vae", {"latent_dim": 9}, epochs=1, batch_size=128)
-    run = tasks.Train(config, "conv").run(Listener())
+    run = Train(config, "conv").run(Listener())
     arrays, _ = analysed(run)
     assert arrays["train_codes"].shape == (1437, 9)
     assert arrays["spread"].shape == (360, 9)
@@ -555,23 +556,23 @@ def test_a_run_of_convolutions_is_analysed() -> None:
 
 
 def test_a_run_of_labels_and_one_dimension_is_analysed() -> None:
-    run = tasks.Train(run_config("iris", "cvae", {"latent_dim": 1}), "told").run(Listener())
+    run = Train(run_config("iris", "cvae", {"latent_dim": 1}), "told").run(Listener())
     arrays, facts = analysed(run)
-    wanted, _ = projections.measure(datasets.get("iris"), datasets.Subset(), run.codes["codes"])
+    wanted, _ = projections.measure(data.get("iris"), data.Subset(), run.codes["codes"])
     assert {name: facts[name] for name in wanted} == wanted
     assert facts["conditioned"] is True
-    iris = datasets.get("iris")
+    iris = data.get("iris")
     plane, codes = latent.plane_of_run(run), inference.encode(run.model(), *iris.train)
     maps = latent.reliability(run.model(), plane, codes, labels=iris.train.labels)
     np.testing.assert_allclose(arrays["cycle_error"], maps.cycle_error, rtol=1e-3, atol=1e-5)
 
 
 def test_a_large_decoder_stays_at_home(shipped: store.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latent, "MOST_WEIGHTS", 1000)
+    monkeypatch.setattr("aecore.latent.decoder.MOST_WEIGHTS", 1000)
     arrays, facts = analysed(shipped)
     assert facts["layers"] is None and "too large" in facts["decoder_note"]
     assert not [name for name in arrays if name.startswith("weight/")]
-    monkeypatch.setattr(latent, "browser_decoder", lambda model: None)
+    monkeypatch.setattr("aecore.latent.decoder.browser_decoder", lambda model: None)
     _, facts = analysed(shipped)
     assert facts["layers"] is None and "unknown kind" in facts["decoder_note"]
 
@@ -589,12 +590,12 @@ def test_the_weight_of_the_divergence_is_no_part_of_the_elbo(
     variant: str, model: dict[str, Any]
 ) -> None:
     config = run_config("digits", variant, model, epochs=1, batch_size=128)
-    run = tasks.Train(config, "weighted").run(Listener())
+    run = Train(config, "weighted").run(Listener())
     if model != {"beta": 4}:
         assert latent.negative_elbo(run) is None
         return
     with torch.no_grad():
-        x = torch.tensor(datasets.get("digits").test.x)
+        x = torch.tensor(data.get("digits").test.x)
         posterior = run.model().encoder(x)
     mean, variance = posterior.mean.numpy(), np.exp(posterior.log_variance.numpy())
     divergence = (np.square(mean) + variance - 1 - np.log(variance)).sum(1).mean() / 2
@@ -605,9 +606,9 @@ def test_the_weight_of_the_divergence_is_no_part_of_the_elbo(
 def test_a_wide_code_keeps_fewer_training_samples(
     shipped: store.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latent, "VALUES_KEPT", 801)
+    monkeypatch.setattr("aecore.latent.analysis.VALUES_KEPT", 801)
     arrays, _ = analysed(shipped)
-    digits, rows = datasets.get("digits"), arrays["train_rows"]
+    digits, rows = data.get("digits"), arrays["train_rows"]
     assert len(set(rows.tolist())) == 400 and rows.min() >= 0 and rows.max() > 1000
     every = inference.encode(shipped.model(), *digits.train)
     np.testing.assert_allclose(arrays["train_codes"], every[rows], atol=1e-5)
@@ -616,7 +617,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
 
 def test_a_dataset_that_has_changed_is_refused(shipped: store.Run) -> None:
     with pytest.raises(Faults, match="'digits' has changed since the run 'digits-"):
-        latent.analyse(shipped, datasets.get("iris"), Listener().progress)
+        latent.analyse(shipped, data.get("iris"), Listener().progress)
     assert latent.analysis_artifact(shipped).load() is None
 
 
@@ -634,7 +635,7 @@ def test_codes_that_are_no_numbers_are_refused(
         codes[7] = np.inf
         shipped.__dict__["codes"] = shipped.codes | {"codes": codes}
     with pytest.raises(Faults) as caught:
-        latent.analyse(shipped, datasets.get("digits"), Listener().progress)
+        latent.analyse(shipped, data.get("digits"), Listener().progress)
     assert caught.value.faults == [
         f"The codes of the run '{shipped.name}' are not finite: its training diverged; train it "
         "again with a lower learning rate."

@@ -11,8 +11,8 @@ import torch
 from scipy import special, stats
 from torch import distributions
 
-from aecore.likelihoods import LIKELIHOODS, Bernoulli, Gaussian, SquashedGaussian
-from aecore.variants import LikelihoodName
+from aecore.models.likelihoods import LIKELIHOODS, Bernoulli, Gaussian, SquashedGaussian
+from aecore.models.variants import LikelihoodName
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(size=(6, 9))

@@ -22,12 +22,14 @@ from playwright.sync_api import Browser, Page
 from skimage.measure import points_in_poly
 from test_latent import CONVOLUTIONAL, build, classes, draw, of_shape
 
-from aecore import datasets, latent, pack, projections, store, tasks
-from aecore.autoencoder import Autoencoder
-from aecore.datasets import Subset
-from aecore.networks import ACTIVATION_LAYERS, ImageSize
-from aecore.variants import VARIANTS
-from aecore.viewer import STATIC
+from aecore import data, latent, projections
+from aecore.data import Subset
+from aecore.models.autoencoder import Autoencoder
+from aecore.models.networks import ACTIVATION_LAYERS, ImageSize
+from aecore.models.variants import VARIANTS
+from aecore.runs import store
+from aecore.runs.train import Train
+from aecore.viewer import STATIC, payload
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
@@ -117,7 +119,7 @@ def test_a_file_of_arrays_is_unpacked_as_it_was_packed(lab: Page) -> None:
         "unknown": np.array([np.nan, np.inf, -np.inf], np.float32),
     }
     facts = {"title": "Schöne Größe ≈ 模型 “x”", "n": 3, "note": None, "list": [1.5, "ß"]}
-    content = pack.sealed(arrays, facts)
+    content = payload.sealed(arrays, facts)
     found = lab.evaluate(
         """([text, offset]) => {
           // As Streamlit hands it over: somewhere in a larger buffer.
@@ -197,7 +199,7 @@ def check_decoder(lab: Page, model: Autoencoder, d: int = 3) -> None:
           const all = () => codes.map((code) => [...decode(code)]);
           return [all(), all()];
         }""",
-        [text_of(pack.sealed(weights, {"layers": layers})), np.hstack([codes, told]).tolist()],
+        [text_of(payload.sealed(weights, {"layers": layers})), np.hstack([codes, told]).tolist()],
     )
     np.testing.assert_allclose(first, wanted, atol=1e-4, rtol=1e-4)
     assert first == again
@@ -253,7 +255,7 @@ def test_the_shipped_decoders_give_the_same_pictures(lab: Page, name: str) -> No
           const decode = decoder(facts.layers, weights);
           return codes.map((code) => [...decode(code)]);
         }""",
-        [text_of(pack.sealed(weights, {"layers": layers})), codes.tolist()],
+        [text_of(payload.sealed(weights, {"layers": layers})), codes.tolist()],
     )
     assert np.abs(np.array(found) - wanted).max() < 1 / 255
 
@@ -405,7 +407,7 @@ def test_a_number_is_said_shortly(lab: Page, value: float, said: str) -> None:
 class Shown:
     """Maps in a page, and what they have said to their host."""
 
-    def __init__(self, page: Page, samples: pack.Shown, dataset: datasets.Dataset) -> None:
+    def __init__(self, page: Page, samples: payload.Shown, dataset: data.Dataset) -> None:
         self.page, self.samples, self.dataset = page, samples, dataset
 
     def mount(self, content: bytes) -> None:
@@ -464,9 +466,9 @@ class Shown:
         assert name == "selection"
         if selection is None:
             return np.zeros(0, int)
-        digest = pack.identity(self.samples.rows, datasets.get("digits")).split("-")[-1]
+        digest = payload.identity(self.samples.rows, data.get("digits")).split("-")[-1]
         assert selection["samples"].endswith(digest)
-        return np.flatnonzero(pack.unpacked_mask(selection["mask"], len(self.samples.rows)))
+        return np.flatnonzero(payload.unpacked_mask(selection["mask"], len(self.samples.rows)))
 
     def select_first(self, n: int) -> None:
         self.page.evaluate(
@@ -481,31 +483,29 @@ class Shown:
 @pytest.fixture(scope="module")
 def contents(
     tmp_path_factory: pytest.TempPathFactory, served: tuple[str, dict[str, bytes]]
-) -> dict[str, tuple[bytes, pack.Shown, datasets.Dataset]]:
+) -> dict[str, tuple[bytes, payload.Shown, data.Dataset]]:
     """What the component is sent of several runs."""
     found = {}
-    digits, iris = datasets.get("digits"), datasets.get("iris")
+    digits, iris = data.get("digits"), data.get("iris")
     subset = Subset()
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("contents")
         patch.setenv("AECORE_STORE", str(folder))
         runs = {
-            name: tasks.Train(run_config("digits", variant, {"latent_dim": d}, epochs=3), name).run(
+            name: Train(run_config("digits", variant, {"latent_dim": d}, epochs=3), name).run(
                 Listener()
             )
             for name, variant, d in [("vae", "vae", 2), ("ae", "ae", 2), ("cvae", "cvae", 5)]
         }
-        runs["line"] = tasks.Train(run_config("digits", model={"latent_dim": 1}), "l").run(
-            Listener()
-        )
-        runs["iris"] = tasks.Train(run_config(), "iris").run(Listener())
+        runs["line"] = Train(run_config("digits", model={"latent_dim": 1}), "l").run(Listener())
+        runs["iris"] = Train(run_config(), "iris").run(Listener())
         # Before any analysis: no decoder, no images.
-        bare = pack.pack(runs["ae"], digits, subset, {}, None, {}, "all")
-        found["bare"] = bare, pack.shown(runs["ae"], digits, subset), digits
+        bare = payload.pack(runs["ae"], digits, subset, {}, None, {}, "all")
+        found["bare"] = bare, payload.shown(runs["ae"], digits, subset), digits
         for run in runs.values():
-            tasks.Analyse(run.name).run(Listener())
+            latent.Analyse(run.name).run(Listener())
         sheets = {}
-        for split, file in tasks.sheet_files("digits", digits.fingerprint).items():
+        for split, file in projections.sheet_files("digits", digits.fingerprint).items():
             served[1][f"/images/{split}.gz"] = file.read_bytes()
             sheets[split] = split
         pca = projections.compute(digits, projections.PCAProjection(), Listener().progress)
@@ -514,13 +514,13 @@ def contents(
             maps = {"pca": ("PCA", pca)} if dataset is digits else {}
             other = runs["ae"] if name == "vae" else None
             own = sheets if dataset is digits else {}
-            content = pack.pack(run, dataset, subset, maps, other, own, "all")
-            found[name] = content, pack.shown(run, dataset, subset), dataset
-        content = pack.pack(runs["vae"], digits, subset, {}, None, sheets, "pick")
-        found["pick"] = content, pack.shown(runs["vae"], digits, subset), digits
+            content = payload.pack(run, dataset, subset, maps, other, own, "all")
+            found[name] = content, payload.shown(run, dataset, subset), dataset
+        content = payload.pack(runs["vae"], digits, subset, {}, None, sheets, "pick")
+        found["pick"] = content, payload.shown(runs["vae"], digits, subset), digits
         both = Subset(split="all")
-        content = pack.pack(runs["ae"], digits, both, {}, None, sheets, "all")
-        found["both"] = content, pack.shown(runs["ae"], digits, both), digits
+        content = payload.pack(runs["ae"], digits, both, {}, None, sheets, "all")
+        found["both"] = content, payload.shown(runs["ae"], digits, both), digits
     return found
 
 
@@ -529,7 +529,7 @@ def shown(
     request: pytest.FixtureRequest,
     browser: Browser,
     served: tuple[str, dict[str, bytes]],
-    contents: dict[str, tuple[bytes, pack.Shown, datasets.Dataset]],
+    contents: dict[str, tuple[bytes, payload.Shown, data.Dataset]],
 ) -> Iterator[Shown]:
     """The component with the content that the test asks for, "vae" if it does not."""
     content, samples, dataset = contents[getattr(request, "param", "vae")]
@@ -1021,8 +1021,8 @@ def test_a_lasso_picks_what_lies_in_it_each_time(shown: Shown, again: int) -> No
         polygon = lasso(shown, 0, around(shown, 0))
     assert len(picks(shown)) == again
     pick, n = picks(shown)[-1], len(shown.samples.rows)
-    assert pick["samples"] == pack.identity(shown.samples.rows, shown.dataset)
-    found = np.flatnonzero(pack.unpacked_mask(pick["mask"], n))
+    assert pick["samples"] == payload.identity(shown.samples.rows, shown.dataset)
+    found = np.flatnonzero(payload.unpacked_mask(pick["mask"], n))
     assert 0 < len(found) < n
     points = shown.samples.plane.astype(np.float32)
     np.testing.assert_array_equal(found, np.flatnonzero(points_in_poly(points, polygon)))
@@ -1100,7 +1100,7 @@ def test_a_page_of_a_few_lines_hosts_the_maps(
     name, selection = json.loads(page.title())
     members = np.flatnonzero(samples.labels == 7)
     assert name == "selection"
-    mask = pack.unpacked_mask(selection["mask"], len(samples.rows))
+    mask = payload.unpacked_mask(selection["mask"], len(samples.rows))
     np.testing.assert_array_equal(np.flatnonzero(mask), members)
     # The colours need no theme of a host.
     pressed, other = page.evaluate(

@@ -16,9 +16,9 @@ from conftest import dirty_memory
 from scipy import stats
 from torch import Tensor, nn
 
-from aecore.autoencoder import Autoencoder
-from aecore.likelihoods import Gaussian
-from aecore.networks import (
+from aecore.models.autoencoder import Autoencoder
+from aecore.models.likelihoods import Gaussian
+from aecore.models.networks import (
     ACTIVATION_LAYERS,
     INITIALIZATIONS,
     CodebookEncoder,
@@ -36,7 +36,7 @@ from aecore.networks import (
     mlp,
     tied_mlp,
 )
-from aecore.variants import Activation, CodeActivation, Initialization
+from aecore.models.variants import Activation, CodeActivation, Initialization
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -15,14 +15,18 @@ import pytest
 from conftest import Listener, run_config
 from safetensors.numpy import load
 
-from aecore import colors, datasets, latent, pack, projections, store, tasks
-from aecore.datasets import Subset
+from aecore import data, latent, projections
+from aecore.data import Subset
 from aecore.errors import Faults
+from aecore.plots import colors
 from aecore.projections import Map
+from aecore.runs import store
+from aecore.runs.train import Train
+from aecore.viewer import payload
 
 ROOT = Path(__file__).parents[1]
-DIGITS = datasets.get("digits")
-IRIS = datasets.get("iris")
+DIGITS = data.get("digits")
+IRIS = data.get("iris")
 
 
 @pytest.fixture(params=["digits-ae", "digits-vae"])
@@ -33,7 +37,7 @@ def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
 
 @pytest.fixture
 def analysed(shipped: store.Run) -> store.Run:
-    tasks.Analyse(shipped.name).run(Listener())
+    latent.Analyse(shipped.name).run(Listener())
     return shipped
 
 
@@ -45,12 +49,12 @@ def copied(name: str, folder: Path) -> store.Run:
 
 def trained(dataset: str = "digits", **settings: Any) -> store.Run:
     """A small run that has been analysed."""
-    run = tasks.Train(run_config(dataset, **settings), "own").run(Listener())
-    tasks.Analyse(run.name).run(Listener())
+    run = Train(run_config(dataset, **settings), "own").run(Listener())
+    latent.Analyse(run.name).run(Listener())
     return run
 
 
-def principal(dataset: datasets.Dataset, subset: Subset) -> dict[str, tuple[str, Map]]:
+def principal(dataset: data.Dataset, subset: Subset) -> dict[str, tuple[str, Map]]:
     settings = projections.PCAProjection()
     return {"pca": ("PCA", projections.compute(dataset, settings, Listener().progress, subset))}
 
@@ -64,14 +68,14 @@ def opened(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def packed(
     run: store.Run,
-    dataset: datasets.Dataset = DIGITS,
+    dataset: data.Dataset = DIGITS,
     subset: Subset | None = None,
     other: store.Run | None = None,
     maps: bool = False,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     subset = subset or Subset()
     found = principal(dataset, subset) if maps else {}
-    return opened(pack.pack(run, dataset, subset, found, other, {}, "all"))
+    return opened(payload.pack(run, dataset, subset, found, other, {}, "all"))
 
 
 def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def test_a_limit_keeps_the_share_of_each_class(analysed: store.Run, split: str) 
 
 
 def test_a_wide_code_that_keeps_too_few_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latent, "VALUES_KEPT", 500)
+    monkeypatch.setattr("aecore.latent.analysis.VALUES_KEPT", 500)
     run = trained(model={"latent_dim": 5})
     with pytest.raises(Faults, match="only 100 training samples are kept"):
         packed(run, subset=Subset(split="train"))
@@ -234,7 +238,7 @@ def test_a_wide_code_is_drawn_in_its_plane(monkeypatch: pytest.MonkeyPatch) -> N
     keys = [each["key"] for each in facts["columns"]]
     assert [key for key in keys if key.startswith("code")] == [f"code{i}" for i in range(5)]
     np.testing.assert_array_equal(arrays["column/code4"], arrays["codes"][:, 4])
-    monkeypatch.setattr(pack, "MOST_CODES", 360 * 5 - 1)
+    monkeypatch.setattr(payload, "MOST_CODES", 360 * 5 - 1)
     assert "codes" not in packed(run)[0]
 
 
@@ -252,7 +256,7 @@ def test_more_dimensions_than_a_list_can_hold_are_not_listed() -> None:
     run = trained(model={"latent_dim": 20})
     _, facts = packed(run)
     keys = [each["key"] for each in facts["columns"] if each["key"].startswith("code")]
-    assert len(keys) == pack.WIDEST
+    assert len(keys) == payload.WIDEST
 
 
 def test_a_table_has_its_features_as_columns() -> None:
@@ -269,7 +273,7 @@ def test_a_table_has_its_features_as_columns() -> None:
 
 def test_labels_that_are_positions_have_no_names() -> None:
     run = trained("swiss-roll")
-    roll = datasets.get("swiss-roll")
+    roll = data.get("swiss-roll")
     arrays, facts = packed(run, roll, maps=True)
     assert facts["label_names"] == [] and "names" not in column(arrays, facts, "label")
     np.testing.assert_allclose(arrays["column/label"], roll.test.labels, rtol=1e-6)
@@ -278,7 +282,7 @@ def test_labels_that_are_positions_have_no_names() -> None:
     assert (np.diff(steps[np.argsort(labels)]) >= 0).all()
     assert "10-NN" not in facts["panes"][0]["note"]
     rows = np.array([0, 5])
-    found = pack.table(pack.shown(run, roll, Subset()), roll, {}, rows)
+    found = payload.table(payload.shown(run, roll, Subset()), roll, {}, rows)
     np.testing.assert_allclose(found["label"], roll.test.labels[rows], rtol=1e-6)
 
 
@@ -321,10 +325,10 @@ def test_a_run_beside_itself_has_not_moved(shipped: store.Run) -> None:
 @pytest.mark.parametrize("dataset", ["digits", "iris", "swiss-roll"])
 def test_a_training_is_one_pane_and_the_way_so_far(dataset: str) -> None:
     heard = Listener()
-    tasks.Train(run_config(dataset, epochs=3), "own").run(heard)
+    Train(run_config(dataset, epochs=3), "own").run(heard)
     planes = {number: view["plane"] for number, view in enumerate(heard.views, 1)}
-    found = datasets.get(dataset)
-    arrays, facts = opened(pack.training(found, heard.views[-1], planes, heard.entries))
+    found = data.get(dataset)
+    arrays, facts = opened(payload.training(found, heard.views[-1], planes, heard.entries))
     assert facts["mode"] == "training" and [pane["key"] for pane in facts["panes"]] == [
         "bottleneck"
     ]
@@ -334,7 +338,7 @@ def test_a_training_is_one_pane_and_the_way_so_far(dataset: str) -> None:
     assert facts["epochs"]["kept"] == [1, 2, 3] and len(facts["epochs"]["loss"]) == 3
     assert not facts["decodes"] and [each["key"] for each in facts["columns"]] == ["label"]
     assert ("epochs/steps" in arrays) == (dataset == "swiss-roll")
-    earlier = opened(pack.training(found, heard.views[0], {1: planes[1]}, heard.entries[:1]))[1]
+    earlier = opened(payload.training(found, heard.views[0], {1: planes[1]}, heard.entries[:1]))[1]
     # The same samples: what points at one of them still does.
     assert earlier["samples"] == facts["samples"] and earlier["id"] != facts["id"]
 
@@ -355,7 +359,7 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
             "sheets": {},
             "mode": "all",
         }
-        return opened(pack.pack(**(asked | changed)))[1]["id"]
+        return opened(payload.pack(**(asked | changed)))[1]["id"]
 
     before = id_of()
     assert id_of() == before
@@ -373,7 +377,7 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
         id_of(sheets={"test": "sheet.gz"}),
         id_of(mode="start"),
     ]
-    tasks.Analyse("digits-ae").run(Listener())
+    latent.Analyse("digits-ae").run(Listener())
     others.append(id_of())
     assert len({before, *others}) == len(others) + 1
 
@@ -388,7 +392,7 @@ def test_the_samples_are_called_the_same_whatever_is_drawn_of_them(store_folder:
 
 def test_facts_and_names_of_any_language_are_kept() -> None:
     facts = {"title": "Größe “模型”", "list": [1, None, "ß"]}
-    content = pack.sealed({"ä": np.arange(3)}, dict(facts))
+    content = payload.sealed({"ä": np.arange(3)}, dict(facts))
     arrays, found = opened(content)
     assert found == facts | {"id": found["id"]}
     np.testing.assert_array_equal(arrays["ä"], np.arange(3))
@@ -401,7 +405,7 @@ def test_facts_and_names_of_any_language_are_kept() -> None:
 def test_a_selection_is_unpacked(n: int) -> None:
     mask = np.random.default_rng(n).random(n) < 0.3
     text = base64.b64encode(np.packbits(mask)).decode()
-    found = pack.unpacked_mask(text, n)
+    found = payload.unpacked_mask(text, n)
     assert found.dtype == bool
     np.testing.assert_array_equal(found, mask)
 
@@ -410,15 +414,15 @@ def test_a_selection_is_unpacked(n: int) -> None:
 def test_a_selection_of_other_samples_is_refused(n: int) -> None:
     text = base64.b64encode(np.packbits(np.ones(16, bool))).decode()
     with pytest.raises(Faults, match=f"of 16 samples instead of {n}"):
-        pack.unpacked_mask(text, n)
+        payload.unpacked_mask(text, n)
 
 
 def test_the_table_of_a_selection(analysed: store.Run) -> None:
     subset = Subset(split="all")
     found = {"pca": principal(DIGITS, subset)["pca"][1]}
-    samples = pack.shown(analysed, DIGITS, subset)
+    samples = payload.shown(analysed, DIGITS, subset)
     chosen = np.array([3, 359, 360, 1796])
-    table = pack.table(samples, DIGITS, found, chosen)
+    table = payload.table(samples, DIGITS, found, chosen)
     assert table["split"].tolist() == ["test", "test", "train", "train"]
     assert table["id"].tolist() == [3, 359, 0, 1436]
     labels = np.concatenate([DIGITS.test.labels, DIGITS.train.labels])[chosen]
@@ -433,15 +437,15 @@ def test_the_table_of_a_selection(analysed: store.Run) -> None:
 
 
 def test_the_table_of_everything_and_of_nothing(shipped: store.Run) -> None:
-    samples = pack.shown(shipped, DIGITS, Subset())
-    assert len(pack.table(samples, DIGITS, {}, np.arange(360))) == 360
-    empty = pack.table(samples, DIGITS, {}, np.zeros(0, int))
+    samples = payload.shown(shipped, DIGITS, Subset())
+    assert len(payload.table(samples, DIGITS, {}, np.arange(360))) == 360
+    empty = payload.table(samples, DIGITS, {}, np.zeros(0, int))
     assert len(empty) == 0 and "label" in empty
 
 
 @pytest.mark.parametrize("missing", ["trustworthiness", "continuity", "knn_accuracy"])
 def test_what_was_not_measured_is_not_said_of_a_pane(missing: str) -> None:
     known = {"trustworthiness": 0.9, "continuity": 0.8, "knn_accuracy": 0.75}
-    note = pack.pane("x", "X", known | {missing: None})["note"]
+    note = payload.pane("x", "X", known | {missing: None})["note"]
     assert note.count("·") == 1
-    assert pack.pane("x", "X", {})["note"] == ""
+    assert payload.pane("x", "X", {})["note"] == ""

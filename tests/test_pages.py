@@ -22,13 +22,16 @@ from test_pack import opened as unpacked
 from test_recipes import one_of_each_kind
 from test_store import arrays
 
-from aecore import datasets, latent, pack, projections, recipes, store, tasks
-from aecore.configs import RunConfig
-from aecore.datasets import Samples, Subset
+from aecore import data, latent, projections, recipes
+from aecore.data import Samples, Subset
 from aecore.errors import Cancelled, Faults
 from aecore.jobs import Jobs, TrainingLog
+from aecore.models.variants import VARIANTS
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
-from aecore.variants import VARIANTS
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
+from aecore.training import RunConfig
+from aecore.viewer import payload
 from pages.shared import cache, hosts
 
 ROOT = Path(__file__).parents[1]
@@ -204,11 +207,11 @@ def test_a_run_is_analysed_once_when_its_map_is_first_opened(
         (shipped_runs / name / "latent.safetensors").unlink(missing_ok=True)
     at = opened(LATENT_MAP, run="digits-ae")
     at.run()
-    assert [job.task for job in idle_jobs.all()] == [tasks.Analyse("digits-ae")]
+    assert [job.task for job in idle_jobs.all()] == [latent.Analyse("digits-ae")]
     assert not shown(at)[1]["decodes"]
     (job,) = idle_jobs.all()
     idle_jobs.cancel(job)
-    tasks.Analyse("digits-ae").run(Listener())
+    latent.Analyse("digits-ae").run(Listener())
     arrays, facts = shown(at.run())
     assert facts["decodes"] and facts["layers"] and "weight/0.weight" in arrays
     assert set(facts["sheets"]) == {"test", "train"}
@@ -236,7 +239,7 @@ def test_what_is_not_computed_is_offered(
     offered = [button for button in at.button if button.label.startswith("Compute")]
     assert [button.key for button in offered] == [f"compute-{key}" for key in missing]
     offered[-1].click().run()
-    (job,) = (job for job in idle_jobs.all() if isinstance(job.task, tasks.Project))
+    (job,) = (job for job in idle_jobs.all() if isinstance(job.task, projections.Project))
     assert job.task.projection.name == missing[-1]
     assert f"compute-{missing[-1]}" not in [button.key for button in at.button]
 
@@ -246,7 +249,7 @@ def test_a_map_that_failed_says_why_and_can_be_tried_again(
 ) -> None:
     at = opened(LATENT_MAP, run="digits-ae", tsne_perplexity="50")
     at.button(key="compute-tsne").click().run()
-    (job,) = (job for job in idle_jobs.all() if isinstance(job.task, tasks.Project))
+    (job,) = (job for job in idle_jobs.all() if isinstance(job.task, projections.Project))
     job.state, job.error = "failed", "The file <x> could not be read."
     at.run()
     assert job.error in told(at)
@@ -256,7 +259,7 @@ def test_a_map_that_failed_says_why_and_can_be_tried_again(
 def test_a_computed_map_takes_its_place(shipped_runs: Path) -> None:
     subset = Subset(limit=100)
     settings = projections.PCAProjection()
-    digits = datasets.get("digits")
+    digits = data.get("digits")
     computed = projections.compute(digits, settings, Listener().progress, subset)
     at = opened(LATENT_MAP, run="digits-ae", sample_limit="100")
     assert panes(at) == ["bottleneck", "pca"]
@@ -308,7 +311,7 @@ def test_training_samples_are_shown_once_they_are_encoded(shipped_runs: Path) ->
     at = opened(LATENT_MAP, run="digits-ae", sample_split="train")
     assert not at.exception
     assert told(at).count("not been encoded yet") == 1
-    tasks.Analyse("digits-ae").run(Listener())
+    latent.Analyse("digits-ae").run(Listener())
     for split, n in (("train", 1437), ("all", 1797)):
         at = opened(LATENT_MAP, run="digits-ae", sample_split=split)
         assert not at.exception and not at.error
@@ -360,7 +363,7 @@ def test_a_run_that_diverged_cannot_be_laid_beside_another(shipped_runs: Path) -
 
 @pytest.mark.parametrize(("n", "classes"), [(40, 1), (1, 1), (12, 3)])
 def test_small_data_have_a_map(n: int, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    iris = datasets.get("iris")
+    iris = data.get("iris")
 
     def read(split: str) -> Samples:
         size = n if split == "test" else 40
@@ -368,9 +371,9 @@ def test_small_data_have_a_map(n: int, classes: int, monkeypatch: pytest.MonkeyP
 
     names = ("a", "b", "c")[:classes]
     tiny = iris.derived(read, name="tiny", n_train=40, n_test=n, label_names=names)
-    monkeypatch.setitem(datasets.DATASETS, "tiny", tiny)
-    tasks.Train(run_config("tiny"), "few").run(Listener())
-    tasks.Analyse("few").run(Listener())
+    monkeypatch.setitem(data.DATASETS, "tiny", tiny)
+    Train(run_config("tiny"), "few").run(Listener())
+    latent.Analyse("few").run(Listener())
     at = opened(LATENT_MAP, run="few")
     assert not at.exception and not at.error
     assert len(shown(at)[0]["rows"]) == n
@@ -387,7 +390,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         chosen = None
         if selection is not None:
             chosen = {
-                "samples": pack.identity(np.arange(len(selection)), datasets.get("digits")),
+                "samples": payload.identity(np.arange(len(selection)), data.get("digits")),
                 "mask": base64.b64encode(np.packbits(selection)).decode(),
             }
         answer = SimpleNamespace(selection=chosen, place=place)
@@ -422,25 +425,25 @@ def test_the_server_decodes_a_place(shipped_runs: Path, says: Callable[..., None
 
 
 def test_the_server_decodes_a_sample_of_a_table(says: Callable[..., None]) -> None:
-    tasks.Train(run_config(), "own").run(Listener())
+    Train(run_config(), "own").run(Listener())
     says(place=[0.5, -0.25, 0])
     at = opened(LATENT_MAP, run="own")
     assert not at.exception and not at.error
     (table,) = at.table
-    assert all(name in str(table.value) for name in datasets.get("iris").feature_names)
+    assert all(name in str(table.value) for name in data.get("iris").feature_names)
 
 
 def test_a_dataset_that_is_missing_leaves_the_stored_maps(
     shipped_runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, idle_jobs: Jobs
 ) -> None:
-    monkeypatch.setattr(datasets, "places", lambda name: [tmp_path / "nowhere"])
+    monkeypatch.setattr("aecore.data.idx.places", lambda name: [tmp_path / "nowhere"])
     at = opened(LATENT_MAP, run="mnist-vae")
     assert not at.exception and not at.error
     assert panes(at) == FOUR
     assert "mnist is not on this machine" in at.info[0].value
     assert "Download mnist" in labels_of_buttons(at)
     next(button for button in at.button if button.label == "Download mnist").click().run()
-    assert tasks.Prepare("mnist") in [job.task for job in idle_jobs.all()]
+    assert projections.Prepare("mnist") in [job.task for job in idle_jobs.all()]
 
 
 # --- Train --------------------------------------------------------------------------------------
@@ -477,7 +480,7 @@ def test_train_tells_all_faults_at_once_and_keeps_what_was_typed(shipped_runs: P
 def test_a_training_shows_the_facts_of_its_last_epoch(
     facts: dict[str, float] | None, shipped_runs: Path, idle_jobs: Jobs
 ) -> None:
-    job = idle_jobs.submit(tasks.Train.named(run_config("digits", epochs=5)))
+    job = idle_jobs.submit(Train.named(run_config("digits", epochs=5)))
     entry = {"epoch": 2, "train": {"total": 2.0}, "test": {"total": 1.0}}
     # None as in runs of earlier versions.
     job.log = TrainingLog([entry if facts is None else entry | {"facts": facts}])
@@ -556,7 +559,7 @@ def test_a_double_click_discards_one_training_and_cancels_one_job(
         store.write_checkpoint(
             name, run_config(), Checkpoint({}, {"epochs_done": 1, "history": []})
         )
-    jobs = [idle_jobs.submit(tasks.Prepare(name)) for name in ("iris", "wine")]
+    jobs = [idle_jobs.submit(projections.Prepare(name)) for name in ("iris", "wine")]
     monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 60)
     at = opened(TRAIN)
     for label in ("Discard", "Discard", "Cancel", "Cancel"):
@@ -570,7 +573,7 @@ def test_a_double_click_discards_one_training_and_cancels_one_job(
 
 
 def test_what_keeps_jobs_waiting_is_said_beside_them(idle_jobs: Jobs) -> None:
-    idle_jobs.submit(tasks.Prepare("iris"))
+    idle_jobs.submit(projections.Prepare("iris"))
     idle_jobs.trouble = "The scheduler at tcp://a:1 has no worker."
     at = opened(TRAIN)
     assert "has no worker" in at.sidebar.warning[0].value
@@ -596,7 +599,7 @@ def test_the_form_begins_with_what_the_data_choose(
 ) -> None:
     asked: list[RunConfig] = []
 
-    def submit(jobs: Jobs, task: tasks.Train) -> None:
+    def submit(jobs: Jobs, task: Train) -> None:
         asked.append(task.config)
         raise Faults("This is enough.")
 
@@ -646,9 +649,7 @@ def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: 
 def half_trained() -> Path:
     """An unfinished training called "half"; returns its folder."""
     with pytest.raises(Cancelled):
-        tasks.Train(run_config(), "half").run(
-            Listener(lambda h: Cancelled() if h.entries else None)
-        )
+        Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.root() / "_unfinished" / "half"
 
 
@@ -691,7 +692,7 @@ def test_a_button_that_was_drawn_before_another_server_took_the_training_does_no
         at.button(key=button).click().run()
         assert not at.exception and folder.is_dir() and not idle_jobs.all()
         with pytest.raises(Faults, match="'half' is being trained already"):
-            idle_jobs.submit(tasks.Resume.of("half"))
+            idle_jobs.submit(Resume.of("half"))
 
 
 def test_a_damaged_checkpoint_is_named_and_can_be_discarded_on_the_page(shipped_runs: Path) -> None:
@@ -770,7 +771,7 @@ def remake(monkeypatch: pytest.MonkeyPatch) -> Remake:
 def test_a_recipe_that_was_not_run_says_so_beside_its_reference(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(datasets.DIGESTS, "mnist")  # as where its files are here
+    monkeypatch.delitem(data.DIGESTS, "mnist")  # as where its files are here
     recipe = RECIPES[name]
     at = opened(RECIPE_PAGE, recipe=name)
     assert not at.exception and not at.error and not at.warning
@@ -798,7 +799,7 @@ def test_the_first_recipe_is_shown_where_none_is_asked_for() -> None:
 def test_a_dataset_that_is_not_here_is_told_before_a_recipe_is_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(datasets, "places", lambda name: [tmp_path])
+    monkeypatch.setattr("aecore.data.idx.places", lambda name: [tmp_path])
     assert "mnist is not on this machine: the recipe downloads it." in texts(
         opened(RECIPE_PAGE, recipe="vae-2")
     )

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.autograd.functional import jacobian
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from aecore import penalties
-from aecore.autoencoder import Autoencoder
-from aecore.contracts import Posterior
-from aecore.likelihoods import Gaussian
-from aecore.networks import CodebookEncoder, PointEncoder, mlp, tied_mlp
-from aecore.penalties import (
+from aecore.models import penalties
+from aecore.models.autoencoder import Autoencoder
+from aecore.models.contracts import Posterior
+from aecore.models.likelihoods import Gaussian
+from aecore.models.networks import CodebookEncoder, PointEncoder, mlp, tied_mlp
+from aecore.models.penalties import (
     Codebook,
     CodeL1,
     Contraction,

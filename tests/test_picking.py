@@ -14,7 +14,9 @@ from streamlit.testing.v1 import AppTest
 from test_pack import opened as unpacked
 from test_pages import shipped_runs  # noqa: F401
 
-from aecore import datasets, pack, store
+from aecore import data
+from aecore.runs import store
+from aecore.viewer import payload
 from pages.shared import hosts, picking
 from pages.shared.messages import Lasso
 
@@ -25,7 +27,7 @@ N = 360
 def with_two_fields() -> None:
     import streamlit as st
 
-    from aecore import store
+    from aecore.runs import store
     from pages.shared import picking
 
     st.text_input("Stops", "0, 1", key="stops", bind="query-params")
@@ -37,7 +39,7 @@ def with_two_fields() -> None:
 def with_one_field() -> None:
     import streamlit as st
 
-    from aecore import store
+    from aecore.runs import store
     from pages.shared import picking
 
     st.text_input("Stops", "0, 1", key="stops")
@@ -70,7 +72,7 @@ def click(sample: int, when: float) -> dict[str, Any]:
 
 
 def selection(mask: np.ndarray, when: float, rows: int = N) -> dict[str, Any]:
-    samples = pack.identity(np.arange(rows), datasets.get("digits"))
+    samples = payload.identity(np.arange(rows), data.get("digits"))
     text = base64.b64encode(np.packbits(mask)).decode()
     return {"samples": samples, "mask": text, "when": when}
 

@@ -15,16 +15,15 @@ import torch
 from conftest import run_config
 from torch import Tensor, nn
 
-from aecore import datasets, training
-from aecore.autoencoder import Autoencoder
-from aecore.configs import RunConfig
+from aecore import data, training
 from aecore.errors import Cancelled, Faults
-from aecore.likelihoods import LIKELIHOODS
-from aecore.networks import PointEncoder, mlp, tied_mlp
-from aecore.pretraining import PRETRAINING, RBM, Stage, contrastive_divergence, greedy, rbm
-from aecore.training import fit
+from aecore.models.autoencoder import Autoencoder
+from aecore.models.likelihoods import LIKELIHOODS
+from aecore.models.networks import PointEncoder, mlp, tied_mlp
+from aecore.training import RunConfig, fit
+from aecore.training.pretraining import PRETRAINING, RBM, Stage, contrastive_divergence, greedy, rbm
 
-DIGITS = datasets.get("digits")
+DIGITS = data.get("digits")
 X = torch.tensor(DIGITS.train.x)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from aecore import artifacts, datasets, metrics, projections, store
-from aecore.datasets import Dataset, Samples, Subset
+from aecore import artifacts, data, metrics, projections
+from aecore.data import Dataset, Samples, Subset
 from aecore.errors import Cancelled, Damaged, Faults
 from aecore.neighbors import nearest
 from aecore.projections import (
@@ -22,8 +22,9 @@ from aecore.projections import (
     TSNEProjection,
     UMAPProjection,
 )
+from aecore.runs import store
 
-IRIS, DIGITS = datasets.get("iris"), datasets.get("digits")
+IRIS, DIGITS = data.get("iris"), data.get("digits")
 
 
 def refuse(*args: object, **options: object) -> None:
@@ -127,7 +128,7 @@ def test_another_seed_gives_another_map(kind: type[Projection]) -> None:
 
 
 def test_a_map_of_points_on_a_curve_has_no_accuracy() -> None:
-    found = projections.compute(datasets.get("tilted-ring"), PCAProjection())
+    found = projections.compute(data.get("tilted-ring"), PCAProjection())
     assert found.metrics["knn_accuracy"] is None
     assert found.metrics["trustworthiness"] > 0.9
 
@@ -162,10 +163,10 @@ def test_an_unknown_projection_gets_the_nearest_one() -> None:
 # --- Settings -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dataset", datasets.DATASETS)
+@pytest.mark.parametrize("dataset", data.DATASETS)
 @pytest.mark.parametrize("name", PROJECTIONS)
 def test_defaults_suit_every_dataset(name: str, dataset: str) -> None:
-    n = datasets.get(dataset).n_test
+    n = data.get(dataset).n_test
     kind = PROJECTIONS[name]
     assert kind(**kind.defaults(n)).faults(n) == []
 
@@ -214,7 +215,7 @@ def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert projections.map_artifact("iris", IRIS.fingerprint, projection).load() is None
     first = projections.compute(IRIS, projection)
     monkeypatch.setattr(PCAProjection, "place", refuse)
-    monkeypatch.setattr(projections, "measure", refuse)
+    monkeypatch.setattr("aecore.projections.compute.compute.measure", refuse)
     second = projections.compute(IRIS, projection)
     for name in ("plane", "trustworthiness", "continuity"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
@@ -390,7 +391,7 @@ def test_of_training_samples_all_are_measured() -> None:
 
 
 def test_of_very_many_samples_a_choice_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projections, "MEASURED", 30)
+    monkeypatch.setattr("aecore.projections.compute.compute.MEASURED", 30)
     facts, each = projections.measure(IRIS, Subset(), IRIS.test.x[:, :2])
     assert facts["measured"] == 30 == np.isfinite(each["continuity"]).sum()
 
@@ -450,5 +451,5 @@ def test_the_shipped_maps_are_found(
     monkeypatch.setenv("AECORE_STORE", str(shipped))
     (folder,) = (shipped / "_maps").glob(f"{name}-*")
     found = projections.map_artifact(name, folder.name.removeprefix(f"{name}-"), projection).load()
-    assert found is not None and len(found.plane) == datasets.get(name).n_test
+    assert found is not None and len(found.plane) == data.get(name).n_test
     assert found.metrics["trustworthiness"] == pytest.approx(found.trustworthiness.mean())

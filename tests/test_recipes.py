@@ -16,10 +16,12 @@ from conftest import Listener
 from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 
-from aecore import artifacts, datasets, figures, images, recipes, store
-from aecore.datasets import DATASETS, Dataset, Samples
+from aecore import artifacts, data, recipes
+from aecore.data import DATASETS, Dataset, Samples
 from aecore.errors import Cancelled, Faults
+from aecore.plots import figures, images
 from aecore.recipes import RECIPES, Experiment, Finding, Outcome, Picture, Recipe
+from aecore.runs import store
 
 ROW = {"name", "dataset", "metric", "value", "reference", "holds", "seconds", "source"}
 
@@ -43,17 +45,17 @@ def enlarged_digits() -> Dataset:
 
 def put_in_the_place_of_mnist(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(DATASETS, "mnist", enlarged_digits())
-    patch.delitem(datasets.DIGESTS, "mnist")
+    patch.delitem(data.DIGESTS, "mnist")
 
 
 @pytest.fixture
 def small_mnist(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     put_in_the_place_of_mnist(monkeypatch)
-    return datasets.get("mnist")
+    return data.get("mnist")
 
 
 def test_the_stand_in_is_like_mnist_and_needs_no_file(small_mnist: Dataset) -> None:
-    assert datasets.here("mnist")
+    assert data.here("mnist")
     assert small_mnist.shape == (28, 28)
     assert small_mnist.train.x.shape == (1437, 784) and small_mnist.test.x.shape == (360, 784)
     assert small_mnist.train.x.dtype == np.float32
@@ -539,7 +541,7 @@ def test_its_reference_is_the_error_of_scikit_learns_pca(
     linear_in_full: tuple[Outcome, Outcome | None],
 ) -> None:
     outcome, _ = linear_in_full
-    ring = datasets.get("tilted-ring")
+    ring = data.get("tilted-ring")
     pca = PCA(2).fit(ring.train.x)
     rebuilt = pca.inverse_transform(pca.transform(ring.test.x))
     assert outcome.reference == pytest.approx(np.square(rebuilt - ring.test.x).mean(), rel=1e-5)
@@ -557,7 +559,7 @@ def test_its_angle_is_the_angle_between_the_normals(
 
     # What is drawn as learned are images of points under the network: they span its plane.
     learned = unit_normal(cloud.arrays["autoencoder"])
-    ring = datasets.get("tilted-ring")
+    ring = data.get("tilted-ring")
     centred = ring.train.x.astype(np.float64) - ring.train.x.mean(0)
     least = np.linalg.svd(centred)[2][2]
     drawn = unit_normal(cloud.arrays["PCA"])

@@ -13,8 +13,10 @@ from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, opened, shipped_runs  # noqa: F401
 
-from aecore import datasets, metrics, projections, store, tasks
+from aecore import data, metrics, projections
 from aecore.errors import Faults
+from aecore.runs import store
+from aecore.runs.train import Train
 from pages.shared import cache, models, own_image, rows, verdicts
 
 PAGE = ROOT / "pages" / "reconstructions.py"
@@ -31,7 +33,7 @@ class Quiet:
 
 def trained(name: str, dataset: str, variant: str = "ae", **model: Any) -> store.Run:
     config = run_config(dataset, variant, model, epochs=1)
-    return tasks.Train(config, name, resumable=False).run(Quiet())
+    return Train(config, name, resumable=False).run(Quiet())
 
 
 def like(run: str, name: str, codes: dict[str, np.ndarray] | None = None, **manifest: Any) -> None:
@@ -131,7 +133,7 @@ def test_samples_seen_in_training_are_told_as_such() -> None:
     at = faultless(opened(PAGE, run="digits-ae", split="train"))
     assert "seen in training, so a small error here does not say" in said(at)
     assert alts(at)[0].startswith("8 train images")
-    run, x = store.load("digits-ae"), datasets.get("digits").train
+    run, x = store.load("digits-ae"), data.get("digits").train
     with_all = models.reconstruct(*cache.identity(run), *x)[1]
     mse = metrics.mean_squared_error(x.x, with_all).mean()
     assert measured(at)["digits-ae, train MSE"] == f"{mse:.4f}"
@@ -207,7 +209,7 @@ def test_positions_on_a_curve_have_no_classes() -> None:
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "here", lambda name: False)
+    monkeypatch.setattr("aecore.data.idx.here", lambda name: False)
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert "Download mnist" in [button.label for button in at.button]
@@ -225,14 +227,14 @@ def test_a_run_of_no_numbers_is_one_sentence() -> None:
 
 
 def test_a_single_test_sample_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    digits = datasets.get("digits")
+    digits = data.get("digits")
 
-    def read(split: str) -> datasets.Samples:
+    def read(split: str) -> data.Samples:
         n = 1 if split == "test" else digits.n_train
-        return datasets.Samples(*(part[:n].copy() for part in getattr(digits, split)))
+        return data.Samples(*(part[:n].copy() for part in getattr(digits, split)))
 
     single = digits.derived(read, name="single", n_test=1)
-    monkeypatch.setitem(datasets.DATASETS, "single", single)
+    monkeypatch.setitem(data.DATASETS, "single", single)
     trained("of-one-sample", "single")
     at = faultless(opened(PAGE, run="of-one-sample"))
     assert alts(at)[0].startswith("1 test images")
@@ -244,7 +246,7 @@ def test_a_single_test_sample_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("split", ["test", "train"])
 def test_errors_of_pca_are_those_of_its_reconstructions(split: str) -> None:
-    digits = datasets.get("digits")
+    digits = data.get("digits")
     x, pca = getattr(digits, split).x, projections.components(digits)
     curve = cache.pca_curve("digits", digits.fingerprint, split, 64)
     assert len(curve) == 65
@@ -257,7 +259,7 @@ def test_errors_of_pca_are_those_of_its_reconstructions(split: str) -> None:
 
 
 def test_stored_errors_are_those_of_the_model() -> None:
-    run, (x, labels) = store.load("digits-vae"), datasets.get("digits").test
+    run, (x, labels) = store.load("digits-vae"), data.get("digits").test
     codes, rebuilt = models.reconstruct(*cache.identity(run), x, labels)
     np.testing.assert_allclose(codes, run.codes["codes"], atol=1e-4)
     found = models.errors(*cache.identity(run), "test")
@@ -380,7 +382,7 @@ def test_codes_of_every_width_are_written(settings: tuple[str, dict[str, Any]]) 
 def test_answers_of_no_numbers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     run = store.load("digits-ae")
     at = opened(PAGE, run=run.name)
-    model, known = run.model(), datasets.get("digits").test.x
+    model, known = run.model(), data.get("digits").test.x
     encode = model.encode
 
     def broken(x: Any, labels: Any) -> Any:

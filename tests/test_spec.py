@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from aecore.datasets import DATASETS
-from aecore.modalities import MODALITIES
-from aecore.spec import DataSpec, StoredSpec
+from aecore.data import DATASETS
+from aecore.data.modalities import MODALITIES
+from aecore.data.spec import DataSpec, StoredSpec
 
 STORED = TypeAdapter(StoredSpec)
 

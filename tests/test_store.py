@@ -25,10 +25,13 @@ import pytest
 import torch
 from conftest import Listener, run_config, wait_until
 
-from aecore import artifacts, datasets, files, store, tasks, training
-from aecore.datasets import Subset
+from aecore import artifacts, data, files, latent, projections, training
+from aecore.applications import sample_quality
+from aecore.data import Subset
 from aecore.errors import Cancelled, Faults
 from aecore.projections import PCAProjection
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
 from aecore.training import Checkpoint
 
 SUFFIXES = {".json", ".safetensors"}
@@ -40,10 +43,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
-        tasks.Train(run_config(), "iris").run(Listener())
+        Train(run_config(), "iris").run(Listener())
         with pytest.raises(Cancelled):
             after_one = Listener(lambda heard: Cancelled() if heard.entries else None)
-            tasks.Train(run_config(), "half").run(after_one)
+            Train(run_config(), "half").run(after_one)
     return folder
 
 
@@ -63,7 +66,7 @@ HISTORY = [
 def save(name: str = "run", **changes: Any) -> store.Run:
     """Store a run without training one."""
     config = run_config()
-    weights = training.build(config, datasets.get(config.dataset)).state_dict()
+    weights = training.build(config, data.get(config.dataset)).state_dict()
     codes = {
         "codes": np.zeros((50, 2), np.float32)[::-1],
         "plane": np.zeros((50, 2), np.float32),
@@ -97,14 +100,14 @@ def test_a_run_comes_back_as_it_was_saved() -> None:
     assert run.codes["labels"].tolist() == [number % 3 for number in range(50)]
     assert not run.codes["codes"].flags.writeable
     assert not run.model().training
-    built = training.build(run_config(), datasets.get("iris")).state_dict()
+    built = training.build(run_config(), data.get("iris")).state_dict()
     assert all(torch.equal(built[name], value) for name, value in run.model().state_dict().items())
 
 
 def test_a_stored_model_answers_as_the_trained_one_did(run: store.Run) -> None:
-    from aecore import datasets
+    from aecore import data
 
-    x = torch.tensor(datasets.get("iris").test.x)
+    x = torch.tensor(data.get("iris").test.x)
     with torch.inference_mode():
         np.testing.assert_array_equal(run.model().encode(x).numpy(), run.codes["codes"])
 
@@ -519,7 +522,7 @@ def test_an_unfinished_training_can_be_discarded(run: store.Run) -> None:
 def stopped_while_measuring(name: str) -> None:
     """Train to the last epoch's checkpoint, and no further."""
     with pytest.raises(Cancelled):
-        tasks.Train(run_config(), name).run(Listener(at("Measuring the map")))
+        Train(run_config(), name).run(Listener(at("Measuring the map")))
 
 
 def at(what: str) -> Callable[[Listener], Exception | None]:
@@ -530,7 +533,7 @@ def test_a_checkpoint_of_its_own_complete_run_is_removed(run: store.Run) -> None
     stopped_while_measuring("whole")
     folder = store.root() / "_unfinished/whole"
     shutil.copytree(folder, store.root() / "copy")
-    tasks.Resume.of("whole").run(Listener())
+    Resume.of("whole").run(Listener())
     assert not folder.exists()
     (store.root() / "copy").rename(folder)  # as if killed before it removed it
     assert [left.name for left in store.unfinished()] == ["half"]
@@ -553,7 +556,7 @@ def test_a_checkpoint_that_is_not_of_the_complete_run_is_kept(
 def test_a_training_that_finds_its_name_taken_is_stored_beside(run: store.Run) -> None:
     shutil.copytree(store.root() / "_unfinished/half", store.root() / "_unfinished/iris")
     before = run.manifest
-    beside = tasks.Resume.of("iris").run(Listener())
+    beside = Resume.of("iris").run(Listener())
     assert beside.name == "iris-2"
     assert store.load("iris").manifest == before
     assert {found.name for found in store.runs()[0]} == {"iris", "iris-2"}
@@ -567,7 +570,7 @@ def test_a_folder_put_in_the_place_of_a_run_while_it_trains_is_not_overwritten(
         if heard.heard and heard.heard[-1][0] == "Measuring the map":
             shutil.copytree(run.folder, store.root() / ("a" * 60), dirs_exist_ok=True)
 
-    beside = tasks.Train(run_config(), "a" * 60).run(Listener(copy))
+    beside = Train(run_config(), "a" * 60).run(Listener(copy))
     assert beside.name == "a" * 58 + "-2"
     assert store.load(beside.name).history[-1]["epoch"] == 2
 
@@ -672,8 +675,8 @@ def held_elsewhere(*names: str) -> Iterator[subprocess.Popen[str]]:
 
 
 OPERATIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "train": ("new", lambda name: tasks.Train(run_config(), name).run(Listener())),
-    "resume": ("half", lambda name: tasks.Resume.of(name).run(Listener())),
+    "train": ("new", lambda name: Train(run_config(), name).run(Listener())),
+    "resume": ("half", lambda name: Resume.of(name).run(Listener())),
     "free_name": ("new", lambda name: store.free_name(run_config(), name)),
     "discard": ("half", store.discard),
     "delete": ("iris", store.delete),
@@ -703,7 +706,7 @@ def test_a_name_is_free_again_when_its_process_is_killed(run: store.Run) -> None
         process.wait()
         assert store.owner("half") is None
         assert [left.owner for left in store.unfinished()] == [None]
-        assert tasks.Resume.of("half").run(Listener()).name == "half"
+        assert Resume.of("half").run(Listener()).name == "half"
 
 
 def test_who_trains_is_said_of_an_unfinished_training(run: store.Run) -> None:
@@ -717,7 +720,7 @@ def test_who_trains_is_said_of_an_unfinished_training(run: store.Run) -> None:
 
 def test_a_name_is_held_while_it_is_trained_and_not_after(run: store.Run) -> None:
     owners: list[store.Owner | None] = []
-    tasks.Train(run_config(), "new").run(Listener(lambda heard: owners.append(store.owner("new"))))
+    Train(run_config(), "new").run(Listener(lambda heard: owners.append(store.owner("new"))))
     assert {owner and owner.pid for owner in owners[:-1]} == {os.getpid()}
     assert store.owner("new") is None
     assert not list((store.root() / "_unfinished").glob("*.lock"))
@@ -798,16 +801,16 @@ def test_a_run_that_another_process_holds_is_not_replaced(run: store.Run) -> Non
 
 def test_a_complete_run_is_not_resumed(run: store.Run) -> None:
     with pytest.raises(Faults, match="The run 'iris' is complete: there is nothing to resume"):
-        tasks.Resume.of("iris").run(Listener())
+        Resume.of("iris").run(Listener())
     with held_elsewhere("first-epoch"), pytest.raises(Faults, match="being trained already"):
-        tasks.Resume.of("first-epoch").run(Listener())
+        Resume.of("first-epoch").run(Listener())
 
 
 def test_a_training_that_diverges_discards_no_checkpoint_but_its_own(run: store.Run) -> None:
     wild = run_config(variant="vae", epochs=50, learning_rate=10)
     for name in ("half", "iris"):
         with pytest.raises(store.Taken):
-            tasks.Train(wild, name).run(Listener())
+            Train(wild, name).run(Listener())
     assert [left.name for left in store.unfinished()] == ["half"]
 
 
@@ -829,7 +832,7 @@ def test_what_the_disk_refuses_is_a_sentence_and_leaves_nothing(
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         with pytest.raises(files.DiskFault) as error:
-            tasks.Train(run_config("digits", model={"hidden": (64,)}), "new").run(Listener())
+            Train(run_config("digits", model={"hidden": (64,)}), "new").run(Listener())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     (said,) = error.value.faults
@@ -858,7 +861,7 @@ def test_a_full_disk_is_said_before_work_starts(store_folder: Path, free: int) -
     with small_disk(store_folder, "1m"):
         fill(store_folder / "filler", free)
         with pytest.raises(files.DiskFault) as error:
-            tasks.Train(config, "new").run(heard)
+            Train(config, "new").run(heard)
         (said,) = error.value.faults
         assert "the disk is full" in said or "MB are needed and" in said
         assert not any(what == "Training" for what, _, _ in heard.heard)
@@ -881,18 +884,18 @@ def test_a_disk_that_fills_up_while_a_model_trains_costs_no_epoch(store_folder: 
                 fill(store_folder / "filler", 0)
 
         with pytest.raises(files.DiskFault, match="the disk is full"):
-            tasks.Train(config, "new").run(Listener(stop))
+            Train(config, "new").run(Listener(stop))
         (left,) = store.unfinished()
         assert (left.name, left.epochs_done, left.owner) == ("new", 1, None)
         folder = store_folder / "_unfinished"
         assert everything_below(folder) == {"new", "new/config.json", "new/checkpoint.safetensors"}
         (store_folder / "filler").unlink()
-        assert len(tasks.Resume.of("new").run(Listener()).history) == 3
+        assert len(Resume.of("new").run(Listener()).history) == 3
 
 
 WRITERS: dict[str, Callable[[], Any]] = {
-    "train": lambda: tasks.Train(run_config(), "new").run(Listener()),
-    "resume": lambda: tasks.Resume.of("half").run(Listener()),
+    "train": lambda: Train(run_config(), "new").run(Listener()),
+    "resume": lambda: Resume.of("half").run(Listener()),
     "free_name": lambda: store.free_name(run_config(), "new"),
     "save": lambda: save("new"),
     "delete": lambda: store.delete("iris"),
@@ -900,11 +903,11 @@ WRITERS: dict[str, Callable[[], Any]] = {
     "checkpoint": lambda: store.write_checkpoint(
         "new", run_config(), Checkpoint({}, {"epochs_done": 1, "history": []})
     ),
-    "map": lambda: tasks.Project("wine", PCAProjection(), Subset()).run(Listener()),
-    "prepare": lambda: tasks.Prepare("wine").run(Listener()),
-    "analyse": lambda: tasks.Analyse("iris").run(Listener()),
-    "mixture": lambda: tasks.FitMixture("iris").run(Listener()),
-    "quality": lambda: tasks.MeasureSamples("iris").run(Listener()),
+    "map": lambda: projections.Project("wine", PCAProjection(), Subset()).run(Listener()),
+    "prepare": lambda: projections.Prepare("wine").run(Listener()),
+    "analyse": lambda: latent.Analyse("iris").run(Listener()),
+    "mixture": lambda: latent.FitMixture("iris").run(Listener()),
+    "quality": lambda: sample_quality.MeasureSamples("iris").run(Listener()),
     "bytes": lambda: artifacts.write_bytes(store.root() / "_maps/new/x", b""),
 }
 
@@ -947,7 +950,7 @@ def test_a_store_that_is_removed_while_a_model_trains_is_not_made_again(
             shutil.rmtree(store_folder, ignore_errors=True)
 
     with pytest.raises(files.DiskFault, match="removed while it was used"):
-        tasks.Train(run_config(), "new").run(Listener(remove))
+        Train(run_config(), "new").run(Listener(remove))
     assert not store_folder.exists()
 
 
@@ -958,7 +961,7 @@ def test_a_tilde_in_the_address_of_a_store_is_the_users_folder(
     monkeypatch.setenv("AECORE_STORE", "~/runs")
     monkeypatch.setenv("AECORE_DATA", "~/data")
     assert store.root() == tmp_path / "runs"
-    assert datasets.places("mnist")[0] == tmp_path / "data" / "mnist"
+    assert data.places("mnist")[0] == tmp_path / "data" / "mnist"
     monkeypatch.setenv("AECORE_STORE", "~nobody-of-this-name/runs")
     with pytest.raises(Faults, match="AECORE_STORE = '~nobody-of-this-name/runs' is not possible"):
         store.root()

@@ -16,9 +16,11 @@ import pytest
 import tampering
 from conftest import Listener
 
-from aecore import datasets, denoising, generation, latent, projections, quality, store, tasks
+from aecore import data, latent, projections
+from aecore.applications import denoising, sample_quality
 from aecore.errors import Damaged, Faults
 from aecore.projections import PCAProjection
+from aecore.runs import store
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "models_store"
@@ -123,14 +125,14 @@ def test_a_model_of_huge_weights_is_one_sentence_in_every_task(store_folder: Pat
     copied(store_folder, HEALTHY[1], "_maps")
     tampering.fill_weights(store_folder / HEALTHY[1], 3e38)
     for compute in (
-        lambda: tasks.MeasureDenoising(HEALTHY[1], "gaussian", False).run(Listener()),
-        lambda: tasks.MeasureSamples(HEALTHY[1]).run(Listener()),
+        lambda: denoising.MeasureDenoising(HEALTHY[1], "gaussian", False).run(Listener()),
+        lambda: sample_quality.MeasureSamples(HEALTHY[1]).run(Listener()),
     ):
         with pytest.raises(Faults) as error:
             compute()
         assert error.value.faults == [NOT_FINITE]
     with pytest.raises(Faults, match="are not finite"):
-        tasks.Analyse(HEALTHY[1]).run(Listener())
+        latent.Analyse(HEALTHY[1]).run(Listener())
 
 
 UNPRINTABLE = (b"caf\xe9", b"a\nb", b"\xff\xfe", "a\u202eb".encode())
@@ -211,19 +213,22 @@ def test_analyses_of_impossible_values_are_damaged(
 
 def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
     """Each file of digits that was computed, with what reads it."""
-    run, digits = store.load(HEALTHY[1]), datasets.get("digits")
+    run, digits = store.load(HEALTHY[1]), data.get("digits")
     maps = [kind(**kind.defaults(digits.n_test)) for kind in projections.PROJECTIONS.values()]
     identity = "digits", digits.fingerprint
     projections.graph(digits, 10)
     stored = [projections.map_artifact(*identity, each) for each in maps]
     stored += [projections.graph_artifact(digits), projections.components_artifact(digits)]
     stored += [denoising.tuned_artifact(*identity, noise, False) for noise in denoising.NOISES]
-    stored += [latent.analysis_artifact(run), generation.mixture_artifact(run)]
-    stored += [quality.quality_artifact(run), denoising.curve_artifact(run, "gaussian", False)]
+    stored += [latent.analysis_artifact(run), latent.mixture_artifact(run)]
+    stored += [
+        sample_quality.quality_artifact(run),
+        denoising.curve_artifact(run, "gaussian", False),
+    ]
     found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in stored}
-    for split, file in tasks.sheet_files(*identity).items():
-        size = tasks.sheet_size(digits, split)
-        found[file] = lambda file=file, size=size: tasks.stored_sheet(file, size)
+    for split, file in projections.sheet_files(*identity).items():
+        size = projections.sheet_size(digits, split)
+        found[file] = lambda file=file, size=size: projections.stored_sheet(file, size)
     assert all(file.is_file() and read() is not None for file, read in found.items())
     return found
 
@@ -294,7 +299,7 @@ def test_a_hundred_damaged_artifacts_are_said_and_every_page_opens(
 
 def test_a_worker_computes_what_is_damaged_anew(store_folder: Path) -> None:
     copied(store_folder, HEALTHY[1], "_maps")
-    digits, run = datasets.get("digits"), store.load(HEALTHY[1])
+    digits, run = data.get("digits"), store.load(HEALTHY[1])
     projections.graph(digits, 10)
     for file, read in artifacts(store_folder).items():
         if "filters" in file.name or "tsne" in file.name or "umap" in file.name:
@@ -304,19 +309,19 @@ def test_a_worker_computes_what_is_damaged_anew(store_folder: Path) -> None:
         with pytest.raises(Damaged):
             read()
         if file.suffix == ".gz" or "components" in file.name:
-            tasks.Prepare("digits").run(Listener())
+            projections.Prepare("digits").run(Listener())
         elif "neighbors" in file.name:
             projections.graph(digits, 10)
         elif "pca" in file.name:
             projections.compute(digits, PCAProjection())
         elif "latent" in file.name:
-            tasks.Analyse(run.name).run(Listener())
+            latent.Analyse(run.name).run(Listener())
         elif "mixture" in file.name:
-            tasks.FitMixture(run.name).run(Listener())
+            latent.FitMixture(run.name).run(Listener())
         elif "quality" in file.name:
-            tasks.MeasureSamples(run.name).run(Listener())
+            sample_quality.MeasureSamples(run.name).run(Listener())
         elif "denoising" in file.name:
-            tasks.MeasureDenoising(run.name, "gaussian", False).run(Listener())
+            denoising.MeasureDenoising(run.name, "gaussian", False).run(Listener())
         again = read()
         assert again is not None and type(again) is type(before), file
     np.testing.assert_array_equal(

@@ -12,21 +12,22 @@ import torch
 from conftest import Listener, run_config
 from sklearn.decomposition import PCA
 
-from aecore import datasets, projections, store, tasks
-from aecore.configs import RunConfig
-from aecore.datasets import Subset
+from aecore import data, projections
+from aecore.data import Subset
 from aecore.errors import Cancelled, Faults
+from aecore.models.variants import VARIANTS
 from aecore.progress import Task
 from aecore.projections import PCAProjection
-from aecore.training import OPTIMIZERS, Checkpoint
-from aecore.variants import VARIANTS
+from aecore.runs import store
+from aecore.runs.train import EPOCHS_KEPT, Resume, Train
+from aecore.training import OPTIMIZERS, Checkpoint, RunConfig
 
 
 def test_a_training_is_measured_and_stored() -> None:
     heard = Listener()
     config = run_config("digits", "vae", epochs=2, batch_size=128)
-    run = tasks.Train(config, "first").run(heard)
-    digits = datasets.get("digits")
+    run = Train(config, "first").run(heard)
+    digits = data.get("digits")
 
     assert run == store.load("first")
     assert run.config == config
@@ -59,11 +60,11 @@ def test_a_training_is_measured_and_stored() -> None:
 
 def test_a_reporter_hears_every_batch_and_every_epoch() -> None:
     heard = Listener()
-    run = tasks.Train(run_config("digits", epochs=2, batch_size=128), "heard").run(heard)
+    run = Train(run_config("digits", epochs=2, batch_size=128), "heard").run(heard)
     batches = [(done, total) for what, done, total in heard.heard if what == "Training"]
     assert batches == [(done, 24) for done in range(1, 25)]
     assert heard.entries == run.history
-    digits = datasets.get("digits")
+    digits = data.get("digits")
     for view in heard.views:
         assert view["plane"].shape == (360, 2)
         np.testing.assert_array_equal(view["labels"], digits.test.labels)
@@ -77,7 +78,7 @@ def test_a_reporter_hears_every_batch_and_every_epoch() -> None:
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])
 def test_a_code_of_any_width_has_a_picture(latent_dim: int) -> None:
-    run = tasks.Train(run_config(model={"latent_dim": latent_dim}), "wide").run(Listener())
+    run = Train(run_config(model={"latent_dim": latent_dim}), "wide").run(Listener())
     assert run.codes["codes"].shape == (50, latent_dim)
     assert run.codes["plane"].shape == (50, 2)
     assert run.codes["epochs"].shape == (2, 50, 2)
@@ -85,15 +86,15 @@ def test_a_code_of_any_width_has_a_picture(latent_dim: int) -> None:
 
 
 def test_positions_on_a_curve_stay_numbers() -> None:
-    run = tasks.Train(run_config("tilted-ring"), "ring").run(Listener())
-    np.testing.assert_allclose(run.codes["labels"], datasets.get("tilted-ring").test.labels)
+    run = Train(run_config("tilted-ring"), "ring").run(Listener())
+    np.testing.assert_allclose(run.codes["labels"], data.get("tilted-ring").test.labels)
     assert run.manifest.metrics["knn_accuracy"] is None
 
 
 def test_of_a_long_training_some_epochs_are_kept_evenly() -> None:
-    run = tasks.Train(run_config(epochs=130, batch_size=100), "long").run(Listener())
+    run = Train(run_config(epochs=130, batch_size=100), "long").run(Listener())
     kept = run.codes["epochs_kept"].tolist()
-    assert len(kept) <= tasks.EPOCHS_KEPT
+    assert len(kept) <= EPOCHS_KEPT
     assert kept[-1] == 130
     assert len(set(np.diff(kept[:-1]))) == 1
     assert len(run.codes["epochs"]) == len(kept)
@@ -114,14 +115,14 @@ def stop_at(epoch: int) -> Listener:
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_cancelled_training_can_be_resumed_bit_equal(epoch: int) -> None:
     config = run_config(variant="vae", epochs=3)
-    through = tasks.Train(config, "through").run(Listener())
+    through = Train(config, "through").run(Listener())
     with pytest.raises(Cancelled):
-        tasks.Train(config, "stopped").run(stop_at(epoch))
+        Train(config, "stopped").run(stop_at(epoch))
     (left,) = store.unfinished()
     assert (left.name, left.epochs_done, left.config) == ("stopped", epoch, config)
     assert store.runs()[0] == [through]
 
-    run = tasks.Resume.of("stopped").run(Listener())
+    run = Resume.of("stopped").run(Listener())
     assert store.unfinished() == []
     for file in ("weights.safetensors", "codes.safetensors"):
         assert (run.folder / file).read_bytes() == (through.folder / file).read_bytes()
@@ -134,14 +135,14 @@ def timeless(entry: dict[str, object]) -> dict[str, object]:
 
 def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -> None:
     config = run_config()
-    through = tasks.Train(config, "through").run(Listener())
+    through = Train(config, "through").run(Listener())
     with pytest.raises(Cancelled):
         measuring = Listener(
             lambda heard: Cancelled() if "Measuring" in heard.heard[-1][0] else None
         )
-        tasks.Train(config, "stopped").run(measuring)
+        Train(config, "stopped").run(measuring)
     heard = Listener()
-    run = tasks.Resume.of("stopped").run(heard)
+    run = Resume.of("stopped").run(heard)
     assert heard.entries == []
     assert run.history == store.load("stopped").history and len(run.history) == 2
     weights = "weights.safetensors"
@@ -150,13 +151,13 @@ def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -
 
 def test_what_was_never_begun_cannot_be_resumed() -> None:
     with pytest.raises(Faults, match="Unknown unfinished run 'nothing'"):
-        tasks.Resume.of("nothing").run(Listener())
+        Resume.of("nothing").run(Listener())
 
 
 def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
     wild = run_config(variant="vae", epochs=50, learning_rate=10)
     with pytest.raises(Faults, match="Lower learning_rate"):
-        tasks.Train(wild, "mine").run(Listener())
+        Train(wild, "mine").run(Listener())
     assert store.runs() == ([], [])
     # Resumed, it would only fail in the same epoch again.
     assert store.unfinished() == []
@@ -166,7 +167,7 @@ def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
 def stopped(config: RunConfig) -> Checkpoint:
     """The checkpoint of a training called "stopped" after its first epoch."""
     with pytest.raises(Cancelled):
-        tasks.Train(config, "stopped").run(Listener(lambda h: Cancelled() if h.entries else None))
+        Train(config, "stopped").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.read_checkpoint("stopped")[1]
 
 
@@ -174,13 +175,13 @@ def stopped(config: RunConfig) -> Checkpoint:
 @pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
 def test_a_checkpoint_of_every_optimiser_and_schedule_fits(optimizer: str, schedule: str) -> None:
     stopped(run_config(optimizer=optimizer, schedule=schedule, learning_rate=1e-4))
-    assert len(tasks.Resume.of("stopped").run(Listener()).history) == 2
+    assert len(Resume.of("stopped").run(Listener()).history) == 2
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_checkpoint_of_every_variant_fits(variant: str) -> None:
     stopped(run_config("digits", variant, batch_size=512))
-    assert len(tasks.Resume.of("stopped").run(Listener()).history) == 2
+    assert len(Resume.of("stopped").run(Listener()).history) == 2
 
 
 Change = Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -238,7 +239,7 @@ def test_a_checkpoint_that_does_not_fit_is_a_sentence_and_is_kept(misfit: str) -
     store.write_checkpoint("stopped", config, Checkpoint(tensors, progress))
     before = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
     with pytest.raises(Faults, match=r"The checkpoint of 'stopped' cannot be used: .*discard"):
-        tasks.Resume.of("stopped").run(Listener())
+        Resume.of("stopped").run(Listener())
     after = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
     assert after == before
     assert store.owner("stopped") is None
@@ -249,29 +250,31 @@ def test_a_checkpoint_that_does_not_fit_is_a_sentence_and_is_kept(misfit: str) -
 
 def test_project_gives_the_map_that_compute_gives() -> None:
     heard = Listener()
-    found = tasks.Project("iris", PCAProjection(), Subset()).run(heard)
-    kept = projections.compute(datasets.get("iris"), PCAProjection())
+    found = projections.Project("iris", PCAProjection(), Subset()).run(heard)
+    kept = projections.compute(data.get("iris"), PCAProjection())
     np.testing.assert_array_equal(found.plane, kept.plane)
     assert heard.heard
 
 
 def test_project_shows_the_samples_that_were_asked_for() -> None:
     subset = Subset(split="train", limit=40)
-    found = tasks.Project("iris", PCAProjection(), subset).run(Listener())
+    found = projections.Project("iris", PCAProjection(), subset).run(Listener())
     assert found.plane.shape == (40, 2)
-    iris = datasets.get("iris")
+    iris = data.get("iris")
     assert projections.map_artifact("iris", iris.fingerprint, PCAProjection(), subset).load()
     assert not projections.map_artifact("iris", iris.fingerprint, PCAProjection()).load()
 
 
 def test_prepare_leaves_the_components() -> None:
-    iris = datasets.get("iris")
+    iris = data.get("iris")
     assert not projections.components_artifact(iris).path.exists()
-    tasks.Prepare("iris").run(Listener())
+    projections.Prepare("iris").run(Listener())
     assert projections.components_artifact(iris).path.is_file()
 
 
-@pytest.mark.parametrize("task", [tasks.Prepare, lambda name: tasks.Project(name, PCAProjection())])
+@pytest.mark.parametrize(
+    "task", [projections.Prepare, lambda name: projections.Project(name, PCAProjection())]
+)
 def test_an_unknown_dataset_is_a_fault(task: Callable[[str], Task]) -> None:
     with pytest.raises(Faults, match="did you mean 'iris'"):
         task("irsi").run(Listener())
@@ -282,18 +285,18 @@ def codes(width: int) -> np.ndarray:
 
 
 def test_a_code_of_two_dimensions_is_drawn_as_it_is() -> None:
-    np.testing.assert_array_equal(tasks.plane_of(codes(2), codes(2)), codes(2))
+    np.testing.assert_array_equal(projections.plane_of(codes(2), codes(2)), codes(2))
 
 
 def test_a_code_of_one_dimension_is_drawn_along_x() -> None:
-    plane = tasks.plane_of(codes(1), codes(1))
+    plane = projections.plane_of(codes(1), codes(1))
     np.testing.assert_array_equal(plane[:, :1], codes(1))
     assert 0 < plane[:, 1].std() < plane[:, 0].std()
-    np.testing.assert_array_equal(plane, tasks.plane_of(codes(1), codes(1)))
+    np.testing.assert_array_equal(plane, projections.plane_of(codes(1), codes(1)))
 
 
 def test_a_wider_code_is_drawn_on_the_components_of_what_was_fitted_on() -> None:
     fitted_on = codes(5) * [1, 5, 1, 3, 1]
-    plane = tasks.plane_of(codes(5), fitted_on)
+    plane = projections.plane_of(codes(5), fitted_on)
     expected = PCA(2, svd_solver="full").fit(fitted_on).transform(codes(5))
     np.testing.assert_allclose(np.abs(plane), np.abs(expected), atol=1e-4)

@@ -10,8 +10,9 @@ import pytest
 import torch
 from conftest import run_config
 
-from aecore import datasets, threads, training
-from aecore.threads import AdaptiveWaiting
+from aecore import data, training
+from aecore.training import threads
+from aecore.training.threads import AdaptiveWaiting
 
 pytestmark = pytest.mark.serial
 CPU = torch.device("cpu")
@@ -31,7 +32,7 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.waited = 100.0, 0.0
-        monkeypatch.setattr(threads.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(training.time, "perf_counter", lambda: self.now)
         monkeypatch.setattr(threads, "_seconds_waited", lambda: self.waited)
 
     def passes(self, seconds: float, contention: float) -> None:
@@ -49,7 +50,7 @@ def test_threads_sleep_while_others_take_a_processor_and_spin_again_after(monkey
         machine.passes(0.2, 0.7)
         waiting.step()
         assert waiting.sleeping
-        machine.passes(threads.SHORTEST_SLEEP, 0.1)
+        machine.passes(training.SHORTEST_SLEEP, 0.1)
         waiting.step()
         assert not waiting.sleeping, "a trial of spinning"
         machine.passes(0.2, 0.1)
@@ -136,7 +137,7 @@ def test_extra_threads_end_the_spinning_and_their_end_brings_it_back() -> None:
 
 @needs_counters
 def test_the_waiting_changes_no_bit_of_a_training(monkeypatch) -> None:
-    config, digits = run_config("digits", epochs=2, batch_size=64), datasets.get("digits")
+    config, digits = run_config("digits", epochs=2, batch_size=64), data.get("digits")
 
     def weights(contention: float) -> tuple[dict[str, torch.Tensor], set[str]]:
         seen: set[str] = set()

@@ -14,22 +14,31 @@ from conftest import dirty_memory, run_config
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
-from aecore import configs, datasets, store, tasks, training
-from aecore.autoencoder import Autoencoder
-from aecore.configs import RunConfig, TrainingConfig
-from aecore.contracts import Reporting
-from aecore.datasets import Dataset, Samples
+from aecore import data, training
+from aecore.data import Dataset, Samples
 from aecore.errors import Cancelled, Faults
-from aecore.training import OPTIMIZERS, Checkpoint, Diverged, EpochRecord, fit
-from aecore.variants import VARIANTS
+from aecore.models.autoencoder import Autoencoder
+from aecore.models.contracts import Reporting
+from aecore.models.variants import VARIANTS
+from aecore.runs import store
+from aecore.training import (
+    OPTIMIZERS,
+    Checkpoint,
+    Diverged,
+    EpochRecord,
+    RunConfig,
+    TrainingConfig,
+    fit,
+)
+from aecore.training.history import history_entry
 
-IRIS = datasets.get("iris")
-DIGITS = datasets.get("digits")
+IRIS = data.get("iris")
+DIGITS = data.get("digits")
 SMALL: dict[str, Any] = {"latent_dim": 4, "hidden": (16, 8), "channels": (4, 3), "warm_up": 2}
 
 
 def train(config: RunConfig, **options: object) -> list[EpochRecord]:
-    return list(fit(config, configs.dataset_of(config), **options))
+    return list(fit(config, training.dataset_of(config), **options))
 
 
 def small(variant: str, model: dict[str, Any] | None = None, **options: Any) -> RunConfig:
@@ -76,7 +85,7 @@ def plain(value: object) -> object:
 
 
 def test_a_linear_autoencoder_finds_the_plane_of_pca() -> None:
-    preset = configs.preset("ring-is-pca")
+    preset = training.preset("ring-is-pca")
     config = RunConfig.check(
         {
             "dataset": preset.dataset,
@@ -85,7 +94,7 @@ def test_a_linear_autoencoder_finds_the_plane_of_pca() -> None:
             "training": {**preset.training, "device": "cpu"},
         }
     )
-    ring = configs.dataset_of(config)
+    ring = training.dataset_of(config)
     *_, last = fit(config, ring)
     pca = PCA(2).fit(ring.train.x)
     rebuilt = pca.inverse_transform(pca.transform(ring.test.x))
@@ -240,7 +249,7 @@ def test_both_precisions_lead_to_about_the_same_losses(variant: str) -> None:
 def test_automatic_precision_is_coarse_for_convolutions_where_the_processor_can(
     able: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "has_bfloat16", lambda device: able)
+    monkeypatch.setattr("aecore.training.loop.has_bfloat16", lambda device: able)
     for variant, precision, expected in (
         ("conv", "auto", able),
         ("conv", "float32", False),
@@ -316,7 +325,7 @@ def test_models_are_corrupted_in_training_alone(monkeypatch: pytest.MonkeyPatch)
         model.corruption = lambda x, generator: seen.append(len(x)) or x
         return model
 
-    monkeypatch.setattr(training, "build", noisy)
+    monkeypatch.setattr("aecore.training.loop.build", noisy)
     train(run_config(epochs=3, batch_size=60))
     assert seen == [60, 40] * 3
 
@@ -501,7 +510,7 @@ def test_a_weight_that_warms_up_knows_how_far_training_is(monkeypatch: pytest.Mo
         model.penalties["watch"] = watch
         return model
 
-    monkeypatch.setattr(training, "build", watched)
+    monkeypatch.setattr("aecore.training.loop.build", watched)
     config = run_config(epochs=2, batch_size=25)
     first, _ = ((record, frozen(record)) for record in fit(config, IRIS))
     assert seen == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
@@ -543,7 +552,7 @@ def images(*shape: int, n: int = 150) -> Dataset:
 
 def first_samples(name: str) -> Dataset:
     """A dataset of the registry, cut to its first 129 training and 60 test samples."""
-    whole = datasets.get(name)
+    whole = data.get(name)
     sizes = {"train": min(129, whole.n_train), "test": min(60, whole.n_test)}
 
     def read(split: str) -> Samples:
@@ -621,13 +630,13 @@ def test_constant_data_are_finite_in_training(variant: str, value: float, precis
 @pytest.mark.slow
 @pytest.mark.usefixtures("only_when_asked")
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("dataset", datasets.DATASETS)
+@pytest.mark.parametrize("dataset", data.DATASETS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_is_finite_and_repeats_on_every_dataset(
     variant: str, dataset: str, precision: str
 ) -> None:
     """The last batch holds one sample."""
-    if not datasets.here(dataset):
+    if not data.here(dataset):
         pytest.skip(f"{dataset} is not on this machine.")
     options = {"epochs": 2, "batch_size": 16, "precision": precision, "device": "cpu"}
     request = {"dataset": dataset, "variant": variant, "training": options}
@@ -651,7 +660,7 @@ def test_weights_that_are_not_finite_stop_the_training_though_the_loss_is(
         model.register_parameter("unseen", torch.nn.Parameter(torch.tensor([0.0, value, value])))
         return model
 
-    monkeypatch.setattr(training, "build", damaged)
+    monkeypatch.setattr("aecore.training.loop.build", damaged)
     with pytest.raises(Diverged) as error:
         list(fit(small(variant), DIGITS))
     assert "stopped in epoch 1: weights are no longer finite (2 of unseen)" in str(error.value)
@@ -669,7 +678,7 @@ def test_damaged_tensors_are_named_and_float32_is_offered_where_it_is_not_in_use
         model.encoder.network[1].bias.data[0] = math.nan
         return model
 
-    monkeypatch.setattr(training, "build", damaged)
+    monkeypatch.setattr("aecore.training.loop.build", damaged)
     with pytest.raises(Diverged) as error:
         list(fit(small("conv", precision=precision), DIGITS))
     (said,) = error.value.faults
@@ -689,7 +698,7 @@ def test_the_weight_of_a_kl_that_warms_up_is_recorded_epoch_by_epoch() -> None:
     assert weights == [1, 2, 3, 4, 4, 4]
     resumed = [record.test.facts for record in fit(config, DIGITS, resume=through[1][1])]
     assert resumed == [record.test.facts for record, _ in through[2:]]
-    history = [tasks.history_entry(record) for record, _ in through]
+    history = [history_entry(record) for record, _ in through]
     assert json.loads(json.dumps(history, allow_nan=False))[1]["facts"] == {"kl_weight": 2}
 
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from aecore.autoencoder import Autoencoder
-from aecore.configs import RunConfig
-from aecore.datasets import DATASETS, Dataset
+from aecore.data import DATASETS, Dataset
+from aecore.data.modalities import MODALITIES
 from aecore.errors import Faults
-from aecore.likelihoods import LIKELIHOODS
-from aecore.modalities import MODALITIES
-from aecore.networks import ImageSize
-from aecore.variants import VARIANTS, Variant
+from aecore.models.autoencoder import Autoencoder
+from aecore.models.likelihoods import LIKELIHOODS
+from aecore.models.networks import ImageSize
+from aecore.models.variants import VARIANTS, Variant
+from aecore.training import RunConfig
 
 IN_RANGE = [name for name, dataset in DATASETS.items() if dataset.value_range == (0, 1)]
 STANDARDISED = [name for name in DATASETS if name not in IN_RANGE]
@@ -331,7 +331,7 @@ def test_colours_stay_with_their_pixels() -> None:
     """A network that only moves numbers gives an image back as it was."""
     from torch import nn
 
-    from aecore.networks import ToFeatures, ToImage
+    from aecore.models.networks import ToFeatures, ToImage
 
     x = batch(2, 5 * 7 * 3)
     images = ToImage(ImageSize(5, 7, 3))(x)

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, images, latent, projections, store, tasks
-from aecore import pack as packing
+from aecore import data, latent, projections
 from aecore.artifacts import Artifact
-from aecore.datasets import Subset
+from aecore.data import Subset
 from aecore.errors import Damaged
 from aecore.latent import Analysis
+from aecore.plots import images
 from aecore.projections import PCA, Projection
+from aecore.runs import store
+from aecore.viewer import payload
 from pages.shared import server, state
 
 if TYPE_CHECKING:
@@ -192,29 +194,29 @@ def _pack(
         projection = projections.get(kind).model_validate_json(settings)
         maps[kind] = projection.title, _load(map_of(chosen, projection, choice))
     second = run(other[0]) if other else None
-    content = packing.pack(chosen, chosen.dataset, choice, maps, second, dict(sheets), mode)
+    content = payload.pack(chosen, chosen.dataset, choice, maps, second, dict(sheets), mode)
     settle("the maps")
     return content
 
 
-def shown(chosen: store.Run, subset: Subset) -> packing.Shown:
+def shown(chosen: store.Run, subset: Subset) -> payload.Shown:
     """The samples of a view with labels, codes and errors."""
     analysed = changed(latent.analysis_artifact(chosen))
     return _shown(*identity(chosen), subset.model_dump_json(), analysed)
 
 
 @bounded(4)
-def _shown(name: str, created: str, subset: str, analysed: int) -> packing.Shown:
+def _shown(name: str, created: str, subset: str, analysed: int) -> payload.Shown:
     chosen = run(name)
-    return packing.shown(chosen, chosen.dataset, Subset.model_validate_json(subset))
+    return payload.shown(chosen, chosen.dataset, Subset.model_validate_json(subset))
 
 
 def sheets(chosen: store.Run) -> dict[str, str]:
     """The addresses of the images of a run's dataset, where they have been prepared."""
     dataset, fingerprint = chosen.dataset, chosen.manifest.fingerprint
     files = {
-        split: intact(_sheet, str(file), _changed(file), tasks.sheet_size(dataset, split))
-        for split, file in tasks.sheet_files(dataset.name, fingerprint).items()
+        split: intact(_sheet, str(file), _changed(file), projections.sheet_size(dataset, split))
+        for split, file in projections.sheet_files(dataset.name, fingerprint).items()
     }
     return {
         split: server.sheet_address(dataset.name, fingerprint, split)
@@ -225,7 +227,7 @@ def sheets(chosen: store.Run) -> dict[str, str]:
 
 @bounded(32)
 def _sheet(path: str, changed: int, size: int) -> Path | None:
-    return tasks.stored_sheet(Path(path), size)
+    return projections.stored_sheet(Path(path), size)
 
 
 # --- Data ---------------------------------------------------------------------------------------
@@ -234,26 +236,26 @@ def _sheet(path: str, changed: int, size: int) -> Path | None:
 @bounded(4)
 def components(dataset: str, fingerprint: str) -> PCA:
     """The principal components of a dataset's training split."""
-    return projections.components(datasets.get(dataset))
+    return projections.components(data.get(dataset))
 
 
 @bounded(64)
 def pca_errors(dataset: str, fingerprint: str, split: str, k: int) -> np.ndarray:
     """The same of reconstruction from k principal components, (n,)."""
-    x = getattr(datasets.get(dataset), split).x
+    x = getattr(data.get(dataset), split).x
     return components(dataset, fingerprint).errors(x, k)
 
 
 @bounded(16)
 def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarray:
     """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
-    x = getattr(datasets.get(dataset), split).x
+    x = getattr(data.get(dataset), split).x
     return components(dataset, fingerprint).error_curve(x, most)
 
 
 @bounded(4)
 def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
     """The mean of the first test images, and how much of the side their bright part takes up."""
-    found = datasets.get(dataset)
+    found = data.get(dataset)
     first = found.test.x[:500].reshape(-1, *found.shape)
-    return first.mean(axis=0), images.filled(first)
+    return first.mean(axis=0), data.filled(first)

@@ -8,10 +8,12 @@ from typing import NamedTuple, get_args
 import numpy as np
 import streamlit as st
 
-from aecore import denoising, images, store, tasks
-from aecore.datasets import Dataset
-from aecore.denoising import BASELINES, NOISES
-from aecore.variants import Noise as Trainable
+from aecore.applications import denoising
+from aecore.applications.denoising import BASELINES, NOISES
+from aecore.data import Dataset
+from aecore.models.variants import Noise as Trainable
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import cache, drifts, files, live_slider, models, parts
 
 FILTERS = ("median", "total-variation", "pca")
@@ -119,9 +121,9 @@ def tune(dataset: Dataset, asked: Asked) -> None:
         "images, once. Until a level has been tried, its filters have the settings of the nearest "
         "one that has."
     )
-    job = cache.jobs().find(tasks.TuneFilters(dataset.name, *asked.kind))
+    job = cache.jobs().find(denoising.TuneFilters(dataset.name, *asked.kind))
     if job is None or parts.offer([job], hint, "Tune the filters", ":material/tune:"):
-        cache.jobs().submit(tasks.TuneFilters(dataset.name, *asked.kind))
+        cache.jobs().submit(denoising.TuneFilters(dataset.name, *asked.kind))
         st.rerun()
 
 

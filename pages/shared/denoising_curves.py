@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from aecore import denoising, figures, store, tasks
-from aecore.denoising import BASELINES, NOISES, NOTHING
+from aecore.applications import denoising
+from aecore.applications.denoising import BASELINES, NOISES, NOTHING
+from aecore.plots import figures
+from aecore.runs import store
 from pages.shared import cache, files, parts
 from pages.shared.denoised import NOISY, Asked
 
@@ -28,10 +30,10 @@ def show(runs: Sequence[store.Run], asked: Asked) -> None:
             f"through {parts.plain(', '.join(missing))} and every filter: seconds for a run, and a "
             "minute or two before the first if the filters are not tuned yet."
         )
-        newest = [jobs.find(tasks.MeasureDenoising(name, *asked.kind)) for name in missing]
+        newest = [jobs.find(denoising.MeasureDenoising(name, *asked.kind)) for name in missing]
         if parts.offer(newest, hint, "Compute the curve", ":material/show_chart:"):
             for name in missing:
-                jobs.submit(tasks.MeasureDenoising(name, *asked.kind))
+                jobs.submit(denoising.MeasureDenoising(name, *asked.kind))
             st.rerun()
     found = [run for run in runs if known[run.name] is not None]
     if found:

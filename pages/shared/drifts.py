@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from aecore import denoising, figures, latent, store
-from aecore.denoising import NOISES
+from aecore import latent
+from aecore.applications import denoising
+from aecore.applications.denoising import NOISES
+from aecore.plots import figures
+from aecore.runs import store
 from pages.shared import cache, files, models, parts
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from aecore import images
+from aecore.plots import images
 
 
 def downloads(

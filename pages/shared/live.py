@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, pack, tasks
+from aecore import data
 from aecore.jobs import Job
+from aecore.plots import figures, images
+from aecore.runs.train import Training
+from aecore.training.history import facts_in_words
+from aecore.viewer import payload
 from pages.shared import cache, maps, parts, state
 
 
 def watch() -> None:
     """The training in the address, or the newest one; it refreshes itself while it runs."""
     jobs = cache.jobs()
-    trainings = [job for job in jobs.all() if isinstance(job.task, tasks.Training)]
+    trainings = [job for job in jobs.all() if isinstance(job.task, Training)]
     job = jobs.get(state.shown_job()) or next(iter(trainings), None)
     if job is None:
         st.info(
@@ -48,7 +52,7 @@ def _show(job: Job) -> None:
                 alt=f"Loss on the training and the test split over {len(epochs)} epochs; the last "
                 f"test loss is {last['test']['total']:.4g}",
             )
-            if facts := tasks.facts_in_words(last):
+            if facts := facts_in_words(last):
                 st.caption(f"After epoch {last['epoch']}: {parts.plain(facts)}")
         if job.log.view is not None:
             _view(job)
@@ -76,8 +80,8 @@ def _head(job: Job) -> None:
 
 
 def _view(job: Job) -> None:
-    dataset = datasets.get(job.task.config.dataset)
-    content = pack.training(dataset, job.log.view, job.log.planes, job.log.history)
+    dataset = data.get(job.task.config.dataset)
+    content = payload.training(dataset, job.log.view, job.log.planes, job.log.history)
     maps.mount(content, key="live-map")
     if dataset.traits.pictures:
         rows = [

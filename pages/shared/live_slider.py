@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import NamedTuple
 
-from aecore import images
+from aecore.plots import images
 from pages.shared import hosts, state
 
 COMPONENT = "live-slider"

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from aecore import datasets, latent, metrics, store, tasks
-from aecore.datasets import Subset
+from aecore import data, latent, metrics, projections
+from aecore.data import Subset
 from aecore.errors import Faults
 from aecore.projections import PROJECTIONS, Map, Projection
+from aecore.runs import store
 from aecore.settings import check_settings
 from pages.shared import cache, hosts, parts
 
@@ -132,7 +133,7 @@ def offer_missing(view: View) -> None:
         if faults := settings.faults(n):
             st.warning("  \n".join(parts.plain(fault) for fault in faults))
             continue
-        job = cache.jobs().find(tasks.Project(dataset.name, settings, view.subset))
+        job = cache.jobs().find(projections.Project(dataset.name, settings, view.subset))
         if job is not None and job.active:
             st.fragment(run_every=0.8)(parts.progress)(job)
             continue
@@ -141,10 +142,10 @@ def offer_missing(view: View) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             label, key = f"Compute {settings.title}", f"compute-{settings.name}"
             if parts.button(label, ":material/play_arrow:", key=key):
-                cache.jobs().submit(tasks.Project(dataset.name, settings, view.subset))
+                cache.jobs().submit(projections.Project(dataset.name, settings, view.subset))
                 st.rerun()
             hint = f"{settings.title} of these {n:,} samples is not computed yet."
-            if not datasets.here(dataset):
+            if not data.here(dataset):
                 name = parts.plain(dataset.name)
                 hint += f" {name} is not on this machine and will be downloaded first."
             st.caption(hint)
@@ -163,14 +164,14 @@ def len_of(view: View) -> int:
 def prepare(view: View) -> None:
     """See to it that decoder, training codes and images are there, or say what is missing."""
     run, dataset = view.run, view.run.dataset
-    here = datasets.here(dataset)
+    here = data.here(dataset)
     jobs = cache.jobs()
     analysed = parts.analysed(run)
     if dataset.missing:
         if not uncomputed(view):  # or else this is said beside them
             parts.changed(run)
         return
-    job = jobs.find(tasks.Prepare(dataset.name))
+    job = jobs.find(projections.Prepare(dataset.name))
     if job is not None and job.error:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
@@ -179,7 +180,7 @@ def prepare(view: View) -> None:
             return
         # A job that ended without them is not begun again by itself.
         if job is None or (not job.active and parts.again("Prepare the images", "prepare")):
-            jobs.submit(tasks.Prepare(dataset.name))
+            jobs.submit(projections.Prepare(dataset.name))
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -190,7 +191,7 @@ def prepare(view: View) -> None:
             icon=":material/cloud_download:",
         )
         if parts.button(f"Download {parts.plain(dataset.name)}", ":material/download:"):
-            jobs.submit(tasks.Prepare(dataset.name))
+            jobs.submit(projections.Prepare(dataset.name))
             st.rerun()
 
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aecore import denoising, generation, latent, store
+from aecore import latent
+from aecore.applications import denoising
 from aecore.errors import Faults
+from aecore.runs import store
 from pages.shared import cache
 
 if TYPE_CHECKING:
-    from aecore.autoencoder import Autoencoder
+    from aecore.models.autoencoder import Autoencoder
 
 HANDFUL = 1_000
 """Samples up to which one thread is as quick as several."""
@@ -52,7 +54,7 @@ def reconstruct(
     Only the model is cached. A conditioned model reads the labels (n,). Raises `Faults` where an
     answer is no finite number.
     """
-    from aecore import inference
+    from aecore.models import inference
 
     model = _model_for(name, created, len(x))
     codes = inference.encode(model, x, labels)
@@ -66,7 +68,7 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
 
     A conditioned model reads the label. Raises `Faults` where an answer is no finite number.
     """
-    from aecore import inference
+    from aecore.models import inference
 
     decoded = inference.decode(_model_for(*cache.identity(chosen), len(codes)), codes, label)
     latent.refuse_unless_answered(chosen.name, decoded)
@@ -78,7 +80,7 @@ def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndar
 
     Raises `Faults` where an answer is no finite number.
     """
-    from aecore import inference
+    from aecore.models import inference
 
     distances = inference.cycle_error(_model_for(*cache.identity(chosen), len(codes)), codes, label)
     latent.refuse_unless_answered(chosen.name, distances)
@@ -115,7 +117,7 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
         if analysis and len(analysis.arrays.get("train_rows", ())) == dataset.n_train:
             values = analysis.arrays["train_error"]
         else:  # a wide code, of which not every sample was kept
-            from aecore import inference
+            from aecore.models import inference
 
             model = _model_for(name, created, dataset.n_train)
             values = inference.encode_with_errors(model, *dataset.train).errors
@@ -136,25 +138,25 @@ def load(chosen: store.Run) -> None:
     places(chosen)
 
 
-def places(chosen: store.Run) -> generation.Places:
+def places(chosen: store.Run) -> latent.Places:
     """The neighbourhoods of a run's test codes."""
     return _places(*cache.identity(chosen), None)
 
 
-def training_places(chosen: store.Run) -> generation.Places:
+def training_places(chosen: store.Run) -> latent.Places:
     """The neighbourhoods of the training codes of a run that has been analysed."""
     return _places(*cache.identity(chosen), cache.changed(latent.analysis_artifact(chosen)))
 
 
 @cache.bounded(8)
-def _places(name: str, created: str, analysed: int | None) -> generation.Places:
+def _places(name: str, created: str, analysed: int | None) -> latent.Places:
     chosen = cache.run(name)
     if analysed is None:
-        return generation.Places(chosen.codes["codes"])
-    return generation.Places(cache.analysis(chosen).arrays["train_codes"])
+        return latent.Places(chosen.codes["codes"])
+    return latent.Places(cache.analysis(chosen).arrays["train_codes"])
 
 
-def marginals(chosen: store.Run, dimensions: Sequence[int]) -> generation.Marginals:
+def marginals(chosen: store.Run, dimensions: Sequence[int]) -> latent.Marginals:
     """The aggregate posterior in some dimensions of a run that has been analysed."""
     analysed = cache.changed(latent.analysis_artifact(chosen))
     return _marginals(*cache.identity(chosen), analysed, tuple(dimensions))
@@ -163,7 +165,7 @@ def marginals(chosen: store.Run, dimensions: Sequence[int]) -> generation.Margin
 @cache.bounded(8)
 def _marginals(
     name: str, created: str, analysed: int, dimensions: tuple[int, ...]
-) -> generation.Marginals:
+) -> latent.Marginals:
     chosen = cache.run(name)
     spread = cache.analysis(chosen).arrays["spread"]
-    return generation.marginals(chosen.codes["codes"], spread, dimensions)
+    return latent.marginals(chosen.codes["codes"], spread, dimensions)

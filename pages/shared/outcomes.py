@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, recipes
+from aecore import data, recipes
+from aecore.plots import figures, images
 from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number, outcome_artifact
 from pages.shared import cache, parts, state
 
@@ -73,7 +74,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
             cache.jobs().submit(recipes.Reproduce(recipe.name))
             st.rerun()
         hint = f"It took {parts.duration(before.seconds)} the last time." if before else ""
-        if recipe.dataset in datasets.DATASETS and not datasets.here(recipe.dataset):
+        if recipe.dataset in data.DATASETS and not data.here(recipe.dataset):
             hint = f"{recipe.dataset} is not on this machine: the recipe downloads it. {hint}"
         st.caption(hint or "It has not been run here yet. It takes a few minutes at most.")
 

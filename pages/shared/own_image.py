@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import images, store
-from aecore.datasets import Dataset
+from aecore import data
+from aecore.data import Dataset
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import cache, models, parts
 
 NEIGHBORS = 5
@@ -37,7 +39,7 @@ def offer(runs: Sequence[store.Run]) -> None:
                 "run makes of it, and whether it is like anything that the run was trained on."
             )
             return
-        picture = images.decode(file.getvalue())
+        picture = data.decode(file.getvalue())
         if picture.animated:
             st.caption("This picture moves; its first frame is taken.")
         x, label = prepared(runs, dataset, picture, file.file_id)
@@ -45,16 +47,16 @@ def offer(runs: Sequence[store.Run]) -> None:
 
 
 def prepared(
-    runs: Sequence[store.Run], dataset: Dataset, picture: images.Picture, file: str
+    runs: Sequence[store.Run], dataset: Dataset, picture: data.Picture, file: str
 ) -> tuple[np.ndarray, int]:
     """The image as a sample, (1, n_features), and the class that conditioned models are told."""
     typical, fill = cache.typical_image(dataset.name, dataset.fingerprint)
-    on_dark = not images.looks_inverted(typical)
+    on_dark = not data.looks_inverted(typical)
     label = 0
     with st.container(horizontal=True, vertical_alignment="center"):
         invert = st.toggle(
             "Invert",
-            on_dark and images.looks_inverted(np.asarray(picture.image)),
+            on_dark and data.looks_inverted(np.asarray(picture.image)),
             key=f"invert-{file}",
             help=f"{parts.plain(dataset.name)} is bright on a dark ground: on for ink on paper.",
         )
@@ -74,7 +76,7 @@ def prepared(
                 width=200,
                 help="A conditioned model is told what it is to see.",
             )
-    return images.fit(picture.image, dataset.shape, invert, crop, fill)[None], label
+    return data.fit(picture.image, dataset.shape, invert, crop, fill)[None], label
 
 
 def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: int) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
-from aecore import datasets, metrics, store, tasks
+from aecore import data, latent, metrics
 from aecore.errors import Faults
 from aecore.jobs import Job
+from aecore.runs import store
+from aecore.runs.train import Training
 from aecore.settings import Setting, list_settings
 from pages.shared import cache, state
 
@@ -148,7 +150,7 @@ def progress(job: Job) -> None:
             st.warning(plain(trouble), icon=":material/warning:")
         return
     text = f"**{plain(job.task.title)}**: {plain(job.what)}"
-    if isinstance(job.task, tasks.Training) and job.log.history:
+    if isinstance(job.task, Training) and job.log.history:
         epochs = job.task.config.training.epochs
         text += f", epoch {job.log.history[-1]['epoch']} of {epochs} done"
     if job.seconds_left is not None and job.total > 1:
@@ -159,18 +161,18 @@ def progress(job: Job) -> None:
 def analysed(run: store.Run) -> bool:
     """Whether a run has been analysed as far as its data allow; otherwise sees to it."""
     jobs, analysis = cache.jobs(), cache.analysis(run)
-    here = datasets.here(run.dataset)
+    here = data.here(run.dataset)
     if analysis is not None and (analysis[1]["complete"] or not here):
         return True
-    job = jobs.find(tasks.Analyse(run.name))
+    job = jobs.find(latent.Analyse(run.name))
     # Done, and still not complete: the dataset was not here yet at that time.
     if job is None or (here and analysis is not None and job.state == "done"):
-        jobs.submit(tasks.Analyse(run.name))
+        jobs.submit(latent.Analyse(run.name))
         st.rerun()
     if job.error:
         st.error(plain(job.error), icon=":material/error:")
     if not job.active and again("Analyse the run again", f"analyse-{run.name}"):
-        jobs.submit(tasks.Analyse(run.name))
+        jobs.submit(latent.Analyse(run.name))
         st.rerun()
     return False
 
@@ -281,7 +283,7 @@ def changed(run: store.Run) -> bool:
             icon=":material/warning:",
         )
         return True
-    if not datasets.here(dataset) or dataset.fingerprint == run.manifest.fingerprint:
+    if not data.here(dataset) or dataset.fingerprint == run.manifest.fingerprint:
         return False
     st.warning(
         f"The dataset {dataset.name} has changed since '{run.name}' was trained on it, so what has "

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from aecore import pack, store
-from aecore.datasets import Subset
+from aecore.data import Subset
 from aecore.errors import Faults
+from aecore.runs import store
+from aecore.viewer import payload
 from pages.shared import cache, hosts, maps, messages, parts, state
 from pages.shared.messages import Lasso, Selection
 
@@ -136,6 +137,6 @@ def selected(numbers: Sequence[int] | np.ndarray, most: int) -> tuple[str, str]:
 def members(run: store.Run, selection: Selection) -> np.ndarray:
     """The numbers of the selected test samples; raises `Faults` where they cannot be read."""
     rows = cache.shown(run, Subset()).rows
-    if selection.samples != pack.identity(rows, run.dataset):
+    if selection.samples != payload.identity(rows, run.dataset):
         raise Faults("The selection is of other samples than these: select anew.")
-    return rows[pack.unpacked_mask(selection.mask, len(rows))]
+    return rows[payload.unpacked_mask(selection.mask, len(rows))]

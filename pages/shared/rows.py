@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, figures, images, projections, store, tasks
-from aecore.datasets import Dataset
+from aecore import data, projections
+from aecore.data import Dataset
 from aecore.errors import Faults
+from aecore.plots import figures, images
+from aecore.runs import store
 from pages.shared import cache, models, parts, verdicts
 from pages.shared.verdicts import MOST_COMPONENTS, PCA, Errors
 
@@ -37,14 +39,14 @@ def ready(run: store.Run) -> bool:
             icon=":material/cloud_off:",
         )
         return False
-    jobs, here = cache.jobs(), datasets.here(dataset)
+    jobs, here = cache.jobs(), data.here(dataset)
     with st.spinner("Loading torch and the model, a few seconds the first time"):
         if here and cache.artifact(projections.components_artifact(dataset)) is not None:
             _refuse_unless_answering(run, dataset)
             return True
-    job = jobs.find(tasks.Prepare(dataset.name))
+    job = jobs.find(projections.Prepare(dataset.name))
     if job is None and here:
-        job = jobs.submit(tasks.Prepare(dataset.name))
+        job = jobs.submit(projections.Prepare(dataset.name))
     if job is not None and job.active:
         st.fragment(run_every=0.8)(parts.progress)(job)
         return False
@@ -52,7 +54,7 @@ def ready(run: store.Run) -> bool:
         st.error(parts.plain(job.error), icon=":material/error:")
     if here:
         if parts.again(f"Compute the principal components of {dataset.name}", "prepare"):
-            jobs.submit(tasks.Prepare(dataset.name))
+            jobs.submit(projections.Prepare(dataset.name))
             st.rerun()
         return False
     st.info(
@@ -61,7 +63,7 @@ def ready(run: store.Run) -> bool:
         icon=":material/cloud_download:",
     )
     if parts.button(f"Download {parts.plain(dataset.name)}", ":material/download:", type="primary"):
-        jobs.submit(tasks.Prepare(dataset.name))
+        jobs.submit(projections.Prepare(dataset.name))
         st.rerun()
     return False
 

@@ -7,8 +7,10 @@ import io
 import numpy as np
 import streamlit as st
 
-from aecore import images, latent, pack
+from aecore import latent
 from aecore.errors import Faults
+from aecore.plots import images
+from aecore.viewer import payload
 from pages.shared import cache, messages, models, parts
 from pages.shared.maps import View, found, said
 from pages.shared.maps import show as show_maps
@@ -34,17 +36,17 @@ def export(view: View, selection: Selection) -> None:
     """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
     samples = cache.shown(view.run, view.subset)
     dataset = view.run.dataset
-    if selection.samples != pack.identity(samples.rows, dataset):
+    if selection.samples != payload.identity(samples.rows, dataset):
         return  # of what was shown before; the scripts take it back in a moment
     try:
-        rows = np.flatnonzero(pack.unpacked_mask(selection.mask, len(samples.rows)))
+        rows = np.flatnonzero(payload.unpacked_mask(selection.mask, len(samples.rows)))
     except Faults as error:
         st.caption(parts.plain(str(error)))
         return
     name = f"{view.run.name}-{len(rows)}-samples"
 
     def table():
-        return pack.table(samples, dataset, found(view), rows)
+        return payload.table(samples, dataset, found(view), rows)
 
     def parquet() -> bytes:
         buffer = io.BytesIO()

@@ -22,8 +22,8 @@ from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from aecore import tasks
-from aecore.spec import DATASET_NAME
+from aecore import projections
+from aecore.data.spec import DATASET_NAME
 from aecore.viewer import STATIC
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def sheet(request: Request) -> FileResponse:
     asked, allowed = f"{dataset}/{fingerprint}", f"{DATASET_NAME}/[0-9a-f]{{{FINGERPRINT}}}"
     if not re.fullmatch(allowed, asked):
         raise HTTPException(404)
-    file = tasks.sheet_files(dataset, fingerprint).get(split)
+    file = projections.sheet_files(dataset, fingerprint).get(split)
     if file is None or not file.is_file():
         raise HTTPException(404)
     return FileResponse(file, headers=FOREVER, media_type="application/gzip")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore.datasets import Dataset
+from aecore.data import Dataset
 from pages.shared import cache, parts
 
 MOST_COMPONENTS = 256

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import generation, images, store
+from aecore import latent
 from aecore.errors import Faults
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import models, parts
 from pages.shared.generate import common
 
@@ -45,7 +47,7 @@ def sums(
     """The decoded means of the groups, and below them C + t (A - B) for each strength t."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = members(run, asked)
-    made = np.concatenate(generation.arithmetic(*(codes[each] for each in chosen), strengths))
+    made = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
     decoded, around = models.generated(run, made, told), models.places(run).around(made)
     means, added = np.split(common.shaped(dataset, decoded), [len(GROUPS)])
     near = np.where(around.covered, "near", "far")[len(GROUPS) :]

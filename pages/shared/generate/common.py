@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from aecore import datasets, generation, images, store
-from aecore.datasets import Dataset, Subset
+from aecore import data, latent
+from aecore.data import Dataset, Subset
 from aecore.errors import Faults
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import cache, files, maps, parts, picking, rows
 
 MAP_WIDTH = 780  # points
@@ -77,15 +79,15 @@ def held(run: store.Run, text: str) -> np.ndarray:
 def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> list[np.ndarray]:
     """n values for each dimension, in units of the code."""
     prior = run.capabilities.prior
-    middle, unit = generation.units(run.codes["codes"], prior)
+    middle, unit = latent.units(run.codes["codes"], prior)
     if spacing == "linear":
         what = "the prior" if prior else "the test codes, from their mean"
         low, high = slider(
             "Range", -5.0, 5.0, (-2.0, 2.0), "range", help=f"In standard deviations of {what}."
         )
-        side = generation.grid(n, low, high, "linear")
+        side = latent.grid(n, low, high, "linear")
     else:
-        side = generation.grid(n)
+        side = latent.grid(n)
     return [middle[number] + unit[number] * side for number in dimensions]
 
 
@@ -139,9 +141,9 @@ def known_spread(run: store.Run) -> np.ndarray | None:
     return analysed[0].get("spread") if analysed else None
 
 
-def importance(run: store.Run) -> generation.Importance:
+def importance(run: store.Run) -> latent.Importance:
     """The dimensions by KL where the posterior's widths are known, else by variance."""
-    return generation.importance(run.codes["codes"], known_spread(run))
+    return latent.importance(run.codes["codes"], known_spread(run))
 
 
 def told_class(run: store.Run, told: int) -> str:
@@ -157,7 +159,7 @@ def dimension(number: int) -> str:
     return f"dimension {number + 1}"
 
 
-def named(ranked: generation.Importance) -> Callable[[int], str]:
+def named(ranked: latent.Importance) -> Callable[[int], str]:
     """What a dimension is called, by its number."""
     values = dict(zip(ranked.order.tolist(), ranked.values.tolist(), strict=True))
     return lambda number: f"{dimension(number)}, {ranked.measure} {values[number]:.2f}"
@@ -172,7 +174,7 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
     if dataset.missing:
         st.info(parts.plain(dataset.missing), icon=":material/cloud_off:")
         return None
-    if not datasets.here(dataset):
+    if not data.here(dataset):
         st.info(
             f"{parts.plain(dataset.name)} is not on this machine, so nothing is known of its "
             "training samples. The page Reconstructions can download it.",
@@ -241,7 +243,7 @@ def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> N
         st.caption("Features are standardised: 0 is the mean of the training split.")
 
 
-def listed(ranked: generation.Importance, measure: str, columns: Mapping[str, np.ndarray]) -> None:
+def listed(ranked: latent.Importance, measure: str, columns: Mapping[str, np.ndarray]) -> None:
     """The dimensions in their order, with a bar for what ranks them."""
     bar = st.column_config.ProgressColumn(
         format="%.3f", min_value=0, max_value=max(float(ranked.values.max()), 1e-9)

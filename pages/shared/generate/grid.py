@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from aecore import generation, images, store
+from aecore import latent
 from aecore.errors import Faults
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import files, models, parts
 from pages.shared.generate import common
 
@@ -110,7 +112,7 @@ def along_dimensions(
     )
     if len(dimensions) == 1:
         return values[0][:, None].astype(np.float32), where
-    return generation.lattice(*values, common.held(run, text), tuple(dimensions)), where
+    return latent.lattice(*values, common.held(run, text), tuple(dimensions)), where
 
 
 def ask_for_three() -> tuple[str, tuple[float, float]]:
@@ -136,7 +138,7 @@ def through_samples(
     chosen = common.sample_numbers(text, len(codes))
     if len(chosen) != 3:
         raise Faults(f"A plane goes through three samples, and '{text}' names {len(chosen)}.")
-    sides = generation.grid(n, low, high, "linear")
+    sides = latent.grid(n, low, high, "linear")
     a, b, c = chosen
     where = f"from sample {a} towards {b} to the right and towards {c} upwards, {low:g} to {high:g}"
-    return generation.plane_through(codes[chosen], sides, sides), where
+    return latent.plane_through(codes[chosen], sides, sides), where

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from aecore import figures, generation, store
+from aecore import latent
+from aecore.plots import figures
+from aecore.runs import store
 from pages.shared import files, models, parts
 from pages.shared.generate import common
 
@@ -20,7 +22,7 @@ def show(run: store.Run) -> None:
             "posterior to hold against a prior. These are its test codes.",
             icon=":material/info:",
         )
-        found = generation.importance(codes)
+        found = latent.importance(codes)
         mean = codes.mean(axis=0)
         common.listed(found, "variance", {"mean": mean[found.order]})
         files.downloads(f"{run.name}-health", mean=mean, variance=codes.var(axis=0))
@@ -31,7 +33,7 @@ def show(run: store.Run) -> None:
         if common.training_codes(run) is None:
             return
         spread = common.known_spread(run)
-    found = generation.health(codes, spread)
+    found = latent.health(codes, spread)
     if found.advice:
         st.warning(found.advice, icon=":material/heart_broken:")
     d = len(found.kl)
@@ -43,7 +45,7 @@ def show(run: store.Run) -> None:
         "prior each of its dimensions has mean 0 and variance 1; the further it is from that, the "
         "less draws from the prior are like what the decoder has seen."
     )
-    ranked = generation.importance(codes, spread)
+    ranked = latent.importance(codes, spread)
     shown = ranked.order[:MOST_PANELS]
     near = models.marginals(run, shown.tolist())
     st.plotly_chart(

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from aecore import generation, images, store
+from aecore import latent
 from aecore.errors import Faults
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import cache, models, parts
 from pages.shared.generate import common
 
@@ -33,9 +35,9 @@ def show(run: store.Run) -> None:
         )
         ways = st.pills(
             "Ways",
-            generation.WAYS,
+            latent.WAYS,
             selection_mode="multi",
-            default=generation.WAYS,
+            default=latent.WAYS,
             key="ways",
             bind="query-params",
         )
@@ -46,7 +48,7 @@ def show(run: store.Run) -> None:
         st.info("Choose a way.", icon=":material/info:")
 
 
-def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way], told: int) -> None:
+def along(run: store.Run, text: str, steps: int, ways: Sequence[latent.Way], told: int) -> None:
     """Each way through the samples that a text names, as rows of pictures."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = common.sample_numbers(text, len(codes))
@@ -58,7 +60,7 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way],
     beside: dict[str, list[Any]] = {"way": [], "cycle error": []}
     for way in ways:
         try:
-            found = generation.path(codes[chosen], steps, way, codes if known is None else known)
+            found = latent.path(codes[chosen], steps, way, codes if known is None else known)
         except Faults as error:
             faults.append(parts.plain(str(error)))
             continue
@@ -68,7 +70,7 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[generation.Way],
         made[way] = found, models.generated(run, found, told)
         strip = common.shaped(dataset, made[way][1])
         captions = [f"{value:.2g}" for value in away]
-        for stop, number in zip(generation.stops(len(chosen), steps), chosen, strict=True):
+        for stop, number in zip(latent.stops(len(chosen), steps), chosen, strict=True):
             captions[stop] = f"#{number}: {captions[stop]}"
         lines.append(images.Row(way, strip, captions))
     for fault in dict.fromkeys(faults):  # what hinders every way is said once

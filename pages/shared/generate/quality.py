@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import quality, store, tasks
+from aecore.applications import sample_quality
+from aecore.runs import store
 from pages.shared import cache, files, parts
 
 FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
@@ -15,22 +16,24 @@ def show(run: store.Run) -> None:
     """The figures of samples from each source beside those of real test samples, made by a job."""
     st.subheader("How good the samples are")
     jobs, dataset = cache.jobs(), run.dataset
-    found = cache.artifact(quality.quality_artifact(run))
+    found = cache.artifact(sample_quality.quality_artifact(run))
     if found is None:
-        n = min(quality.MEASURED, run.manifest.n_test)
+        n = min(sample_quality.MEASURED, run.manifest.n_test)
         judged = dataset.label_names and (
             ", between codes of a small classifier that is trained once for the dataset"
         )
         hint = f"{n:,} samples of each source are held against training samples{judged or ''}."
-        known = [jobs.find(tasks.MeasureSamples(run.name))]
+        known = [jobs.find(sample_quality.MeasureSamples(run.name))]
         if parts.offer(known, hint, "Measure the samples", ":material/straighten:"):
-            jobs.submit(tasks.MeasureSamples(run.name))
+            jobs.submit(sample_quality.MeasureSamples(run.name))
             st.rerun()
         return
-    measured = [name for name in quality.DEFINITIONS if getattr(found.rows[0], name) is not None]
+    measured = [
+        name for name in sample_quality.DEFINITIONS if getattr(found.rows[0], name) is not None
+    ]
     columns = {"source": st.column_config.TextColumn("Samples of the")}
     for name in measured:
-        title, text = quality.DEFINITIONS[name]
+        title, text = sample_quality.DEFINITIONS[name]
         columns[name] = st.column_config.NumberColumn(title, format=FORMATS[name], help=text)
     st.dataframe(
         [{name: getattr(row, name) for name in columns} for row in found.rows],

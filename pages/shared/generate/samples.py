@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import generation, images, store, tasks
+from aecore import latent
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import cache, models, parts
 from pages.shared.generate import common, quality
 
@@ -31,7 +33,7 @@ def show(run: store.Run) -> None:
         seed = parts.whole_number("Seed", "draw", 0, 2**31 - 1, width=120)
     known = common.training_codes(run)
     if source == "prior":
-        made = generation.from_prior(count, d, temperature, seed)
+        made = latent.from_prior(count, d, temperature, seed)
         if not prior:
             st.caption(common.NO_PRIOR)
     elif known is None:
@@ -66,13 +68,13 @@ def show(run: store.Run) -> None:
         quality.show(run)
 
 
-def fitted(run: store.Run) -> generation.Mixture | None:
+def fitted(run: store.Run) -> latent.Mixture | None:
     """The mixture of the training codes; where it is not there yet, sees to it and says so."""
-    found, jobs = cache.artifact(generation.mixture_artifact(run)), cache.jobs()
+    found, jobs = cache.artifact(latent.mixture_artifact(run)), cache.jobs()
     if found is None:
-        job = jobs.find(tasks.FitMixture(run.name))
+        job = jobs.find(latent.FitMixture(run.name))
         hint = "A mixture of Gaussians is fitted to the training codes once: seconds."
         if job is None or parts.offer([job], hint, "Fit the mixture", ":material/bubble_chart:"):
-            jobs.submit(tasks.FitMixture(run.name))
+            jobs.submit(latent.FitMixture(run.name))
             st.rerun()
     return found

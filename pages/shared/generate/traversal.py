@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from aecore import generation, images, store
+from aecore import latent
+from aecore.plots import images
+from aecore.runs import store
 from pages.shared import live_slider, models, parts
 from pages.shared.generate import common
 
@@ -43,7 +45,7 @@ def slide(
     base: np.ndarray,
     told: int,
     sides: dict[int, np.ndarray],
-    ranked: generation.Importance,
+    ranked: latent.Importance,
 ) -> None:
     """A slider along one dimension, with previews, that decodes while it is dragged."""
     with parts.guarded():
@@ -57,7 +59,7 @@ def slide(
             width=300,
         )
         prior = run.capabilities.prior
-        middle, unit = (each[number] for each in generation.units(run.codes["codes"], prior))
+        middle, unit = (each[number] for each in latent.units(run.codes["codes"], prior))
         ends = ((sides[number][[0, -1]] - middle) / unit).round(2)
         what = "the prior" if prior else "the test codes, from their mean"
         reach = live_slider.Range(
@@ -65,8 +67,8 @@ def slide(
         )
         place = live_slider.value("place", reach)
         at = middle + unit * place
-        code = generation.traversal(base, number, at, at, 1)
-        before = generation.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
+        code = latent.traversal(base, number, at, at, 1)
+        before = latent.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
         pixels = common.shaped(dataset, models.generated(run, np.concatenate([code, before]), told))
         row = images.Row(f"at {at:.2f}", pixels[:1])
         picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
@@ -81,13 +83,13 @@ def strips(
     base: np.ndarray,
     told: int,
     sides: dict[int, np.ndarray],
-    ranked: generation.Importance,
+    ranked: latent.Importance,
 ) -> None:
     """All dimensions below each other, each from end to end while the others stay."""
     dataset = run.dataset
     made, lines, beside = [], [], {"dimension": [], "value": []}
     for number, values in sides.items():
-        each = generation.traversal(base, number, values[0], values[-1], len(values))
+        each = latent.traversal(base, number, values[0], values[-1], len(values))
         made.append(each)
         beside["dimension"] += [number + 1] * len(values)
         beside["value"] += values.tolist()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from aecore import latent, store
+from aecore import latent
+from aecore.runs import store
 from pages.shared import cache, models, parts
 from pages.shared.generate import arithmetic, grid, health, paths, samples, traversal
 

@@ -1,0 +1,1 @@
+"""Applications: what has a task metric and baselines."""

@@ -1,0 +1,141 @@
+"""Corruptions of images in [0, 1], each with a range of levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from aecore.data import Dataset
+from aecore.errors import Faults, unknown
+
+LEVELS = 8
+"""Levels of a curve, evenly spaced; the usual level comes between them."""
+
+Shape = tuple[int, ...]
+Rebuild = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Samples (n, n_features) and their labels (n,) -> what a model makes of each, (n, m)."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One way to spoil an image whose pixels lie in [0, 1], at a level from `least` to `most`."""
+
+    title: str
+    unit: str
+    least: float
+    most: float
+    default: float
+    draw: Callable[[np.ndarray, Shape, float, int, bool], np.ndarray]
+    """Samples (n, n_features), shape, level, seed, clip -> noisy samples."""
+    step: float = 0.05
+    """From one level to the next that can be chosen."""
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Every level that can be chosen, (m,)."""
+        first, last = (round(level / self.step) for level in (self.least, self.most))
+        return (np.arange(first, last + 1) * self.step).round(2)
+
+    @property
+    def levels(self) -> np.ndarray:
+        """Some of them for a curve: `LEVELS` from the least to the most, and the usual one."""
+        even = self.steps[np.linspace(0, len(self.steps) - 1, LEVELS).round().astype(int)]
+        return np.union1d(even, self.default)
+
+
+def corrupt(
+    x: np.ndarray, shape: Shape, noise: str, level: float, seed: int = 0, clip: bool = False
+) -> np.ndarray:
+    """Samples with noise; one seed gives the same noise at every level, only more of it.
+
+    Arguments
+        x: (n, n_features) in [0, 1], images of `shape` (height, width[, channels]).
+        noise: a key of `NOISES`; level: in its unit, 0 for none.
+        clip: whether Gaussian noise is cut off at 0 and 1; the others stay there anyway.
+
+    Raises `Faults` for a noise that is not known and a level out of its range.
+    """
+    if noise not in NOISES:
+        raise Faults(unknown("noise", noise, NOISES))
+    entry = NOISES[noise]
+    if not 0 <= level <= entry.most:
+        raise Faults(
+            f"level = {level:g} of {entry.title.lower()} is out of range: give 0 to {entry.most:g}."
+        )
+    return entry.draw(np.asarray(x, np.float32), shape, level, seed, clip)
+
+
+def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
+    """Raise `Faults` where a noise is not known, or does not go with a dataset or with clipping."""
+    faults = []
+    if not dataset.traits.pictures:
+        faults.append(f"{dataset.name} has no images to denoise: choose a run of images.")
+    if noise not in NOISES:
+        faults.append(unknown("noise", noise, NOISES))
+    elif clip and noise != "gaussian":
+        faults.append(f"clip is for Gaussian noise: {noise} stays within 0 and 1 anyway.")
+    if faults:
+        raise Faults(faults)
+
+
+def _trained_on(name: str) -> Callable[..., np.ndarray]:
+    """Noise as a denoising autoencoder meets it in training."""
+
+    def draw(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
+        import torch
+
+        from aecore.models.corruptions import CORRUPTIONS
+
+        options = {"clip": clip} if name == "gaussian" else {}
+        generator = torch.Generator().manual_seed(seed)
+        return CORRUPTIONS[name](level, **options)(torch.tensor(x), generator).numpy()
+
+    return draw
+
+
+def _block(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
+    side = round(level * min(shape[:2]))
+    # Near the edges there is often nothing to hide.
+    places = 0.25 + 0.5 * np.random.default_rng(seed).random((len(x), 2))
+    inside = []
+    for axis in (0, 1):
+        start = (places[:, axis] * (shape[axis] - side + 1)).astype(int)[:, None]
+        along = np.arange(shape[axis])
+        inside.append((along >= start) & (along < start + side))
+    hole = inside[0][:, :, None] & inside[1][:, None, :]
+    images = x.reshape(len(x), *shape[:2], -1)
+    return np.where(hole[..., None], np.float32(0), images).reshape(x.shape)
+
+
+def _blur(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    images = x.reshape(len(x), *shape[:2], -1)
+    return gaussian_filter(images, (0, level, level, 0)).reshape(x.shape)
+
+
+NOISES = {
+    "gaussian": Noise("Gaussian", "standard deviation", 0.05, 1.0, 0.5, _trained_on("gaussian")),
+    "masking": Noise("Masking", "share of pixels set to 0", 0.05, 0.9, 0.5, _trained_on("masking")),
+    "salt-and-pepper": Noise(
+        "Salt and pepper",
+        "share of pixels set to 0 or 1",
+        0.05,
+        0.9,
+        0.3,
+        _trained_on("salt-and-pepper"),
+    ),
+    "block": Noise("Block", "side of a square set to 0, as a share", 0.2, 0.8, 0.4, _block),
+    "blur": Noise("Blur", "standard deviation in pixels", 0.3, 3.0, 1.0, _blur, 0.1),
+}
+
+
+def some(n: int, most: int, seed: int = 0) -> np.ndarray:
+    """Sorted numbers of `most` of n samples, or of all where there are no more."""
+    return np.sort(np.random.default_rng(seed).choice(n, min(n, most), replace=False))
+
+
+def suffix(noise: str, clip: bool) -> str:
+    return f"{noise}{'-clipped' * clip}.safetensors"

@@ -1,0 +1,165 @@
+"""The search for the best settings of the classical filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, TypeAdapter
+
+from aecore import data, locations, metrics, projections
+from aecore.applications.denoising.filters import BASELINES, Setting
+from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, some, suffix
+from aecore.artifacts import Array, Artifact, Size
+from aecore.data import Dataset
+from aecore.data.idx import fetch_data
+from aecore.errors import Damaged
+from aecore.progress import Progress, Reporter, Task, no_progress
+from aecore.projections import PCA
+
+MOST_LEVELS = 1_000
+"""Levels of a noise that a file may hold."""
+TUNED_ON = 64
+"""Training images on which a filter's settings are compared."""
+TUNED_WITH = 2**31 - 1
+"""The seed of their noise, which no test image is given."""
+
+
+def best(
+    baseline: str, clean: np.ndarray, noisy: np.ndarray, shape: Shape, pca: PCA
+) -> tuple[Setting, float]:
+    """The setting of a filter with the highest mean PSNR, and that PSNR in dB.
+
+    Arguments
+        baseline: a key of `BASELINES`.
+        clean, noisy: (n, n_features), images of the training split.
+        pca: the principal components of the training split.
+    """
+    chosen = BASELINES[baseline]
+    found = [
+        metrics.psnr(clean, chosen.denoise(noisy, shape, pca, setting))
+        for setting in chosen.settings
+    ]
+    return chosen.settings[int(np.argmax(found))], max(found)
+
+
+class Tuned(NamedTuple):
+    """The best settings of every filter for one kind of noise, at the levels that were tried."""
+
+    levels: np.ndarray
+    """(m,), rising."""
+    settings: dict[str, list[Setting]]
+    """Of each filter, one for each level."""
+
+    def complete(self, noise: str) -> bool:
+        """Whether every filter was tried at every level that can be chosen."""
+        return np.array_equal(self.levels, NOISES[noise].steps)
+
+    def at(self, level: float) -> tuple[dict[str, Setting], float]:
+        """The settings at the nearest level that was tried, and that level."""
+        nearest = int(np.abs(self.levels - level).argmin())
+        found = {name: settings[nearest] for name, settings in self.settings.items()}
+        return found, float(self.levels[nearest])
+
+
+def tune(
+    dataset: Dataset,
+    pca: PCA,
+    noise: str,
+    clip: bool = False,
+    levels: Sequence[float] | None = None,
+    known: Tuned | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[Tuned]:
+    """The best setting of every filter for a noise, on seeded images of the training split.
+
+    Yields what is known after each level, from the usual level outwards.
+
+    Arguments
+        pca: the principal components of the training split.
+        levels: all that can be chosen, unless told.
+        known: what was found before; its levels are not tried again.
+    """
+    entry = NOISES[noise]
+    clean = dataset.train.x[some(dataset.n_train, TUNED_ON)]
+    levels = entry.steps.tolist() if levels is None else levels
+    found = {level: known.at(level)[0] for level in known.levels.tolist()} if known else {}
+    for level in sorted(set(levels) - found.keys(), key=lambda level: abs(level - entry.default)):
+        noisy = corrupt(clean, dataset.shape, noise, level, TUNED_WITH, clip)
+        best_of: dict[str, Setting] = {}
+        for name, baseline in BASELINES.items():
+            what = f"{baseline.title} on training images of {dataset.name}, {entry.title.lower()}"
+            progress(what, len(found), len(levels))
+            best_of[name] = best(name, clean, noisy, dataset.shape, pca)[0]
+        found[level] = best_of
+        rising = sorted(found)
+        yield Tuned(
+            np.array(rising), {name: [found[at][name] for at in rising] for name in BASELINES}
+        )
+
+
+def tuned_artifact(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Artifact[Tuned]:
+    """The best settings of the filters for a noise as they are stored; levels may be missing."""
+    return Artifact(
+        path=projections.data_folder(dataset_name, fingerprint) / f"filters-{suffix(noise, clip)}",
+        facts=TypeAdapter(_TunedFacts),
+        expected=lambda facts: {"levels": Array((Size("levels", MOST_LEVELS),), low=0, rises=True)},
+        dump=lambda tuned: (
+            {"levels": tuned.levels},
+            {"settings": tuned.settings, "tried": _tried()},
+        ),
+        build=_tuned_of,
+    )
+
+
+def _tuned_of(arrays: dict[str, np.ndarray], facts: _TunedFacts) -> Tuned | None:
+    """Stored settings; None where they were chosen among others than there are now."""
+    if facts.tried != _tried():
+        return None
+    levels, settings = arrays["levels"], facts.settings
+    if settings.keys() != BASELINES.keys() or not all(
+        len(chosen) == len(levels) and all(one in BASELINES[name].settings for one in chosen)
+        for name, chosen in settings.items()
+    ):
+        raise Damaged("its settings are not one of each filter's for each level")
+    return Tuned(levels, settings)
+
+
+class _TunedFacts(BaseModel):
+    tried: dict[str, list[Setting]]
+    settings: dict[str, list[Setting]]
+
+
+def _tried() -> dict[str, list[Setting]]:
+    return {name: list(baseline.settings) for name, baseline in BASELINES.items()}
+
+
+@dataclass(frozen=True)
+class TuneFilters(Task):
+    """Search the best settings of the classical filters for a noise, or read them."""
+
+    dataset_name: str
+    noise: str
+    clip: bool
+
+    @property
+    def title(self) -> str:
+        return f"tuning filters for {self.noise} noise on {self.dataset_name}"
+
+    def run(self, reporter: Reporter) -> Tuned:
+        """The settings, which are stored."""
+        noise, clip = self.noise, self.clip
+        dataset = data.get(self.dataset_name)
+        refuse(dataset, noise, clip)
+        fetch_data(dataset, reporter)
+        stored = tuned_artifact(dataset.name, dataset.fingerprint, noise, clip)
+        found = stored.load_intact()
+        if found is None or not found.complete(noise):
+            locations.refuse_unwritable()
+            pca = projections.components(dataset)
+            going_on = {"known": found, "progress": reporter.progress}
+            for found in tune(dataset, pca, noise, clip, **going_on):
+                stored.save(found)
+        return found

@@ -1,0 +1,304 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
+
+from aecore import latent, locations, metrics, projections
+from aecore.artifacts import Array, Artifact
+from aecore.data import Dataset, Subset
+from aecore.data.idx import fetch_data
+from aecore.errors import Faults
+from aecore.progress import Progress, Reporter, Task, no_progress
+from aecore.runs import store
+from aecore.runs.store import Run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from aecore.models.autoencoder import Autoencoder
+
+
+MEASURED = 2_000
+"""Samples of each source that are measured, where the test split has as many."""
+REFERENCE = 10_000
+"""Training samples that they are held against."""
+NEIGHBORS = 5
+"""How far coverage reaches around each training sample."""
+SEED = 0
+
+WIDTHS = (256, 64)
+"""Of the classifier's hidden layers."""
+STEPS = 3_000
+"""Batches that a classifier is trained for, in whole epochs: every dataset takes about as long."""
+BATCH = 128
+
+DEFINITIONS = {
+    "nearest": (
+        "Nearest training sample",
+        "The mean over the samples of min_j ||x - t_j|| / sqrt(features), the root-mean-square "
+        "difference per feature to the nearest training sample t_j. Read it beside the test row: "
+        "far above it, samples are unlike any data; below it, they are blurred or copied.",
+    ),
+    "coverage": (
+        "Coverage",
+        "The share of training samples that have a sample of this row no farther away than their "
+        f"neighbour number {NEIGHBORS} among other training samples (Naeem et al. 2020), between "
+        "codes of a small classifier that was trained here, or between the data themselves where "
+        "there are no classes. More is more varied; as many real samples reach about "
+        f"1 - 1/2^{NEIGHBORS}, or {1 - 2**-NEIGHBORS:.0%}.",
+    ),
+    "frechet": (
+        "Fréchet distance",
+        "||m - m'||^2 + tr(S + S' - 2 (S S')^(1/2)) between means and covariances of the last "
+        "hidden layer of a small classifier that was trained here, of these samples and of "
+        "training samples (Dowson & Landau 1982; Heusel et al. 2017); less is better, and the test "
+        "row shows what real data reach. It is no Inception FID: it cannot be held against "
+        "published figures and only compares runs of the same dataset here.",
+    ),
+}
+"""Of each figure, its title and what it is."""
+
+
+class Classifier(NamedTuple):
+    """A small network that tells a dataset's classes apart, for the codes of its last layer."""
+
+    network: nn.Sequential
+    """(n, n_features) -> (n, classes), in evaluation mode on the CPU."""
+    accuracy: float
+    """Share of the test split that it names rightly."""
+
+
+def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier:
+    """The classifier of a dataset, trained on its training split unless it is on disk already.
+
+    n_features-256-64-classes with ReLU, cross-entropy, Adam (Kingma & Ba 2015), for one seed. It
+    is the same for all runs of a dataset, so that their figures can be compared.
+
+    Raises `Faults` where the dataset has no classes.
+    """
+    if not dataset.label_names:
+        raise Faults(f"The dataset '{dataset.name}' has no classes to tell apart: choose another.")
+    import torch
+
+    stored = _classifier_artifact(dataset)
+    if (known := stored.load_intact()) is not None:
+        return known
+    network = _trained(dataset, _epochs(dataset), progress).eval()
+    with torch.inference_mode():
+        named = network(torch.tensor(dataset.test.x)).argmax(dim=1).numpy()
+    trained = Classifier(network, float((named == dataset.test.labels).mean()))
+    stored.save(trained)
+    return trained
+
+
+class _ClassifierFacts(BaseModel):
+    accuracy: float = Field(ge=0, le=1)
+    recipe: dict[str, int | list[int]]
+
+
+def _classifier_artifact(dataset: Dataset) -> Artifact[Classifier]:
+    """The classifier of a dataset as it is stored, with the recipe that it was trained by."""
+    import torch
+
+    network = _network(dataset)
+    weights = network.state_dict()
+    recipe = {"widths": list(WIDTHS), "batch": BATCH, "epochs": _epochs(dataset), "seed": SEED}
+
+    def build(arrays: dict[str, np.ndarray], facts: _ClassifierFacts) -> Classifier | None:
+        if facts.recipe != recipe:
+            return None
+        network.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+        return Classifier(network.eval(), facts.accuracy)
+
+    return Artifact(
+        path=projections.folder(dataset, dataset.fingerprint) / "classifier.safetensors",
+        facts=TypeAdapter(_ClassifierFacts),
+        expected=lambda facts: {name: Array(tuple(value.shape)) for name, value in weights.items()},
+        dump=lambda trained: (
+            {name: tensor.numpy() for name, tensor in trained.network.state_dict().items()},
+            {"accuracy": trained.accuracy, "recipe": recipe},
+        ),
+        build=build,
+    )
+
+
+def _epochs(dataset: Dataset) -> int:
+    return math.ceil(STEPS * BATCH / dataset.n_train)
+
+
+def _network(dataset: Dataset) -> nn.Sequential:
+    import torch
+    from torch import nn
+
+    first, second = WIDTHS
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return nn.Sequential(
+            *(nn.Linear(dataset.n_features, first), nn.ReLU()),
+            *(nn.Linear(first, second), nn.ReLU()),
+            nn.Linear(second, dataset.n_classes),
+        )
+
+
+def _trained(dataset: Dataset, epochs: int, progress: Progress) -> nn.Sequential:
+    import torch
+
+    network = _network(dataset)
+    x, labels = (torch.tensor(array) for array in dataset.train)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    generator = torch.Generator().manual_seed(SEED)
+    for epoch in range(epochs):
+        for rows in torch.randperm(len(x), generator=generator).split(BATCH):
+            loss = torch.nn.functional.cross_entropy(network(x[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            progress(f"Training a classifier of {dataset.name}", epoch, epochs)
+    return network
+
+
+def embed(classifier: Classifier, x: np.ndarray) -> np.ndarray:
+    """The activations of the classifier's last hidden layer, (n, 64) float32.
+
+    Arguments
+        x: (n, n_features), in the units of the dataset.
+    """
+    import torch
+
+    with torch.inference_mode():
+        return classifier.network[:-1](torch.tensor(x)).numpy()
+
+
+class Figures(NamedTuple):
+    """How good the samples of one source are; `DEFINITIONS` says what each figure is."""
+
+    source: str
+    """"prior", "mixture", or "test images" (of tables and points "test samples")."""
+    nearest: Annotated[FiniteFloat, Field(ge=0)]
+    """In the units of the data."""
+    coverage: Annotated[FiniteFloat, Field(ge=0, le=1)]
+    """From 0 to 1, of classifier codes; of the data where they have no classes."""
+    frechet: Annotated[FiniteFloat, Field(ge=0)] | None
+    """In squared units of the classifier's codes; None where the dataset has no classes."""
+
+
+class Quality(NamedTuple):
+    """The figures of a run, and what they were measured with."""
+
+    rows: Annotated[tuple[Figures, ...], Field(min_length=1)]
+    """One a source; the last is that of real test samples, which say what can be reached."""
+    n: Annotated[int, Field(ge=1)]
+    """Samples of each source."""
+    n_ref: Annotated[int, Field(ge=1)]
+    """Training samples that they were held against; coverage takes `n` of them."""
+    seed: int
+    """Of the samples, and of the choice of real ones."""
+    accuracy: Annotated[FiniteFloat, Field(ge=0, le=1)] | None
+    """Of the classifier, on the test split; None where the dataset has no classes."""
+
+
+class _QualityFacts(BaseModel):
+    quality: Quality
+
+
+def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Quality:
+    """The figures of what a run's decoder makes of codes from several sources, and of test samples.
+
+    The prior is N(0, I), whether or not the run was trained towards it; the mixture is that of
+    `generation.fit_mixture`, left out where a code is too wide for it. A conditioned model is told
+    labels as frequent as in the training split. What is decoded is cut off at the dataset's range.
+
+    Raises `Faults` where the dataset has changed since the run, or its codes or samples are not
+    finite.
+    """
+    from aecore.models import inference
+
+    latent.refuse_changed(run, dataset)
+    latent.refuse_unless_finite(run, run.codes["codes"])
+    model, d = run.model(), run.codes["codes"].shape[1]
+    real = Subset(limit=MEASURED, seed=SEED).samples(dataset).x
+    n = len(real)
+    codes = {"prior": latent.from_prior(n, d, seed=SEED)}
+    if d <= latent.WIDEST_MIXTURE:
+        progress("Fitting a mixture to the training codes", 0, 1)
+        mixture = latent.mixture_artifact(run).load_intact()
+        mixture = mixture or latent.fit_mixture(_train_codes(run, model, dataset))
+        codes["mixture"] = mixture.draw(n, seed=SEED)
+    labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
+    made = {
+        source: inference.decode(model, each, labels, progress) for source, each in codes.items()
+    }
+    if dataset.value_range is not None:
+        made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
+    latent.refuse_unless_answered(run.name, *made.values())
+    made[f"test {dataset.traits.noun}s"] = real
+
+    known = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
+    to_cover = Subset(split="train", limit=n, seed=SEED).samples(dataset).x
+    judge = classifier(dataset, progress) if dataset.label_names else None
+
+    def compared(x: np.ndarray) -> np.ndarray:
+        # Between pixels, blurred samples would cover more than real ones: they lie amid the data.
+        return embed(judge, x) if judge else x
+
+    rows = []
+    for source, x in made.items():
+        progress(f"Measuring {source}", len(rows), len(made))
+        nearest = float(metrics.nearest_distance(x, known).mean())
+        coverage = metrics.coverage(compared(to_cover), compared(x), NEIGHBORS)
+        frechet = metrics.frechet(compared(known), compared(x)) if judge else None
+        rows.append(Figures(source, nearest, coverage, frechet))
+    return Quality(tuple(rows), n, len(known), SEED, judge.accuracy if judge else None)
+
+
+def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
+    from aecore.models import inference
+
+    known = latent.analysis_artifact(run).load_intact()
+    if known is not None and known.facts["complete"]:
+        return known.arrays["train_codes"]
+    codes = inference.encode(model, *dataset.train)
+    latent.refuse_unless_finite(run, codes)
+    return codes
+
+
+def quality_artifact(run: Run) -> Artifact[Quality]:
+    """The figures of a run as they are stored."""
+    return Artifact(
+        path=run.folder / "quality.safetensors",
+        created=run.manifest.created,
+        facts=TypeAdapter(_QualityFacts),
+        expected=lambda facts: {},
+        dump=lambda quality: (
+            {},
+            {"quality": quality._asdict() | {"rows": [row._asdict() for row in quality.rows]}},
+        ),
+        build=lambda arrays, facts: facts.quality,
+    )
+
+
+@dataclass(frozen=True)
+class MeasureSamples(Task):
+    """Measure how good the samples are that a run's decoder makes of new codes."""
+
+    run_name: str
+
+    @property
+    def title(self) -> str:
+        return f"quality of samples of {self.run_name}"
+
+    def run(self, reporter: Reporter) -> None:
+        """Measure the samples and store the figures."""
+        run = store.load(self.run_name)
+        locations.refuse_unwritable()
+        reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+        dataset = run.dataset
+        fetch_data(dataset, reporter)
+        figures = measure(run, dataset, reporter.progress)
+        quality_artifact(run).save(figures)

@@ -1,0 +1,629 @@
+"""The command line: `python -m aecore COMMAND`, with the commands that `--help` lists.
+
+With `--json` one JSON document goes to standard output, and for `reproduce` one a line for each
+recipe; without it a table, which is lines of cells with tabs between where no terminal shows it.
+Progress goes to standard error.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Annotated, Any, TextIO
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from aecore import data, files, locations, projections, recipes, training
+from aecore.errors import Faults
+from aecore.models.variants import VARIANTS
+from aecore.runs import store
+from aecore.settings import check_settings, list_settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a frame would break sentences, and the names in them
+    help="Latent Loupe: train autoencoders and map what they learned.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given several times."),
+]
+REFUSED = 2
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"latent-loupe {_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def prepare(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Let names be printed whose characters the terminal does not have, or that are no text."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None]:
+    """End a command with the faults of its request, each on a line, and exit status 2."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except BrokenPipeError:  # the reader has had enough, which is no fault
+            raise
+        except (Faults, OSError) as error:
+            fault = error if isinstance(error, Faults) else Faults(files.sentence(error))
+            if options.get("as_json"):
+                print(json.dumps({"faults": fault.faults}))
+            Console(stderr=True, highlight=False, soft_wrap=True).print(str(fault), markup=False)
+            raise typer.Exit(REFUSED) from None
+
+    return run
+
+
+class Unbroken:
+    """A stream that may be closed or full: what cannot be written of progress stops no work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.stream.flush()
+
+
+class ConsoleReporter:
+    """Shows how far a task is, on standard error."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar, self.task = bar, bar.add_task("Starting", total=1)
+        self.stopped = False
+
+    def stop(self, *signal_and_frame: Any) -> None:
+        """Take Ctrl-C: at once, or, where a destructor swallows that, at the next sign of life."""
+        self.stopped = True
+        raise KeyboardInterrupt
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        if self.stopped:
+            raise KeyboardInterrupt
+        self.bar.update(self.task, description=what, completed=done, total=total)
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, Any]) -> None:
+        from aecore.training.history import facts_in_words
+
+        terms = "  ".join(f"{name} {value:.4g}" for name, value in entry["test"].items())
+        self.bar.console.print(
+            f"epoch {entry['epoch']:>4}  test MSE {entry['test_mse']:.5f}  test {terms}  "
+            f"{entry['samples_per_second']:,.0f} samples/s  {facts_in_words(entry)}".rstrip(),
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def reporting():
+    """A reporter that draws on standard error while the block runs."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=Unbroken(sys.stderr)), transient=True) as bar:
+        reporter = ConsoleReporter(bar)
+        before = signal.signal(signal.SIGINT, reporter.stop)
+        try:
+            yield reporter
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def assignments(pairs: list[str] | None) -> dict[str, str | None]:
+    """Turn ["hidden=512,128"] into {"hidden": "512,128"}; what has no "=" gets None, a fault."""
+    named = (pair.partition("=") for pair in pairs or [])
+    return {name: value if equals else None for name, equals, value in named}
+
+
+def show(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
+    """Print rows as one JSON list, or the given columns of them as a table."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    print_table(columns, cells, Console(highlight=False))
+
+
+def show_one(row: dict[str, Any], as_json: bool, columns: tuple[str, ...]) -> None:
+    """Print a row as one JSON object, or the given columns of it as a table."""
+    if as_json:
+        print(json.dumps(row, indent=1))
+    else:
+        show([row], False, columns)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Print a table in which no word, and so no name and no path, is ever broken or cut.
+
+    Sentences are broken between words to fit the terminal. Where not even single words fit beside
+    each other, each row is a list of its cells; where there is no terminal, one line with tabs
+    between.
+    """
+    if not console.is_terminal:
+        for row in (columns, *rows):
+            print("\t".join(row), file=console.file)
+    elif widths := _widths(columns, rows, console.width):
+        headers = [Column(name, width=w) for name, w in zip(columns, widths, strict=True)]
+        table = Table(*headers)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+    else:
+        name_width = max(map(len, columns))
+        for row in rows:
+            for name, cell in zip(columns, row, strict=True):
+                console.print(Text(f"{name:{name_width}}  {cell}"), soft_wrap=True)
+            console.print()
+
+
+def _widths(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], available: int
+) -> list[int] | None:
+    """The width of each column: as wide as its cells if it can be, at least as its longest word."""
+    cells = list(zip(columns, *rows, strict=True))
+    whole = [max(map(cell_len, column)) for column in cells]
+    least = [max(cell_len(w) for cell in column for w in cell.split()) for column in cells]
+    spare = available - sum(least) - 3 * len(columns) - 1  # for the lines between
+    if spare < 0:
+        return None
+    widths = [0] * len(columns)
+    wanting = sorted(range(len(columns)), key=lambda at: whole[at] - least[at])
+    for left, at in zip(range(len(columns), 0, -1), wanting, strict=True):
+        more = min(whole[at] - least[at], spare // left)
+        widths[at], spare = least[at] + more, spare - more
+    return widths
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        return " x ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+@app.command("open")
+@sentences_not_tracebacks
+def open_dashboard(
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; others than this let other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8501,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A further name under which it answers."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Start the dashboard; Ctrl-C stops it."""
+    names = dict.fromkeys(["localhost", "127.0.0.1", "::1", host, *(allow or [])])
+    options = [
+        f"--server.address={host}",
+        f"--server.port={port}",
+        f"--server.headless={str(not browser).lower()}",
+        *(f"--server.allowedHosts={name}" for name in names),
+    ]
+    command = [sys.executable, "-m", "streamlit", "run", str(locations.dashboard()), *options]
+    try:
+        raise typer.Exit(subprocess.run(command, check=False).returncode)
+    except KeyboardInterrupt:  # which the server has got as well
+        raise typer.Exit(0) from None
+
+
+@app.command()
+@sentences_not_tracebacks
+def doctor(as_json: AsJson = False) -> None:
+    """Check this installation: versions, folders, runs and datasets; status 1 if it cannot work."""
+    import platform
+    from importlib.metadata import version
+
+    problems = []
+    try:
+        locations.refuse_unwritable()
+        writable = "can be written to"
+    except Faults as error:
+        writable = str(error)
+        problems.append(writable)
+    complete, broken = store.runs()
+    if not locations.dashboard().is_file():
+        problems.append(f"The dashboard is missing: {locations.dashboard()}. Install it again.")
+    packages = "torch", "streamlit", "plotly", "scikit-learn", "umap-learn", "numpy"
+    checks = {
+        "version": _version(),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        **{package: version(package) for package in packages},
+        "dashboard": str(locations.dashboard()),
+        "store": f"{store.root()}: {writable}",
+        "runs": f"{len(complete)}, and {len(broken)} that cannot be read",
+        "datasets": ", ".join(name for name in data.names() if data.here(name)),
+    }
+    if as_json:
+        print(json.dumps({**checks, "problems": problems}, indent=1))
+    else:
+        show([{"what": name, "is": value} for name, value in checks.items()], False, ("what", "is"))
+        for problem in problems:
+            print(problem, file=sys.stderr)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _version() -> str:
+    """The version of the project, from its metadata, or in a clone from pyproject.toml."""
+    import tomllib
+
+    if locations.is_clone():
+        project = tomllib.loads((locations.CLONE / "pyproject.toml").read_text(encoding="utf-8"))
+        return project["project"]["version"]
+    from importlib.metadata import version
+
+    return version(locations.NAME)
+
+
+@app.command("datasets")
+@sentences_not_tracebacks
+def list_datasets(as_json: AsJson = False) -> None:
+    """List the datasets, and whether each is on this machine."""
+    rows = []
+    usable, damaged = data.entries()
+    for dataset in usable:
+        here = data.here(dataset)
+        rows.append(
+            {
+                "name": dataset.name,
+                "title": dataset.title,
+                "modality": dataset.modality,
+                "shape": list(dataset.shape),
+                "train": dataset.n_train,
+                "test": dataset.n_test,
+                "value_range": dataset.value_range,
+                "labels": list(dataset.label_names) or "position on the curve",
+                "source": dataset.spec.source,
+                "licence": dataset.spec.licence,
+                "here": here,
+                "fingerprint": dataset.fingerprint if here else None,
+            }
+        )
+    show(rows, as_json, ("name", "title", "train", "test", "licence", "here"))
+    for sentence in damaged:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
+
+
+@app.command("variants")
+@sentences_not_tracebacks
+def list_variants(as_json: AsJson = False) -> None:
+    """List the variants and the settings that each takes."""
+    rows = [
+        {
+            "name": variant.name,
+            "title": variant.title,
+            "summary": variant.summary(),
+            "source": variant.source,
+            "settings": {
+                setting.name: {
+                    "default": setting.default,
+                    "allowed": setting.allowed,
+                    "description": setting.description,
+                }
+                for setting in list_settings(variant)
+            },
+        }
+        for variant in VARIANTS.values()
+    ]
+    if as_json:
+        show(rows, True, ())
+    else:
+        rows = [{**row, "settings": ", ".join(row["settings"])} for row in rows]
+        show(rows, False, ("name", "title", "summary", "settings"))
+
+
+@app.command()
+@sentences_not_tracebacks
+def train(
+    dataset: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Name of the variant.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Named settings to start from.")] = None,
+    set_: Assignments = None,
+    epochs: Annotated[str | None, typer.Option(help="Passes over the training split.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Samples in each step.")] = None,
+    learning_rate: Annotated[str | None, typer.Option(help="Peak of the one-cycle rate.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="one-cycle or constant.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="adam, adamw, sgd, adadelta or rmsprop.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="Fixes all random numbers.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with an unfinished run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model and store the run. Stop it with Ctrl-C and go on with --resume."""
+    start = None if preset is None else training.preset(preset)
+    given = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "optimizer": optimizer,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+    }
+    request = {
+        "dataset": start.dataset if start and dataset is None else dataset,
+        "variant": start.variant if start and variant is None else variant,
+        "model": {**(start.model if start else {}), **assignments(set_)},
+        "training": {
+            **(start.training if start else {}),
+            **{setting: value for setting, value in given.items() if value is not None},
+        },
+    }
+    if resume:
+        others = (dataset, variant, preset, set_, name, *given.values())
+        if any(value is not None for value in others):
+            raise Faults("--resume goes on with the settings of its run: leave out the others.")
+    else:
+        config = training.RunConfig.check(request)
+
+    from aecore.runs.train import Resume, Train
+
+    task = Resume.of(resume) if resume else Train.named(config, name)
+    try:
+        with reporting() as reporter:
+            run = task.run(reporter)
+        if run.name != task.name:
+            Console(stderr=True, soft_wrap=True).print(
+                f"The name '{task.name}' is taken by another run: this one is stored as "
+                f"'{run.name}'.",
+                markup=False,
+            )
+    except KeyboardInterrupt:
+        told = Unbroken(sys.stderr)
+        if any(left.name == task.name for left in store.unfinished()):
+            # On a line of its own, which nothing breaks, so that it can be copied and run.
+            hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", task.name])
+            print(f"Stopped. Go on with:\n{hint}", file=told)
+        else:
+            print("Stopped before the first epoch was complete: nothing is kept.", file=told)
+        raise typer.Exit(130) from None
+    show_one(run_row(run), as_json, RUN_COLUMNS)
+
+
+RUN_COLUMNS = ("run", "dataset", "variant", "test_mse", "pca_mse", "epochs", "seconds")
+
+
+def run_row(run: store.Run) -> dict[str, Any]:
+    """What the command line says of a run."""
+    return {
+        "run": run.name,
+        "dataset": run.config.dataset,
+        "variant": run.config.variant,
+        **dict.fromkeys(("test_mse", "pca_mse")),  # which a manifest may lack
+        **run.manifest.metrics,
+        "seconds": run.manifest.seconds,
+        "epochs": run.config.training.epochs,
+        "created": run.manifest.created.isoformat(),
+        "config": run.config.model_dump(mode="json"),
+    }
+
+
+@app.command("runs")
+@sentences_not_tracebacks
+def list_runs(as_json: AsJson = False) -> None:
+    """List the stored runs, unfinished trainings and folders that cannot be read."""
+    complete, broken = store.runs()
+    unfinished, damaged = store.checkpoints()
+    broken += [
+        store.Broken(each.name, str(store.damaged_checkpoint(each.name, [each.reason])))
+        for each in damaged
+    ]
+    if as_json:
+        document = {
+            "runs": [run_row(run) for run in complete],
+            "unfinished": [
+                {
+                    "run": run.name,
+                    "epochs_done": run.epochs_done,
+                    "trained_by": run.owner and run.owner.model_dump(mode="json"),
+                }
+                for run in unfinished
+            ],
+            "broken": [{"run": run.name, "reason": run.reason} for run in broken],
+        }
+        print(json.dumps(document, indent=1))
+        return
+    show([run_row(run) for run in complete], False, RUN_COLUMNS)
+    for run in unfinished:
+        state = f"being trained ({run.owner})" if run.owner else "unfinished"
+        print(f"{state}: {run.name}, {run.epochs_done} of {run.config.training.epochs} epochs")
+    for run in broken:
+        print(f"broken: {run.name}: {run.reason}")
+
+
+@app.command("discard")
+@sentences_not_tracebacks
+def discard(
+    name: Annotated[str, typer.Argument(help="Name of an unfinished training.")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete the checkpoint of a training that will not be resumed, damaged or not."""
+    store.refuse_unknown(name)
+    store.discard(name)
+    if as_json:
+        print(json.dumps({"discarded": name}))
+
+
+@app.command()
+@sentences_not_tracebacks
+def project(
+    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    method: Annotated[str, typer.Option(help="pca, tsne or umap.")],
+    set_: Assignments = None,
+    split: Annotated[
+        str | None, typer.Option(help="Samples to show: test, train or all.", show_default="test")
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option(help="At most so many of them.", show_default="10000")
+    ] = None,
+    sample_seed: Annotated[
+        str | None, typer.Option(help="Fixes which, where there are more.", show_default="0")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a map of a dataset and keep it for the dashboard."""
+    entry, kind = data.get(dataset), projections.get(method)
+    choice = {"split": split, "limit": limit, "seed": sample_seed}
+    given = {name: value for name, value in choice.items() if value is not None}
+    subset = check_settings(data.Subset, given)
+    asked = kind.defaults(subset.count(entry)) | assignments(set_)
+    projection = check_settings(kind, asked)
+
+    with reporting() as reporter:
+        result = projections.Project(dataset, projection, subset).run(reporter)
+    path = projections.folder(entry, entry.fingerprint, subset) / f"{projection.key}.safetensors"
+    row = {
+        "dataset": dataset,
+        "projection": projection.name,
+        "settings": projection.model_dump(),
+        "samples": len(result.plane),
+        **subset.model_dump(include={"split", "limit"}),
+        "sample_seed": subset.seed,
+        **result.metrics,
+        "file": str(path),
+    }
+    columns = ("dataset", "projection", "samples", "trustworthiness", "continuity", "knn_accuracy")
+    show_one(row, as_json, columns)
+
+
+@app.command()
+@sentences_not_tracebacks
+def denoise(
+    run: Annotated[str, typer.Argument(help="Name of a run of images.")],
+    noise: Annotated[str, typer.Option(help="The kind of noise.")] = "gaussian",
+    clip: Annotated[bool, typer.Option("--clip", help="Cut Gaussian noise off at 0, 1.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mean PSNR in dB of noisy test images and of what a run and classical filters make of them."""
+    from aecore.applications import denoising
+
+    with reporting() as reporter:
+        denoising.MeasureDenoising(run, noise, clip).run(reporter)
+    found, _ = denoising.curve_artifact(store.load(run), noise, clip).load()
+    lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
+    rows = [
+        {"level": level} | {name: float(line[at]) for name, line in lines.items()}
+        for at, level in enumerate(found.levels.tolist())
+    ]
+    show(rows, as_json, ("level", *lines))
+
+
+@app.command()
+@sentences_not_tracebacks
+def quality(
+    run: Annotated[str, typer.Argument(help="Name of the run.")], as_json: AsJson = False
+) -> None:
+    """How good samples of a run are, beside real test samples."""
+    from aecore.applications import sample_quality
+
+    with reporting() as reporter:
+        sample_quality.MeasureSamples(run).run(reporter)
+    found = sample_quality.quality_artifact(store.load(run)).load()
+    show([row._asdict() for row in found.rows], as_json, sample_quality.Figures._fields)
+
+
+@app.command("recipes")
+@sentences_not_tracebacks
+def list_recipes(as_json: AsJson = False) -> None:
+    """List the named reproductions, and what each teaches."""
+    fields = ("name", "title", "teaches", "dataset", "architecture", "source")
+    rows = [
+        {field: getattr(recipe, field) for field in fields}
+        | {"metric": recipe.says(recipe.reference)}
+        for recipe in recipes.every([])
+    ]
+    show(rows, as_json, ("name", "teaches", "metric"))
+
+
+@app.command()
+@sentences_not_tracebacks
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of recipes; all if none.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="A tenth of the data and epochs.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run named reproductions and compare each with its reference; status 1 where one fails."""
+    chosen = list(recipes.every(names or []))
+    rows = []
+    with reporting() as reporter:
+        for recipe in chosen:
+            try:
+                told = RecipeReporter(reporter, recipe.name)
+                outcome = recipes.Reproduce(recipe.name, fast).run(told)
+            except KeyboardInterrupt:
+                print(f"Stopped in {recipe.name}; what came before is kept.", file=sys.stderr)
+                raise typer.Exit(130) from None
+            if as_json:
+                print(json.dumps(outcome.row()), flush=True)
+            rows.append(vars(outcome) | {"recipe": recipe.name, "holds": HOLDS[outcome.holds]})
+    if not as_json:
+        show(rows, False, ("recipe", "metric", "value", "reference", "holds", "seconds"))
+    if any(row["holds"] == HOLDS[False] for row in rows):
+        raise typer.Exit(1)
+
+
+HOLDS = {True: "yes", False: "no", None: "not judged: a tenth"}
+
+
+class RecipeReporter:
+    """Puts the recipe's name before what it does."""
+
+    def __init__(self, reporter: ConsoleReporter, name: str) -> None:
+        self.reporter, self.name = reporter, name
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        self.reporter.progress(f"{self.name}: {what}", done, total)
+
+
+def main() -> None:
+    """The command `latent-loupe`, which is `python -m aecore` as well."""
+    sys.exit(app())

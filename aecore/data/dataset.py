@@ -1,0 +1,164 @@
+"""Datasets: a specification, and the arrays of both splits on demand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aecore.data.modalities import Modality
+from aecore.data.spec import DataSpec
+from aecore.errors import Faults
+
+
+class Samples(NamedTuple):
+    """One split of a dataset."""
+
+    x: np.ndarray
+    """Features, (n, n_features) float32."""
+    labels: np.ndarray
+    """Class numbers, (n,) int64; or a position along a curve, (n,) float32."""
+
+
+Read = Callable[[str], Samples]
+"""Turns "train" or "test" into that split."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A specification, and the arrays that it describes on demand."""
+
+    spec: DataSpec
+    read: Read = field(repr=False)
+    digests: tuple[str, ...] = ()
+    """Known SHA-256 of the decoded files; empty where the arrays themselves are hashed."""
+    missing: str = ""
+    """Why there are no arrays, in a sentence; empty where there are."""
+
+    @classmethod
+    def without_arrays(cls, spec: DataSpec, reason: str) -> Dataset:
+        """The dataset of a specification alone; whoever asks for its arrays gets the reason."""
+
+        def refuse(split: str) -> Samples:
+            raise Faults(reason)
+
+        return cls(spec, refuse, missing=reason)
+
+    def derived(self, read: Read | None = None, **changes: Any) -> Dataset:
+        """A dataset with other arrays, or with changes of the specification, or both."""
+        facts = dict(self.spec) | {"fingerprint": None} | changes
+        if read is None:
+            return replace(self, spec=DataSpec(**facts))
+        return Dataset(DataSpec(**facts), read)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def title(self) -> str:
+        return self.spec.title
+
+    @property
+    def modality(self) -> str:
+        return self.spec.modality
+
+    @property
+    def traits(self) -> type[Modality]:
+        """What is common to data of this modality."""
+        return self.spec.traits
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (height, width) of an image, else (n_features,)."""
+        return self.spec.shape
+
+    @property
+    def n_features(self) -> int:
+        return self.spec.n_features
+
+    @property
+    def n_train(self) -> int:
+        return self.spec.n_train
+
+    @property
+    def n_test(self) -> int:
+        return self.spec.n_test
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Smallest and largest possible value; None where the features are standardised."""
+        return self.spec.value_range
+
+    @property
+    def in_unit_range(self) -> bool:
+        """Whether all values lie in [0, 1]."""
+        return self.spec.in_unit_range
+
+    @property
+    def n_classes(self) -> int:
+        """Classes of the labels; 0 where they are not classes."""
+        return self.spec.n_classes
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the classes; empty where the labels are positions on a curve."""
+        return self.spec.label_names
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.spec.feature_names
+
+    @cached_property
+    def train(self) -> Samples:
+        """The training split: features (n_train, n_features) float32, and labels."""
+        return read_only(self.read("train"))
+
+    @cached_property
+    def test(self) -> Samples:
+        """The test split: features (n_test, n_features) float32, and labels."""
+        return read_only(self.read("test"))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 that changes when any value, label or the split changes."""
+        if self.spec.fingerprint:
+            return self.spec.fingerprint
+        total = hashlib.sha256(f"{self.name} {self.shape} {self.n_train} {self.n_test}".encode())
+        for digest in self.digests:
+            total.update(digest.encode())
+        if not self.digests:
+            for array in (*self.train, *self.test):
+                # Rounding hides the last bits, in which processors' sines and cosines differ.
+                total.update((np.round(array, 4) + 0.0).astype(np.float32).tobytes())
+        return total.hexdigest()
+
+    def described(self) -> DataSpec:
+        """The specification with the fingerprint, for which arrays may have to be read."""
+        return self.spec.model_copy(update={"fingerprint": self.fingerprint})
+
+
+ROUNDING = 1e-6
+"""How far outside of [0, 1] a value is still taken for its bound: some steps of float32 at 1."""
+
+
+def without_rounding(x: np.ndarray) -> np.ndarray:
+    """Values that rounding carried out of [0, 1] put back onto its bounds; all others as they are.
+
+    Scaling reaches 1.0000000000000002 where 1 is meant.
+
+    >>> without_rounding(np.array([-1e-16, 0.5, 1 + 2.3e-16, 1.1]))
+    array([0. , 0.5, 1. , 1.1])
+    """
+    bounded = x.clip(0, 1)
+    return np.where(np.abs(x - bounded) <= ROUNDING, bounded, x)
+
+
+def read_only(samples: Samples) -> Samples:
+    for array in samples:
+        array.flags.writeable = False
+    return samples

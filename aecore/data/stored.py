@@ -1,0 +1,291 @@
+"""Datasets that a person stored, in the folder of the store: seen by every process that uses it.
+
+    models_store/_datasets/<name>/card.json           specification, and digest of each array
+                                  arrays.safetensors  features and labels of both splits
+
+`aecore.data.catalog` joins them to the built-in datasets. An entry is written aside and renamed into
+place. Nothing of a file is read before its size, and of arrays their names, types and shapes, are
+known to be what the specification implies; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from aecore import files, locations
+from aecore.data.spec import DataSpec, Sha256, StoredSpec
+from aecore.errors import Damaged, Faults, unknown
+
+FORMAT = 1
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+CARD, ARRAYS = "card.json", "arrays.safetensors"
+MAX_CARD = 8 * 2**20
+"""Bytes of a card, most of which may be names of classes and features."""
+MAX_HEADER = 4_096
+"""Bytes of the header of the arrays."""
+MAX_ARRAYS = 4 * 2**30
+SPLITS = ("train", "test")
+
+Split = tuple[np.ndarray, np.ndarray]
+"""Features (n, n_features), and labels (n,)."""
+
+
+class Card(BaseModel):
+    """What is stored of a dataset beside its arrays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1]
+    spec: StoredSpec
+    digests: tuple[Sha256, Sha256, Sha256, Sha256]
+    """SHA-256 of the bytes of each array, in the order of `array_names`."""
+
+
+class Entry(NamedTuple):
+    """A stored dataset: its card, and the folder that holds its arrays."""
+
+    folder: Path
+    card: Card
+    changed: int
+    """When its card was written, in nanoseconds."""
+
+
+def array_names() -> list[str]:
+    """The arrays of an entry: features and labels of the training split, then of the test split."""
+    return [f"{split}.{part}" for split in SPLITS for part in ("x", "labels")]
+
+
+def root() -> Path:
+    """The folder of the stored datasets."""
+    return locations.store() / "_datasets"
+
+
+def names() -> list[str]:
+    """The names of the stored datasets, damaged ones included."""
+    folder = root()
+    if not folder.is_dir():
+        return []
+    return sorted(
+        each.name for each in folder.iterdir() if NAME.fullmatch(each.name) and each.is_dir()
+    )
+
+
+def entry(name: str) -> Entry | None:
+    """The stored dataset called `name`; None where there is none.
+
+    Raises `Damaged` where its card cannot be read.
+    """
+    folder = root() / name
+    if not NAME.fullmatch(name) or not folder.is_dir():
+        return None
+    try:
+        facts = (folder / CARD).stat()
+    except OSError as error:
+        raise _damaged(name, f"{CARD} cannot be read ({error.strerror})") from error
+    return _entry(folder, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=256)
+def _entry(folder: Path, changed: int, size: int) -> Entry:
+    name = folder.name
+    if size > MAX_CARD:
+        raise _damaged(name, f"{CARD} is larger than {MAX_CARD:,} bytes")
+    try:
+        card = Card.model_validate_json((folder / CARD).read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _damaged(name, f"{CARD}: {where}: {first['msg']}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(name, f"{CARD}: {type(error).__name__}") from error
+    if card.spec.name != name:
+        raise _damaged(name, f"its {CARD} is that of another dataset")
+    return Entry(folder, card, changed)
+
+
+def read(stored: Entry, split: str) -> Split:
+    """The features (n, n_features) float32 and labels (n,) of "train" or "test".
+
+    Raises `Damaged` where the arrays are not those of the card.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    spec, path = stored.card.spec, stored.folder / ARRAYS
+    try:
+        if path.stat().st_size > MAX_ARRAYS:
+            raise Damaged(f"it is larger than {MAX_ARRAYS:,} bytes")
+        with path.open("rb") as file:
+            if int.from_bytes(file.read(8), "little") > MAX_HEADER:
+                raise Damaged("its header is too long")
+        with safe_open(path, "np") as file:
+            _refuse_others(file, spec)
+            x, labels = (file.get_tensor(f"{split}.{part}") for part in ("x", "labels"))
+    except (OSError, SafetensorError, Damaged) as error:
+        raise _damaged(spec.name, f"{ARRAYS}: {str(error).rstrip('.')}") from error
+    expected = dict(zip(array_names(), stored.card.digests, strict=True))
+    for part, array in (("x", x), ("labels", labels)):
+        if _digest(array) != expected[f"{split}.{part}"]:
+            raise _damaged(spec.name, f"{ARRAYS}: {split}.{part} has changed since it was stored")
+    if problems := list(_value_problems(spec, split, x, labels)):
+        raise _damaged(spec.name, f"{ARRAYS}: {problems[0].rstrip('.')}")
+    return x, labels
+
+
+def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ()) -> Entry:
+    """Store a dataset: complete in the catalogue, or not there at all.
+
+    Arguments
+        train, test: features (n, n_features), numbers in `spec.value_range` where that is given,
+            and labels (n,): class numbers, or numbers where `spec.label_names` is empty.
+        reserved: names that are taken by others.
+
+    Raises `Faults` with every reason why it cannot be stored.
+    """
+    arrays, problems = _checked_arrays(spec, {"train": train, "test": test})
+    problems += spec.traits.display_problems(spec.shape, spec.value_range)
+    if not NAME.fullmatch(spec.name):
+        problems.append(
+            f"name = '{spec.name}' is not possible: give up to 30 lower-case letters, digits and "
+            "hyphens, beginning with a letter or digit."
+        )
+    elif spec.name in {*reserved, *names()}:
+        problems.append(
+            f"name = '{spec.name}' is taken: choose another, or remove that dataset first."
+        )
+    if problems:
+        raise Faults(problems)
+    spec = spec.model_copy(update={"fingerprint": None})  # which follows from the digests
+    digests = tuple(_digest(arrays[name]) for name in array_names())
+    card = Card(format=FORMAT, spec=spec, digests=digests)
+    _write(spec.name, card, arrays)
+    stored = entry(spec.name)
+    assert stored is not None
+    return stored
+
+
+def remove(name: str) -> None:
+    """Remove a stored dataset; runs that were trained on it stay, and say what they miss.
+
+    Raises `Faults` where there is none of that name.
+    """
+    if name not in names():
+        raise Faults(unknown("stored dataset", name, names()))
+    with files.writing(root(), locations.OTHERWISE):
+        aside = files.partial(root() / name)
+        (root() / name).rename(aside)
+        files.sync_folder(root())
+        shutil.rmtree(aside, ignore_errors=True)  # what is left is removed as stale
+
+
+def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
+    from safetensors.numpy import save
+
+    place = root() / name
+    with files.writing(root(), locations.OTHERWISE):
+        files.make_folder(root())
+        files.remove_stale(root(), ".*")
+        aside = files.partial(place)
+        aside.mkdir()
+        try:
+            files.write_new(aside / ARRAYS, save(dict(arrays)))
+            files.write_new(aside / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+            files.sync_folder(aside)
+            try:
+                aside.rename(place)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise Faults(f"name = '{name}' has just been taken: choose another.") from None
+                raise
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        files.sync_folder(root())
+
+
+# --- Arrays -------------------------------------------------------------------------------------
+
+
+def _checked_arrays(
+    spec: DataSpec, splits: Mapping[str, Split]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays as they are stored, and why they do not go with a specification."""
+    arrays: dict[str, np.ndarray] = {}
+    problems: list[str] = []
+    sizes = {"train": spec.n_train, "test": spec.n_test}
+    for split, given in splits.items():
+        x, labels = map(np.asarray, given)
+        wrong = [
+            f"{split}.{part} is of type {array.dtype} and shape {array.shape}: give numbers of "
+            f"shape {shape}, as the specification says."
+            for part, array, shape in (
+                ("x", x, (sizes[split], spec.n_features)),
+                ("labels", labels, (sizes[split],)),
+            )
+            if array.dtype.kind not in "fiub" or array.shape != shape
+        ]
+        if not wrong:
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is named
+                x = np.ascontiguousarray(x, np.float32)
+            wrong = list(_value_problems(spec, split, x, labels))
+        if not wrong:
+            labels = np.ascontiguousarray(labels, np.int64 if spec.label_names else np.float32)
+            arrays |= {f"{split}.x": x, f"{split}.labels": labels}
+        problems += wrong
+    return arrays, problems
+
+
+def _value_problems(spec: DataSpec, split: str, x: np.ndarray, labels: np.ndarray) -> Iterable[str]:
+    """Values that a specification does not allow, in sentences."""
+    if not np.isfinite(x).all():
+        yield f"{split}.x has values that are no finite numbers: replace them."
+    elif spec.value_range:
+        low, high = spec.value_range
+        if x.min() < low or x.max() > high:
+            yield (
+                f"{split}.x reaches from {x.min():.4g} to {x.max():.4g}, outside of "
+                f"value_range = ({low:g}, {high:g}): scale it."
+            )
+    if not np.isfinite(labels).all():
+        yield f"{split}.labels has values that are no finite numbers: replace them."
+    elif spec.label_names and not np.isin(labels, np.arange(spec.n_classes)).all():
+        yield f"{split}.labels has values other than the classes 0 to {spec.n_classes - 1}."
+
+
+def _refuse_others(file: Any, spec: DataSpec) -> None:
+    """Raise `Damaged` where an open file has other arrays than those of a specification."""
+    sizes = {"train": spec.n_train, "test": spec.n_test}
+    labels = "I64" if spec.label_names else "F32"
+    expected = {}
+    for split, n in sizes.items():
+        expected[f"{split}.x"] = ("F32", (n, spec.n_features))
+        expected[f"{split}.labels"] = (labels, (n,))
+    if set(file.keys()) != expected.keys():
+        raise Damaged("it holds other arrays than those of a dataset")
+    for name, wanted in expected.items():
+        header = file.get_slice(name)
+        there = header.get_dtype(), tuple(header.get_shape())
+        if there != wanted:
+            raise Damaged(f"{name} is {there[0]} of shape {there[1]} instead of {wanted}")
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+
+
+def _damaged(name: str, reason: str) -> Damaged:
+    reason = " ".join(reason.split())
+    reason = "".join(sign if sign.isprintable() else "?" for sign in reason)[:300]
+    return Damaged(
+        f"The stored dataset '{name}' is damaged: {reason}. Restore it from a copy, or remove "
+        f"the folder {root() / name}."
+    )

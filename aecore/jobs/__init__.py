@@ -1,0 +1,8 @@
+"""Jobs: the queue, its worker process and the connection to a scheduler."""
+
+from __future__ import annotations
+
+from aecore.jobs.cluster import TRIES as TRIES
+from aecore.jobs.queue import Job as Job
+from aecore.jobs.queue import Jobs as Jobs
+from aecore.jobs.queue import TrainingLog as TrainingLog

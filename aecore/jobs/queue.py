@@ -1,0 +1,406 @@
+"""Jobs: tasks that are carried out in a Dask worker process, one after another.
+
+The first job starts a small cluster of its own as a child process (`python -m
+aecore.jobs.cluster`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
+scheduler to use instead.
+News of a job and its end travel as Dask events. A job is cancelled at the scheduler, and its worker
+stops a task that the scheduler no longer wants.
+
+The threads of the pages read and change the queue in memory alone. Whatever waits for another
+process is done by one thread, the keeper, outside the lock and within a limit of time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aecore.errors import Faults
+from aecore.jobs.cluster import IMPORT, START_WITHIN, TRIES, ask, connect_to, kill, log, start
+from aecore.jobs.worker import TOPIC, State, unpack
+from aecore.progress import Task
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+
+FINISHED_KEPT = 50
+MOST_PLANES = 120
+"""Epochs whose planes are remembered of a training."""
+
+# Limits, in seconds. What does not answer is said at once or after twice `ANSWER_WITHIN`.
+LOOK_EVERY = 0.5
+ANSWER_WITHIN = 3
+STOP_WITHIN = 5
+"""For a cancelled job to end by itself. Later its worker is killed, which loses nothing: every
+file is renamed into place, and the checkpoint of the last epoch is on disk."""
+SAY_AFTER = 8
+"""Until it is said that no worker has begun a job."""
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What a training has reported: its history and arrays to draw, all of one epoch."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    view: dict[str, np.ndarray] | None = None
+    """Of the last epoch, as `Reporter.epoch` describes it."""
+    planes: dict[int, np.ndarray] = field(default_factory=dict)
+    """The `plane` of the view after each epoch; of a long training, of evenly spaced ones."""
+
+    def add(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> TrainingLog:
+        """The log with one epoch more."""
+        planes = {**self.planes, entry["epoch"]: view["plane"]}
+        if len(planes) > MOST_PLANES:
+            planes = dict([*planes.items()][::-2][::-1])  # the newest stays
+        return TrainingLog([*self.history, entry], view, planes)
+
+
+@dataclass
+class Job:
+    """A task in the queue: its state, its progress and its end."""
+
+    id: str
+    task: Task
+    log: TrainingLog = field(default_factory=TrainingLog)
+    state: State = "queued"
+    what: str = "Waiting"
+    done: float = 0
+    total: float = 1
+    began: tuple[float, float] | None = None
+    """`time.monotonic()` when the present stage began, and how much of it was done by then."""
+    error: str = ""
+    run: str = ""
+    """The name of the run that was stored."""
+    future: Future | None = None
+    sent: float = 0
+    """`time.monotonic()` when it was last sent to a cluster, and how often that was done."""
+    tries: int = 0
+    begun: bool = False
+    """Whether a worker has reported it."""
+    stop_asked: float | None = None
+    """`time.monotonic()` when it was cancelled while it ran."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ("queued", "running")
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the present stage will take at the pace that it has kept, once that is known."""
+        if self.began is None or self.done <= self.began[1]:
+            return None
+        seconds = time.monotonic() - self.began[0]
+        return seconds / (self.done - self.began[1]) * max(self.total - self.done, 0)
+
+
+class Jobs:
+    """The queue of this process: hands jobs to the cluster as its threads become free."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self._numbers = itertools.count(1)
+        self._keeper: threading.Thread | None = None
+        self._look = threading.Event()
+        self._client: Client | None = None
+        self._cluster: subprocess.Popen[bytes] | None = None
+        self._checked: dict[str, str] = {}
+        """Why a scheduler not our own, by address, or a worker, by id, cannot run jobs; or ""."""
+        self.trouble = ""
+        """Why the jobs that wait cannot be begun now, and what to do."""
+
+    # --- Asking ---
+
+    def submit(self, task: Task) -> Job:
+        """Queue a task, or return the job that waits for it or runs it.
+
+        Raises `Faults` where it cannot be carried out, or another job writes the same run.
+        """
+        with self._lock:
+            job = self.find(task)
+            if job is not None and job.active and not task.reserves:
+                return job
+            self._refuse_busy(task.reserves)
+            task.check()
+            number = f"{next(self._numbers)}-{os.urandom(2).hex()}"
+            job = Job(number, task, TrainingLog([*task.history]))
+            self._jobs[job.id] = job
+            finished = [job.id for job in self._jobs.values() if not job.active]
+            for old in finished[:-FINISHED_KEPT]:
+                del self._jobs[old]
+        self._submit_next()
+        return job
+
+    def find(self, task: Task) -> Job | None:
+        """The newest job of this task, whatever became of it."""
+        return next((job for job in self.all() if job.task == task), None)
+
+    def _refuse_busy(self, run: str) -> None:
+        if run and any(job.active and job.task.reserves == run for job in self._jobs.values()):
+            raise Faults(f"'{run}' is being trained already.")
+
+    def cancel(self, job: Job) -> None:
+        """Take a job out of the queue, or have it stopped before its next batch or iteration."""
+        with self._lock:
+            if job.state == "queued":
+                self._end(job, "cancelled")
+            elif job.state == "running" and job.stop_asked is None:
+                job.stop_asked, job.what = time.monotonic(), "Stopping"
+        self._submit_next()
+
+    def all(self) -> list[Job]:
+        """Every job that is remembered, newest first."""
+        with self._lock:
+            return list(reversed(self._jobs.values()))
+
+    def get(self, job_id: str | None) -> Job | None:
+        """The job with this id, if it is remembered."""
+        return self._jobs.get(job_id or "")
+
+    def snapshot(self, job: Job) -> Job:
+        """A copy of a job as it is at one moment."""
+        with self._lock:
+            return dataclasses.replace(job)
+
+    def place(self, job: Job) -> int:
+        """How many jobs are before this one."""
+        with self._lock:
+            before = itertools.takewhile(lambda other: other is not job, self._jobs.values())
+            return sum(other.active for other in before)
+
+    # --- Carrying out ---
+
+    def _end(self, job: Job, state: State, error: str = "", run: str = "") -> None:
+        """Note how a job ended; what is heard of it later changes nothing."""
+        with self._lock:
+            if job.active:
+                job.state, job.error, job.run, job.future = state, error, run, None
+
+    def _submit_next(self) -> None:
+        """Have the keeper look at the queue."""
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="jobs", daemon=True)
+                self._keeper.start()
+        self._look.set()
+
+    # --- The keeper's thread ---
+
+    def _keep(self) -> None:
+        while True:
+            self._look.wait(LOOK_EVERY if self._in("queued", "running") else None)
+            self._look.clear()
+            try:
+                self._watch()
+                self._send()
+            except Exception as error:
+                self.trouble = ""
+                log.error("jobs failed: %s", error, exc_info=not isinstance(error, Faults))
+                for job in self._in("queued"):
+                    self._end(job, "failed", f"{error}" or type(error).__name__)
+
+    def _in(self, *states: State) -> list[Job]:
+        with self._lock:
+            return [job for job in self._jobs.values() if job.state in states]
+
+    def _watch(self) -> None:
+        """Carry out what was cancelled; notice a cluster that is lost or does not answer."""
+        own, now = self._cluster is not None, time.monotonic()
+        stuck = False
+        for job in self._in("running"):
+            if job.stop_asked is not None:
+                if (future := job.future) is not None and not future.cancelled():
+                    future.cancel(force=True)
+                if not job.begun:
+                    self._end(job, "cancelled")
+                    stuck |= job.stop_asked - job.sent > SAY_AFTER
+                elif now - job.stop_asked > STOP_WITHIN:
+                    stuck |= job.active
+                    if not own:
+                        self._end(job, "cancelled")
+            elif now - job.sent > SAY_AFTER:
+                with self._lock:
+                    if not job.begun:
+                        job.what = "Waiting for a worker to begin it"
+                stuck |= not job.begun and now - job.sent > START_WITHIN
+        dead = self._cluster is not None and self._cluster.poll() is not None
+        cut_off = self._client is not None and self._client.status != "running"
+        if dead or cut_off or (stuck and own):
+            self._drop()
+
+    def _send(self) -> None:
+        """Send as many of the jobs that wait as the cluster has free threads."""
+        if not self._in("queued"):
+            self.trouble = ""
+            return
+        from distributed.client import ClosedClientError
+
+        client = self._connected()
+        threads, options = 1, {}
+        if self._cluster is None:
+            able = self._able_workers(client)
+            threads, options = sum(able.values()), {"workers": list(able)}
+        with self._lock:
+            free = threads - len(self._in("running"))
+            for job in self._in("queued")[: max(free, 0)]:
+                key = f"{TOPIC}-{job.id}-{job.tries}"
+                work = job.id, job.task
+                try:
+                    job.future = client.submit(work, *work, key=key, pure=False, **options)
+                except ClosedClientError:  # since `_watch` looked, which will look again
+                    return
+                job.state, job.what, job.sent = "running", "Starting", time.monotonic()
+                job.tries += 1
+                job.future.add_done_callback(partial(self._over, job))
+
+    def _over(self, job: Job, future: Future) -> None:
+        """Note what became of a task of which the worker did not say how it ended."""
+        if future is not job.future or job.stop_asked is not None:
+            return
+        try:
+            if future.status == "finished":
+                self._end(job, *future.result(timeout=ANSWER_WITHIN))
+            else:
+                error = future.status == "error" and future.exception(timeout=ANSWER_WITHIN)
+                self._lost(job, error or None)
+        except OSError:  # lost meanwhile
+            self._lost(job)
+        self._submit_next()
+
+    def _lost(self, job: Job, error: BaseException | None = None) -> None:
+        """End a job whose worker is gone, or queue it again where it had not begun."""
+        killed = error is None or type(error).__name__ == "KilledWorker"
+        with self._lock:
+            if job.stop_asked is not None:
+                self._end(job, "cancelled")
+            elif killed and job.active and not job.begun and job.tries < TRIES:
+                job.state, job.what, job.future = "queued", "Waiting", None
+            else:
+                self._end(job, "failed", _explain(job, error))
+
+    def _drop(self) -> None:
+        """Give up a cluster that is lost: the jobs that wait go on with the next one."""
+        client, cluster = self._client, self._cluster
+        self._client = self._cluster = None
+        if cluster is not None:
+            kill(cluster)
+        if client is not None:
+            ask(client.close)
+        for job in self._in("running"):
+            self._lost(job)
+
+    def _connected(self) -> Client:
+        """The client of a cluster that is there, started or found anew if need be."""
+        if self._client is not None:
+            return self._client
+        address = os.environ.get("AECORE_SCHEDULER")
+        if address:
+            self.trouble = (
+                f"Waiting for the scheduler at {address} (AECORE_SCHEDULER) to answer. If it never "
+                "does, start one there, give its address, or unset the variable."
+            )
+            client = connect_to(address)
+            self._checked.clear()
+        else:
+            self._cluster, client = start()
+        client.subscribe_topic(TOPIC, self._hear)
+        self._client = client
+        return client
+
+    def _able_workers(self, client: Client) -> dict[str, int]:
+        """The threads of each worker that can run jobs, by its address, at a scheduler not ours."""
+        address = client.scheduler.address
+        self.trouble = ""
+        try:
+            workers = ask(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)["workers"]
+        except TimeoutError:
+            self.trouble = f"The scheduler at {address} does not answer: start it again."
+            return {}
+        # A job would end a worker that has not got the package.
+        asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
+        for place, worker in workers.items():
+            asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
+        self._check({name: ask for name, ask in asked.items() if name not in self._checked})
+        able = {
+            place: worker["nthreads"]
+            for place, worker in workers.items()
+            if self._checked.get(worker["id"]) == "" and self._checked.get(address) == ""
+        }
+        if not able:
+            reasons = sorted(
+                {self._checked.get(name, "it does not answer") for name in asked} - {""}
+            )
+            reason = f"cannot run jobs ({'; '.join(reasons)})" if reasons else "has no worker"
+            self.trouble = (
+                f"The scheduler at {address} {reason}: start one by 'dask worker {address}', where "
+                "'import aecore' works as it must for the scheduler."
+            )
+        return able
+
+    def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
+        """Note of each that answers whether the package can be imported there."""
+        answers = {name: ask(ask) for name, ask in asked.items()}
+        until = time.monotonic() + ANSWER_WITHIN
+        for name, answer in answers.items():
+            try:
+                answer.result(max(until - time.monotonic(), 0))
+                self._checked[name] = ""
+            except (OSError, ValueError) as error:  # too late, or it has just left: asked again
+                log.info("%s does not answer: %s", name, error)
+            except Exception as error:
+                self._checked[name] = f"{error}"
+
+    # --- The client's thread ---
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take in what a worker says of its job."""
+        from distributed import fire_and_forget
+
+        message = event[1]
+        view = {name: unpack(packed) for name, packed in message.get("view", {}).items()}
+        with self._lock:
+            job = self._jobs.get(message["job"])
+            if job is None or job.state != "running":
+                return
+            if not job.begun and job.future is not None:
+                # What has begun at a scheduler not our own may end though this process does.
+                fire_and_forget(job.future)
+            job.begun = True
+            if "ended" in message:
+                # An error that was not expected arrives by itself, unless nobody waits for it.
+                if message["ended"] is not None or job.stop_asked is not None:
+                    self._end(job, *(message["ended"] or ("cancelled",)))
+                    self._submit_next()
+            elif "entry" in message:
+                job.log = job.log.add(message["entry"], view)
+            elif job.stop_asked is None:
+                if message["what"] != job.what:
+                    job.began = time.monotonic(), message["done"]
+                job.what, job.done, job.total = message["what"], message["done"], message["total"]
+
+
+def _explain(job: Job, error: BaseException | None) -> str:
+    """What to say of a job that did not come to its own end."""
+    if error is not None and type(error).__name__ != "KilledWorker":
+        log.error("job %s: %s", job.id, job.task.title, exc_info=error)
+        return f"It ended with an error that was not expected, {type(error).__name__}: {error}"
+    hint = "start it again."
+    if job.log.history:
+        hint = f"the checkpoint of epoch {job.log.history[-1]['epoch']} is kept, resume it."
+    if error is None and (address := os.environ.get("AECORE_SCHEDULER")):
+        return (
+            f"The connection to the scheduler at {address} was lost. If the job has ended: {hint}"
+        )
+    return f"The worker process ended unexpectedly (killed, or out of memory): {hint}"

@@ -1,0 +1,72 @@
+"""The worker: runs a task and reports its progress as events."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import numpy as np
+
+from aecore.errors import Cancelled, Faults
+from aecore.progress import Task
+from aecore.runs import store
+
+TOPIC = "latent-loupe"
+SECONDS_BETWEEN_NEWS = 0.2
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class WorkerReporter:
+    """Sends news from the worker as events, not oftener than a person can read."""
+
+    def __init__(self, job_id: str) -> None:
+        from distributed import get_worker
+
+        self.job_id, self.worker, self.last, self.what = job_id, get_worker(), 0.0, ""
+        self.key = self.worker.get_current_task()
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        # The state of a task that runs and is not wanted any more (Dask, "Worker State Machine").
+        task = self.worker.state.tasks.get(self.key)
+        if task is None or task.state == "cancelled":
+            raise Cancelled
+        now = time.monotonic()
+        if what != self.what or now - self.last > SECONDS_BETWEEN_NEWS:
+            self.last, self.what = now, what
+            self.say(what=what, done=done, total=total)
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
+        self.say(entry=entry, view={name: pack_array(array) for name, array in view.items()})
+
+    def say(self, **message: Any) -> None:
+        self.worker.log_event(TOPIC, {"job": self.job_id, **message})
+
+
+def pack_array(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+def unpack(packed: tuple[str, tuple[int, ...], bytes]) -> np.ndarray:
+    kind, shape, content = packed
+    return np.frombuffer(content, kind).reshape(shape)
+
+
+Ended = tuple[State, str, str]
+"""How a task ended, why where it failed, and the name of the run that was stored."""
+
+
+def work(job_id: str, task: Task) -> Ended:
+    """Carry out a task; returns and reports how it ended."""
+    reporter = WorkerReporter(job_id)
+    ended: Ended | None = None
+    try:
+        reporter.progress("Starting", 0, 1)
+        result = task.run(reporter)
+        ended = "done", "", result.name if isinstance(result, store.Run) else ""
+    except Cancelled:
+        ended = "cancelled", "", ""
+    except Faults as error:
+        ended = "failed", str(error), ""
+    finally:
+        reporter.say(ended=ended)
+    return ended

@@ -1,0 +1,61 @@
+"""Comparison of two bottlenecks: alignment and common neighbours."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aecore.neighbors import nearest
+
+
+class Comparison(NamedTuple):
+    """Two planes of the same samples, one laid upon the other."""
+
+    aligned: np.ndarray
+    """(n, 2), the second plane in the units of the first."""
+    moved: np.ndarray
+    """(n,), how far apart a sample's two places are, in root-mean-square radii of the first."""
+    kept: np.ndarray
+    """(n,), share of a sample's nearest neighbours on the first that it has on the second."""
+    overlap: float
+    """Mean of `kept`."""
+    disparity: float
+    """From 0, the same but for its place, size and turn, to 1, nothing in common."""
+
+
+def compare(plane: np.ndarray, other: np.ndarray, k: int = 12) -> Comparison:
+    """Move, turn, mirror and scale a plane onto another of the same samples, and compare the two.
+
+    min_{s,R,t} sum_i ||s q_i R + t - p_i||^2, R orthogonal (Gower 1975); the disparity is this
+    minimum divided by sum_i ||p_i - mean(p)||^2.
+
+    Arguments
+        plane, other: (n, 2), p and q.
+        k: neighbours; n - 1 where there are fewer. A sample without any keeps all of them, so
+            `kept` is 1, and so is the `overlap` of no samples at all.
+
+    A plane whose points are all the same has radius 1 and disparity 0.
+    """
+    n = len(plane)
+    p, q = plane.astype(np.float64), other.astype(np.float64)
+    origin = p.mean(0) if n else np.zeros(2)
+    p, q = p - origin, q - (q.mean(0) if n else 0)
+    left, strengths, right = np.linalg.svd(q.T @ p)
+    size_of_p, size_of_q = np.square(p).sum(), np.square(q).sum()
+    scale = strengths.sum() / size_of_q if size_of_q else 0
+    aligned = scale * q @ left @ right
+    distances = np.linalg.norm(aligned - p, axis=1)
+    k = min(k, n - 1)
+    if k < 1:
+        kept = np.ones(n)
+    else:
+        ours, theirs = (nearest(each, k).indices for each in (plane, other))
+        kept = (ours[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
+    return Comparison(
+        aligned + origin,
+        distances / (np.sqrt(size_of_p / n) if size_of_p else 1),
+        kept,
+        float(kept.mean()) if n else 1.0,
+        float(np.square(distances).sum() / size_of_p) if size_of_p else 0.0,
+    )

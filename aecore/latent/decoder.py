@@ -1,0 +1,163 @@
+"""The layers of a decoder for a browser that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from aecore.artifacts import Word
+from aecore.models.variants import Activation
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from aecore.models.autoencoder import Autoencoder
+
+
+MOST_WEIGHTS = 8 * 2**20
+"""Bytes of a decoder's weights that are still sent to a browser."""
+
+
+def browser_decoder(
+    model: Autoencoder,
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]] | None:
+    """The decoder and its likelihood's mean as layers that plain JavaScript can run.
+
+    Returns the layers in order and their float32 weights by name; None where there is a layer of
+    a kind that is not known here. A code, (n_in,), with the label one-hot behind it where the
+    model is conditioned on one, goes through
+
+        linear         weight (n_out, n_in) x + bias
+        activation     of the name that the settings use
+        conv           3 x 3, stride 1, padding 1; weight (n_out, n_in, 3, 3)
+        transposed     3 x 3, stride 2, padding 1; weight (n_in, n_out, 3, 3)
+        upsample       nearest: out[i, j] = in[floor(i height / out_height), ...]
+        channels-last  (channels, height, width) -> (height, width, channels)
+
+    where images are (channels, height, width), row after row.
+    """
+    from aecore.models import likelihoods
+
+    ends = {
+        likelihoods.Gaussian: [],
+        likelihoods.SquashedGaussian: [{"kind": "activation", "name": "sigmoid"}],
+        likelihoods.Bernoulli: [{"kind": "activation", "name": "sigmoid"}],
+    }
+    end = ends.get(type(model.likelihood))
+    layers: list[dict[str, Any]] = []
+    weights: dict[str, np.ndarray] = {}
+    shape: tuple[int, ...] = ()
+    for layer in _leaves(model.decoder):
+        described = _described(layer, shape)
+        if described is None or end is None:
+            return None
+        description, tensors, shape = described
+        for name, tensor in tensors.items():
+            description[name] = f"{len(layers)}.{name}"
+            weights[description[name]] = np.ascontiguousarray(tensor.detach().float().cpu().numpy())
+        if description:
+            layers.append(description)
+    return layers + end, weights
+
+
+def _leaves(network: nn.Module) -> Iterator[nn.Module]:
+    from torch import nn
+
+    if isinstance(network, nn.Sequential):
+        for layer in network:
+            yield from _leaves(layer)
+    else:
+        yield network
+
+
+def _described(
+    layer: nn.Module, shape: tuple[int, ...]
+) -> tuple[dict[str, Any], dict[str, Tensor], tuple[int, ...]] | None:
+    """A layer's description, empty where it does nothing, its tensors, and the image it gives."""
+    from torch import nn
+
+    from aecore.models.networks import ACTIVATION_LAYERS, SeededDropout, TiedLinear, ToFeatures
+
+    if isinstance(layer, nn.Identity | SeededDropout):
+        return {}, {}, shape
+    # The whole text is compared, so that a slope or an approximation of another kind is not lost.
+    for name, activation in ACTIVATION_LAYERS.items():
+        if repr(layer) == repr(activation()):
+            return {"kind": "activation", "name": name}, {}, shape
+    tensors = {"weight": getattr(layer, "weight", None), "bias": getattr(layer, "bias", None)}
+    if isinstance(layer, nn.Linear | TiedLinear) and tensors["bias"] is not None:
+        n_out, n_in = tensors["weight"].shape
+        return {"kind": "linear", "n_in": n_in, "n_out": n_out}, tensors, ()
+    if isinstance(layer, nn.Unflatten) and layer.dim == 1:
+        return {}, {}, tuple(layer.unflattened_size)
+    if len(shape) != 3:
+        return None
+    channels, height, width = shape
+    image = {"height": height, "width": width}
+    if isinstance(layer, ToFeatures):
+        return {"kind": "channels-last", "channels": channels, **image}, {}, ()
+    if isinstance(layer, nn.Upsample) and layer.mode == "nearest" and layer.size is not None:
+        out = dict(zip(("out_height", "out_width"), layer.size, strict=True))
+        description = {"kind": "upsample", "channels": channels, **image, **out}
+        return description, {}, (channels, *layer.size)
+    if isinstance(layer, nn.Conv2d) and _plain(layer, stride=1):
+        n_out = layer.out_channels
+        description = {"kind": "conv", "n_in": channels, "n_out": n_out, **image}
+        return description, tensors, (n_out, height, width)
+    if isinstance(layer, nn.ConvTranspose2d) and _plain(layer, stride=2):
+        n_out, more = layer.out_channels, layer.output_padding
+        out_height, out_width = 2 * height - 1 + more[0], 2 * width - 1 + more[1]
+        description = {"kind": "transposed", "n_in": channels, "n_out": n_out, **image}
+        description |= {"out_height": out_height, "out_width": out_width}
+        return description, tensors, (n_out, out_height, out_width)
+    return None
+
+
+def _plain(layer: nn.Module, stride: int) -> bool:
+    """Whether a convolution is 3 x 3 with padding 1, a bias, and nothing else about it."""
+    options = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
+    wanted = ((3, 3), (stride, stride), (1, 1), (1, 1), 1)
+    return options == wanted and layer.padding_mode == "zeros" and layer.bias is not None
+
+
+SIDE = 10_000
+"""The most pixels along a side of an image."""
+
+
+class LayerFacts(BaseModel):
+    """A layer of a decoder as `browser_decoder` describes it."""
+
+    kind: Literal["linear", "activation", "conv", "transposed", "upsample", "channels-last"]
+    name: Literal[Activation, "identity"] | None = None
+    n_in: int = Field(0, ge=1)
+    n_out: int = Field(0, ge=1)
+    channels: int = Field(0, ge=1)
+    height: int = Field(0, ge=1, le=SIDE)
+    width: int = Field(0, ge=1, le=SIDE)
+    out_height: int = Field(0, ge=1, le=SIDE)
+    out_width: int = Field(0, ge=1, le=SIDE)
+    weight: Word = ""
+    bias: Word = ""
+
+    def sizes(self, size: int) -> tuple[int, int]:
+        """How many numbers it takes and gives; an activation as many as there are, `size`."""
+        image, out = self.height * self.width, self.out_height * self.out_width
+        return {
+            "linear": (self.n_in, self.n_out),
+            "activation": (size, size),
+            "conv": (self.n_in * image, self.n_out * image),
+            "transposed": (self.n_in * image, self.n_out * out),
+            "upsample": (self.channels * image, self.channels * out),
+            "channels-last": (self.channels * image, self.channels * image),
+        }[self.kind]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of its weights, by their names."""
+        if self.kind not in ("linear", "conv", "transposed"):
+            return {}
+        square = () if self.kind == "linear" else (3, 3)
+        sides = (self.n_in, self.n_out) if self.kind == "transposed" else (self.n_out, self.n_in)
+        return {self.weight: (*sides, *square), self.bias: (self.n_out,)}

@@ -1,0 +1,148 @@
+"""Paths between codes, and arithmetic on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from aecore.errors import Faults, unknown
+
+Way = Literal["straight", "spherical", "along the data"]
+WAYS: tuple[Way, ...] = get_args(Way)
+ON_THE_WAY = 2_000
+"""Codes among which a path along the data is sought."""
+NEIGHBORS = 10
+
+
+class Sum(NamedTuple):
+    """Groups of codes added and taken away by their means."""
+
+    means: np.ndarray
+    """(3, d) float32: of the group added, of the one taken away, and of the one added to."""
+    codes: np.ndarray
+    """(n, d) float32, one for each strength."""
+
+
+def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths: np.ndarray) -> Sum:
+    """What sets two groups of codes apart, added to a third: z = c + t (a - b).
+
+    a, b and c are the means of the groups: single codes carry their own chance along, means do
+    not (Radford, Metz & Chintala 2016, "Unsupervised representation learning with deep
+    convolutional generative adversarial networks").
+
+    Arguments
+        plus, minus, onto: (m, d) codes with means a, b and c; m may differ.
+        strengths: (n,), t.
+
+    Raises `Faults` where a group has no code.
+    """
+    groups = {"plus": plus, "minus": minus, "onto": onto}
+    if empty := [name for name, codes in groups.items() if not len(codes)]:
+        raise Faults(f"The group '{name}' has no code: give one or more." for name in empty)
+    a, b, c = means = np.stack([each.mean(axis=0, dtype=np.float64) for each in groups.values()])
+    moved = c + np.asarray(strengths)[:, None] * (a - b)
+    return Sum(means.astype(np.float32), moved.astype(np.float32))
+
+
+def path(
+    codes: np.ndarray,
+    steps: int,
+    way: Way = "straight",
+    known: np.ndarray | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """Codes on the way from the first of some codes to the last, (steps, d) float32.
+
+    Each of them is passed at one of the steps, the parts between them taking about as many steps.
+    straight: (1 - t) a + t b;
+    spherical: (sin((1 - t) w) a + sin(t w) b) / sin w, w the angle between a and b (Shoemake
+    1985); straight where a or b is 0 or they are parallel;
+    along the data: the shortest way over the edges of the graph of 10 nearest neighbours among
+    known codes and the given ones (Tenenbaum, de Silva & Langford 2000; Dijkstra 1959), at equal
+    lengths from each to the next.
+
+    Arguments
+        codes: (m, d), m >= 2.
+        known: (n, d), for the way along the data; 2,000 of them are taken, drawn with `seed`.
+
+    Raises `Faults` where there are fewer than two codes, fewer steps than codes, or no way along
+    the data.
+    """
+    codes = np.asarray(codes, np.float64)
+    if len(codes) < 2:
+        raise Faults(f"A path needs two codes or more, and got {len(codes)}.")
+    if steps < len(codes):
+        raise Faults(f"{steps} steps cannot pass {len(codes)} codes: take {len(codes)} or more.")
+    if way not in WAYS:
+        raise Faults(unknown("way", way, WAYS))
+    if way == "along the data":
+        if known is None:
+            raise Faults("A path along the data needs the codes of the data: give `known`.")
+        return _at_equal_lengths(_over_neighbors(codes, known, seed), steps).astype(np.float32)
+    t = np.interp(np.arange(steps), stops(len(codes), steps), np.arange(len(codes)))
+    part = np.minimum(t.astype(int), len(codes) - 2)
+    share = (t - part)[:, None]
+    from_, to = codes[part], codes[part + 1]
+    straight = (1 - share) * from_ + share * to
+    if way == "straight":
+        return straight.astype(np.float32)
+    sizes = np.linalg.norm(from_, axis=1) * np.linalg.norm(to, axis=1)
+    cosine = np.einsum("ij,ij->i", from_, to) / np.where(sizes > 0, sizes, 1)
+    angle = np.arccos(cosine.clip(-1, 1))[:, None]
+    turned = np.sin(angle)
+    round_ = (sizes[:, None] > 0) & (turned > 1e-4)
+    divisor = np.where(round_, turned, 1)
+    spherical = (np.sin((1 - share) * angle) * from_ + np.sin(share * angle) * to) / divisor
+    return np.where(round_, spherical, straight).astype(np.float32)
+
+
+def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The places that the shortest way over the graph of neighbours visits, (p, d) each part."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    from aecore import neighbors
+
+    places = np.concatenate([codes, _some(known, ON_THE_WAY, seed)])
+    n = len(places)
+    near = neighbors.nearest(places, min(NEIGHBORS, n - 1))
+    # An edge of length 0 would count as none.
+    lengths = np.maximum(near.distances.astype(np.float64), 1e-12)
+    starts = np.arange(n + 1) * near.indices.shape[1]
+    graph = csr_array((lengths.ravel(), near.indices.ravel(), starts), shape=(n, n))
+    ends = np.arange(len(codes) - 1)
+    distances, before = dijkstra(graph, directed=False, indices=ends, return_predecessors=True)
+    parts = []
+    for start in ends:
+        if not np.isfinite(distances[start, start + 1]):
+            raise Faults(
+                f"No way along the data leads from stop {start + 1} to stop {start + 2}: they lie "
+                f"in parts of the code space that no {NEIGHBORS} nearest neighbours connect. Take "
+                "the straight way, or pick others."
+            )
+        back = [start + 1]
+        while back[-1] != start:
+            back.append(before[start, back[-1]])
+        parts.append(places[back[::-1]])
+    return parts
+
+
+def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
+    """Each part of a way, (p, d), at as many places as it has steps, (steps, d) in all."""
+    found = [parts[0][:1]]
+    for places, taken in zip(parts, np.diff(stops(len(parts) + 1, steps)), strict=True):
+        reached = np.concatenate([[0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
+        at = np.linspace(0, reached[-1], taken + 1)[1:]
+        found.append(np.stack([np.interp(at, reached, column) for column in places.T], axis=1))
+    return np.concatenate(found)
+
+
+def stops(n: int, steps: int) -> np.ndarray:
+    """At which of the steps of a path n codes are passed, (n,), the first at 0."""
+    return np.linspace(0, steps - 1, n).round().astype(int)
+
+
+def _some(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
+    return codes if len(codes) <= n else np.random.default_rng(seed).permutation(codes)[:n]

@@ -1,0 +1,144 @@
+"""Reliability maps: density of codes, cycle error and sensitivity of a decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from aecore.progress import Progress, no_progress
+from aecore.projections import Plane
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aecore.models.autoencoder import Autoencoder
+
+
+NEIGHBORS = 10
+WIDEST_DIFFERENTIATED = 8
+MARGIN = 0.15
+
+
+class Reliability(NamedTuple):
+    """What can be expected of codes on a grid in the plane; the arrays' rows are its y."""
+
+    x: np.ndarray
+    """(g,), in units of the code."""
+    y: np.ndarray
+    """(g,)."""
+    density: np.ndarray
+    """(g, g) float32, share of the samples per unit of area."""
+    cycle_error: np.ndarray
+    """(g, g) float32, in units of the code."""
+    sensitivity: np.ndarray
+    """(g, g) float32, units of the data per unit of the code."""
+
+
+def reliability(
+    model: Autoencoder,
+    plane: Plane,
+    codes: np.ndarray,
+    size: int = 96,
+    labels: np.ndarray | None = None,
+    progress: Progress = no_progress,
+) -> Reliability:
+    """Where samples lie, where decoding can be undone, and where a small step changes much.
+
+    density: (1/n) sum_i K_h(p - p_i), a Gaussian kernel whose width along each axis is
+    h = n^(-1/6) times the standard deviation (Scott 1992);
+    cycle error: ||E(D(z)) - z||, with the posterior's mean for E;
+    sensitivity: ||dD/dz||_F, the root of the trace of the metric that the decoder gives the code
+    space (Arvanitidis, Hansen & Hauberg 2018), sqrt(sum_j ||dD/dz v_j||^2) over all d directions of
+    the code; for d > 8 only over the two axes of the plane.
+
+    Arguments
+        codes: (n, d). The grid covers the box from the 0.5th to the 99.5th percentile of their
+            places, widened by 15 % on each side; a box without extent is taken to be of 1.
+        size: g, places along each side.
+        labels: (n,) of the codes. A model that is conditioned on the label is told that of the
+            code whose place is nearest.
+
+    Raises `Faults` where the model is conditioned on the label and there are no labels.
+    """
+    import torch
+
+    from aecore.models import inference
+
+    places = plane.lower(codes)
+    x, y = (_side(column, size) for column in places.T)
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    z = plane.lift(grid).astype(np.float32)
+    nearest_label = None
+    if model.n_classes and labels is not None:
+        from scipy.spatial import KDTree
+
+        nearest_label = labels[KDTree(places).query(grid)[1]]
+    d = z.shape[1]
+    followed = np.eye(d) if d <= WIDEST_DIFFERENTIATED else plane.axes
+    directions = torch.tensor(followed, dtype=torch.float32)
+    cycle, sensitivity = [], []
+    first = None if nearest_label is None else nearest_label[:1]
+    n_features = inference.decode(model, z[:1], first).shape[1]
+    batch = inference.batch_size(n_features * (1 + len(directions)))
+    for start in range(0, len(z), batch):
+        progress("Mapping where the decoder can be trusted", start, len(z))
+        code = z[start : start + batch]
+        label = None if nearest_label is None else nearest_label[start : start + batch]
+        cycle.append(inference.cycle_error(model, code, label))
+        sensitivity.append(np.sqrt(_squared_derivatives(model, code, label, directions)))
+    maps = (np.concatenate(each).reshape(size, size) for each in (cycle, sensitivity))
+    return Reliability(x, y, _density(places, x, y), *maps)
+
+
+def _side(column: np.ndarray, size: int) -> np.ndarray:
+    low, high = np.percentile(column, (0.5, 99.5))
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    more = MARGIN * (high - low)
+    return np.linspace(low - more, high + more, size)
+
+
+def _squared_derivatives(
+    model: Autoencoder, codes: np.ndarray, labels: np.ndarray | None, directions: Tensor
+) -> np.ndarray:
+    """sum_j ||dD/dz v_j||^2 of each code, (n,), by forward-mode products."""
+    import torch
+
+    code, label = torch.tensor(codes), None if labels is None else torch.tensor(labels)
+
+    def along(direction: Tensor) -> Tensor:
+        def decode(code: Tensor) -> Tensor:
+            return model.decode(code, label)
+
+        return torch.func.jvp(decode, (code,), (direction.expand_as(code),))[1].square().sum(1)
+
+    with torch.no_grad():
+        # All directions at once share one pass through the decoder.
+        return torch.func.vmap(along)(directions).sum(0).numpy()
+
+
+def _density(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    sides = (y, x)
+    steps = np.array([side[1] - side[0] for side in sides])
+    # Each place of the grid stands for the cell around it.
+    edges = [
+        (side[0] - step / 2, side[-1] + step / 2) for side, step in zip(sides, steps, strict=True)
+    ]
+    counts = np.histogram2d(*places.T[::-1], bins=(len(y), len(x)), range=edges)[0]
+    widths = len(places) ** (-1 / 6) * places.std(0)[::-1]
+    smooth = gaussian_filter(counts, widths / steps, mode="constant")
+    return (smooth / (len(places) * steps.prod())).astype(np.float32)
+
+
+def reach(codes: np.ndarray, n: int = 2_000) -> np.ndarray:
+    """Sorted distances from n seeded codes to their tenth nearest among all, float32."""
+    from sklearn.neighbors import NearestNeighbors
+
+    chosen = np.random.default_rng(0).permutation(len(codes))[:n]
+    k = min(NEIGHBORS, len(codes) - 1)
+    # Each is its own nearest, so one more is asked for.
+    distances, _ = NearestNeighbors(n_neighbors=k + 1).fit(codes).kneighbors(codes[chosen])
+    return np.sort(distances[:, -1]).astype(np.float32)

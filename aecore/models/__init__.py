@@ -1,0 +1,1 @@
+"""Models: contracts, networks, likelihoods, corruptions, penalties, variants, inference."""

@@ -1,0 +1,122 @@
+"""Inference with a trained autoencoder on NumPy arrays: encode, decode, reconstruct.
+
+Every function runs in inference mode, in batches, on the model's device and in its precision, and
+returns new arrays of that precision, on the CPU. Answers are deterministic: a Gaussian code is its
+mean. `labels` are those of the samples or codes, (n,), or one number for all; only a model that is
+conditioned on them reads them, and raises `Faults` without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aecore.models.autoencoder import Autoencoder
+from aecore.progress import Progress, no_progress
+
+BATCH = 256
+"""Samples or codes in a batch, unless the samples are large."""
+BATCH_VALUES = 2**20
+"""Feature values in a batch at most: the feature maps of large images are many times as large."""
+
+Labels = np.ndarray | int | None
+
+
+def batch_size(n_features: int) -> int:
+    """How many samples of n features go through a model together."""
+    return max(1, min(BATCH, BATCH_VALUES // n_features))
+
+
+@torch.inference_mode()
+def encode(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> np.ndarray:
+    """Codes z = f(x): (n, n_features) -> (n, latent_dim)."""
+    batches = _batches(model, x, labels)
+    return _joined([model.encode(batch, labels=label) for batch, label in batches])
+
+
+@torch.inference_mode()
+def decode(
+    model: Autoencoder, codes: np.ndarray, labels: Labels = None, progress: Progress = no_progress
+) -> np.ndarray:
+    """Reconstructions g(z): (n, latent_dim) -> (n, n_features).
+
+    Arguments
+        progress: called before each batch.
+    """
+    outputs, done = [], 0
+    for batch, label in _batches(model, codes, labels):
+        progress("Decoding samples", done, len(codes))
+        outputs.append(model.decode(batch, label))
+        done += len(batch)
+    return _joined(outputs)
+
+
+@torch.inference_mode()
+def reconstruct(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> np.ndarray:
+    """Reconstructions g(f(x)): (n, n_features) -> (n, n_features)."""
+    batches = _batches(model, x, labels)
+    return _joined([model.reconstruct(batch, labels=label) for batch, label in batches])
+
+
+@torch.inference_mode()
+def cycle_error(model: Autoencoder, codes: np.ndarray, labels: Labels = None) -> np.ndarray:
+    """Distance of each code to that of its reconstruction, ||f(g(z)) - z||, in units of the code.
+
+    Large outside of the support of the training codes. (n, latent_dim) -> (n,).
+    """
+    return _joined(
+        [
+            (model.encode(model.decode(batch, label), labels=label) - batch).norm(dim=1)
+            for batch, label in _batches(model, codes, labels)
+        ]
+    )
+
+
+class Encoded(NamedTuple):
+    """Codes of n samples, their uncertainty, and how well the samples are reconstructed."""
+
+    codes: np.ndarray
+    """(n, latent_dim), the posteriors' means."""
+    deviations: np.ndarray | None
+    """(n, latent_dim), the posteriors' standard deviations; None where the code is a point."""
+    errors: np.ndarray
+    """(n,), the mean over the features of (x - reconstruction)^2."""
+
+
+@torch.inference_mode()
+def encode_with_errors(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> Encoded:
+    """Codes, standard deviations and reconstruction errors of samples (n, n_features)."""
+    means, deviations, errors = [], [], []
+    for batch, label in _batches(model, x, labels):
+        posterior = model.posterior(batch, label)
+        means.append(posterior.mean)
+        if posterior.log_variance is not None:
+            deviations.append(torch.exp(posterior.log_variance / 2))
+        errors.append((model.decode(posterior.mean, label) - batch).square().mean(1))
+    return Encoded(_joined(means), _joined(deviations) if deviations else None, _joined(errors))
+
+
+def _batches(
+    model: Autoencoder, values: np.ndarray, labels: Labels
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Batches on the model's device, with labels where it reads them; no values are one batch."""
+    parameter = next(model.parameters())
+    size = batch_size(values.shape[1])
+    for start in range(0, max(len(values), 1), size):
+        # A copy in any case: the arrays of a dataset are read-only, which tensors cannot be.
+        part = values[start : start + size]
+        batch = torch.tensor(part, dtype=parameter.dtype, device=parameter.device)
+        label = None
+        if model.n_classes and labels is not None:
+            own = labels if np.ndim(labels) == 0 else labels[start : start + size]
+            label = torch.tensor(np.broadcast_to(own, len(part)), device=parameter.device)
+        yield batch, label
+
+
+def _joined(outputs: Sequence[Tensor]) -> np.ndarray:
+    whole = torch.cat(outputs) if len(outputs) > 1 else outputs[0].contiguous()
+    return whole.cpu().numpy()

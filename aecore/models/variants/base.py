@@ -1,0 +1,366 @@
+"""Variants: the base class, the registry, and settings that several variants share.
+
+A variant is a frozen settings class with a `build`. Torch is imported inside `build`, because
+forms, the command line and the lists read the settings without waiting for it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from aecore.data.modalities import MODALITIES
+from aecore.data.spec import DataSpec
+from aecore.settings import ADVANCED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aecore.models.autoencoder import Autoencoder
+    from aecore.models.contracts import Corruption
+    from aecore.training.pretraining import Stage
+
+
+Activation = Literal["elu", "relu", "leaky-relu", "gelu", "silu", "sigmoid", "tanh"]
+CodeActivation = Literal["identity", "relu", "sigmoid", "tanh"]
+Initialization = Literal["glorot", "he"]
+LikelihoodName = Literal["gaussian", "squashed-gaussian", "bernoulli"]
+Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
+
+
+def _split(widths: Any) -> Any:
+    """Take "512, 128" as typed in a form or on the command line for (512, 128)."""
+    if isinstance(widths, str):
+        return tuple(width.strip() for width in widths.split(",") if width.strip())
+    return widths
+
+
+Widths = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=8192)], ...],
+    Field(max_length=12),
+    BeforeValidator(_split),
+]
+Channels = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=512)], ...],
+    Field(min_length=1, max_length=6),
+    BeforeValidator(_split),
+]
+
+
+class CorruptionSettings(NamedTuple):
+    """The noise that a denoising model was trained to remove."""
+
+    noise: Noise
+    level: float
+    clip: bool
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a trained model can do and how it was trained, declared by its settings."""
+
+    encode: bool = True
+    """Whether samples have codes."""
+    decode: bool = True
+    """Whether codes have samples."""
+    posterior: bool = False
+    """Whether its encoder gives Gaussians rather than points."""
+    prior: bool = False
+    """Whether its training drew the codes towards N(0, I), by a KL divergence or an MMD."""
+    conditioned: bool = False
+    """Whether its encoder and decoder take the label."""
+    likelihood: LikelihoodName = "gaussian"
+    """How reconstructions are scored."""
+    kl_weight: float | None = None
+    """Weight of the KL divergence in its loss; None where there is none."""
+    corruption: CorruptionSettings | None = None
+    """What is done to its input in training."""
+
+
+class Variant(BaseModel, ABC):
+    """Settings that every variant has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    source: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
+    """The modalities of data that it can learn."""
+    impossible: ClassVar[dict[str, str]] = {}
+    """Settings of other variants that people ask this one for: setting -> why it has none."""
+    overcomplete: ClassVar[bool] = False
+    """Whether something else than a narrow code keeps it from copying its input."""
+    conditioned: ClassVar[bool] = False
+    """Whether its encoder and decoder are told the label."""
+    prior: ClassVar[bool] = False
+    """Whether its training draws the codes towards N(0, I)."""
+    widths_setting: ClassVar[str]
+    """The setting that says how wide its layers are."""
+    outputs_per_dimension: ClassVar[int] = 1
+    """Numbers that its encoder gives for each dimension of the code: 2 where that is a Gaussian."""
+
+    latent_dim: int = Field(
+        2, ge=1, le=8192, description="Dimensions of the code; 2 can be drawn as it is."
+    )
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first sentence of the variant's docstring."""
+        return (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip()
+
+    @classmethod
+    def defaults(cls, spec: DataSpec) -> dict[str, Any]:
+        """The settings whose sensible default depends on the data."""
+        return {}
+
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        """What makes these settings impossible for a dataset: setting -> sentence."""
+        if self.latent_dim > spec.n_features and not self.overcomplete:
+            return {
+                "latent_dim": f"latent_dim = {self.latent_dim} is wider than the data: "
+                f"{spec.name} has n_features = {spec.n_features}, so give at most "
+                f"{spec.n_features}."
+            }
+        return {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a model of these settings can do."""
+        return Capabilities(
+            posterior=self.outputs_per_dimension == 2,
+            prior=self.prior,
+            conditioned=self.conditioned,
+        )
+
+    @abstractmethod
+    def build(self, spec: DataSpec) -> Autoencoder:
+        """The untrained model for samples like those of a dataset."""
+
+    @abstractmethod
+    def n_parameters(self, spec: DataSpec) -> int:
+        """How many numbers the model of `build` learns, without building it."""
+
+    @abstractmethod
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
+        """About how many numbers a training step holds for each sample beside the parameters."""
+
+    def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
+        """Bring an untrained model to a better start than random weights; most have none."""
+
+
+VARIANTS: dict[str, type[Variant]] = {}
+
+
+def register(name: str, title: str, source: str) -> Callable[[type[Variant]], type[Variant]]:
+    """Enter a settings class into the registry under `name`."""
+
+    def enter(variant: type[Variant]) -> type[Variant]:
+        variant.name, variant.title, variant.source = name, title, source
+        VARIANTS[name] = variant
+        return variant
+
+    return enter
+
+
+class LayerSettings(Variant):
+    """Fully connected layers."""
+
+    widths_setting = "hidden"
+
+    hidden: Widths = Field(
+        (128, 64),
+        description="Widths of the encoder's hidden layers, from the data to the code, separated "
+        "by commas; the decoder mirrors them. Empty for none.",
+    )
+
+    def widths(self, spec: DataSpec) -> tuple[list[int], list[int]]:
+        """The widths of the encoder's and of the decoder's layers, input and output included."""
+        told = spec.n_classes if self.conditioned else 0
+        n_outputs = self.outputs_per_dimension * self.latent_dim
+        return (
+            [spec.n_features + told, *self.hidden, n_outputs],
+            [self.latent_dim + told, *reversed(self.hidden), spec.n_features],
+        )
+
+    def n_parameters(self, spec: DataSpec) -> int:
+        return sum(n_linear(widths) for widths in self.widths(spec))
+
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
+        # Each layer is held before and after its activation.
+        inward, outward = self.widths(spec)
+        return 2 * (sum(inward) + self.n_decoded * sum(outward))
+
+    @property
+    def n_decoded(self) -> int:
+        """How many codes of each sample a training step decodes."""
+        return 1
+
+
+class LikelihoodSettings(Variant):
+    """The person chooses the likelihood."""
+
+    activation: Activation = Field(
+        "elu", description="Function between the layers; the code and the output have none."
+    )
+    likelihood: LikelihoodName = Field(
+        "gaussian",
+        description="How reconstructions are scored: 'gaussian' is squared error of a linear "
+        "output, 'squashed-gaussian' squared error of a sigmoid output, 'bernoulli' cross-entropy "
+        "of a sigmoid output. The last two need data in [0, 1].",
+    )
+
+    @classmethod
+    def defaults(cls, spec: DataSpec) -> dict[str, Any]:
+        in_range = {"likelihood": "squashed-gaussian"} if spec.in_unit_range else {}
+        return super().defaults(spec) | in_range
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, likelihood=self.likelihood)
+
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        if self.likelihood != "gaussian" and not spec.in_unit_range:
+            faults["likelihood"] = (
+                f"likelihood = '{self.likelihood}' needs data in [0, 1], and {spec.name} has "
+                "values outside of it: choose 'gaussian'."
+            )
+        return faults
+
+
+class BernoulliSettings(LikelihoodSettings):
+    """A Gaussian code; data in [0, 1] are scored by cross-entropy, as a probability model wants."""
+
+    outputs_per_dimension = 2
+    prior = True
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, kl_weight=1)
+
+    @classmethod
+    def defaults(cls, spec: DataSpec) -> dict[str, Any]:
+        in_range = {"likelihood": "bernoulli"} if spec.in_unit_range else {}
+        return super().defaults(spec) | in_range
+
+
+class CodeSettings(LikelihoodSettings, LayerSettings):
+    """Fully connected, with a point for a code, whose own activation can be chosen."""
+
+    code_activation: CodeActivation = Field(
+        "identity",
+        description="Function that makes the code out of the encoder's last layer.",
+        json_schema_extra=ADVANCED,
+    )
+    initialization: Initialization = Field(
+        "glorot",
+        description="How weights start: Glorot-uniform, or He-normal for ReLU and ELU.",
+        json_schema_extra=ADVANCED,
+    )
+
+
+class NoiseSettings(Variant):
+    """The encoder sees a corrupted input in training."""
+
+    overcomplete = True
+
+    noise: Noise = Field(
+        "gaussian",
+        description="What is done to the input: 'gaussian' adds noise, 'masking' sets features to "
+        "0, 'salt-and-pepper' to 0 or 1, 'dropout' sets to 0 and scales the others up.",
+    )
+    level: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Standard deviation of Gaussian noise, else the fraction of features hit.",
+    )
+    clip: bool = Field(
+        False, description="Whether Gaussian noise is cut off at 0 and 1; for data in [0, 1]."
+    )
+
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        for setting, asked in (
+            ("noise", self.noise == "salt-and-pepper" and "noise = 'salt-and-pepper'"),
+            ("clip", self.clip and "clip = True"),
+        ):
+            if asked and not spec.in_unit_range:
+                faults[setting] = (
+                    f"{asked} needs data in [0, 1], and {spec.name} has values outside of it: "
+                    "choose noise = 'gaussian' without clip, or 'masking'."
+                )
+        if self.clip and self.noise != "gaussian":
+            faults["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
+        return faults
+
+    @property
+    def capabilities(self) -> Capabilities:
+        noise = CorruptionSettings(self.noise, self.level, self.clip)
+        return replace(super().capabilities, corruption=noise)
+
+    def corruption(self) -> Corruption:
+        """The noise that these settings ask for."""
+        from aecore.models.corruptions import CORRUPTIONS, GaussianNoise
+
+        if self.noise == "gaussian":
+            return GaussianNoise(self.level, self.clip)
+        return CORRUPTIONS[self.noise](self.level)
+
+
+def n_linear(widths: Sequence[int]) -> int:
+    """How many weights and biases linear layers of these widths have."""
+    return sum(n_in * n_out + n_out for n_in, n_out in pairwise(widths))
+
+
+def n_convolution(channels: Sequence[int]) -> int:
+    """The same of convolutions of 3 x 3."""
+    return sum(9 * n_in * n_out + n_out for n_in, n_out in pairwise(channels))
+
+
+def fully_connected(
+    settings: LayerSettings,
+    spec: DataSpec,
+    *,
+    activation: str | None = None,
+    likelihood: str | None = None,
+    encoder: Callable[..., Any] | None = None,
+    encoder_options: Mapping[str, Any] | None = None,
+    model: Callable[..., Autoencoder] | None = None,
+    n_classes: int = 0,
+    **plug_ins: Any,
+) -> Autoencoder:
+    """A model of fully connected layers, its decoder the mirror of its encoder.
+
+    What a variant does not have among its settings takes the default of `ae`.
+    """
+    from aecore.models.autoencoder import Autoencoder
+    from aecore.models.likelihoods import LIKELIHOODS
+    from aecore.models.networks import ACTIVATION_LAYERS, PointEncoder, mlp, tied_mlp
+
+    encoder, model = encoder or PointEncoder, model or Autoencoder
+    activation = activation or settings.activation
+    initialization = getattr(settings, "initialization", "glorot")
+    dropout = getattr(settings, "dropout", 0)
+    inward, outward = settings.widths(spec)
+    network = mlp(inward, activation, initialization, dropout)
+    if getattr(settings, "tied", False):
+        decoder = tied_mlp(network, activation, dropout)
+    else:
+        decoder = mlp(outward, activation, initialization, dropout)
+    if (code_activation := getattr(settings, "code_activation", "identity")) != "identity":
+        network.append(ACTIVATION_LAYERS[code_activation]())
+    if n_classes:
+        plug_ins["n_classes"] = n_classes
+    return model(
+        encoder=encoder(network, **(encoder_options or {})),
+        decoder=decoder,
+        likelihood=LIKELIHOODS[likelihood or settings.likelihood],
+        **plug_ins,
+    )

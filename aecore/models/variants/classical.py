@@ -1,0 +1,265 @@
+"""Linear, deep, sparse, denoising and contractive autoencoders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from aecore.data.spec import DataSpec
+from aecore.models.variants.base import (
+    CodeActivation,
+    CodeSettings,
+    LayerSettings,
+    NoiseSettings,
+    Widths,
+    fully_connected,
+    n_linear,
+    register,
+)
+from aecore.settings import ADVANCED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aecore.models.autoencoder import Autoencoder
+    from aecore.training.pretraining import Stage
+
+
+@register(
+    "linear",
+    title="Linear autoencoder",
+    source="Baldi & Hornik (1989), Neural networks and principal component analysis",
+)
+class Linear(LayerSettings):
+    """Only linear layers, trained on squared error: it learns the plane that PCA computes.
+
+    min_W,V ||x - V W x||^2, reached where V W projects onto the leading principal components.
+    """
+
+    hidden: Widths = Field(
+        (),
+        description="Widths of further linear layers, separated by commas. As long as none is "
+        "narrower than the code, they change how it trains, not what it can represent.",
+    )
+
+    def build(self, spec: DataSpec) -> Autoencoder:
+        return fully_connected(self, spec, activation="identity", likelihood="gaussian")
+
+
+@register(
+    "ae",
+    title="Deep autoencoder",
+    source="Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural "
+    "networks",
+)
+class Deep(CodeSettings):
+    """A plain autoencoder of any depth: a bent surface where PCA has a flat one.
+
+    min ||x - g(f(x))||^2 over encoder f and decoder g, or cross-entropy for data in [0, 1].
+    """
+
+    tied: bool = Field(
+        False,
+        description="Whether the decoder uses the encoder's weights, transposed.",
+        json_schema_extra=ADVANCED,
+    )
+    dropout: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="Fraction of hidden units left out in each training step.",
+        json_schema_extra=ADVANCED,
+    )
+    l2: float = Field(
+        0,
+        ge=0,
+        le=1e6,
+        description="Half the squared weights, times this, join the loss.",
+        json_schema_extra=ADVANCED,
+    )
+    pretraining: Literal["none", "greedy", "rbm"] = Field(
+        "none",
+        description="What happens before: 'greedy' trains each layer as a small autoencoder of the "
+        "layer before, 'rbm' as a restricted Boltzmann machine; then all are trained together.",
+        json_schema_extra=ADVANCED,
+    )
+    pretraining_epochs: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="Passes over the training split for each layer before.",
+        json_schema_extra=ADVANCED,
+    )
+
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        if self.pretraining == "rbm":
+            reasons = []
+            if self.activation != "sigmoid":
+                reasons.append("activation = 'sigmoid', its units being logistic")
+            if self.code_activation not in ("identity", "sigmoid"):
+                reasons.append("code_activation = 'identity' or 'sigmoid', as its last units are")
+            if self.likelihood == "gaussian":
+                reasons.append(
+                    "likelihood = 'bernoulli' or 'squashed-gaussian', its visible units being "
+                    "logistic"
+                )
+            if not spec.in_unit_range:
+                reasons.append("data in [0, 1], which its visible units are probabilities of")
+            if self.tied:
+                reasons.append("tied = False, because it starts both directions apart")
+            if reasons:
+                faults["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
+        return faults
+
+    def n_parameters(self, spec: DataSpec) -> int:
+        inward, outward = self.widths(spec)
+        # Of the decoder only the biases are its own.
+        return n_linear(inward) + (sum(outward[1:]) if self.tied else n_linear(outward))
+
+    def build(self, spec: DataSpec) -> Autoencoder:
+        from aecore.models.penalties import WeightL2
+
+        penalties = {"l2": WeightL2(self.l2)} if self.l2 else {}
+        return fully_connected(self, spec, penalties=penalties)
+
+    def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
+        from aecore.training.pretraining import PRETRAINING
+
+        if self.pretraining != "none":
+            PRETRAINING[self.pretraining](model, x, self.pretraining_epochs, stage)
+
+
+@register(
+    "sparse-l1",
+    title="Sparse autoencoder, L1",
+    source="Ranzato, Poultney, Chopra & LeCun (2007), Efficient learning of sparse "
+    "representations with an energy-based model",
+)
+class SparseL1(CodeSettings):
+    """Active units of the code cost something, so that few of many explain a sample.
+
+    min ||x - g(h)||^2 + weight * sum_j |h_j|, h = f(x).
+    """
+
+    overcomplete = True
+
+    code_activation: CodeActivation = Field(
+        "relu",
+        description="Function that makes the code; 'relu' can switch units off altogether.",
+    )
+    weight: float = Field(
+        0.1, ge=0, le=1e6, description="Cost of one unit of activation, beside the summed error."
+    )
+
+    def build(self, spec: DataSpec) -> Autoencoder:
+        from aecore.models.penalties import CodeL1
+
+        return fully_connected(self, spec, penalties={"sparsity": CodeL1(self.weight)})
+
+
+@register(
+    "sparse-kl",
+    title="Sparse autoencoder, KL",
+    source="Lee, Ekanadham & Ng (2008), Sparse deep belief net model for visual area V2; Ng "
+    "(2011), CS294A lecture notes",
+)
+class SparseKL(CodeSettings):
+    """Each unit of the code is asked to be active as seldom as a target says.
+
+    min ||x - g(h)||^2 + weight * sum_j KL(target || mean of h_j), h = sigmoid(f(x)).
+    """
+
+    overcomplete = True
+
+    code_activation: CodeActivation = Field(
+        "sigmoid", description="Function that makes the code; the divergence needs 'sigmoid'."
+    )
+    target: float = Field(
+        0.1, gt=0, lt=1, description="Mean activation that every unit of the code is drawn to."
+    )
+    weight: float = Field(
+        10, ge=0, le=1e6, description="Weight of the divergence, beside the summed error."
+    )
+
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        if self.code_activation != "sigmoid":
+            faults["code_activation"] = (
+                f"code_activation = '{self.code_activation}' leaves (0, 1), where alone the "
+                "KL divergence of activations is defined: choose 'sigmoid', or variant 'sparse-l1'."
+            )
+        return faults
+
+    def build(self, spec: DataSpec) -> Autoencoder:
+        from aecore.models.penalties import SparsityKL
+
+        penalty = SparsityKL(self.target, self.weight)
+        return fully_connected(self, spec, penalties={"sparsity": penalty})
+
+
+@register(
+    "denoising",
+    title="Denoising autoencoder",
+    source="Vincent, Larochelle, Bengio & Manzagol (2008), Extracting and composing robust "
+    "features with denoising autoencoders",
+)
+class Denoising(NoiseSettings, CodeSettings):
+    """Sees a corrupted input and is asked for the clean one, so it learns where the data lie.
+
+    min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
+    """
+
+    def build(self, spec: DataSpec) -> Autoencoder:
+        return fully_connected(self, spec, corruption=self.corruption())
+
+
+@register(
+    "contractive",
+    title="Contractive autoencoder",
+    source="Rifai, Vincent, Muller, Glorot & Bengio (2011), Contractive auto-encoders: explicit "
+    "invariance during feature extraction",
+)
+class Contractive(CodeSettings):
+    """The code is asked to stand still when the input moves, but for moves along the data.
+
+    min ||x - g(f(x))||^2 + weight * ||df/dx||_F^2.
+    """
+
+    overcomplete = True
+
+    code_activation: CodeActivation = Field(
+        "identity",
+        description="Function that makes the code; 'sigmoid', as in the source, keeps the decoder "
+        "from undoing what shrinks, and saturates where the code has few units.",
+    )
+    weight: float = Field(
+        0.1, ge=0, le=1e6, description="Weight of the squared Jacobian, beside the summed error."
+    )
+    jacobian: Literal["hutchinson", "closed-form", "exact"] = Field(
+        "hutchinson",
+        description="How the Jacobian's norm is found: 'hutchinson' estimates it for any encoder, "
+        "'closed-form' holds for one sigmoid layer (hidden empty), 'exact' is slow.",
+    )
+
+    def faults(self, spec: DataSpec) -> dict[str, str]:
+        faults = super().faults(spec)
+        if self.jacobian == "closed-form" and (self.hidden or self.code_activation != "sigmoid"):
+            faults["jacobian"] = (
+                "jacobian = 'closed-form' holds for one sigmoid layer alone: leave hidden empty "
+                "and set code_activation to 'sigmoid', or choose 'hutchinson'."
+            )
+        return faults
+
+    def n_activations(self, spec: DataSpec, batch_size: int) -> int:
+        # Derivatives of the encoder are held beside it, the exact ones for each unit of the code.
+        inward, _ = self.widths(spec)
+        directions = self.latent_dim if self.jacobian == "exact" else 1
+        return super().n_activations(spec, batch_size) + 4 * directions * sum(inward)
+
+    def build(self, spec: DataSpec) -> Autoencoder:
+        from aecore.models.penalties import Contraction
+
+        penalty = Contraction(self.weight, self.jacobian)
+        return fully_connected(self, spec, penalties={"contraction": penalty})

@@ -1,0 +1,1 @@
+"""Plots: arrays drawn as Plotly figures and composed images."""

@@ -1,0 +1,393 @@
+"""Arrays to Plotly figures. Nothing here knows a model, a file or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+import plotly.graph_objects as go
+
+from aecore.plots.colors import CLASS_COLORS, class_color
+
+WEBGL_FROM = 2_000
+LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 6, 2, 3, 4, 5, 1, 9, 8, 7))
+MODEBAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+"""The `config` that goes with these figures: only buttons that do something."""
+
+
+def scatter_map(
+    plane: np.ndarray, labels: np.ndarray, label_names: Sequence[str], height: int = 380
+) -> go.Figure:
+    """A map of samples, both axes on the same scale.
+
+    Classes get a colour, and their name at their median, so that colour is not the only sign;
+    positions on a curve get a continuous scale.
+
+    Arguments
+        plane: (n, 2).
+        labels: (n,) class numbers, or positions where `label_names` is empty.
+    """
+    kind = go.Scattergl if len(plane) >= WEBGL_FROM else go.Scatter
+    size = float(np.clip(120 / np.sqrt(len(plane)), 3, 7))
+    number = np.arange(len(plane))
+    figure = go.Figure()
+    if label_names:
+        for label in np.unique(labels):
+            chosen = labels == label
+            figure.add_trace(
+                kind(
+                    x=plane[chosen, 0],
+                    y=plane[chosen, 1],
+                    customdata=number[chosen],
+                    name=label_names[label],
+                    mode="markers",
+                    marker={"size": size, "color": class_color(label), "opacity": 0.8},
+                    hovertemplate="%{fullData.name}, test sample %{customdata}<extra></extra>",
+                )
+            )
+            middle = np.median(plane[chosen], axis=0)
+            figure.add_annotation(
+                x=middle[0],
+                y=middle[1],
+                text=label_names[label],
+                showarrow=False,
+                font={"size": 12, "color": "white"},
+                bgcolor="rgba(30, 40, 48, 0.72)",
+                borderpad=2,
+            )
+    else:
+        figure.add_trace(
+            kind(
+                x=plane[:, 0],
+                y=plane[:, 1],
+                customdata=np.stack([number, labels], axis=1),
+                mode="markers",
+                marker={
+                    "size": size,
+                    "color": labels,
+                    "colorscale": "Viridis",
+                    "colorbar": {"title": "position", "thickness": 10},
+                },
+                hovertemplate="position %{customdata[1]:.2f}, test sample %{customdata[0]}"
+                "<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 4, "b": 4},
+        showlegend=False,
+        dragmode="pan",
+        uirevision="keep",  # zoom stays while the points move
+    )
+    bare = {"showticklabels": False, "zeroline": False, "showgrid": False, "title": None}
+    figure.update_xaxes(**bare)
+    figure.update_yaxes(**bare, scaleanchor="x")
+    return figure
+
+
+def drift_map(
+    plane: np.ndarray,
+    labels: np.ndarray,
+    label_names: Sequence[str],
+    ways: np.ndarray,
+    of: np.ndarray,
+    levels: Sequence[float],
+    samples: Sequence[str],
+    nearest: np.ndarray,
+    flips: np.ndarray,
+    height: int = 480,
+) -> go.Figure:
+    """Where the codes of some samples go as a level rises, over the map of all.
+
+    Arguments
+        plane, labels, label_names: as in `scatter_map`.
+        ways: (m, n, 2), places at m levels.
+        of: (n,), the labels of these samples.
+        samples: a name for each of the n samples.
+        nearest: (m, n) numbers of the nearest class.
+        flips: (n,) the level from which on that is another one, NaN for none.
+    """
+    figure = scatter_map(plane, labels, label_names, height)
+    figure.update_traces(marker_opacity=0.25, hoverinfo="skip", hovertemplate=None)
+    for number, (sample, flip) in enumerate(zip(samples, flips, strict=True)):
+        way = ways[:, number]
+        told = [f"{sample}, level {level:g}" for level in levels]
+        if label_names:
+            classes = (label_names[label] for label in nearest[:, number])
+            told = [f"{text}: nearest {name}" for text, name in zip(told, classes, strict=True)]
+        color = class_color(int(of[number])) if label_names else LINE_COLORS[0]
+        figure.add_trace(
+            go.Scatter(
+                x=way[:, 0],
+                y=way[:, 1],
+                mode="lines+markers",
+                line={"color": color, "width": 2},
+                marker={"size": [9] + [3] * (len(way) - 1)},
+                text=told,
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+        at = np.flatnonzero(np.asarray(levels) == flip)
+        figure.add_trace(
+            go.Scatter(
+                x=way[at, 0],
+                y=way[at, 1],
+                mode="markers+text",
+                marker={"symbol": "x", "size": 10, "color": "#c8321e"},
+                text=[f"{flip:g}"] * len(at),
+                textposition="top right",
+                hoverinfo="skip",
+            )
+        )
+    # The few that lie far out would leave no room for the others.
+    seen = np.concatenate([np.percentile(plane, [1, 99], axis=0), ways.reshape(-1, 2)])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    more = 0.05 * (high - low)
+    figure.update_xaxes(range=[low[0] - more[0], high[0] + more[0]])
+    figure.update_yaxes(range=[low[1] - more[1], high[1] + more[1]])
+    return figure
+
+
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    x_title: str,
+    y_title: str,
+    height: int = 300,
+    dotted: Sequence[str] = (),
+    faint: str = "",
+    marks: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """Lines over the same x.
+
+    Arguments
+        x: (m,), in order.
+        lines: a name and values (m,) for each.
+        dotted: the names of those that are drawn so.
+        faint: the name of one that the others are measured by, drawn in grey.
+        marks: a text and an x for each, drawn from top to bottom.
+    """
+    figure = go.Figure()
+    for (name, values), color in zip(lines.items(), cycle(LINE_COLORS)):
+        figure.add_trace(
+            go.Scatter(
+                x=list(x),
+                y=list(values),
+                name=name,
+                mode="lines+markers" if len(x) < 30 else "lines",
+                line={"color": color, "dash": "dot" if name in dotted else "solid", "width": 2},
+                hovertemplate="%{y:.4g}",
+            )
+        )
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="x unified",
+        uirevision="keep",
+        showlegend=True,
+    )
+    grey = {"line_color": "gray", "line_dash": "dash"}
+    if faint:
+        figure.update_traces(mode="lines", **grey, selector={"name": faint})
+    for text, place in (marks or {}).items():
+        figure.add_vline(x=place, **grey, annotation_text=text)
+    figure.update_xaxes(title=x_title, rangemode="tozero")
+    figure.update_yaxes(title=y_title)
+    return figure
+
+
+def cloud(
+    points: np.ndarray, position: np.ndarray, surfaces: Mapping[str, np.ndarray], height: int = 460
+) -> go.Figure:
+    """Points in space, coloured by their position on a curve, and surfaces or curves among them.
+
+    Arguments
+        points: (n, 3).
+        position: (n,).
+        surfaces: a name and a grid of points (a, b, 3) for each; a curve where b is 1.
+    """
+    x, y, z = points.T
+    figure = go.Figure(
+        go.Scatter3d(
+            x=x,
+            y=y,
+            z=z,
+            mode="markers",
+            name="test samples",
+            marker={"size": 2.5, "color": position, "colorscale": "Viridis", "opacity": 0.8},
+            hoverinfo="skip",
+        )
+    )
+    for (name, grid), color in zip(surfaces.items(), cycle(LINE_COLORS)):
+        x, y, z = np.moveaxis(grid, -1, 0)
+        if grid.shape[1] == 1:
+            trace = go.Scatter3d(
+                x=x[:, 0],
+                y=y[:, 0],
+                z=z[:, 0],
+                mode="lines",
+                line={"color": color, "width": 6},
+            )
+        else:
+            trace = go.Surface(
+                x=x,
+                y=y,
+                z=z,
+                colorscale=[[0, color], [1, color]],
+                showscale=False,
+                opacity=0.55,
+                showlegend=True,
+            )
+        figure.add_trace(trace.update(name=name, hoverinfo="name"))
+    axis = {"title": "", "showticklabels": False}
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        legend={"orientation": "h", "y": 0, "x": 0},
+        scene={"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "data"},
+        scene_camera={"eye": {"x": 0.9, "y": 0.9, "z": 0.6}},
+        uirevision="keep",
+    )
+    return figure
+
+
+def arrows(
+    points: np.ndarray, fields: Mapping[str, tuple[np.ndarray, np.ndarray]], height: int = 520
+) -> go.Figure:
+    """Samples in the plane, and arrows over them; both axes on the same scale.
+
+    Arguments
+        points: (n, 2).
+        fields: a name, starts (m, 2) and ends (m, 2) for each.
+    """
+    figure = go.Figure(
+        go.Scatter(
+            x=points[:, 0],
+            y=points[:, 1],
+            mode="markers",
+            name="test samples",
+            marker={"size": 3, "color": "rgba(128, 138, 148, 0.6)"},
+            hoverinfo="skip",
+        )
+    )
+    for (name, (start, end)), color in zip(fields.items(), cycle(LINE_COLORS)):
+        x, y = _arrow_lines(start, end).T
+        line = {"color": color, "width": 1.5}
+        figure.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name, line=line))
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 28, "b": 4},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        dragmode="pan",
+        uirevision="keep",
+    )
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(zeroline=False, scaleanchor="x")
+    return figure
+
+
+def _arrow_lines(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """One line with gaps, (k, 2): the shafts of all arrows, then their heads of 20 degrees."""
+    move, gap = end - start, np.full_like(end, np.nan)
+    cosine, sine = 0.3 * np.cos(np.pi / 9), 0.3 * np.sin(np.pi / 9)
+    turned = sine * move[:, ::-1] * [-1, 1]
+    left, right = end - cosine * move + turned, end - cosine * move - turned
+    shafts = np.stack([start, end, gap], axis=1).reshape(-1, 2)
+    heads = np.stack([left, end, right, gap], axis=1).reshape(-1, 2)
+    return np.concatenate([shafts, heads])
+
+
+def feature_rows(
+    rows: Sequence[tuple[str, np.ndarray]], feature_names: Sequence[str], samples: Sequence[str]
+) -> go.Figure:
+    """Tables of the same samples side by side on one colour scale: blue below zero, red above.
+
+    Arguments
+        rows: a title and values (n, n_features) for each table.
+        samples: a name for each of the n samples.
+    """
+    from plotly.subplots import make_subplots
+
+    limit = max(float(np.abs(values).max()) for _, values in rows)
+    figure = make_subplots(
+        rows=1,
+        cols=len(rows),
+        shared_yaxes=True,
+        horizontal_spacing=0.02,
+        subplot_titles=[title for title, _ in rows],
+    )
+    for column, (title, values) in enumerate(rows, start=1):
+        figure.add_trace(
+            go.Heatmap(
+                z=values,
+                x=list(feature_names),
+                y=list(samples),
+                coloraxis="coloraxis",
+                hovertemplate="%{y}<br>%{x}: %{z:.2f}<extra>" + title + "</extra>",
+            ),
+            row=1,
+            col=column,
+        )
+    figure.update_layout(
+        height=110 + 26 * len(samples) + 6 * max(map(len, feature_names)),
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        coloraxis={"colorscale": "RdBu_r", "cmin": -limit, "cmax": limit},
+    )
+    # Without a type Plotly would read "#38" as a number.
+    figure.update_yaxes(autorange="reversed", type="category")
+    return figure
+
+
+def marginals(
+    z: np.ndarray,
+    densities: np.ndarray,
+    prior: np.ndarray,
+    titles: Sequence[str],
+    columns: int = 3,
+) -> go.Figure:
+    """Densities over the same axes, a panel each, every one over the filled prior.
+
+    Arguments
+        z: (k, m), in order.
+        densities, prior: (k, m).
+        titles: one for each of the k panels.
+    """
+    from plotly.subplots import make_subplots
+
+    columns = min(columns, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        horizontal_spacing=0.03,
+        vertical_spacing=0.2 / rows,
+        subplot_titles=titles,
+    )
+    for number, (x, density, expected) in enumerate(zip(z, densities, prior, strict=True)):
+        place = {"row": number // columns + 1, "col": number % columns + 1}
+        once = {"showlegend": number == 0}
+        filled = {"mode": "none", "fill": "tozeroy", "fillcolor": "rgba(128, 138, 148, 0.35)"}
+        figure.add_trace(
+            go.Scatter(x=x, y=expected, name="prior N(0, 1)", **filled, **once), **place
+        )
+        line = {"color": LINE_COLORS[0], "width": 2}
+        figure.add_trace(
+            go.Scatter(x=x, y=density, name="aggregate posterior", mode="lines", line=line, **once),
+            **place,
+        )
+    figure.update_traces(hovertemplate="%{y:.3f}")
+    figure.update_layout(
+        height=90 + 190 * rows,
+        margin={"l": 8, "r": 8, "t": 60, "b": 8},
+        legend={"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x": 0},
+        hovermode="x",
+        uirevision="keep",
+    )
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(zeroline=False, rangemode="tozero")
+    return figure

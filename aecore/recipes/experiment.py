@@ -1,0 +1,191 @@
+"""The experiment that a recipe works with: data, training, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from aecore import data
+from aecore.data import Dataset, Samples
+from aecore.progress import Progress, Reporter
+from aecore.recipes.results import FAST, SEED, Finding, Picture, number
+from aecore.runs import store
+from aecore.runs.train import Train
+from aecore.training import RunConfig
+from aecore.training.history import history_entry
+
+if TYPE_CHECKING:
+    from aecore.models.autoencoder import Autoencoder
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One named reproduction."""
+
+    name: str
+    title: str
+    teaches: str
+    dataset: str
+    architecture: str
+    metric: str
+    """Where it says {reference}, the reference goes."""
+    source: str
+    find: Callable[[Experiment], Finding]
+    reference: float | None = None
+    """The published figure; None where the reference is a baseline measured in the same run."""
+
+    def says(self, reference: float | None) -> str:
+        """The metric with its reference, or with words where that is not known yet."""
+        return self.metric.format(
+            reference="measured in the same run" if reference is None else number(reference)
+        )
+
+
+class Trained(NamedTuple):
+    """A model that a recipe trained, and how it went."""
+
+    model: Autoencoder
+    dataset: Dataset
+    history: list[dict[str, Any]]
+    test: Any
+    """`aecore.training.loop.Evaluation` of the test split."""
+
+    @property
+    def mse(self) -> float:
+        """Test error per feature."""
+        return float(self.test.mse.mean())
+
+    @property
+    def bce(self) -> float:
+        """Test cross-entropy per feature, in nats."""
+        return self.test.terms["reconstruction"] / self.dataset.n_features
+
+    def weights(self) -> int:
+        """How many numbers it learned, biases not counted."""
+        return sum(value.numel() for value in self.model.parameters() if value.ndim > 1)
+
+
+class Experiment:
+    """What a recipe works with: data, a way to train, and somebody to tell."""
+
+    def __init__(self, recipe: Recipe, reporter: Reporter, fast: bool) -> None:
+        self.recipe, self.reporter, self.fast = recipe, reporter, fast
+        self.runs: list[str] = []
+
+    def data(self, name: str = "mnist") -> Dataset:
+        """A dataset of the registry, or the first tenth of it."""
+        data.fetch(name, lambda file, done, total: self.say(f"Downloading {file}", done, total))
+        return self.part(data.get(name))
+
+    def part(self, dataset: Dataset) -> Dataset:
+        """A dataset, or the first tenth of each split."""
+        if not self.fast:
+            return dataset
+        n_train, n_test = (max(n // FAST, 50) for n in (dataset.n_train, dataset.n_test))
+        counts = {"train": min(n_train, dataset.n_train), "test": min(n_test, dataset.n_test)}
+
+        def read(split: str) -> Samples:
+            return Samples(*(array[: counts[split]] for array in getattr(dataset, split)))
+
+        return dataset.derived(read, n_train=counts["train"], n_test=counts["test"])
+
+    def say(self, what: str, done: float = 0, total: float = 1) -> None:
+        """Tell how far it is; raises `Cancelled` where the work was called off."""
+        self.reporter.progress(what, done, total)
+
+    def finding(
+        self,
+        value: float,
+        holds: bool,
+        figures: dict[str, float],
+        pictures: Sequence[Picture],
+    ) -> Finding:
+        """What was found, beside the published reference."""
+        return Finding(value, self.recipe.reference, holds, figures, pictures)
+
+    def at_most(
+        self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
+    ) -> Finding:
+        """The same, where less is better."""
+        return self.finding(value, value <= self.recipe.reference, figures, pictures)
+
+    def at_least(
+        self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
+    ) -> Finding:
+        """The same, where more is better."""
+        return self.finding(value, value >= self.recipe.reference, figures, pictures)
+
+    def train(
+        self,
+        dataset: Dataset,
+        variant: str,
+        model: Mapping[str, Any],
+        what: str = "",
+        keep: str = "",
+        **training: Any,
+    ) -> Trained:
+        """Train a model of the registry.
+
+        Arguments
+            what: says which of several trainings this is.
+            keep: store it as a run whose name ends so, to be looked at on the other pages.
+        """
+        from aecore.training import fit
+
+        if self.fast:
+            training["epochs"] = max(training["epochs"] // FAST, 1)
+            training["batch_size"] = min(training["batch_size"], dataset.n_train)
+        request = {
+            "dataset": dataset.name,
+            "variant": variant,
+            "model": dict(model),
+            "training": {"seed": SEED, **training},
+        }
+        config = RunConfig.check(request, dataset.spec)
+        if keep and not self.fast:
+            name = f"recipe-{keep}"
+            self.runs.append(name)
+            return self._stored(config, dataset, name, what)
+        history = []
+        for record in fit(config, dataset, progress=self._progress(what)):
+            history.append(history_entry(record))
+        return Trained(record.model, dataset, history, record.test)
+
+    def _stored(self, config: RunConfig, dataset: Dataset, name: str, what: str) -> Trained:
+        import torch
+
+        from aecore import training
+
+        # Reserved first, so that the same recipe in another process is refused at once.
+        with store.Reservation(name) as place:
+            aside = store.free_name(config)
+            try:
+                # A recipe begins anew, it is not resumed; what was kept before stays until the end.
+                Train(config, aside, resumable=False).run(_Quiet(self._progress(what)))
+            except BaseException:
+                if (store.root() / aside).exists():
+                    store.delete(aside)
+                raise
+            place.replace(aside)
+        run = store.load(name)
+        model = run.model()
+        x, labels = (torch.tensor(array) for array in dataset.test)
+        return Trained(model, dataset, run.history, training.evaluate(model, x, labels))
+
+    def _progress(self, what: str) -> Progress:
+        return lambda stage, done, total: self.say(
+            f"{what}: {stage}" if what else stage, done, total
+        )
+
+
+class _Quiet:
+    """Hands on how far a training is, but not each epoch."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
+        """A recipe shows what came of it, not its epochs."""

@@ -1,0 +1,1 @@
+"""Runs: the store of trained models, and the tasks that train them."""

@@ -1,0 +1,315 @@
+"""Tasks that train a run, from its beginning or from a checkpoint, and store it."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from pydantic import ValidationError
+
+from aecore import data, locations, projections, training
+from aecore.data import Dataset, Subset
+from aecore.data.idx import fetch_data
+from aecore.errors import Faults
+from aecore.files import DiskFault
+from aecore.progress import Reporter, Task
+from aecore.projections import plane_of
+from aecore.runs import store
+from aecore.training import RunConfig
+from aecore.training.history import HistoryEntry, history_entry
+
+if TYPE_CHECKING:
+    from aecore.training import Checkpoint, EpochRecord
+
+
+EPOCHS_KEPT = 60
+SAMPLES_KEPT = 1_000
+PREVIEWS = 10
+
+
+class Training(Task):
+    """Training of a run, from its beginning or from a checkpoint."""
+
+    config: RunConfig
+    name: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.config.variant} on {self.config.dataset}"
+
+    @property
+    def reserves(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Train(Training):
+    """Train a run from its beginning, measure it, and store it.
+
+    Arguments
+        name: reserved while it trains; `run` raises `Faults` where it is taken.
+        resumable: whether a checkpoint is stored after each epoch.
+    """
+
+    config: RunConfig
+    name: str
+    resumable: bool = True
+
+    @classmethod
+    def named(cls, config: RunConfig, name: str | None = None) -> Self:
+        """The training of a run under a free name, made from its settings unless one is given.
+
+        Raises `Faults` where the name cannot be used.
+        """
+        return cls(config, store.free_name(config, name))
+
+    def check(self) -> None:
+        """Raise `Faults` where the name has been taken since it was chosen."""
+        store.free_name(self.config, self.name)
+
+    def run(self, reporter: Reporter) -> store.Run:
+        """Train, and return the stored run."""
+        with store.reserve(self.name) as place:
+            run = _train(self.config, place, reporter, None, self.resumable)
+        return _with_first_baseline(run, reporter)
+
+
+@dataclass(frozen=True)
+class Resume(Training):
+    """Resume an unfinished run; the result is bit-equal to one that was never stopped."""
+
+    config: RunConfig
+    name: str
+    history: Sequence[dict[str, Any]] = field(default=(), compare=False, repr=False)
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The rest of the unfinished run `name`; raises `Faults` where there is none."""
+        config, checkpoint = store.read_checkpoint(name)
+        return cls(config, name, checkpoint.progress["history"])
+
+    @property
+    def title(self) -> str:
+        return f"{super().title}, resumed"
+
+    def check(self) -> None:
+        """Raise `Faults` where another process is training it."""
+        store.refuse_held(self.name)
+
+    def run(self, reporter: Reporter) -> store.Run:
+        """Train the remaining epochs, and return the stored run."""
+        with store.reserve_unfinished(self.name) as place:
+            config, checkpoint = store.read_checkpoint(self.name)
+            run = _train(config, place, reporter, checkpoint, resumable=True)
+        return _with_first_baseline(run, reporter)
+
+
+def _train(
+    config: RunConfig,
+    place: store.Reservation,
+    reporter: Reporter,
+    checkpoint: Checkpoint | None,
+    resumable: bool,
+) -> store.Run:
+    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+    from aecore import training
+
+    dataset = training.dataset_of(config)
+    fetch_data(dataset, reporter)
+    locations.refuse_unwritable(_bytes_needed(config, dataset))
+    history: list[dict[str, Any]] = []
+    kept: list[np.ndarray] = []
+    if checkpoint is not None:
+        if faults := _history_faults(checkpoint, config, dataset):
+            raise store.damaged_checkpoint(place.name, faults)
+        history = checkpoint.progress["history"]
+        kept = list(checkpoint.tensors["history.codes"].numpy())
+    model = None
+    records = training.fit(config, dataset, resume=checkpoint, progress=reporter.progress)
+    for record in _guarded(place, records):
+        model = record.model
+        history.append(history_entry(record))
+        if record.epoch in _epochs_kept(config.training.epochs):
+            kept.append(record.test.codes[: _samples_kept(dataset, config)])
+        if resumable:
+            state = record.checkpoint()
+            place.verify()
+            store.write_checkpoint(
+                place.name,
+                config,
+                training.Checkpoint(
+                    state.tensors | {"history.codes": _stack(kept, config)},
+                    state.progress | {"history": history},
+                ),
+            )
+        reporter.epoch(history[-1], _view(record, dataset))
+    if model is None:  # stopped between the last epoch and the end
+        model = training.build(config, dataset.spec)
+        model.load_state_dict(training.weights(checkpoint))
+    return _finish(place, config, dataset, model, history, kept, reporter)
+
+
+def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
+    """The records of a training that may diverge, or not suit its checkpoint."""
+    from aecore.training import Diverged, Misfit
+
+    try:
+        yield from records
+    except Diverged:
+        place.discard()  # resumed, it would only diverge in the same epoch again
+        raise
+    except Misfit as error:
+        raise store.damaged_checkpoint(place.name, error.faults) from error
+
+
+HISTORY_ENTRY = 600
+"""Bytes of an epoch in the history, at most."""
+
+
+def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
+    """About how much of the disk a training takes, without the maps of its dataset."""
+    import torch
+
+    with torch.device("meta"):  # sizes alone
+        model = config.model.build(dataset.spec)
+    weights = sum(value.nbytes for value in model.state_dict().values())
+    codes = 4 * dataset.n_test * (config.model.latent_dim + 4)
+    per_epoch = 4 * _samples_kept(dataset, config) * config.model.latent_dim
+    epochs = len(_epochs_kept(config.training.epochs)) * per_epoch
+    history = HISTORY_ENTRY * config.training.epochs
+    # Of a checkpoint there are two for a moment; it holds up to two moments of each weight.
+    return 2 * (3 * weights + epochs + history) + weights + codes + history
+
+
+def _history_faults(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
+    """Why a checkpoint's history is not that of its epochs."""
+    done, faults = checkpoint.progress["epochs_done"], []
+    try:
+        history = [HistoryEntry.model_validate(entry) for entry in checkpoint.progress["history"]]
+        if [entry.epoch for entry in history] != list(range(1, done + 1)):
+            faults.append(f"its history has other epochs than 1 to {done}")
+    except ValidationError as error:
+        faults.append(f"its history has {error.error_count()} wrong entries")
+    kept = sum(epoch <= done for epoch in _epochs_kept(config.training.epochs))
+    shape = (kept, _samples_kept(dataset, config) if kept else 0, config.model.latent_dim)
+    codes = checkpoint.tensors.get("history.codes")
+    if codes is None or tuple(codes.shape) != shape:
+        given = "missing" if codes is None else f"of shape {tuple(codes.shape)}"
+        faults.append(f"history.codes is {given} and should be of shape {shape}")
+    return faults
+
+
+def _epochs_kept(epochs: int) -> set[int]:
+    """Which epochs' codes are kept: all of a short training, evenly spaced ones of a long one."""
+    stride = math.ceil(epochs / EPOCHS_KEPT)
+    return {*range(stride, epochs + 1, stride), epochs}
+
+
+def _samples_kept(dataset: Dataset, config: RunConfig) -> int:
+    # A wide code keeps fewer samples, so that a checkpoint stays small.
+    return min(dataset.n_test, SAMPLES_KEPT, 32 * SAMPLES_KEPT // config.model.latent_dim)
+
+
+def _stack(kept: list[np.ndarray], config: RunConfig) -> Any:
+    import torch
+
+    if not kept:
+        return torch.empty(0, 0, config.model.latent_dim)
+    return torch.from_numpy(np.stack(kept))
+
+
+def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
+    from aecore.models import inference
+
+    codes = record.test.codes[:SAMPLES_KEPT]
+    originals, labels = (part[:PREVIEWS] for part in dataset.test)
+    return {
+        "plane": plane_of(codes, fitted_on=codes).astype(np.float32),
+        "labels": dataset.test.labels[:SAMPLES_KEPT],
+        "originals": originals,
+        "reconstructions": inference.reconstruct(record.model, originals, labels),
+    }
+
+
+def _finish(
+    place: store.Reservation,
+    config: RunConfig,
+    dataset: Dataset,
+    model: Any,
+    history: list[dict[str, Any]],
+    kept: list[np.ndarray],
+    reporter: Reporter,
+) -> store.Run:
+    """Measure a trained model on the test split and store it as a run."""
+    import torch
+
+    from aecore import training
+
+    reporter.progress("Measuring the map", 0, 1)
+    device = next(model.parameters()).device
+
+    def evaluate(split: data.Samples) -> training.Evaluation:
+        x, labels = (torch.tensor(array, device=device) for array in split)
+        return training.evaluate(model, x, labels)
+
+    test = evaluate(dataset.test)
+    # A code of two dimensions is drawn as it is, so nothing is fitted.
+    codes_train = evaluate(dataset.train).codes if test.codes.shape[1] > 2 else test.codes
+    codes = {
+        "codes": test.codes,
+        "plane": plane_of(test.codes, fitted_on=codes_train),
+        "labels": dataset.test.labels.astype(np.int16 if dataset.label_names else np.float32),
+        "error": test.mse,
+        "epochs": np.stack([plane_of(each, fitted_on=codes_train) for each in kept]),
+        "epochs_kept": np.array(sorted(_epochs_kept(config.training.epochs)), np.int32),
+    }
+    drawn = codes["plane"] if test.codes.shape[1] > 2 else test.codes
+    shown = Subset()
+    place.verify()  # the neighbours that measuring stores would create the store anew
+    facts, _ = projections.measure(dataset, shown, drawn[shown.rows(dataset)])
+    manifest = {
+        "data": dataset.described(),
+        "fingerprint": dataset.fingerprint,
+        "n_train": dataset.n_train,
+        "n_test": dataset.n_test,
+        "seconds": sum(entry["seconds"] for entry in history),
+        "metrics": {
+            "test_mse": float(test.mse.mean()),
+            "test_squared_error": float(test.mse.mean()) * dataset.n_features,
+            "test_loss": test.terms["total"],
+            "pca_mse": projections.pca_mse(dataset, config.model.latent_dim),
+            **facts,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("torch", "numpy", "scikit-learn")},
+        },
+    }
+    weights = {key: value.cpu() for key, value in model.state_dict().items()}
+    place.verify()
+    name = place.name
+    while True:
+        try:
+            run = store.save(name, config, weights, codes, history, **manifest)
+            break
+        except store.Taken:  # by a folder that was put there while this one was trained
+            name = store.name_beside(place.name)
+    place.discard()
+    return run
+
+
+def _with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
+    """The run, with the map by principal components, which is the first to be looked at."""
+    dataset = training.dataset_of(run.config)
+    try:
+        projections.compute(dataset, projections.PCAProjection(), reporter.progress)
+    except DiskFault as error:
+        raise Faults(
+            [f"The run is stored as '{run.name}', but not its map.", *error.faults]
+        ) from error
+    return run

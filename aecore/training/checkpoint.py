@@ -1,0 +1,123 @@
+"""Checkpoints: all that training needs to resume bit-equal."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from aecore.errors import Faults
+from aecore.training.optimizers import OPTIMIZERS
+
+
+class Misfit(Faults):
+    """A checkpoint is not one of the training that should go on from it; one reason a fault."""
+
+
+class Checkpoint(NamedTuple):
+    """All that training needs to go on as if it had never stopped."""
+
+    tensors: dict[str, Tensor]
+    """Weights, the optimiser's moments and the random state."""
+    progress: dict
+    """Epochs done and the state of the schedule; JSON."""
+
+
+def checkpoint_of(model, optimizer, schedule, generator, epochs_done: int) -> Checkpoint:
+    state = optimizer.state_dict()
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, moments in state["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+    tensors["random"] = generator.get_state()
+    progress = {
+        "epochs_done": epochs_done,
+        "param_groups": state["param_groups"],
+        "schedule": schedule.state_dict(),
+    }
+    return Checkpoint(tensors, progress)
+
+
+def weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The model's part of a checkpoint."""
+    return {
+        name.removeprefix("model."): value
+        for name, value in checkpoint.tensors.items()
+        if name.startswith("model.")
+    }
+
+
+def restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> int:
+    tensors, progress = checkpoint
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = value
+    model.load_state_dict(weights(checkpoint))
+    # The fused optimisers walk through memory, so moments must lie as their weights do.
+    for index, weight in enumerate(model.parameters()):
+        for name, value in moments.get(index, {}).items():
+            if value.shape == weight.shape:
+                moments[index][name] = torch.empty_like(weight).copy_(value)
+    optimizer.load_state_dict({"state": moments, "param_groups": progress["param_groups"]})
+    schedule.load_state_dict(progress["schedule"])
+    try:
+        generator.set_state(tensors["random"].cpu())
+    except RuntimeError as error:
+        raise Misfit(f"random is not a state of the generator ({error})") from error
+    return progress["epochs_done"]
+
+
+def _refuse_misfit(
+    given: Checkpoint, fresh: Checkpoint, parameters: list[Tensor], moments: set[str]
+) -> None:
+    """Raise `Misfit` with all that a checkpoint has otherwise than a training of its config.
+
+    Arguments
+        fresh: the state before the first epoch.
+        moments: what the optimiser keeps of each parameter.
+    """
+    faults: list[str] = []
+    expected = dict(fresh.tensors)
+    indices = {name.split(".")[1] for name in given.tensors if name.startswith("optimizer.")}
+    for index, parameter in enumerate(parameters):
+        if str(index) in indices:
+            for moment in moments:
+                name = f"optimizer.{index}.{moment}"
+                # A count of steps is one number, whatever the parameter's shape.
+                one = moment == "step"
+                expected[name] = torch.empty(()) if one else parameter.detach()
+    tensors = {k: v for k, v in given.tensors.items() if not k.startswith("history.")}
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        faults.append(f"{name} is {'missing' if name in expected else 'not known'}")
+    for name in sorted(expected.keys() & tensors.keys()):
+        ours, theirs = ((tuple(t.shape), t.dtype) for t in (expected[name], tensors[name]))
+        if ours != theirs:
+            faults.append(f"{name} has shape {theirs[0]} and {theirs[1]} instead of {ours}")
+    for key, value in fresh.progress.items():
+        if key not in given.progress:
+            faults.append(f"{key} is missing")
+        elif _outline(given.progress[key]) != _outline(value):
+            faults.append(f"{key} is not that of this optimiser and schedule")
+    if faults:
+        raise Misfit(faults)
+
+
+def _moments(optimizer: str) -> set[str]:
+    """The names of what an optimiser keeps of each parameter."""
+    chosen = OPTIMIZERS[optimizer]
+    one = torch.nn.Parameter(torch.zeros(1))
+    one.grad = torch.zeros(1)
+    tried = chosen.kind([one], lr=1e-3, **chosen.options)
+    tried.step()
+    return set(tried.state[one])
+
+
+def _outline(value: Any) -> Any:
+    """What must be equal of two states of one optimiser or schedule: all but the numbers."""
+    if isinstance(value, dict):
+        return {key: _outline(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_outline(each) for each in value]
+    return "number" if type(value) in (int, float) else value

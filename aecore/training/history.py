@@ -1,0 +1,45 @@
+"""The history of a training: one entry an epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class HistoryEntry(BaseModel):
+    """What `history_entry` says of an epoch."""
+
+    model_config = ConfigDict(extra="allow")
+
+    epoch: int
+    train: dict[str, float]
+    test: dict[str, float]
+    test_mse: float = Field(ge=0)
+    learning_rate: float = Field(ge=0)
+    seconds: float = Field(ge=0)
+    samples_per_second: float = Field(ge=0)
+
+
+def history_entry(record: Any) -> dict[str, Any]:
+    """The line of the history that an epoch adds; JSON."""
+    return {
+        "epoch": record.epoch,
+        "train": record.train,
+        "test": record.test.terms,
+        "test_mse": float(record.test.mse.mean()),
+        "learning_rate": record.learning_rate,
+        "seconds": record.seconds,
+        "samples_per_second": record.samples_per_second,
+        "facts": record.test.facts,
+    }
+
+
+def facts_in_words(entry: dict[str, Any]) -> str:
+    """What an entry of the history reports beside losses; "" where it has nothing.
+
+    >>> facts_in_words({"epoch": 3, "facts": {"kl_weight": 0.5, "codebook_dead": 12}})
+    'kl_weight 0.5  codebook_dead 12'
+    """
+    # Runs of earlier versions have no facts.
+    return "  ".join(f"{name} {value:.4g}" for name, value in entry.get("facts", {}).items())

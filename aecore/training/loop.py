@@ -1,0 +1,256 @@
+"""The training loop: a generator of epochs, which can be cancelled and resumed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aecore.data import Dataset
+from aecore.data.spec import DataSpec
+from aecore.errors import Faults
+from aecore.models.autoencoder import Autoencoder
+from aecore.progress import Progress, no_progress
+from aecore.training.checkpoint import Checkpoint, _moments, _refuse_misfit, checkpoint_of, restore
+from aecore.training.config import EVALUATION_BATCH, RunConfig, TrainingConfig
+from aecore.training.optimizers import OPTIMIZERS, _schedule
+from aecore.training.pretraining import Stage
+from aecore.training.threads import AdaptiveWaiting
+
+EVALUATION_SEED = 0
+BESIDE_OTHERS = ", slowed by other programs that need a processor"
+"""Follows what is being done while threads sleep instead of spin."""
+
+
+class Diverged(Faults):
+    """A loss, a weight or a code is no longer a finite number.
+
+    Going on from the last checkpoint would end the same way.
+    """
+
+
+class Evaluation(NamedTuple):
+    """A model's answers for one split."""
+
+    terms: dict[str, float]
+    """Mean of each term of the loss over the samples, and their `total`."""
+    mse: np.ndarray
+    """Mean squared error per feature of each sample's reconstruction, (n,)."""
+    codes: np.ndarray
+    """(n, latent_dim)."""
+    facts: dict[str, float]
+    """What the penalties report beside their terms, such as the weight of a KL that warms up."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch did. Terms are means over samples of sums over features."""
+
+    epoch: int
+    """1 for the first."""
+    train: dict[str, float]
+    """Terms of the loss, averaged while the weights moved, and their `total`."""
+    test: Evaluation
+    learning_rate: float
+    """At the end of the epoch."""
+    seconds: float
+    """Time spent training, without the evaluation."""
+    samples_per_second: float
+    model: Autoencoder
+    checkpoint: Callable[[], Checkpoint]
+    """The state to resume from; call it before asking for the next epoch."""
+
+
+def pick_device(asked: str) -> torch.device:
+    """The device for "auto", "cpu", "cuda" or "mps"; raises `Faults` where it is not there."""
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if asked == "auto":
+        return torch.device(next(name for name, there in present.items() if there))
+    if not present[asked]:
+        raise Faults(f"device = '{asked}' is not on this machine: choose 'auto' or 'cpu'.")
+    return torch.device(asked)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than it emulates it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(
+        capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
+    )
+
+
+def build(config: RunConfig, spec: DataSpec) -> Autoencoder:
+    """The untrained model of a run, its weights fixed by the run's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return config.model.build(spec)
+
+
+def fit(
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    resume: Checkpoint | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[EpochRecord]:
+    """Train a run, yielding a record after every epoch.
+
+    Minimises the batch mean of the sum of `Autoencoder.losses`, by default with Adam under a
+    one-cycle learning rate (Smith 2018), after the variant's own pretraining. A resumed run is
+    bit-equal to one that never stopped, on the same machine.
+
+    Arguments
+        resume: where an earlier run of the same config got to.
+        progress: called after each batch with the stage, and the batches done and to do
+            of it; what it raises ends the training.
+
+    Raises `Diverged` naming the first epoch after which a loss, a weight or a code is no longer a
+    finite number, and `Misfit` where `resume` is the checkpoint of another training, or damaged.
+    """
+    settings = config.training
+    device = pick_device(settings.device)
+    model = build(config, dataset.spec).to(device)
+    convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
+    if convolutional:
+        model.to(memory_format=torch.channels_last)
+    model.bfloat16 = settings.precision == "bfloat16" or (
+        settings.precision == "auto" and convolutional and has_bfloat16(device)
+    )
+    # One tensor indexed by a permutation: a DataLoader would cost a third of the epoch or more.
+    x_train = torch.tensor(dataset.train.x, device=device)
+    x_test = torch.tensor(dataset.test.x, device=device)
+    labels_train = torch.tensor(dataset.train.labels, device=device)
+    labels_test = torch.tensor(dataset.test.labels, device=device)
+    batches = math.ceil(len(x_train) / settings.batch_size)
+    steps = max(settings.epochs * batches, 2)
+    chosen = OPTIMIZERS[settings.optimizer]
+    optimizer = chosen.kind(model.parameters(), lr=settings.learning_rate, **chosen.options)
+    schedule = _schedule(settings, optimizer, steps)
+    generator = torch.Generator(device).manual_seed(settings.seed)
+    epochs_done = 0
+    with AdaptiveWaiting(device) as waiting:
+
+        def report(what: str, done: int, total: int) -> None:
+            waiting.step()
+            progress(what + BESIDE_OTHERS * waiting.sleeping, done, total)
+
+        if resume is not None:
+            fresh = checkpoint_of(model, optimizer, schedule, generator, 0)
+            _refuse_misfit(resume, fresh, [*model.parameters()], _moments(settings.optimizer))
+            epochs_done = restore(resume, model, optimizer, schedule, generator)
+        else:
+            stage = Stage(settings.batch_size, generator, report)
+            config.model.pretrain(model, x_train, stage)
+
+        for epoch in range(epochs_done + 1, settings.epochs + 1):
+            started = time.perf_counter()
+            waiting.restart()
+            model.train()
+            sums: dict[str, Tensor] = {}
+            order = torch.randperm(len(x_train), generator=generator, device=device)
+            for number, batch in enumerate(order.split(settings.batch_size), start=1):
+                model.epochs_seen = epoch - 1 + number / batches
+                losses = model.losses(x_train[batch], generator, labels_train[batch])
+                optimizer.zero_grad()
+                sum(losses.values()).mean().backward()
+                optimizer.step()
+                if schedule.last_epoch < steps - 1:
+                    schedule.step()
+                for name, values in losses.items():
+                    sums[name] = sums.get(name, 0) + values.detach().sum()
+                report("Training", (epoch - 1) * batches + number, settings.epochs * batches)
+            train = with_total({name: float(total) / len(x_train) for name, total in sums.items()})
+            seconds = time.perf_counter() - started
+            test = evaluate(model, x_test, labels_test)
+            _refuse_unless_finite(epoch, model, train, test, settings)
+            yield EpochRecord(
+                epoch,
+                train,
+                test,
+                schedule.get_last_lr()[0],
+                seconds,
+                len(x_train) / seconds,
+                model,
+                lambda done=epoch: checkpoint_of(model, optimizer, schedule, generator, done),
+            )
+
+
+@torch.inference_mode()
+def evaluate(model: Autoencoder, x: Tensor, labels: Tensor | None = None) -> Evaluation:
+    """The loss, reconstruction error and codes of samples (n, n_features), deterministically.
+
+    A VAE's loss is estimated from one draw a sample with a fixed seed; its codes and
+    reconstructions are those of the posterior's mean.
+
+    Arguments
+        labels: (n,), for a model that is conditioned on them.
+    """
+    model.eval()
+    generator = torch.Generator(x.device).manual_seed(EVALUATION_SEED)
+    sums: dict[str, float] = {}
+    errors, codes = [], []
+    for numbers in torch.arange(len(x), device=x.device).split(EVALUATION_BATCH):
+        batch, label = x[numbers], None if labels is None else labels[numbers]
+        for name, values in model.losses(batch, generator, label).items():
+            sums[name] = sums.get(name, 0.0) + float(values.sum())
+        code = model.encode(batch, labels=label)
+        codes.append(code.cpu())
+        errors.append((model.decode(code, label) - batch).square().mean(1).cpu())
+    terms = with_total({name: total / len(x) for name, total in sums.items()})
+    code = torch.cat(codes)
+    facts = model.facts(code.to(x.device))
+    return Evaluation(terms, torch.cat(errors).numpy(), code.numpy(), facts)
+
+
+def _refuse_unless_finite(
+    epoch: int,
+    model: Autoencoder,
+    train: Mapping[str, float],
+    test: Evaluation,
+    settings: TrainingConfig,
+) -> None:
+    """Raise `Diverged` where anything that an epoch has come to is no finite number."""
+    damaged = {
+        name: int((~value.isfinite()).sum())
+        for name, value in model.state_dict().items()
+        if not value.isfinite().all()
+    }
+    codes = int((~np.isfinite(test.codes)).sum())
+    causes = []
+    if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
+        causes.append("the loss is no longer a number")
+    if damaged:
+        named = [f"{count} of {name}" for name, count in list(damaged.items())[:NAMED]]
+        more = [f"{len(damaged) - NAMED} tensors more"] if len(damaged) > NAMED else []
+        causes.append(f"weights are no longer finite ({', '.join(named + more)})")
+    if codes:
+        causes.append(
+            f"{codes} of {test.codes.size} numbers in the test split's codes are not finite"
+        )
+    if not causes:
+        return
+    rate = settings.learning_rate
+    cure = f"Lower learning_rate (it is {rate:g}; try {rate / 10:g}), or scale the data"
+    if model.bfloat16:
+        cure += ", or set precision to 'float32'"
+    raise Diverged(f"Training stopped in epoch {epoch}: {'; '.join(causes)}. {cure}.")
+
+
+NAMED = 3
+"""Tensors that a message names before it counts the others."""
+
+
+def with_total(terms: dict[str, float]) -> dict[str, float]:
+    return terms | {"total": sum(terms.values())}

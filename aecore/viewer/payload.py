@@ -1,0 +1,374 @@
+"""What the linked maps are sent: the arrays of a run's samples and the facts about them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from aecore import latent, projections
+from aecore.data import Dataset, Subset
+from aecore.errors import Faults
+from aecore.plots import colors
+from aecore.projections import Map
+from aecore.runs.store import Run
+
+if TYPE_CHECKING:
+    import pandas
+
+WIDEST = 12
+"""Code dimensions that samples can be coloured by; wider codes show the first of them."""
+MOST_FEATURES = 256
+"""Features of samples that are sent along; wider tables send none."""
+MOST_CODES = 2 * 2**20
+"""Numbers of the codes that are sent along, 8 MiB of float32."""
+
+
+class Shown(NamedTuple):
+    """The samples that are shown, whatever is drawn of them; each array has n rows."""
+
+    rows: np.ndarray
+    """Numbers into the test split followed by the training split."""
+    labels: np.ndarray
+    codes: np.ndarray
+    """(n, latent_dim)."""
+    plane: np.ndarray
+    """(n, 2), the bottleneck."""
+    error: np.ndarray
+    """Mean squared error per feature."""
+    per_sample: dict[str, np.ndarray]
+    """`trustworthiness` and `continuity` of the bottleneck, and `spread`; NaN where unknown."""
+
+
+def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
+    """The samples of a subset, from what is stored of a run.
+
+    Raises `Faults` where training samples are asked for whose codes are not stored.
+    """
+    codes, analysis = run.codes, latent.analysis_artifact(run).load_intact()
+    arrays = analysis[0] if analysis else {}
+    n_test = run.manifest.n_test
+    known = ("trustworthiness", "continuity", "spread")
+    extra = {name: arrays[name] for name in known if name in arrays}
+    if subset.whole_test(dataset):
+        rows = np.arange(n_test)
+        plane, labels = codes["plane"], codes["labels"]
+        return Shown(rows, labels, codes["codes"], plane, codes["error"], extra)
+    rows = subset.rows(dataset)
+    train = rows[rows >= n_test] - n_test
+    test = rows[rows < n_test]
+    if not len(train):
+        part = Shown(
+            rows, *(codes[name][rows] for name in ("labels", "codes", "plane", "error")), {}
+        )
+        return part._replace(per_sample={name: values[rows] for name, values in extra.items()})
+    if not arrays:
+        raise Faults("The training split has not been encoded yet: wait for the analysis to end.")
+    at = np.searchsorted(arrays["train_rows"], train)
+    found = arrays["train_rows"][np.minimum(at, len(arrays["train_rows"]) - 1)] == train
+    if not found.all():
+        raise Faults(
+            f"Of this wide code only {len(arrays['train_rows']):,} training samples are kept, and "
+            "others were chosen: show the test split."
+        )
+    own = arrays["train_codes"][at]
+    unknown = {
+        name: np.full((len(train), *values.shape[1:]), np.nan, np.float32)
+        for name, values in extra.items()
+    }
+    lowered = (
+        latent.plane_of_run(run).lower(own) if own.shape[1] > 1 else projections.plane_of(own, own)
+    )
+    return Shown(
+        rows,
+        np.concatenate([codes["labels"][test], arrays["train_labels"][at]]),
+        np.concatenate([codes["codes"][test], own]),
+        np.concatenate([codes["plane"][test], lowered]).astype(np.float32),
+        np.concatenate([codes["error"][test], arrays["train_error"][at]]),
+        {name: np.concatenate([extra[name][test], unknown[name]]) for name in extra},
+    )
+
+
+def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
+    """The same; raises `Faults` where the codes are no finite numbers."""
+    samples = shown(run, dataset, subset)
+    latent.refuse_unless_finite(run, samples.plane)
+    return samples
+
+
+def pack(
+    run: Run,
+    dataset: Dataset,
+    subset: Subset,
+    maps: Mapping[str, tuple[str, Map]],
+    other: Run | None,
+    sheets: Mapping[str, str],
+    mode: str,
+) -> bytes:
+    """One safetensors file with everything that the linked maps draw.
+
+    Arguments
+        maps: a title and the map for each further pane, by its key.
+        other: a second run of the same samples, to be laid upon the first.
+        sheets: the address of the images of "test" and "train", where they are known.
+        mode: "all", "start" for the panes and the card alone, or "pick" to choose samples.
+    """
+    samples = drawable(run, dataset, subset)
+    analysis = latent.analysis_artifact(run).load_intact()
+    known, facts_known = analysis or ({}, {})
+    arrays: dict[str, np.ndarray] = {"rows": samples.rows}
+    arrays["pane/bottleneck"] = samples.plane
+    measured = {"bottleneck": ("bottleneck", samples.per_sample)}
+    panes = [pane("bottleneck", "Bottleneck", facts_known or run.manifest.metrics)]
+    columns = Columns(arrays)
+    for key, (title, found) in maps.items():
+        arrays[f"pane/{key}"] = found.plane
+        panes.append(pane(key, title, found.metrics))
+        per_sample = {"trustworthiness": found.trustworthiness, "continuity": found.continuity}
+        measured[key] = (title, per_sample)
+    columns.add_classes("label", "label", samples.labels, dataset.label_names)
+    columns.add("error", "reconstruction error", samples.error)
+    if len(set(samples.rows >= run.manifest.n_test)) == 2:
+        split = (samples.rows >= run.manifest.n_test).astype(np.int64)
+        columns.add_classes("split", "split", split, ("test", "train"))
+    for dimension in range(min(samples.codes.shape[1], WIDEST)):
+        title = f"code dimension {dimension + 1}"
+        columns.add(f"code{dimension}", title, samples.codes[:, dimension])
+    for key, (title, per_sample) in measured.items():
+        for name, fault in (("trustworthiness", "false"), ("continuity", "torn")):
+            if name in per_sample and np.isfinite(per_sample[name]).any():
+                values = 1 - per_sample[name]
+                columns.add(f"{fault}-{key}", f"{fault} neighbours, {title}", values)
+    facts: dict[str, Any] = {"other": None}
+    if other is not None:
+        compared = latent.compare(samples.plane, drawable(other, dataset, subset).plane)
+        arrays["pane/other"] = compared.aligned
+        note = f"{compared.overlap:.0%} of neighbours kept, disparity {compared.disparity:.3f}"
+        beside = {"key": "other", "title": other.name, "note": f"laid upon the first: {note}"}
+        panes.insert(1, beside)
+        columns.add("moved", f"moved in {other.name}", compared.moved)
+        columns.add("kept", f"neighbours kept in {other.name}", compared.kept)
+        facts["other"] = {"title": other.name, "note": note, "pane": 1}
+    narrow = dataset.n_features <= MOST_FEATURES
+    if narrow and not dataset.traits.pictures and run.has_data():
+        split = {"test": dataset.test.x, "train": dataset.train.x}
+        both = np.concatenate([split["test"], split["train"]])
+        arrays["features"] = both[samples.rows]
+        for feature, name in enumerate(dataset.spec.column_names):
+            columns.add(f"feature{feature}", name, arrays["features"][:, feature])
+        if "train_rows" in known:
+            arrays["train/features"] = split["train"][known["train_rows"]]
+    if samples.codes.size <= MOST_CODES:
+        arrays["codes"] = samples.codes
+    spread = samples.per_sample.get("spread")
+    if spread is not None and samples.codes.shape[1] == 2:
+        arrays["spread"] = spread
+    facts |= decoding(run, arrays, known, facts_known)
+    arrays["epochs"] = run.codes["epochs"]
+    # Always of the first test samples, whatever the subset.
+    arrays["epochs/labels"] = run.codes["labels"][: arrays["epochs"].shape[1]]
+    facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
+    facts["mode"] = mode
+    facts["latent_dim"] = samples.codes.shape[1]
+    facts["prior"] = run.capabilities.prior and samples.codes.shape[1] == 2
+    return sealed(arrays, facts | common(dataset, arrays, panes, columns, sheets))
+
+
+def training(
+    dataset: Dataset,
+    view: Mapping[str, np.ndarray],
+    planes: Mapping[int, np.ndarray],
+    history: Sequence[Mapping[str, Any]],
+) -> bytes:
+    """The same of a training that runs: one pane, and the way it came so far.
+
+    Arguments
+        view: `plane` (m, 2) and `labels` (m,) of the first test samples after the last epoch.
+        planes: those after earlier epochs, by their numbers.
+        history: one entry an epoch.
+    """
+    arrays: dict[str, np.ndarray] = {"rows": np.arange(len(view["plane"]))}
+    arrays["pane/bottleneck"] = view["plane"]
+    columns = Columns(arrays)
+    columns.add_classes("label", "label", view["labels"], dataset.label_names)
+    arrays["epochs/labels"] = view["labels"]
+    arrays["epochs"] = np.stack(list(planes.values()))
+    note = f"{len(view['plane']):,} test samples after epoch {history[-1]['epoch']}"
+    panes = [{"key": "bottleneck", "title": "Bottleneck", "note": note}]
+    facts = {
+        "other": None,
+        "decodes": False,
+        "layers": None,
+        "decoder_note": "",
+        "conditioned": False,
+        "backgrounds": [],
+        "epochs": losses(history, list(planes)),
+        "mode": "training",
+        "latent_dim": 2,
+        "prior": False,
+    }
+    return sealed(arrays, facts | common(dataset, arrays, panes, columns, {}))
+
+
+def common(
+    dataset: Dataset,
+    arrays: dict[str, np.ndarray],
+    panes: Sequence[Mapping[str, str]],
+    columns: Columns,
+    sheets: Mapping[str, str],
+) -> dict[str, Any]:
+    """The facts that do not depend on a run."""
+    if "epochs" in arrays and not dataset.label_names:
+        ranks = np.argsort(np.argsort(arrays["epochs/labels"]))
+        steps = ranks * len(colors.POSITION_COLORS) // max(len(ranks), 1)
+        arrays["epochs/steps"] = steps
+    rows = arrays["rows"]
+    return {
+        "dataset": dataset.name,
+        "samples": identity(rows, dataset),
+        "alt": f"Linked maps of {len(rows)} samples of {dataset.name}: "
+        + ", ".join(found["title"] for found in panes),
+        "n_test": dataset.n_test,
+        "panes": panes,
+        "columns": columns.facts,
+        "ramp": colors.POSITION_COLORS,
+        "grey": "#94a4a2",
+        "shape": dataset.shape if dataset.traits.pictures else None,
+        "features": () if dataset.traits.pictures else dataset.spec.column_names,
+        "sheets": sheets,
+        "label_names": dataset.label_names,
+    }
+
+
+def losses(history: Sequence[Mapping[str, Any]], kept: list[int]) -> dict[str, Any]:
+    """The curves of the loss, and the epochs of which there are codes."""
+    return {
+        "kept": kept,
+        "loss": [entry["test"]["total"] for entry in history],
+        "train_loss": [entry["train"]["total"] for entry in history],
+    }
+
+
+def sealed(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
+    """One safetensors file; its facts hold an `id` that changes when anything does."""
+    from safetensors.numpy import save
+
+    # What a browser has typed arrays for.
+    content = {
+        name: np.ascontiguousarray(values, np.float32 if values.dtype.kind == "f" else np.int32)
+        for name, values in arrays.items()
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for values in content.values():
+        digest.update(values)
+    facts["id"] = digest.hexdigest()[:16]
+    return save(content, {"json": json.dumps(facts)})
+
+
+class Columns:
+    """What samples can be coloured by: arrays of one number a sample, and how to read them."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        self.arrays = arrays
+        self.facts: list[dict[str, Any]] = []
+
+    def add(self, key: str, title: str, values: np.ndarray) -> None:
+        """Numbers, coloured in steps."""
+        self.arrays[f"column/{key}"] = values
+        self.facts.append({"key": key, "title": title})
+
+    def add_classes(self, key: str, title: str, values: np.ndarray, names: tuple[str, ...]) -> None:
+        """Class numbers, each with its colour; numbers on a curve where they have no names."""
+        self.add(key, title, values)
+        if names:
+            own = [colors.class_color(number) for number in range(len(names))]
+            self.facts[-1] |= {"names": names, "colors": own}
+
+
+def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str, str]:
+    """A pane's name and how far it can be trusted, as it stands above it."""
+    names = ("trustworthiness", "continuity")
+    said = [f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None]
+    if metrics.get("knn_accuracy") is not None:
+        said.append(f"10-NN {metrics['knn_accuracy']:.1%}")
+    return {"key": key, "title": title, "note": " · ".join(said)}
+
+
+def decoding(
+    run: Run,
+    arrays: dict[str, np.ndarray],
+    known: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The decoder, the training codes and the grids, where the run has been analysed."""
+    arrays["plane/mean"], arrays["plane/axes"] = latent.plane_of_run(run)
+    arrays |= {name: values for name, values in known.items() if name.startswith("weight/")}
+    for name in ("codes", "rows", "labels", "reach"):
+        if f"train_{name}" in known:
+            arrays[f"train/{name}"] = known[f"train_{name}"]
+    backgrounds = [name for name in latent.Reliability._fields[2:] if name in known]
+    for name in backgrounds:
+        arrays[f"grid/{name}"] = known[name]
+    if backgrounds:
+        arrays |= {"grid/x": known["grid_x"], "grid/y": known["grid_y"]}
+    return {
+        "decodes": bool(known),
+        "layers": facts.get("layers"),
+        "decoder_note": facts.get("decoder_note", ""),
+        "conditioned": facts.get("conditioned", False),
+        "backgrounds": backgrounds,
+    }
+
+
+def table(
+    samples: Shown, dataset: Dataset, maps: Mapping[str, Map], chosen: np.ndarray
+) -> pandas.DataFrame:
+    """What is known of the chosen samples, one line each, for other programs."""
+    import pandas
+
+    rows = samples.rows[chosen]
+    is_train = rows >= dataset.n_test
+    labels = samples.labels[chosen]
+    columns: dict[str, Any] = {
+        "split": np.where(is_train, "train", "test"),
+        "id": rows - is_train * dataset.n_test,
+        "label": np.array(dataset.label_names)[labels] if dataset.label_names else labels,
+        "error": samples.error[chosen],
+    }
+    codes = samples.codes[chosen]
+    columns |= {f"code_{number}": codes[:, number - 1] for number in range(1, codes.shape[1] + 1)}
+    planes = {"bottleneck": samples.plane, **{name: found.plane for name, found in maps.items()}}
+    for name, plane in planes.items():
+        columns |= {f"{name}_x": plane[chosen, 0], f"{name}_y": plane[chosen, 1]}
+    measured = {"bottleneck": samples.per_sample} | {
+        name: {"trustworthiness": found.trustworthiness, "continuity": found.continuity}
+        for name, found in maps.items()
+    }
+    for name, per_sample in measured.items():
+        for measure in ("trustworthiness", "continuity"):
+            if measure in per_sample:
+                columns[f"{name}_{measure}"] = per_sample[measure][chosen]
+    return pandas.DataFrame(columns)
+
+
+def identity(rows: np.ndarray, dataset: Dataset) -> str:
+    """What tells samples from others, so that a selection is not taken for one of others."""
+    return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32)).hexdigest()[:16]}"
+
+
+def unpacked_mask(text: str, n: int) -> np.ndarray:
+    """The selection that the scripts send: the bits of n samples, (n,) bool.
+
+    Raises `Faults` where it is not that.
+    """
+    try:
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(text, validate=True), np.uint8))
+    except ValueError as error:
+        raise Faults(f"The selection cannot be read ({error}): select anew.") from error
+    if not 0 <= len(bits) - n < 8:
+        raise Faults(f"The selection is of {len(bits)} samples instead of {n}: select anew.")
+    return bits[:n].astype(bool)
