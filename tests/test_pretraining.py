@@ -20,8 +20,8 @@ from aecore.errors import Cancelled, Faults
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.likelihoods import LIKELIHOODS
 from aecore.models.networks import PointEncoder, mlp, tied_mlp
+from aecore.models.pretraining import PRETRAINING, RBM, Stage, contrastive_divergence, greedy, rbm
 from aecore.training import RunConfig, fit
-from aecore.training.pretraining import PRETRAINING, RBM, Stage, contrastive_divergence, greedy, rbm
 
 DIGITS = data.get("digits")
 X = torch.tensor(DIGITS.train.x)

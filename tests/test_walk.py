@@ -6,6 +6,8 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,44 +15,50 @@ import pytest
 import aecore
 
 PACKAGE = Path(aecore.__file__).parent
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
-
-WALK = (
-    {"errors", "threads"},
+ROOT = PACKAGE.parent
+LAYERS = (
+    {"errors"},
     {"files", "progress", "settings"},
-    {"locations", "modalities"},
-    {"artifacts"},
-    {"spec"},
-    {"catalog"},
-    {"datasets"},
-    {"contracts"},
-    {"networks", "likelihoods", "penalties", "corruption"},
-    {"autoencoder"},
-    {"inference", "pretraining"},
-    {"variants"},
-    {"configs"},
-    {"training"},
-    {"store"},
-    {"neighbors"},
+    {"locations"},
+    {"artifacts", "neighbors"},
     {"metrics"},
+    {"data"},
+    {"models"},
+    {"training"},
     {"projections"},
-    {"denoising"},
+    {"runs"},
     {"latent"},
-    {"generation"},
-    {"quality"},
-    {"tasks"},
-    {"estimator", "recipes"},
+    {"applications"},
+    {"recipes"},
     {"jobs"},
-    {"colors", "images", "figures"},
-    {"pack"},
+    {"plots"},
+    {"viewer"},
+    {"estimator"},
+    {"cli"},
     {"__main__"},
 )
-PLACE = {module: place for place, modules in enumerate(WALK) for module in modules}
+"""The modules and wings of the engine; each imports from those before it alone."""
+PLACE = {wing: place for place, wings in enumerate(LAYERS) for wing in wings}
+HEAVY = {"torch", "sklearn", "umap", "numba", "openTSNE", "distributed", "dask", "plotly"}
+
+
+def module_name(path: Path) -> str:
+    """The name of a module below `aecore`: "data.spec", or "data" for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py")) if module_name(path)}
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
 def imports(module: str) -> Iterator[str]:
-    """The full name of everything that a module imports anywhere in its text."""
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+    """The full name of everything that a module imports anywhere in its text, for types as well."""
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -62,69 +70,80 @@ def libraries(module: str) -> set[str]:
     return {name.split(".")[0] for name in imports(module)}
 
 
-def rooms(module: str) -> set[str]:
+def internal_imports(module: str) -> set[str]:
     """The modules of the engine that a module imports."""
-    return {name.split(".")[1] for name in imports(module) if name.startswith("aecore.")}
+    found = set()
+    for name in imports(module):
+        parts = name.split(".")
+        if parts[0] == "aecore":
+            known = (".".join(parts[1:end]) for end in range(len(parts), 1, -1))
+            found.add(next((part for part in known if part in MODULES), ""))
+    return found - {""}
 
 
 def test_every_module_has_its_place_in_the_walk() -> None:
-    assert sorted(PLACE) == MODULES
+    assert {module.split(".")[0] for module in MODULES} == set(PLACE)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_import_points_backwards(module: str) -> None:
-    backwards = {room for room in rooms(module) if PLACE[room] > PLACE[module]}
+def test_no_import_points_backwards() -> None:
+    backwards = {
+        (module, other)
+        for module in MODULES
+        for other in internal_imports(module)
+        if PLACE[other.split(".")[0]] > PLACE[module.split(".")[0]]
+    }
     assert not backwards
 
 
-def test_the_rooms_that_a_module_imports_are_found() -> None:
-    assert rooms("tasks") == {
-        *("artifacts", "configs", "datasets", "denoising", "errors", "files", "generation"),
-        *("inference", "latent", "progress", "projections", "quality", "store", "training"),
-    }
+def test_no_imports_go_in_a_circle() -> None:
+    graph = {module: internal_imports(module) - {module} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(reversed(error.args[1]))}")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_the_engine_knows_no_screen(module: str) -> None:
-    assert "streamlit" not in libraries(module)
-    assert module == "figures" or "plotly" not in libraries(module)
+def test_the_imports_of_a_module_are_found() -> None:
+    found = internal_imports("runs.train")
+    assert {"data", "errors", "files", "progress", "runs.store", "projections"} <= found
+    assert internal_imports("errors") == set()
 
 
-def test_figures_take_plain_arrays() -> None:
-    for module in ("figures", "images", "colors"):
-        assert not libraries(module) & {"torch", "streamlit"}
+def test_the_engine_knows_no_screen() -> None:
+    assert not [module for module in MODULES if "streamlit" in libraries(module)]
+    drawing = {module for module in MODULES if "plotly" in libraries(module)}
+    assert drawing == {"plots.figures"}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_is_unpickled(module: str) -> None:
-    assert not libraries(module) & {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert (node.value.id, node.attr) not in {("torch", "load"), ("torch", "save")}
-        assert not (isinstance(node, ast.keyword) and node.arg == "allow_pickle")
+def test_plots_take_plain_arrays() -> None:
+    plots = [module for module in MODULES if module.startswith("plots.")]
+    assert plots and not [module for module in plots if libraries(module) & {"torch"}]
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "artifacts",
-        "configs",
-        "store",
-        "projections",
-        "denoising",
-        "latent",
-        "generation",
-        "quality",
-        "jobs",
-        "tasks",
-        "images",
-    ],
-)
-def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
-    heavy = "torch", "sklearn", "umap", "numba", "openTSNE", "distributed", "dask", "plotly"
-    script = f"import sys, aecore.{module}; print(*({heavy!r} & sys.modules.keys()))"
-    script = script.replace(repr(heavy), repr(set(heavy)))
+def test_nothing_is_unpickled() -> None:
+    unsafe = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    assert not [module for module in MODULES if libraries(module) & unsafe]
+    for module in MODULES:
+        for node in ast.walk(tree_of(module)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                pair = node.value.id, node.attr
+                assert pair not in {("torch", "load"), ("torch", "save")}, module
+            assert not (isinstance(node, ast.keyword) and node.arg == "allow_pickle"), module
+
+
+def loaded_by(*names: str) -> set[str]:
+    """The heavy libraries that importing these modules loads."""
+    script = f"import sys, {', '.join(names)}; print(*({HEAVY!r} & sys.modules.keys()))"
     command = [sys.executable, "-c", script]
-    loaded = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
-    assert loaded.stdout.split() == []
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(loaded.stdout.split())
+
+
+def test_heavy_libraries_wait_until_they_are_needed() -> None:
+    light = "applications.denoising", "applications.sample_quality", "cli", "jobs", "latent"
+    light += "plots.images", "projections", "recipes", "runs.store", "runs.train", "training"
+    assert loaded_by(*(f"aecore.{module}" for module in light)) == set()
+
+
+def test_heavy_libraries_are_noticed() -> None:
+    assert "torch" in loaded_by("aecore.models.networks")

@@ -3,7 +3,7 @@
     models_store/_datasets/<name>/card.json           specification, and digest of each array
                                   arrays.safetensors  features and labels of both splits
 
-`aecore.data.catalog` joins them to the built-in datasets. An entry is written aside and renamed into
+`aecore.data.catalog` joins them to the built-in ones. An entry is written aside and renamed into
 place. Nothing of a file is read before its size, and of arrays their names, types and shapes, are
 known to be what the specification implies; nothing is ever unpickled.
 """

@@ -16,11 +16,11 @@ from aecore.data import Dataset
 from aecore.data.spec import DataSpec
 from aecore.errors import Faults
 from aecore.models.autoencoder import Autoencoder
+from aecore.models.pretraining import Stage
 from aecore.progress import Progress, no_progress
 from aecore.training.checkpoint import Checkpoint, _moments, _refuse_misfit, checkpoint_of, restore
 from aecore.training.config import EVALUATION_BATCH, RunConfig, TrainingConfig
 from aecore.training.optimizers import OPTIMIZERS, _schedule
-from aecore.training.pretraining import Stage
 from aecore.training.threads import AdaptiveWaiting
 
 EVALUATION_SEED = 0

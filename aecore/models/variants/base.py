@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aecore.models.autoencoder import Autoencoder
     from aecore.models.contracts import Corruption
-    from aecore.training.pretraining import Stage
+    from aecore.models.pretraining import Stage
 
 
 Activation = Literal["elu", "relu", "leaky-relu", "gelu", "silu", "sigmoid", "tanh"]

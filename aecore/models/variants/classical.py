@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aecore.models.autoencoder import Autoencoder
-    from aecore.training.pretraining import Stage
+    from aecore.models.pretraining import Stage
 
 
 @register(
@@ -125,7 +125,7 @@ class Deep(CodeSettings):
         return fully_connected(self, spec, penalties=penalties)
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
-        from aecore.training.pretraining import PRETRAINING
+        from aecore.models.pretraining import PRETRAINING
 
         if self.pretraining != "none":
             PRETRAINING[self.pretraining](model, x, self.pretraining_epochs, stage)
