@@ -445,7 +445,7 @@ def test_class_means_are_of_training_samples() -> None:
     x, labels = DIGITS.train
     np.testing.assert_allclose(found, [x[labels == label].mean(axis=0) for label in range(10)])
     few = DIGITS.derived(lambda split: data.Samples(x[labels == 3], labels[labels == 3]))
-    few = replace(few, n_train=int((labels == 3).sum()))
+    few = few.derived(n_train=int((labels == 3).sum()))
     found = denoising.class_means(lambda x, labels: x, few)
     np.testing.assert_allclose(found[3], x[labels == 3].mean(axis=0), rtol=1e-5)
     assert np.isnan(np.delete(found, 3, axis=0)).all()

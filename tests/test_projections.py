@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -417,13 +416,13 @@ ODD = {
 @pytest.mark.parametrize("what", [*FEW, *ODD])
 def test_odd_data_give_figures_or_a_fault(what: str, name: str) -> None:
     x = (FEW | ODD)[what].astype(np.float32)
-    odd = replace(
-        IRIS,
+    odd = IRIS.derived(
+        lambda split: Samples(x.copy(), np.zeros(len(x), np.int64)),
         name="odd",
         shape=(x.shape[1],),
         n_train=len(x),
         n_test=len(x),
-        read=lambda split: Samples(x.copy(), np.zeros(len(x), np.int64)),
+        feature_names=(),
     )
     projection = small(PROJECTIONS[name], odd)
     if projection.faults(len(x)):

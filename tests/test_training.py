@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -559,7 +558,7 @@ def first_samples(name: str) -> Dataset:
         samples = getattr(whole, split)
         return Samples(*(part[: sizes[split]].copy() for part in samples))
 
-    return replace(whole, n_train=sizes["train"], n_test=sizes["test"], read=read)
+    return whole.derived(read, n_train=sizes["train"], n_test=sizes["test"])
 
 
 def trained_in_dirty_memory(config: RunConfig, dataset: Dataset) -> Checkpoint:
