@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import cache, maps, parts, server
+from pages.app import cache, frame, server
+from pages.app.text import plain
+from pages.components import maps, pickers
+from pages.components.run_facts import metric_text, run_facts
 
 
 def start() -> None:
     """The page."""
-    with parts.page("Start"):
+    with frame.page("Start"):
         st.title("Latent Loupe")
         st.markdown(
             "Look inside what an autoencoder learned: its two-dimensional bottleneck beside PCA, "
             "t-SNE and UMAP of the same samples, in the same colours."
         )
         runs, broken = cache.runs()
-        parts.tell_broken(broken)
+        pickers.show_broken(broken)
         if not runs:
             st.info("There is no run yet. Train the first one; it takes a few seconds.")
             st.page_link("pages/train.py", label="Train", icon=":material/model_training:")
             st.stop()
 
-        shown = next((run for run in runs if run.name == parts.DEFAULT_RUN), runs[0])
-        st.subheader(parts.plain(shown.name))
-        st.caption(parts.run_facts(shown))
-        with parts.guarded():
+        shown = next((run for run in runs if run.name == pickers.DEFAULT_RUN), runs[0])
+        st.subheader(plain(shown.name))
+        st.caption(run_facts(shown))
+        with frame.guarded():
             view = maps.default_view(shown)
             maps.show(view, key="start", mode="start")
             maps.offer_missing(view)
@@ -34,7 +37,7 @@ def start() -> None:
         with st.container(horizontal=True, gap="medium"):
             for run in runs:
                 with st.container(border=True, width=236):
-                    with parts.guarded():
+                    with frame.guarded():
                         st.image(
                             cache.thumbnail(*cache.identity(run)),
                             width=204,
@@ -42,14 +45,14 @@ def start() -> None:
                         )
                     st.page_link(
                         "pages/latent_map.py",
-                        label=f"**{parts.plain(run.name)}**",
+                        label=f"**{plain(run.name)}**",
                         icon=":material/scatter_plot:",
                         query_params={"run": run.name},
                     )
                     st.caption(
-                        f"{run.config.variant} on {parts.plain(run.config.dataset)}  \n"
-                        f"test MSE {parts.figure(run, 'test_mse')}, "
-                        f"PCA {parts.figure(run, 'pca_mse')}"
+                        f"{run.config.variant} on {plain(run.config.dataset)}  \n"
+                        f"test MSE {metric_text(run, 'test_mse')}, "
+                        f"PCA {metric_text(run, 'pca_mse')}"
                     )
 
 
@@ -60,5 +63,5 @@ else:  # when `streamlit run` looks for what to serve, which it finds by this li
         __file__,
         routes=server.routes(),
         middleware=server.middleware(),
-        on_script_error=parts.failed,
+        on_script_error=frame.failed,
     )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import denoised, denoising_curves, parts, rows
+from pages.app import frame
+from pages.components import job_status, pickers
+from pages.components.run_facts import run_facts
+from pages.views.denoise import comparison, curves
 
-with parts.page("Denoise"):
+with frame.page("Denoise"):
     st.title("Denoise")
-    run = parts.pick_run()
+    run = pickers.pick_run()
     if run is None:
         st.stop()
-    st.caption(parts.run_facts(run))
-    if not denoised.applies(run) or not rows.ready(run):
+    st.caption(run_facts(run))
+    if not comparison.applies(run) or not job_status.ensure_ready(run):
         st.stop()
-    runs = [run, *rows.pinned(run)]
-    asked = denoised.ask()
-    denoised.show(runs, asked)
-    denoising_curves.show(runs, asked)
+    runs = [run, *pickers.pinned(run)]
+    asked = comparison.ask()
+    comparison.show(runs, asked)
+    curves.show(runs, asked)

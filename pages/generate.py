@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import parts
-from pages.shared.generate import views
+from pages.app import frame
+from pages.components import pickers
+from pages.components.run_facts import run_facts
+from pages.views.generate import views
 
-with parts.page("Generate"):
+with frame.page("Generate"):
     st.title("Generate")
-    run = parts.pick_run()
+    run = pickers.pick_run()
     if run is None:
         st.stop()
-    st.caption(parts.run_facts(run))
+    st.caption(run_facts(run))
     views.show(run)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import maps, parts, selection
+from pages.app import frame
+from pages.components import maps, pickers
+from pages.components.run_facts import run_facts
+from pages.views.latent_map import selection
 
-with parts.page("Latent map"):
+with frame.page("Latent map"):
     st.title("Latent map")
-    run = parts.pick_run()
+    run = pickers.pick_run()
     if run is None:
         st.stop()
-    st.caption(parts.run_facts(run))
+    st.caption(run_facts(run))
     view = maps.ask(run)
     maps.prepare(view)
     maps.offer_missing(view)

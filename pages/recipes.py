@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import outcomes, parts
+from pages.app import frame
+from pages.views.recipes import results
 
-with parts.page("Recipes"):
+with frame.page("Recipes"):
     st.title("Recipes")
     st.markdown(
         "Each recipe trains what a paper or a tutorial describes, measures it on the test split, "
         "and puts the published figure beside the one that was found here."
     )
-    known = outcomes.read()
-    recipe = outcomes.pick(known)
-    outcomes.about(recipe)
-    outcomes.run(recipe, known[recipe.name])
+    known = results.read()
+    recipe = results.pick(known)
+    results.about(recipe)
+    results.run(recipe, known[recipe.name])
     if known[recipe.name]:
-        outcomes.found(known[recipe.name])
+        results.found(known[recipe.name])
     st.subheader("All recipes")
-    outcomes.overview(known)
+    results.overview(known)

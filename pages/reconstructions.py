@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import own_image, parts, rows
+from pages.app import frame
+from pages.components import job_status, pickers
+from pages.components.run_facts import run_facts
+from pages.views.reconstructions import comparison, own_image
 
-with parts.page("Reconstructions"):
+with frame.page("Reconstructions"):
     st.title("Reconstructions")
-    run = parts.pick_run()
+    run = pickers.pick_run()
     if run is None:
         st.stop()
-    st.caption(parts.run_facts(run))
-    if not rows.ready(run):
+    st.caption(run_facts(run))
+    if not job_status.ensure_ready(run):
         st.stop()
-    runs = [run, *rows.pinned(run)]
-    rows.show(runs)
+    runs = [run, *pickers.pinned(run)]
+    comparison.show(runs)
     own_image.offer(runs)

@@ -13,7 +13,10 @@ from aecore.runs import store
 from aecore.runs.train import Resume, Train
 from aecore.settings import list_settings
 from aecore.training import PRESETS, RunConfig, TrainingConfig, defaults
-from pages.shared import cache, live, parts, state
+from pages.app import cache, controls, frame, state
+from pages.app.text import plain
+from pages.components.settings_form import as_typed, settings_form
+from pages.views.train import monitor
 
 DEFAULTS = "defaults"
 
@@ -42,7 +45,7 @@ def refill(preset_too: bool) -> None:
         state.put({"preset": presets_for(dataset, variant)[0]})
     values = starting_values(dataset, variant, state.value("preset"))
     kinds = (*list_settings(VARIANTS[variant]), *list_settings(TrainingConfig))
-    state.put({setting.name: parts.as_typed(setting, values[setting.name]) for setting in kinds})
+    state.put({setting.name: as_typed(setting, values[setting.name]) for setting in kinds})
 
 
 @st.fragment
@@ -60,7 +63,7 @@ def ask(known: Mapping[str, data.Dataset]) -> None:
     entry = known[dataset]
     where = "" if data.here(entry) else " It is not on this machine: training downloads it."
     st.caption(
-        f"{parts.plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
+        f"{plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
     )
     variants = list(VARIANTS)
     variant = st.selectbox(
@@ -82,9 +85,9 @@ def ask(known: Mapping[str, data.Dataset]) -> None:
     with st.form("settings", border=False):
         kinds = VARIANTS[variant], TrainingConfig
         with st.container(horizontal=True):
-            model, training = (parts.settings_form(kind, values, width=166) for kind in kinds)
+            model, training = (settings_form(kind, values, width=166) for kind in kinds)
         with st.expander("More settings", icon=":material/tune:"), st.container(horizontal=True):
-            more = [parts.settings_form(kind, values, advanced=True, width=148) for kind in kinds]
+            more = [settings_form(kind, values, advanced=True, width=148) for kind in kinds]
         model, training = model | more[0], training | more[1]
         name = st.text_input(
             "Name of the run", key="name", placeholder="made for you", bind="query-params"
@@ -98,7 +101,7 @@ def ask(known: Mapping[str, data.Dataset]) -> None:
         try:
             job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
         except Faults as error:
-            parts.faults(error)
+            frame.show_error(error)
             return
         state.answer_press("Train")
         state.remember_job(job.id)
@@ -115,38 +118,38 @@ def offer_unfinished() -> None:
     for run in unfinished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             epochs = f"{run.epochs_done} of {run.config.training.epochs} epochs"
-            done = f"**{parts.plain(run.name)}**: {epochs}"
+            done = f"**{plain(run.name)}**: {epochs}"
             if run.owner:
-                owner = parts.plain(str(run.owner))
+                owner = plain(str(run.owner))
                 st.markdown(f"{done}; it is being trained by another process ({owner}).")
                 continue
             st.markdown(done)
-            if parts.button("Resume", ":material/resume:", key=f"resume-{run.name}"):
+            if controls.button("Resume", ":material/resume:", key=f"resume-{run.name}"):
                 state.remember_job(cache.jobs().submit(Resume.of(run.name)).id)
                 st.rerun()
             offer_to_discard(run.name)
     for run in damaged:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            name, reason = parts.plain(run.name), parts.plain(run.reason)
+            name, reason = plain(run.name), plain(run.reason)
             st.markdown(f"**{name}** cannot be resumed, its checkpoint is damaged: {reason}")
             offer_to_discard(run.name)
 
 
 def offer_to_discard(name: str) -> None:
     """A button that deletes a checkpoint."""
-    if parts.button("Discard", ":material/delete:", key=f"discard-{name}"):
+    if controls.button("Discard", ":material/delete:", key=f"discard-{name}"):
         store.discard(name)
         st.rerun()
 
 
-with parts.page("Train"):
+with frame.page("Train"):
     st.title("Train")
     usable, damaged = data.entries()
     left, right = st.columns([3, 4], gap="large")
     with left:
         for sentence in damaged:
-            st.warning(parts.plain(sentence), icon=":material/folder_off:")
+            st.warning(plain(sentence), icon=":material/folder_off:")
         ask({entry.name: entry for entry in usable})
     with right:
-        live.watch()
+        monitor.watch()
         offer_unfinished()

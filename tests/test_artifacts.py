@@ -19,7 +19,7 @@ from aecore import artifacts
 from aecore.artifacts import Array, Artifact, Size
 from aecore.errors import Damaged
 from aecore.runs import store
-from pages.shared import cache, state
+from pages.app import cache, state
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -17,9 +17,9 @@ from test_linked_maps import Shown, around, isolated, lasso
 
 from aecore.applications import sample_quality
 from aecore.runs import store
-from pages.shared.generate.arithmetic import BY_NUMBER
-from pages.shared.generate.paths import MOST_PICKED, STOPS
-from pages.shared.generate.views import VIEWS
+from pages.views.generate.arithmetic import BY_NUMBER
+from pages.views.generate.paths import MOST_PICKED, STOPS
+from pages.views.generate.views import VIEWS
 
 pytestmark = pytest.mark.browser
 UNMEASURED = "digits-ae"

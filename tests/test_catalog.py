@@ -77,7 +77,7 @@ def test_a_stored_dataset_is_found_by_its_name_with_its_arrays() -> None:
 def test_another_process_sees_it_with_the_same_fingerprint() -> None:
     add()
     script = (
-        "from aecore import datasets; d = datasets.get('flowers');"
+        "from aecore import data; d = data.get('flowers');"
         "print(d.fingerprint, d.train.x.sum().round(3))"
     )
     seen = subprocess.run(

@@ -21,7 +21,10 @@ from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
 from aecore.plots import images
 from aecore.runs import store
-from pages.shared import cache, denoised, denoising_curves, parts
+from pages.app import cache, frame
+from pages.app.text import plain
+from pages.views.denoise import comparison, curves
+from pages.views.denoise.request import NoiseRequest
 
 PAGE = ROOT / "pages" / "denoise.py"
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -96,7 +99,7 @@ def test_the_setting_of_a_filter_is_the_tuned_one() -> None:
     clean = digits.train.x[denoising.some(digits.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, digits.shape, "gaussian", 0.3, denoising.TUNED_WITH)
     pca = cache.components("digits", digits.fingerprint)
-    for name in denoised.FILTERS:
+    for name in comparison.FILTERS:
         setting, _ = denoising.best(name, clean, noisy, digits.shape, pca)
         assert f"{BASELINES[name].title}, {denoising.told(setting)}," in live(at)["alt"]
 
@@ -132,7 +135,7 @@ def test_all_can_be_taken_away() -> None:
 
 
 def test_a_curve_ships_with_the_first_run() -> None:
-    (chart,) = curves(faultless(opened(PAGE, run="digits-ae")))
+    (chart,) = curve_charts(faultless(opened(PAGE, run="digits-ae")))
     assert "digits-ae, with noise, Median" in chart.proto.alt
 
 
@@ -145,14 +148,14 @@ def test_a_curve_ships_with_the_first_run() -> None:
     ],
 )
 def test_it_is_said_how_many_codes_flip(flipped: list[float], wanted: str) -> None:
-    said = denoising_curves.drifted("a", np.array([0.1, 0.2, 0.3]), np.array(flipped))
+    said = curves.drifted("a", np.array([0.1, 0.2, 0.3]), np.array(flipped))
     assert wanted in said and ("half" in said) == (flipped[-1] >= 0.5)
 
 
 def test_a_run_may_be_called_like_a_page() -> None:
     trained("denoising", "digits", "denoising")
     denoising.MeasureDenoising("denoising", "gaussian", False).run(Listener())
-    assert len(curves(faultless(opened(PAGE, run="denoising")))) == 1
+    assert len(curve_charts(faultless(opened(PAGE, run="denoising")))) == 1
 
 
 # --- Where codes go -----------------------------------------------------------------------------
@@ -225,13 +228,13 @@ def test_no_variant_trains_on_some_noises(noise: str) -> None:
     assert not links(at)
 
 
-def curves(at: AppTest) -> list[Any]:
+def curve_charts(at: AppTest) -> list[Any]:
     return [each for each in at.get("plotly_chart") if each.proto.alt.startswith("Mean PSNR")]
 
 
 def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
     at = faultless(opened(PAGE, run="digits-ae", pins="digits-vae", noise_kind="Masking"))
-    assert not curves(at)
+    assert not curve_charts(at)
     button(at, "Compute the curve").click().run()
     asked = [job.task for job in cache.jobs().all()]
     assert asked == [
@@ -243,7 +246,7 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
         job.task.run(Listener())
         job.state = "done"
     at.run()
-    (chart,) = curves(faultless(at))
+    (chart,) = curve_charts(faultless(at))
     assert "digits-ae, digits-vae, with noise, Median, Total variation" in chart.proto.alt
     assert "Over **digits-ae** at level" in said(at) and "Over **digits-vae** " in said(at)
     assert "Codes of digits-ae: under noise of up to 0.9, " in said(at)
@@ -252,11 +255,11 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
 
 def test_the_level_of_training_is_marked() -> None:
     run = trained("denoiser", "digits", "denoising", level=0.3, noise="masking")
-    assert denoising_curves.trained_at(run, denoised.Asked("masking", False, 0)) == 0.3
-    assert denoising_curves.trained_at(run, denoised.Asked("gaussian", False, 0)) is None
+    assert curves.trained_at(run, NoiseRequest("masking", False, 0)) == 0.3
+    assert curves.trained_at(run, NoiseRequest("gaussian", False, 0)) is None
     denoising.MeasureDenoising("denoiser", "masking", False).run(Listener())
     at = faultless(opened(PAGE, run="denoiser", noise_kind="Masking"))
-    assert "denoiser, trained at this level" in curves(at)[0].proto.spec
+    assert "denoiser, trained at this level" in curve_charts(at)[0].proto.spec
 
 
 def test_a_failed_job_is_said() -> None:
@@ -264,7 +267,7 @@ def test_a_failed_job_is_said() -> None:
     job.state, job.error = "failed", "The worker process ended unexpectedly."
     at = opened(PAGE, run="digits-ae", noise_kind="Masking")
     assert not at.exception
-    assert at.error[0].value == parts.plain(job.error)
+    assert at.error[0].value == plain(job.error)
     assert button(at, "Compute the curve")
 
 
@@ -285,7 +288,7 @@ def test_other_variants_are_shown(variant: str) -> None:
     denoising.MeasureDenoising("another", "gaussian", False).run(Listener())
     at = faultless(opened(PAGE, run="another"))
     assert "with noise, another, " in live(at)["alt"]
-    assert len(curves(at)) == 1
+    assert len(curve_charts(at)) == 1
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,5 +299,5 @@ def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_it_stands_in_the_menu_and_the_pages_of_a_run_stay() -> None:
-    assert "Denoise" in [label for _, label, _ in parts.MENU]
-    assert [label for _, label, _ in parts.OF_A_RUN] == ["Latent map", "Reconstructions"]
+    assert "Denoise" in [label for _, label, _ in frame.MENU]
+    assert [label for _, label, _ in frame.OF_A_RUN] == ["Latent map", "Reconstructions"]

@@ -25,8 +25,8 @@ from aecore import data, latent
 from aecore.errors import Faults
 from aecore.runs import store
 from aecore.viewer import payload
-from pages.shared import hosts, live_slider, picking
-from pages.shared.generate.views import VIEWS
+from pages.components import hosts, live_slider, picking
+from pages.views.generate.views import VIEWS
 
 pytestmark = pytest.mark.usefixtures("shipped_runs")
 N = 360  # test samples of digits
@@ -148,7 +148,7 @@ def with_a_slider() -> None:
     import streamlit as st
     from PIL import Image
 
-    from pages.shared import live_slider
+    from pages.components import live_slider
 
     picture = io.BytesIO()
     Image.new("L", (2, 2)).save(picture, "PNG")
@@ -261,9 +261,9 @@ def test_a_forged_selection_or_place_leaves_the_map(
 )
 def test_what_the_server_asks_of_an_error_is_a_sentence(error: Exception, said: str) -> None:
     def page(error: Exception) -> None:
-        from pages.shared import parts
+        from pages.app import frame
 
-        assert parts.failed(error) is True  # so that Streamlit shows no more
+        assert frame.failed(error) is True  # so that Streamlit shows no more
 
     at = AppTest.from_function(page, args=(error,)).run()
     assert not at.exception

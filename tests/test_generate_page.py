@@ -23,8 +23,8 @@ from aecore.jobs import Jobs
 from aecore.plots import images
 from aecore.runs import store
 from aecore.runs.train import Train
-from pages.shared import files
-from pages.shared.generate import arithmetic, common, traversal, views
+from pages.components import downloads
+from pages.views.generate import arithmetic, common, traversal, views
 
 PAGE = ROOT / "pages" / "generate.py"
 VIEWS = list(views.VIEWS)
@@ -446,12 +446,12 @@ def test_the_groups_follow_another_run() -> None:
 def test_files_hold_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: dict[str, tuple[Any, ...]] = {}
     monkeypatch.setattr(
-        files.st,
+        downloads.st,
         "download_button",
         lambda kind, content, *rest, **_: kept.update({kind: (content, *rest)}),
     )
     strips = [np.random.default_rng(0).random((4, 8, 8)) for _ in range(2)]
-    files.downloads(
+    downloads.downloads(
         "a-path", b"png", strips, codes=np.arange(6).reshape(3, 2), used=np.ones(3, bool)
     )
     assert [(file, mime) for _, file, mime in kept.values()] == [

@@ -32,7 +32,8 @@ from aecore.runs import store
 from aecore.runs.train import Resume, Train
 from aecore.training import RunConfig
 from aecore.viewer import payload
-from pages.shared import cache, hosts
+from pages.app import cache
+from pages.components import hosts
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae")
@@ -502,7 +503,7 @@ def press(at: AppTest, label: str) -> AppTest:
 def test_a_double_click_on_train_is_one_training(
     name: str, idle_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 60)
+    monkeypatch.setattr("pages.app.state.DOUBLE_CLICK", 60)
     at = opened(TRAIN, dataset="iris", name=name)
     for _ in range(2):
         at = press(at, "Train")
@@ -514,7 +515,7 @@ def test_a_double_click_on_train_is_one_training(
 def test_a_press_of_train_that_was_sent_before_the_answer_was_shown_is_void(
     name: str, idle_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 0)
+    monkeypatch.setattr("pages.app.state.DOUBLE_CLICK", 0)
     at = opened(TRAIN, dataset="iris", name=name)
     (shown,) = (button for button in at.button if button.label == "Train")
     for _ in range(2):
@@ -534,7 +535,7 @@ def test_a_second_press_of_train_says_the_same_faults(idle_jobs: Jobs) -> None:
 def test_the_same_request_later_is_another_training_or_a_taken_name(
     idle_jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 0)
+    monkeypatch.setattr("pages.app.state.DOUBLE_CLICK", 0)
     at = opened(TRAIN, dataset="iris")
     press(press(at, "Train"), "Train")
     assert len(idle_jobs.all()) == 2
@@ -560,13 +561,13 @@ def test_a_double_click_discards_one_training_and_cancels_one_job(
             name, run_config(), Checkpoint({}, {"epochs_done": 1, "history": []})
         )
     jobs = [idle_jobs.submit(projections.Prepare(name)) for name in ("iris", "wine")]
-    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 60)
+    monkeypatch.setattr("pages.app.state.DOUBLE_CLICK", 60)
     at = opened(TRAIN)
     for label in ("Discard", "Discard", "Cancel", "Cancel"):
         at = press(at, label)
     assert len(store.unfinished()) == 1
     assert sorted(job.state for job in jobs) == ["cancelled", "queued"]
-    monkeypatch.setattr("pages.shared.state.DOUBLE_CLICK", 0)
+    monkeypatch.setattr("pages.app.state.DOUBLE_CLICK", 0)
     press(press(at, "Discard"), "Cancel")
     assert not store.unfinished()
     assert [job.state for job in jobs] == ["cancelled", "cancelled"]

@@ -17,8 +17,8 @@ from test_pages import shipped_runs  # noqa: F401
 from aecore import data
 from aecore.runs import store
 from aecore.viewer import payload
-from pages.shared import hosts, picking
-from pages.shared.messages import Lasso
+from pages.app.messages import Lasso
+from pages.components import hosts, picking
 
 pytestmark = pytest.mark.usefixtures("shipped_runs")
 N = 360
@@ -28,7 +28,7 @@ def with_two_fields() -> None:
     import streamlit as st
 
     from aecore.runs import store
-    from pages.shared import picking
+    from pages.components import picking
 
     st.text_input("Stops", "0, 1", key="stops", bind="query-params")
     st.text_input("Group", "5", key="group", bind="query-params")
@@ -40,7 +40,7 @@ def with_one_field() -> None:
     import streamlit as st
 
     from aecore.runs import store
-    from pages.shared import picking
+    from pages.components import picking
 
     st.text_input("Stops", "0, 1", key="stops")
     picking.picker(store.load("digits-ae"), {"stops": "the path"})

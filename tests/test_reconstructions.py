@@ -17,7 +17,8 @@ from aecore import data, metrics, projections
 from aecore.errors import Faults
 from aecore.runs import store
 from aecore.runs.train import Train
-from pages.shared import cache, models, own_image, rows, verdicts
+from pages.app import cache, models
+from pages.views.reconstructions import comparison, own_image, summary
 
 PAGE = ROOT / "pages" / "reconstructions.py"
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -149,7 +150,7 @@ def test_a_sample_can_be_called_by_its_number() -> None:
     faultless(at)
 
 
-@pytest.mark.parametrize("order", rows.ORDERS)
+@pytest.mark.parametrize("order", comparison.ORDERS)
 def test_every_order_shows_every_sample_once(order: str) -> None:
     mine, pca = np.array([0.3, 0.1, 0.2, 0.1]), np.array([0.1, 0.25, 0.3, 0.1])
     wanted = {
@@ -158,7 +159,7 @@ def test_every_order_shows_every_sample_once(order: str) -> None:
         "where PCA wins most": [0, 3, 2, 1],
         "as they come": [0, 1, 2, 3],
     }
-    found = np.argsort(rows.ORDERS[order](mine, pca), kind="stable")
+    found = np.argsort(comparison.ORDERS[order](mine, pca), kind="stable")
     assert found.tolist() == wanted[order]
 
 
@@ -278,7 +279,7 @@ def test_stored_errors_are_those_of_the_model() -> None:
     ],
 )
 def test_who_wins_is_said_with_what_it_takes(error: float, k: int, wanted: str) -> None:
-    assert verdicts.verdict("a", error, k, np.array([1, 0.5, 0.4, 0.2])) == wanted
+    assert summary.verdict("a", error, k, np.array([1, 0.5, 0.4, 0.2])) == wanted
 
 
 @pytest.mark.parametrize(

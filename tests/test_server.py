@@ -19,7 +19,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from test_browser import DIGITS, DIGITS_SHOWN, ROOT, Shown, card_image, points, serving, stock
 
-from pages.shared import server
+from pages.app import server
 
 pytestmark = pytest.mark.browser
 
@@ -314,7 +314,7 @@ from pathlib import Path
 import streamlit as st
 
 sys.path.insert(0, {root!r})
-from pages.shared.parts import plain
+from pages.app.text import plain
 
 for number, name in enumerate(json.loads(Path("names.json").read_text())):
     with st.container(key=f"alone-{{number}}"):

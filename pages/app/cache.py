@@ -1,0 +1,261 @@
+"""Caches between reruns: the only module that names Streamlit's.
+
+Keys are names and small frozen values, never arrays or models. Large arrays are shared and
+read-only, and every cache is bounded: others are made by `once` and `bounded` alone.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import streamlit as st
+
+from aecore import data, latent, projections
+from aecore.artifacts import Artifact
+from aecore.data import Subset
+from aecore.errors import Damaged
+from aecore.latent import Analysis
+from aecore.plots import images
+from aecore.projections import PCA, Projection
+from aecore.runs import store
+from aecore.viewer import payload
+from pages.app import server, state
+
+if TYPE_CHECKING:
+    from aecore.jobs import Jobs
+
+Value = TypeVar("Value")
+
+once = st.cache_resource(show_spinner=False)
+"""Decorator that caches the result of a function for ever, for each of its few arguments."""
+
+
+def bounded(most: int, **options: Any) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    """Decorator that caches the results of a function, at most so many at once."""
+    return st.cache_resource(max_entries=most, show_spinner=False, **options)
+
+
+@once
+def jobs() -> Jobs:
+    """The one queue of this server."""
+    from aecore.jobs import Jobs
+
+    return Jobs()
+
+
+@once
+def settle(libraries: str) -> None:
+    """Take what is loaded by now out of the garbage collector's sight, once for these libraries.
+
+    Streamlit collects after every rerun, which costs 150 ms and more once torch is loaded.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+# --- Artifacts ----------------------------------------------------------------------------------
+
+
+def artifact(stored: Artifact[Value]) -> Value | None:
+    """The value of an artifact, loaded again when its file changes.
+
+    None where it was not computed, or where its file is damaged, which the page then says.
+    """
+    return intact(_load, stored)
+
+
+def _load(stored: Artifact[Value]) -> Value | None:
+    """The same; raises `Damaged`."""
+    created = stored.created and stored.created.isoformat()
+    return _loaded(str(stored.path), created, changed(stored), stored)
+
+
+# A file holds what was computed by one choice of settings, so its path stands for them.
+@bounded(32)
+def _loaded(path: str, created: str | None, changed: int, _stored: Artifact[Any]) -> Any:
+    return _stored.load()
+
+
+def intact(read: Callable[..., Value | None], *arguments: Any) -> Value | None:
+    """What a reader returns; None where its file is damaged, which the page then says."""
+    try:
+        return read(*arguments)
+    except Damaged as error:
+        state.note(str(error))
+        return None
+
+
+def changed(stored: Artifact[Any]) -> int:
+    """When the file of an artifact changed last, in ns; 0 where there is none."""
+    return _changed(stored.path)
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+# --- Runs ---------------------------------------------------------------------------------------
+
+
+def runs() -> tuple[list[store.Run], list[store.Broken]]:
+    """Every run, newest first, and what is broken; read again when the folder changes."""
+    root = store.root()
+    return _runs(str(root), root.stat().st_mtime_ns if root.is_dir() else 0)
+
+
+@bounded(2, ttl=10)
+def _runs(root: str, changed: int) -> tuple[list[store.Run], list[store.Broken]]:
+    return store.runs()
+
+
+def run(name: str) -> store.Run:
+    """One run by name; raises `Faults` where there is none or it is broken."""
+    return next((found for found in runs()[0] if found.name == name), None) or store.load(name)
+
+
+def comparable(chosen: store.Run) -> list[store.Run]:
+    """The other runs on the very same samples, by name."""
+    same = (found for found in runs()[0] if found.name != chosen.name)
+    fingerprint = chosen.manifest.fingerprint
+    return sorted(
+        (found for found in same if found.manifest.fingerprint == fingerprint),
+        key=lambda found: found.name,
+    )
+
+
+def identity(chosen: store.Run) -> tuple[str, str]:
+    """What the caches know a run by: its name and when it was made."""
+    return chosen.name, chosen.manifest.created.isoformat()
+
+
+def analysis(chosen: store.Run) -> Analysis | None:
+    """What is known of a run's code space, if it has been analysed."""
+    return artifact(latent.analysis_artifact(chosen))
+
+
+@bounded(64)
+def thumbnail(name: str, created: str) -> bytes:
+    """The small picture of a run's map; raises `Faults` where there is nothing to draw."""
+    codes = run(name).codes
+    latent.refuse_unless_finite(run(name), codes["plane"])
+    classes = bool(run(name).dataset.label_names)
+    return images.thumbnail(codes["plane"], codes["labels"], classes)
+
+
+# --- Maps ---------------------------------------------------------------------------------------
+
+
+def map_of(chosen: store.Run, settings: Projection, subset: Subset) -> Artifact[projections.Map]:
+    """The map of a run's dataset by a projection, as it is stored."""
+    fingerprint = chosen.manifest.fingerprint
+    return projections.map_artifact(chosen.dataset, fingerprint, settings, subset)
+
+
+def pack(
+    chosen: store.Run,
+    subset: Subset,
+    computed: Sequence[Projection],
+    other: store.Run | None,
+    mode: str,
+) -> bytes:
+    """What the linked maps are sent of a run."""
+    return _pack(
+        *identity(chosen),
+        subset.model_dump_json(),
+        tuple(
+            (each.name, each.model_dump_json(), changed(map_of(chosen, each, subset)))
+            for each in computed
+        ),
+        identity(other) if other else None,
+        changed(latent.analysis_artifact(chosen)),
+        tuple(sheets(chosen).items()),
+        mode,
+    )
+
+
+@bounded(12)
+def _pack(
+    name: str,
+    created: str,
+    subset: str,
+    computed: tuple[tuple[str, str, int], ...],
+    other: tuple[str, str] | None,
+    analysed: int,
+    sheets: tuple[tuple[str, str], ...],
+    mode: str,
+) -> bytes:
+    chosen, choice = run(name), Subset.model_validate_json(subset)
+    maps = {}
+    for kind, settings, _ in computed:
+        projection = projections.get(kind).model_validate_json(settings)
+        maps[kind] = projection.title, _load(map_of(chosen, projection, choice))
+    second = run(other[0]) if other else None
+    content = payload.pack(chosen, chosen.dataset, choice, maps, second, dict(sheets), mode)
+    settle("the maps")
+    return content
+
+
+def shown(chosen: store.Run, subset: Subset) -> payload.Shown:
+    """The samples of a view with labels, codes and errors."""
+    analysed = changed(latent.analysis_artifact(chosen))
+    return _shown(*identity(chosen), subset.model_dump_json(), analysed)
+
+
+@bounded(4)
+def _shown(name: str, created: str, subset: str, analysed: int) -> payload.Shown:
+    chosen = run(name)
+    return payload.shown(chosen, chosen.dataset, Subset.model_validate_json(subset))
+
+
+def sheets(chosen: store.Run) -> dict[str, str]:
+    """The addresses of the images of a run's dataset, where they have been prepared."""
+    dataset, fingerprint = chosen.dataset, chosen.manifest.fingerprint
+    files = {
+        split: intact(_sheet, str(file), _changed(file), projections.sheet_size(dataset, split))
+        for split, file in projections.sheet_files(dataset.name, fingerprint).items()
+    }
+    return {
+        split: server.sheet_address(dataset.name, fingerprint, split)
+        for split, file in files.items()
+        if file is not None
+    }
+
+
+@bounded(32)
+def _sheet(path: str, changed: int, size: int) -> Path | None:
+    return projections.stored_sheet(Path(path), size)
+
+
+# --- Data ---------------------------------------------------------------------------------------
+
+
+@bounded(4)
+def components(dataset: str, fingerprint: str) -> PCA:
+    """The principal components of a dataset's training split."""
+    return projections.components(data.get(dataset))
+
+
+@bounded(64)
+def pca_errors(dataset: str, fingerprint: str, split: str, k: int) -> np.ndarray:
+    """The same of reconstruction from k principal components, (n,)."""
+    x = getattr(data.get(dataset), split).x
+    return components(dataset, fingerprint).errors(x, k)
+
+
+@bounded(16)
+def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarray:
+    """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
+    x = getattr(data.get(dataset), split).x
+    return components(dataset, fingerprint).error_curve(x, most)
+
+
+@bounded(4)
+def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
+    """The mean of the first test images, and how much of the side their bright part takes up."""
+    found = data.get(dataset)
+    first = found.test.x[:500].reshape(-1, *found.shape)
+    return first.mean(axis=0), data.filled(first)

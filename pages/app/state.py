@@ -1,0 +1,178 @@
+"""What the pages remember between reruns: the only module that names `st.session_state`.
+
+Widgets bound to the address keep their values by themselves; here stands what has to be set from
+outside of them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from pages.app import messages
+
+RUN, RECIPE = "run", "recipe"
+DOUBLE_CLICK = 0.7
+"""Seconds within which two presses are one double click."""
+
+
+class Notes(NamedTuple):
+    """Sentences that are shown as they are found out while a page is drawn, each once."""
+
+    show: Callable[[str], Any]
+    said: set[str]
+
+
+_notes: ContextVar[Notes] = ContextVar("notes")
+
+
+@contextmanager
+def noting(show: Callable[[str], Any]) -> Iterator[None]:
+    """Show what `note` is given within this block, and was not given in one around it."""
+    around = _notes.get(None)
+    token = _notes.set(Notes(show, set() if around is None else around.said))
+    try:
+        yield
+    finally:
+        _notes.reset(token)
+
+
+def note(sentence: str) -> None:
+    """Show a sentence on the page that is being drawn, unless it has been."""
+    notes = _notes.get(None)
+    if notes is not None and sentence not in notes.said:
+        notes.said.add(sentence)
+        notes.show(sentence)
+
+
+def put(values: Mapping[str, Any]) -> None:
+    """Give widgets these values, by their keys; call it from a callback."""
+    for key, value in values.items():
+        st.session_state[key] = value
+
+
+def value(key: str, default: Any = None) -> Any:
+    """What a widget holds now, by its key."""
+    return st.session_state.get(key, default)
+
+
+def remember_job(job_id: str) -> None:
+    """Keep the id of the shown job in the address, so that a reload shows it again."""
+    st.query_params["job"] = job_id
+
+
+def shown_job() -> str | None:
+    """The id of the job in the address."""
+    return st.query_params.get("job")
+
+
+def presses(label: str) -> int:
+    """How many presses of the buttons with this label have been answered.
+
+    In the key of a button it makes a press void that was sent before its answer was shown.
+    """
+    return st.session_state.get(_presses(label), (0, 0.0))[0]
+
+
+def double_click(label: str) -> bool:
+    """Whether a press is the second of a double click, which the answer to the first did not stop.
+
+    After the answer the page may show another button with this label under the pointer.
+    """
+    count, last = st.session_state.get(_presses(label), (0, 0.0))
+    return count > 0 and time.monotonic() - last < DOUBLE_CLICK
+
+
+def answer_press(label: str) -> None:
+    """Note that a press of a button with this label is answered now."""
+    st.session_state[_presses(label)] = presses(label) + 1, time.monotonic()
+
+
+def _presses(label: str) -> str:
+    return f"presses_{label}"
+
+
+def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
+    """Give a picker what the address asks for; returns a name there that is none of `names`.
+
+    The address is the one truth: the picker's callback writes it, the links carry it, and so the
+    back button and a shared link find the same. A bound widget would lose it on some page changes.
+
+    Arguments
+        key: of the picker, and of its part of the address: `RUN` or `RECIPE`.
+    """
+    asked = st.query_params.get(key)
+    st.session_state[key] = asked if asked in names else st.session_state.get(_last(key), default)
+    if st.session_state[key] not in names:
+        st.session_state[key] = default
+    keep(key)
+    return asked if asked is not None and asked not in names else None
+
+
+def keep(key: str) -> None:
+    """Write what a picker holds into the address; the picker's callback."""
+    st.query_params[key] = st.session_state[_last(key)] = st.session_state[key]
+
+
+def follow_number(key: str, low: float, high: float, step: float, usual: float) -> float:
+    """A number that stands in the address and is changed by `hear_number`, on a grid of steps.
+
+    A change of the address from outside, by a link or the back button, counts; while a slider is
+    dragged the address stays behind.
+    """
+    asked = st.query_params.get(key)
+    if asked is not None and asked != st.session_state.get(_last(key)):
+        st.session_state[_last(key)] = asked
+        st.session_state[key] = asked
+    try:
+        number = float(st.session_state.get(key, usual))
+    except ValueError:
+        number = usual
+    # What is no number passes none of the comparisons.
+    number = number if low <= number <= high else usual
+    return round(min(low + round((number - low) / step) * step, high), 6)
+
+
+def hear_number(key: str, component: str, low: float, high: float) -> None:
+    """Take over what a component says has moved, if it is a number from `low` to `high`."""
+    message = said(component, "moved")
+    if message is not None:
+        # It is an event. A browser that says it as a state would hide every later event behind it.
+        del st.session_state[component]["moved"]
+    moved = messages.read(messages.Moved, message)
+    if moved is None or not low <= moved.value <= high:
+        return
+    st.session_state[key] = moved.value
+    if moved.settled:
+        st.query_params[key] = st.session_state[_last(key)] = f"{moved.value:g}"
+
+
+def refuse_infinite(key: str) -> None:
+    """Take an infinite number out of the address, of which Streamlit fails to make a whole one."""
+    asked = st.query_params.get(key, "")
+    with suppress(ValueError):
+        if math.isinf(float(asked)):
+            del st.query_params[key]
+            st.rerun()
+
+
+def said(component: str, event: str) -> Any:
+    """What a component says of an event, to be read by `messages.read`; None if it says nothing."""
+    everything = st.session_state.get(component)
+    return everything.get(event) if isinstance(everything, Mapping) else None
+
+
+def _last(key: str) -> str:
+    return f"last_{key}"
+
+
+def run_for_links() -> dict[str, str]:
+    """The query that takes the run along to another page."""
+    run = st.query_params.get(RUN) or st.session_state.get(_last(RUN))
+    return {RUN: run} if run else {}

@@ -1,0 +1,51 @@
+"""Text that is shown: names as plain text in Markdown, durations."""
+
+from __future__ import annotations
+
+import re
+
+
+def plain(text: object) -> str:
+    """Markdown that shows a text as it is: no links, icons, formulas, lists or lines of its own.
+
+    Signs that nobody sees (line breaks, zero-width and direction marks) are shown as Python writes
+    them, so that they hide nothing. What Streamlit makes of text only after Markdown has been read
+    (links out of addresses, icons out of names between colons, arrows out of hyphens) knows no
+    escape; it looks at one piece of text at a time, so a directive without effect parts what it
+    looks for.
+
+    >>> plain("*a*")
+    '\\\\*a\\\\*'
+    >>> plain("www.a.example")
+    'www:color[.]a.example'
+    """
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(text))
+    return MARKDOWN.sub(_escaped, shown)
+
+
+MARKDOWN = re.compile(
+    r"(?P<parted>@|:(?=\S)|(?<=www)\.|(?<=[-<])-|-(?=[->])|(?<=[<>~])=)"
+    r"|(?P<sign>[\\`*_{}\[\]()<>#+!|~$:&]|^[-=]|(?<=^[0-9])[.)]|^(?P<digits>[0-9]{2,})[.)])",
+    re.IGNORECASE,
+)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    sign = found[0]
+    if not found["parted"]:
+        return f"{sign[:-1]}\\{sign[-1]}"
+    return f":color[\\{sign}]" if sign == ":" else f":color[{sign}]"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(200)
+    '3 min 20 s'
+    >>> duration(7_326)
+    '2 h 2 min'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

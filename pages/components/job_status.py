@@ -1,0 +1,106 @@
+"""What a page needs a job for: queue it, show its progress, or offer it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from aecore import data, latent, projections
+from aecore.data import Dataset
+from aecore.jobs import Job
+from aecore.runs import store
+from pages.app import cache, controls, job_list, models
+from pages.app.controls import again, button
+from pages.app.text import plain
+
+
+def ensure_analysed(run: store.Run) -> bool:
+    """Whether a run has been ensure_analysed as far as its data allow; otherwise sees to it."""
+    jobs, analysis = cache.jobs(), cache.analysis(run)
+    here = data.here(run.dataset)
+    if analysis is not None and (analysis[1]["complete"] or not here):
+        return True
+    job = jobs.find(latent.Analyse(run.name))
+    # Done, and still not complete: the dataset was not here yet at that time.
+    if job is None or (here and analysis is not None and job.state == "done"):
+        jobs.submit(latent.Analyse(run.name))
+        st.rerun()
+    if job.error:
+        st.error(plain(job.error), icon=":material/error:")
+    if not job.active and again("Analyse the run again", f"analyse-{run.name}"):
+        jobs.submit(latent.Analyse(run.name))
+        st.rerun()
+    return False
+
+
+def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
+    """Say how jobs are getting on, or offer to start them; returns whether that was pressed."""
+    for job in known:
+        if job is not None and job.error:
+            st.error(plain(job.error), icon=":material/error:")
+    st.caption(hint)
+    if any(job is not None and job.active for job in known):
+        st.info(
+            "This is being computed; the menu says how far it is, and the page shows it when it is "
+            "done.",
+            icon=":material/hourglass_top:",
+        )
+        return False
+    return button(label, icon)
+
+
+def ensure_ready(run: store.Run) -> bool:
+    """Whether everything is there; otherwise says what is on its way, or how to get it."""
+    dataset = run.dataset
+    if dataset.missing:
+        st.info(
+            f"{plain(dataset.missing)} The maps of this run can be seen all the same.",
+            icon=":material/cloud_off:",
+        )
+        return False
+    jobs, here = cache.jobs(), data.here(dataset)
+    with st.spinner("Loading torch and the model, a few seconds the first time"):
+        if here and cache.artifact(projections.components_artifact(dataset)) is not None:
+            _refuse_unless_answering(run, dataset)
+            return True
+    job = jobs.find(projections.Prepare(dataset.name))
+    if job is None and here:
+        job = jobs.submit(projections.Prepare(dataset.name))
+    if job is not None and job.active:
+        st.fragment(run_every=0.8)(job_list.progress)(job)
+        return False
+    if job is not None and job.error:
+        st.error(plain(job.error), icon=":material/error:")
+    if here:
+        if controls.again(f"Compute the principal components of {dataset.name}", "prepare"):
+            jobs.submit(projections.Prepare(dataset.name))
+            st.rerun()
+        return False
+    st.info(
+        f"{plain(dataset.name)} is not on this machine, so there is nothing to reconstruct. "
+        "The maps of this run can be seen all the same.",
+        icon=":material/cloud_download:",
+    )
+    if controls.button(f"Download {plain(dataset.name)}", ":material/download:", type="primary"):
+        jobs.submit(projections.Prepare(dataset.name))
+        st.rerun()
+    return False
+
+
+def _refuse_unless_answering(run: store.Run, dataset: Dataset) -> None:
+    """Raise `Faults` where a run's stored errors, or its answer to a sample, are no numbers."""
+    models.errors(*cache.identity(run), "test")
+    models.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
+
+
+def ensure_encoded(runs: Sequence[store.Run]) -> bool:
+    """Whether the training split has been through every run; otherwise sees to it and says so."""
+    missing = [run.name for run in runs if not ensure_analysed(run)]
+    if missing:
+        st.info(
+            f"The training split goes through {plain(', '.join(missing))} for the first "
+            "time; the menu says how far it is, and this page shows it when it is done.",
+            icon=":material/hourglass_top:",
+        )
+    return not missing

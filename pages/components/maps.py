@@ -1,0 +1,263 @@
+"""Linked maps of a run: its bottleneck beside PCA, t-SNE, UMAP and a second run's bottleneck.
+
+They are drawn and answer to the pointer in the browser, by the JavaScript of `aecore.viewer`; it
+gets one payload of arrays, and says which samples are selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from aecore import data, latent, metrics, projections
+from aecore.data import Subset
+from aecore.errors import Faults
+from aecore.projections import PROJECTIONS, Map, Projection
+from aecore.runs import store
+from aecore.settings import check_settings
+from pages.app import cache, controls, job_list
+from pages.app.text import plain
+from pages.components import hosts, job_status
+from pages.components.run_facts import changed
+from pages.components.settings_form import settings_form
+
+
+class View(NamedTuple):
+    """What the maps are to show."""
+
+    run: store.Run
+    subset: Subset
+    projections: tuple[Projection, ...]
+    other: store.Run | None = None
+
+
+def ask(run: store.Run) -> View:
+    """Panes, a second run, samples and settings of the projections, kept in the address."""
+    others = cache.comparable(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.pills(
+            "Panes beside the bottleneck",
+            list(PROJECTIONS),
+            selection_mode="multi",
+            default=list(PROJECTIONS),
+            format_func=lambda name: PROJECTIONS[name].title,
+            key="panes",
+            bind="query-params",
+        )
+        other = st.selectbox(
+            "Compare with",
+            [NO_RUN, *(found.name for found in others)],
+            key="other",
+            bind="query-params",
+            width=260,
+            help="A second run on the same samples; its bottleneck is laid upon this one's.",
+        )
+    with st.expander("Samples, and settings of the projections", icon=":material/tune:"):
+        with st.container(horizontal=True):
+            subset = settings_form(Subset, {}, "sample_", "Samples", width=190)
+        st.caption("t-SNE and UMAP are computed once for each setting and kept.")
+        asked = {}
+        n = run.manifest.n_test
+        for name in chosen:
+            kind = PROJECTIONS[name]
+            with st.container(horizontal=True):
+                asked[name] = settings_form(
+                    kind, kind.defaults(n), f"{name}_", kind.title, width=190
+                )
+    kinds = [(Subset, subset), *((PROJECTIONS[name], asked[name]) for name in chosen)]
+    checked, faults = [], []
+    for kind, values in kinds:
+        try:
+            checked.append(check_settings(kind, values))
+        except Faults as error:
+            faults += error.faults
+    if faults:
+        raise Faults(faults)
+    second = next((found for found in others if found.name == other), None)
+    return View(run, checked[0], tuple(checked[1:]), second)
+
+
+NO_RUN = "no other run"
+
+
+def default_view(run: store.Run) -> View:
+    """All test samples, and projections with the settings that suit them."""
+    n = run.manifest.n_test
+    return View(run, Subset(), tuple(kind(**kind.defaults(n)) for kind in PROJECTIONS.values()))
+
+
+def found(view: View) -> dict[str, Map]:
+    """The projections of a view that have been computed."""
+    maps = {
+        settings.name: cache.artifact(cache.map_of(view.run, settings, view.subset))
+        for settings in view.projections
+    }
+    return {name: computed for name, computed in maps.items() if computed is not None}
+
+
+def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = lambda: None) -> Any:
+    """The panes; returns what they say: `selection`, `place`, `picked`, None until it is made.
+
+    Arguments
+        mode: what they are for, as in `pack.pack`; only "pick" says `picked`.
+        heard: the callback of `picked`.
+    """
+    known = found(view)
+    computed = [settings for settings in view.projections if settings.name in known]
+    return mount(cache.pack(view.run, view.subset, computed, view.other, mode), key, heard)
+
+
+def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) -> Any:
+    """The component with what it is to draw."""
+    return hosts.linked_maps()(
+        key=key,
+        data=content,
+        on_selection_change=lambda: None,
+        on_place_change=lambda: None,
+        on_picked_change=heard,
+    )
+
+
+def uncomputed(view: View) -> list[Projection]:
+    """The projections of a view that have not been computed."""
+    computed = found(view)
+    return [settings for settings in view.projections if settings.name not in computed]
+
+
+def offer_missing(view: View) -> None:
+    """The projections that are not computed yet: how far they are, or a button for each."""
+    dataset = view.run.dataset
+    missing = uncomputed(view)
+    if missing and changed(view.run):
+        return
+    for settings in missing:
+        n = min(view.subset.limit, len_of(view))
+        if faults := settings.faults(n):
+            st.warning("  \n".join(plain(fault) for fault in faults))
+            continue
+        job = cache.jobs().find(projections.Project(dataset.name, settings, view.subset))
+        if job is not None and job.active:
+            st.fragment(run_every=0.8)(job_list.progress)(job)
+            continue
+        if job is not None and job.error:
+            st.error(plain(job.error), icon=":material/error:")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            label, key = f"Compute {settings.title}", f"compute-{settings.name}"
+            if controls.button(label, ":material/play_arrow:", key=key):
+                cache.jobs().submit(projections.Project(dataset.name, settings, view.subset))
+                st.rerun()
+            hint = f"{settings.title} of these {n:,} samples is not computed yet."
+            if not data.here(dataset):
+                name = plain(dataset.name)
+                hint += f" {name} is not on this machine and will be downloaded first."
+            st.caption(hint)
+
+
+def len_of(view: View) -> int:
+    """How many samples the view's split has."""
+    manifest = view.run.manifest
+    return {
+        "test": manifest.n_test,
+        "train": manifest.n_train,
+        "all": manifest.n_test + manifest.n_train,
+    }[view.subset.split]
+
+
+def prepare(view: View) -> None:
+    """See to it that decoder, training codes and images are there, or say what is missing."""
+    run, dataset = view.run, view.run.dataset
+    here = data.here(dataset)
+    jobs = cache.jobs()
+    analysed = job_status.ensure_analysed(run)
+    if dataset.missing:
+        if not uncomputed(view):  # or else this is said beside them
+            changed(run)
+        return
+    job = jobs.find(projections.Prepare(dataset.name))
+    if job is not None and job.error:
+        st.error(plain(job.error), icon=":material/error:")
+    if here:
+        images_missing = dataset.traits.pictures and len(cache.sheets(run)) < 2
+        if not analysed or not images_missing:
+            return
+        # A job that ended without them is not begun again by itself.
+        if job is None or (not job.active and controls.again("Prepare the images", "prepare")):
+            jobs.submit(projections.Prepare(dataset.name))
+            st.rerun()
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(
+            f"{plain(dataset.name)} is not on this machine, so images, training samples and "
+            "what has not been computed yet are missing. Put its files where `AECORE_DATA` points, "
+            "or download them.",
+            icon=":material/cloud_download:",
+        )
+        if controls.button(f"Download {plain(dataset.name)}", ":material/download:"):
+            jobs.submit(projections.Prepare(dataset.name))
+            st.rerun()
+
+
+def said(view: View) -> str:
+    """Which samples are shown, and what the panes can and cannot say."""
+    n, all_of = min(view.subset.limit, len_of(view)), len_of(view)
+    split = {"test": "test", "train": "training", "all": "test and training"}[view.subset.split]
+    which = f"All {n:,} {split} samples are shown"
+    if n < all_of:
+        which = (
+            f"{n:,} of {all_of:,} {split} samples are shown, drawn class by class with seed "
+            f"{view.subset.seed}"
+        )
+    width = view.run.config.model.latent_dim
+    if width == 1:
+        which += ". The code has one dimension, drawn along x: heights mean nothing"
+    elif width > 2:
+        which += (
+            f". The bottleneck's {width} dimensions are drawn as their first two principal "
+            "components, fitted on the training codes"
+        )
+    fitted = "PCA was fitted on the training split, t-SNE and UMAP on the samples shown."
+    return (
+        f"{which}. {fitted} Near on t-SNE and UMAP means alike; sizes of groups and distances "
+        "between them mean little. Colour by *false neighbours* to see which points stand beside "
+        "others that they do not resemble, by *torn neighbours* which were parted from their like."
+    )
+
+
+def metrics_table(view: View) -> None:
+    """How far each pane can be trusted, on the test split."""
+    rows = []
+    for run in filter(None, (view.run, view.other)):
+        facts = (cache.analysis(run) or ({}, {}))[1]
+        own = run.manifest.metrics | facts | {"negative_elbo": latent.negative_elbo(run)}
+        rows.append({"map": f"Bottleneck of {run.name}", **own})
+    titles = {settings.name: settings.title for settings in view.projections}
+    rows += [{"map": titles[name], **computed.metrics} for name, computed in found(view).items()]
+    columns = {"map": st.column_config.TextColumn("Map", pinned=True)}
+    columns |= {
+        name: st.column_config.NumberColumn(title, format=FORMATS[name], help=text)
+        for name, (title, text) in metrics.DEFINITIONS.items()
+        if any(row.get(name) is not None for row in rows)
+    }
+    st.subheader("How far the maps can be trusted", help="On the test split. " + READING)
+    st.dataframe(
+        [{name: row.get(name) for name in columns} for row in rows],
+        column_config=columns,
+        hide_index=True,
+        placeholder="",
+        alt="Measures of each map on the test split",
+    )
+
+
+READING = "Point at the head of a column for its definition."
+FORMATS = {
+    "trustworthiness": "%.3f",
+    "continuity": "%.3f",
+    "knn_accuracy": "percent",
+    "spearman": "%.3f",
+    "silhouette": "%.3f",
+    "test_mse": "%.4f",
+    "negative_elbo": "%.1f",
+    "active_units": "%d",
+}

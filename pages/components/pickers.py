@@ -1,0 +1,90 @@
+"""The choice of a run, and of runs to compare it with."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from aecore.errors import Faults
+from aecore.runs import store
+from pages.app import cache, frame, state
+from pages.app.text import plain
+from pages.components.job_status import _refuse_unless_answering
+
+DEFAULT_RUN = "digits-ae"
+
+
+def pick_run() -> store.Run | None:
+    """The run that the page is about, kept in the address; None with a hint where there is none."""
+    found, broken = cache.runs()
+    show_broken(broken)
+    names = sorted(run.name for run in found)
+    if not names:
+        st.info("There is no run yet.", icon=":material/info:")
+        st.page_link("pages/train.py", label="Train the first", icon=":material/model_training:")
+        return None
+    default = DEFAULT_RUN if DEFAULT_RUN in names else names[0]
+    stranger = state.follow_address(state.RUN, names, default)
+    if stranger and stranger not in {each.name for each in broken}:  # which have been named
+        show_unknown("run", stranger)
+    return cache.run(
+        st.selectbox("Run", names, key=state.RUN, on_change=state.keep, args=(state.RUN,))
+    )
+
+
+def show_unknown(kind: str, name: str) -> None:
+    """Say that the address asks for a name that there is not."""
+    shown = name if len(name) <= LONG else f"{name[:LONG]}…"
+    st.warning(f"There is no {kind} called '{plain(shown)}'; this is another one.")
+
+
+LONG = 80  # signs of a name out of the address that are shown
+
+
+def show_broken(broken: list[store.Broken]) -> None:
+    """Name the folders of the store that are not readable runs."""
+    for run in broken:
+        st.warning(
+            f"The folder '{plain(run.name)}' is not a complete run and is left out: "
+            f"{plain(run.reason.rstrip('.'))}. Restore it or delete it from "
+            f"{plain(str(store.root()))}.",
+            icon=":material/folder_off:",
+        )
+
+
+MOST_PINS = 4
+
+
+def pinned(run: store.Run) -> list[store.Run]:
+    """The runs of the same data that are to be seen beside this one."""
+    usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
+    same_name = {
+        other.name for other in cache.runs()[0] if other.config.dataset == run.config.dataset
+    }
+    chosen = st.multiselect(
+        "Compare with",
+        list(usable),
+        key="pins",
+        bind="query-params",
+        max_selections=MOST_PINS,
+        disabled=not usable,
+        placeholder="Runs of the same data" if usable else f"There is no other run of {dataset}",
+        help=f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
+    )
+    if left_out := sorted(same_name - usable.keys() - {run.name}):
+        st.caption(
+            f"Left out, because {plain(dataset)} was another when they were trained: "
+            f"{plain(', '.join(left_out))}."
+        )
+    found = []
+    for name in chosen:
+        try:
+            _refuse_unless_answering(usable[name], usable[name].dataset)
+            found.append(usable[name])
+        except Faults as error:
+            frame.show_error(error)
+    if conditioned := [each.name for each in (run, *found) if each.capabilities.conditioned]:
+        st.caption(
+            f"{plain(', '.join(conditioned))} is told the true class of each sample, which "
+            "the others are not."
+        )
+    return found

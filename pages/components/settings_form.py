@@ -1,0 +1,62 @@
+"""Forms made from the settings of a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from pydantic import BaseModel
+
+from aecore.settings import Setting, list_settings
+from pages.app.controls import whole_number
+
+
+def settings_form(
+    kind: type[BaseModel],
+    defaults: Mapping[str, Any],
+    prefix: str = "",
+    title: str = "",
+    advanced: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """One widget for each setting of a class, filled with `defaults`, kept in the address.
+
+    Nothing is checked here, so that all show_error can be told together and what was typed stays.
+
+    Arguments
+        advanced: whether to show the settings for those who ask for more, or the others.
+    """
+    return {
+        setting.name: _widget(
+            setting,
+            defaults.get(setting.name, setting.default),
+            label=f"{title}: {setting.label.lower()}" if title else setting.label,
+            key=prefix + setting.name,
+            help=f"{setting.description} Give {setting.allowed}.",
+            **options,
+        )
+        for setting in list_settings(kind)
+        if setting.advanced == advanced
+    }
+
+
+def as_typed(setting: Setting, value: Any) -> Any:
+    """A setting's value in the form in which its widget holds it."""
+    return ", ".join(map(str, value)) if setting.kind == "widths" else value
+
+
+def _widget(setting: Setting, default: Any, **common: Any) -> Any:
+    default = as_typed(setting, default)
+    if setting.kind == "whole number":
+        return whole_number(value=int(default), step=1, **common)
+    common["bind"] = "query-params"
+    if setting.kind == "choice":
+        index = setting.choices.index(default)
+        return st.selectbox(options=setting.choices, index=index, **common)
+    if setting.kind == "switch":
+        return st.checkbox(value=default, **common)
+    if setting.kind == "widths":
+        return st.text_input(value=default, placeholder="none", **common)
+    step = float(default) / 10 or 0.1
+    return st.number_input(value=float(default), step=step, format="%g", **common)

@@ -1,0 +1,206 @@
+"""Test images under a noise, and what runs and classical filters make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+import streamlit as st
+
+from aecore.applications import denoising
+from aecore.applications.denoising import BASELINES, NOISES
+from aecore.data import Dataset
+from aecore.models.variants import Noise as Trainable
+from aecore.plots import images
+from aecore.runs import store
+from pages.app import cache, controls, frame, models
+from pages.app.text import plain
+from pages.components import downloads, job_status, live_slider
+from pages.views.denoise import drift
+from pages.views.denoise.request import NOISY, NoiseRequest, SampleSelection
+
+FILTERS = ("median", "total-variation", "pca")
+"""Shown unless told otherwise."""
+DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
+CELL = 72  # points of one image
+TITLES = 128  # points left of them, so that they stand still while settings of filters change
+
+
+def applies(run: store.Run) -> bool:
+    """Whether the run is of images; otherwise says why there is nothing to see."""
+    dataset = run.dataset
+    if dataset.traits.pictures:
+        return True
+    st.info(
+        f"{plain(dataset.name)} has no images: median, total variation and structural "
+        "similarity need neighbouring pixels, so nothing here applies to it. Choose a run of "
+        "images.",
+        icon=":material/info:",
+    )
+    return False
+
+
+def ask() -> NoiseRequest:
+    """Which noise."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        noise = st.selectbox(
+            "Noise",
+            list(NOISES),
+            format_func=lambda name: NOISES[name].title,
+            key="noise_kind",
+            bind="query-params",
+            width=190,
+        )
+        seed = 0
+        if noise != "blur":  # which is the same each time
+            seed = controls.whole_number("Seed of the noise", "noise_seed", 0, 2**31 - 2, width=150)
+        clip = noise == "gaussian" and st.toggle(
+            "Cut off at 0 and 1",
+            key="noise_clip",
+            bind="query-params",
+            help="What Gaussian noise pushes out of the range comes back to it, which makes it "
+            "easier to take away.",
+        )
+    return NoiseRequest(noise, bool(clip), int(seed))
+
+
+@st.fragment
+def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
+    """Some test samples, the level, and where their codes go; a fragment with one inside."""
+    with frame.guarded():
+        dataset = runs[0].dataset
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=200)
+            first = controls.whole_number(
+                "Begin with test sample", "first", 0, dataset.n_test - 1, width=170
+            )
+        filters = st.multiselect(
+            "Classical filters",
+            list(BASELINES),
+            FILTERS,
+            format_func=lambda name: BASELINES[name].title,
+            key="filters",
+            bind="query-params",
+        )
+        numbers = (first + np.arange(min(count, dataset.n_test))) % dataset.n_test
+        chosen = SampleSelection(numbers, *(part[numbers] for part in dataset.test))
+        rows(runs, asked, chosen, filters)
+        if filters:
+            tune(dataset, asked)
+        drift.show(runs[0], asked, chosen)
+        cache.settle("what denoises")
+
+
+def tune(dataset: Dataset, asked: NoiseRequest) -> None:
+    """See to it that the filters are tuned for this noise, or say how far that is."""
+    data = dataset.name, dataset.fingerprint
+    found = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
+    if found is not None and found.complete(asked.noise):
+        return
+    hint = (
+        "The best settings of the classical filters for this noise are looked for on training "
+        "images, once. Until a level has been tried, its filters have the settings of the nearest "
+        "one that has."
+    )
+    job = cache.jobs().find(denoising.TuneFilters(dataset.name, *asked.kind))
+    if job is None or job_status.offer([job], hint, "Tune the filters", ":material/tune:"):
+        cache.jobs().submit(denoising.TuneFilters(dataset.name, *asked.kind))
+        st.rerun()
+
+
+@st.fragment
+def rows(
+    runs: Sequence[store.Run], asked: NoiseRequest, chosen: SampleSelection, filters: Sequence[str]
+) -> None:
+    """One picture of all at the level of the slider, drawn anew while it is dragged."""
+    with frame.guarded():
+        dataset, noise = runs[0].dataset, NOISES[asked.noise]
+        key = f"level_{asked.noise}"  # each noise has its own range
+        reach = live_slider.Range(
+            f"Level: {noise.unit}", noise.least, noise.most, noise.step, noise.default
+        )
+        level = live_slider.value(key, reach)
+        clean, shape = chosen.clean, dataset.shape
+        noisy = denoising.corrupt(clean, shape, asked.noise, level, asked.seed, asked.clip)
+        made = {NOISY: noisy}
+        for run in runs:
+            identity = cache.identity(run)
+            made[run.name] = models.reconstruct(*identity, noisy, chosen.labels)[1].clip(0, 1)
+        made |= filtered(dataset, filters, noisy, asked, level)
+        psnr = {name: denoising.psnr(clean, pixels) for name, pixels in made.items()}
+        ssim = {name: denoising.ssim(clean, pixels, shape) for name, pixels in made.items()}
+        lines = [
+            images.Row(
+                "clean", clean.reshape(-1, *shape), [f"#{number}" for number in chosen.numbers]
+            )
+        ]
+        for name, pixels in made.items():
+            captions = [
+                f"{one:.1f} · {two:.2f}" for one, two in zip(psnr[name], ssim[name], strict=True)
+            ]
+            lines.append(images.Row(name, pixels.reshape(-1, *shape), captions))
+        picture = images.compose(lines, st.context.theme.type or "light", CELL, TITLES)
+        alt = (
+            f"{len(clean)} test images of {dataset.name}, and under each {', '.join(made)}, "
+            "each with its PSNR in dB and its structural similarity"
+        )
+        live_slider.show(key, reach, picture, alt)
+        st.caption(
+            "Under each image: PSNR in dB · structural similarity (1 is the same image). Runs and "
+            "filters are cut off at 0 and 1; noise is measured as it is, also beyond. A filter has "
+            "the setting with the highest PSNR on "
+            f"{denoising.TUNED_ON} training images under this noise; none was tuned on what is "
+            "shown."
+        )
+        downloads.downloads(
+            f"{runs[0].name}-{asked.noise}",
+            lambda: picture,
+            level=np.array(level),
+            numbers=chosen.numbers,
+            clean=clean,
+            names=np.array(list(made)),
+            made=np.stack(list(made.values())),
+            psnr=np.stack(list(psnr.values())),
+            ssim=np.stack(list(ssim.values())),
+        )
+        train(dataset, asked, level)
+
+
+def filtered(
+    dataset: Dataset, filters: Sequence[str], noisy: np.ndarray, asked: NoiseRequest, level: float
+) -> dict[str, np.ndarray]:
+    """What classical filters make of noisy samples, each named with its best setting."""
+    data = dataset.name, dataset.fingerprint
+    tuned = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
+    if tuned is None:
+        return {}
+    settings, tried = tuned.at(level)
+    elsewhere = "" if tried == level else f", tuned at {tried:g}"
+    found = {}
+    for name in (name for name in filters if name in settings):
+        title = f"{BASELINES[name].title}, {denoising.told(settings[name])}{elsewhere}"
+        pca = cache.components(*data)
+        found[title] = BASELINES[name].denoise(noisy, dataset.shape, pca, settings[name])
+    return found
+
+
+def train(dataset: Dataset, asked: NoiseRequest, level: float) -> None:
+    """Links to the form that trains a denoiser at this level."""
+    if asked.noise not in get_args(Trainable):
+        hint = "choose Gaussian, masking, or salt and pepper noise."
+        st.caption(f"No variant trains on this noise: {hint}")
+        return
+    if level >= 1:
+        st.caption("Denoisers are trained at levels below 1: choose a lower one to train at it.")
+        return
+    query = {"dataset": dataset.name, "noise": asked.noise, "level": f"{level:g}"}
+    query |= {"clip": "true"} if asked.clip else {}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for variant, kind in DENOISERS.items():
+            st.page_link(
+                "pages/train.py",
+                label=f"Train a denoiser at this level, {kind}",
+                icon=":material/model_training:",
+                query_params={"variant": variant} | query,
+            )

@@ -1,0 +1,105 @@
+"""PSNR against the level of noise: runs, classical filters, and who wins where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from aecore.applications import denoising
+from aecore.applications.denoising import BASELINES, NOISES, NOTHING
+from aecore.plots import figures
+from aecore.runs import store
+from pages.app import cache, frame
+from pages.app.text import plain
+from pages.components import downloads, job_status
+from pages.views.denoise.request import NOISY
+from pages.views.denoise.request import NoiseRequest as Asked
+
+TRAINED = "trained at this level"
+
+
+def show(runs: Sequence[store.Run], asked: Asked) -> None:
+    """PSNR against the level, computed once by a job for each run."""
+    st.subheader("Over all levels")
+    known = {run.name: cache.artifact(denoising.curve_artifact(run, *asked.kind)) for run in runs}
+    missing = [name for name, found in known.items() if found is None]
+    jobs = cache.jobs()
+    if missing:
+        hint = (
+            f"{denoising.MEASURED} test images at {len(NOISES[asked.noise].levels)} levels go "
+            f"through {plain(', '.join(missing))} and every filter: seconds for a run, and a "
+            "minute or two before the first if the filters are not tuned yet."
+        )
+        newest = [jobs.find(denoising.MeasureDenoising(name, *asked.kind)) for name in missing]
+        if job_status.offer(newest, hint, "Compute the curve", ":material/show_chart:"):
+            for name in missing:
+                jobs.submit(denoising.MeasureDenoising(name, *asked.kind))
+            st.rerun()
+    found = [run for run in runs if known[run.name] is not None]
+    if found:
+        with frame.guarded():
+            as_curve(found, asked, known)
+
+
+def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> None:
+    """The lines, who wins where, and from when on a code is taken for another class's."""
+    measured = known[runs[0].name][0]
+    own = {run.name: known[run.name][0].runs[run.name] for run in runs}
+    classical = {BASELINES[name].title: line for name, line in measured.baselines.items()}
+    others = {NOISY: measured.noisy, **classical}
+    trained = [(run, trained_at(run, asked)) for run in runs]
+    figure = figures.curves(
+        measured.levels,
+        own | others,
+        f"level: {NOISES[asked.noise].unit}",
+        "mean PSNR, dB",
+        height=420,
+        dotted=tuple(others),
+        faint=NOISY,
+        marks={f"{run.name}, {TRAINED}": level for run, level in trained if level is not None},
+    )
+    st.plotly_chart(
+        figure,
+        key="denoising-curve",
+        config=figures.MODEBAR,
+        alt=f"Mean PSNR of test images against the level of noise: {', '.join(own | others)}",
+    )
+    opponents = {NOTHING: measured.noisy, **classical}
+    verdicts = [
+        denoising.verdict(measured.levels, line, opponents, plain(name))
+        for name, line in own.items()
+    ]
+    st.markdown("  \n".join(verdicts))
+    downloads.downloads(
+        f"{runs[0].name}-curve-{asked.noise}",
+        None,
+        levels=measured.levels,
+        names=np.array([*own, *others]),
+        psnr=np.stack([*own.values(), *others.values()]),
+    )
+    drifts = [drifted(plain(run.name), measured.levels, known[run.name][1]) for run in runs]
+    st.caption("  \n".join(filter(None, drifts)))
+
+
+def trained_at(run: store.Run, asked: Asked) -> float | None:
+    """The level at which a run was trained on this noise, if it was."""
+    corruption = run.capabilities.corruption
+    if corruption is None or (corruption.noise, corruption.clip) != asked.kind:
+        return None
+    return corruption.level
+
+
+def drifted(name: str, levels: np.ndarray, flipped: np.ndarray | None) -> str:
+    """From which level on codes of half of the samples are nearest to another class's mean."""
+    if flipped is None:
+        return ""
+    half = np.flatnonzero(flipped >= 0.5)
+    told = (
+        f"Codes of {name}: under noise of up to {levels[-1]:g}, {flipped[-1]:.0%} of up to "
+        f"{denoising.MEASURED} test samples come nearest to the mean of another class than without "
+        "noise"
+    )
+    return told + (f"; half of all by level {levels[half[0]]:g}." if len(half) else ".")

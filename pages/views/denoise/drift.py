@@ -1,0 +1,81 @@
+"""Where the codes of noisy test samples go on a run's map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from aecore import latent
+from aecore.applications import denoising
+from aecore.applications.denoising import NOISES
+from aecore.plots import figures
+from aecore.runs import store
+from pages.app import cache, models
+from pages.app.text import plain
+from pages.components import downloads
+
+if TYPE_CHECKING:
+    from pages.views.denoise.request import NoiseRequest as Asked
+    from pages.views.denoise.request import SampleSelection as Chosen
+
+
+FLIPS = (
+    " A cross, with its level, is where a code first comes nearest to the mean of another class "
+    f"than without noise, in the whole code space; means are of up to {denoising.MEANS_OF:,} "
+    "training samples."
+)
+
+
+def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
+    """The way of each code as the noise rises, and where it comes nearest to another class."""
+    dataset, noise = run.dataset, NOISES[asked.noise]
+    st.subheader(f"Where the codes of {plain(run.name)} go")
+    latent.refuse_unless_finite(run, run.codes["codes"])
+    levels = np.array([0, *noise.steps])
+    names = dataset.label_names
+    identity = cache.identity(run)
+    means = models.class_means(*identity) if names else None
+    found = denoising.drift(
+        models.encoder(*identity),
+        chosen.clean,
+        chosen.labels,
+        means,
+        dataset.shape,
+        asked.noise,
+        levels,
+        asked.seed,
+        asked.clip,
+    )
+    places = latent.plane_of_run(run).lower(found.codes)
+    st.plotly_chart(
+        figures.drift_map(
+            run.codes["plane"],
+            run.codes["labels"],
+            names,
+            places,
+            chosen.labels,
+            levels,
+            [f"test sample {number}" for number in chosen.numbers],
+            found.nearest,
+            found.flips,
+        ),
+        key="drift",
+        config=figures.MODEBAR,
+        alt=f"Map of the test codes of {run.name} with the ways of {len(chosen.numbers)} codes "
+        f"from no noise to level {levels[-1]:g}",
+    )
+    st.caption(
+        "A line is the way of one sample's code from no noise (dot) to the most, "
+        f"level {levels[-1]:g} ({noise.unit}), of one seed." + (FLIPS if names else "")
+    )
+    downloads.downloads(
+        f"{run.name}-drift-{asked.noise}",
+        None,
+        numbers=chosen.numbers,
+        levels=levels,
+        codes=found.codes,
+        nearest_class=found.nearest,
+        flips=found.flips,
+    )

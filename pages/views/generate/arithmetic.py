@@ -1,0 +1,119 @@
+"""What sets two groups of samples apart, added to a third."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from aecore import latent
+from aecore.errors import Faults
+from aecore.plots import images
+from aecore.runs import store
+from pages.app import models
+from pages.app.text import plain
+from pages.views.generate import common
+
+GROUPS = {"A": "plus", "B": "minus", "C": "onto"}
+DEFAULTS = (1, 0, 2)  # of the classes
+BY_NUMBER = "test samples by number"
+
+
+def show(run: store.Run) -> None:
+    """The means of three groups, and the third with more and more of what A has and B lacks."""
+    with st.container(horizontal=True, gap="medium"):
+        asked = [ask(run, *each) for each in zip(GROUPS, DEFAULTS, strict=True)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        told = common.label(run)
+        steps = common.slider("Steps", 2, 12, 7, "sums", help="Sums from t = 0 to the strength.")
+        strength = common.slider(
+            "Strength", 0.5, 3.0, 1.5, "strength", help="The largest t of C + t (A - B)."
+        )
+    fields = {
+        GROUPS[name]: name
+        for name, (kind, _) in zip(GROUPS, asked, strict=True)
+        if kind == BY_NUMBER
+    }
+    if len(fields) < len(GROUPS):
+        st.caption(f"Choose *{BY_NUMBER}* for a group to pick its samples on a map.")
+    if fields:
+        common.map_to_pick(run, fields, None, open_=True)
+    sums(run, asked, np.linspace(0, strength, steps), told)
+
+
+def sums(
+    run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, told: int
+) -> None:
+    """The decoded means of the groups, and below them C + t (A - B) for each strength t."""
+    codes, dataset = run.codes["codes"], run.dataset
+    chosen = members(run, asked)
+    made = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
+    decoded, around = models.generated(run, made, told), models.places(run).around(made)
+    means, added = np.split(common.shaped(dataset, decoded), [len(GROUPS)])
+    near = np.where(around.covered, "near", "far")[len(GROUPS) :]
+    captions = [f"{t:.2f} {word}" for t, word in zip(strengths, near, strict=True)]
+    lines = [
+        images.Row("means of the groups", means, list(GROUPS)),
+        images.Row("C + t (A - B)", added, captions),
+    ]
+    who = "; ".join(
+        f"{name}: {listed(each) if kind == BY_NUMBER else plain(kind)} ({len(each):,})"
+        for name, (kind, _), each in zip(GROUPS, asked, chosen, strict=True)
+    )
+    away = around.distances[len(GROUPS) :]
+    under = " Under a sum stands t." if dataset.traits.pictures else ""
+    st.caption(
+        f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
+        f"sums with ten test codes within {models.places(run).limit:.2g}; the nearest to each is "
+        f"{away.min():.2g} to {away.max():.2g} away.{under}{common.told_class(run, told)}"
+    )
+    beside = {
+        "code": [*GROUPS, *(f"C + {t:.2f} (A - B)" for t in strengths)],
+        "nearest test code": around.distances,
+        "data near": around.covered,
+    }
+    arrays = around._asdict() | {"codes": made, "decoded": decoded, "strengths": strengths}
+    common.pictures(run, "arithmetic", lines, beside, [added], **arrays)
+
+
+def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
+    """Which samples a group is made of: a class, or the text of their numbers."""
+    classes, key = run.dataset.label_names, GROUPS[name]
+    kinds, kind = [BY_NUMBER, *map(every, classes)], BY_NUMBER
+    with st.container(width=220):
+        if classes:
+            index = 1 + default % len(classes)
+            kind = st.selectbox(name, kinds, index, key=f"{key}_group", bind="query-params")
+        if kind != BY_NUMBER:
+            return kind, ""
+        default = min(default, len(run.codes["codes"]) - 1)
+        return kind, common.numbers("Samples" if classes else name, str(default), key)
+
+
+def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]:
+    """The numbers of the test samples in each group; raises `Faults` with all that is wrong."""
+    labels, classes = run.codes["labels"], run.dataset.label_names
+    of_class = {every(name): np.flatnonzero(labels == n).tolist() for n, name in enumerate(classes)}
+    found, faults = [], []
+    for name, (kind, text) in zip(GROUPS, asked, strict=True):
+        try:
+            found.append(of_class.get(kind) or common.sample_numbers(text, len(labels)))
+        except Faults as error:
+            faults += [f"{name}: {fault}" for fault in error.faults]
+        else:
+            if not found[-1]:
+                faults.append(f"{name} has no test sample: choose another group, or give numbers.")
+    if faults:
+        raise Faults(faults)
+    return found
+
+
+def every(name: str) -> str:
+    """What the group of all samples of a class is called."""
+    return f"every {name}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """The first few numbers of samples."""
+    return ", ".join(f"#{number}" for number in numbers[:6]) + ", …" * (len(numbers) > 6)

@@ -1,0 +1,258 @@
+"""What the views of Generate share: what is asked, what is known of a run, what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from aecore import data, latent
+from aecore.data import Dataset, Subset
+from aecore.errors import Faults
+from aecore.plots import images
+from aecore.runs import store
+from pages.app import cache
+from pages.app.text import plain
+from pages.components import downloads, job_status, maps, picking
+
+MAP_WIDTH = 780  # points
+CELL = 72  # points of one image
+
+HELD = "Others as in sample"
+PICKED = "Numbers of test samples, with commas between them"
+NO_PRIOR = (
+    "This model was not trained towards a prior. Draws from N(0, I) and places away from its codes "
+    "are guesses that training never checked."
+)
+
+
+# --- What is asked ------------------------------------------------------------------------------
+
+
+def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any) -> Any:
+    """A slider that is kept in the address."""
+    return st.slider(title, low, high, value, key=key, bind="query-params", width=190, **options)
+
+
+def numbers(title: str, value: str, key: str) -> str:
+    """A text field for the numbers of test samples, kept in the address; see `sample_numbers`."""
+    return st.text_input(title, value, key=key, bind="query-params", help=PICKED, width=200)
+
+
+def label(run: store.Run) -> int:
+    """The class that a conditioned model is told; 0, which the others do not see."""
+    if not run.capabilities.conditioned:
+        return 0
+    names = run.dataset.label_names
+    name = st.selectbox(
+        "Class",
+        names,
+        key="told",
+        bind="query-params",
+        width=140,
+        help="A conditioned model is told what to make.",
+    )
+    return names.index(name)
+
+
+def ask_held() -> str:
+    """In which sample the dimensions that do not move are as they should be; see `held`."""
+    return st.text_input(
+        HELD,
+        key="held",
+        bind="query-params",
+        width=200,
+        placeholder="the mean of all",
+        help="The number of a test sample; empty for the mean code.",
+    )
+
+
+def held(run: store.Run, text: str) -> np.ndarray:
+    """What the dimensions that do not move are held at, (d,)."""
+    codes = run.codes["codes"]
+    chosen = sample_numbers(text, len(codes))
+    if len(chosen) > 1:
+        raise Faults(f"The others are held as in one sample, and '{text}' names {len(chosen)}.")
+    return codes[chosen[0]] if chosen else codes.mean(axis=0)
+
+
+def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> list[np.ndarray]:
+    """n values for each dimension, in units of the code."""
+    prior = run.capabilities.prior
+    middle, unit = latent.units(run.codes["codes"], prior)
+    if spacing == "linear":
+        what = "the prior" if prior else "the test codes, from their mean"
+        low, high = slider(
+            "Range", -5.0, 5.0, (-2.0, 2.0), "range", help=f"In standard deviations of {what}."
+        )
+        side = latent.grid(n, low, high, "linear")
+    else:
+        side = latent.grid(n)
+    return [middle[number] + unit[number] * side for number in dimensions]
+
+
+def sample_numbers(text: str, n: int) -> list[int]:
+    """The numbers in a list such as "3, 17, 4"; raises `Faults` with all that are no samples.
+
+    >>> sample_numbers("3, 17", 20)
+    [3, 17]
+    """
+    words = picking.words(text)
+    strange = [word for word in words if not picking.is_number(word) or int(word) >= n]
+    if strange:
+        raise Faults(
+            f"'{word[:20]}' is no test sample: give whole numbers from 0 to {n - 1}, with commas."
+            for word in strange[:5]
+        )
+    return [int(word) for word in words]
+
+
+def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, open_: bool) -> None:
+    """A map on which samples for these fields are picked, shown or hidden by a switch.
+
+    It stands above what comes of the fields, so that it does not move under the hand.
+
+    Arguments
+        fields: titles of text fields that have been drawn, by their keys.
+        most: how many numbers each holds.
+        open_: whether it is shown unless told.
+    """
+    # A name for each default, so that a view that needs a map begins with it.
+    key = f"map_{'open' if open_ else 'closed'}"
+    if not st.toggle("Pick samples on a map", open_, key=key, bind="query-params"):
+        return
+    what = "Click a sample to put its number into the field, or to take it out again"
+    if most is None:
+        what += "; a lasso or box takes all inside"
+    else:
+        what += f"; it holds {most}, and the oldest goes when one more comes" if most > 1 else ""
+    st.caption(f"{what}.")
+    with st.container(width=MAP_WIDTH):
+        picking.picker(run, fields, dict.fromkeys(fields, most) if most else None)
+    maps.prepare(maps.View(run, Subset(), ()))
+
+
+# --- What is known of a run ---------------------------------------------------------------------
+
+
+def known_spread(run: store.Run) -> np.ndarray | None:
+    """The posterior's standard deviations on the test split, if the run has been analysed."""
+    analysed = cache.analysis(run)
+    return analysed[0].get("spread") if analysed else None
+
+
+def importance(run: store.Run) -> latent.Importance:
+    """The dimensions by KL where the posterior's widths are known, else by variance."""
+    return latent.importance(run.codes["codes"], known_spread(run))
+
+
+def told_class(run: store.Run, told: int) -> str:
+    """A sentence for a conditioned model, empty for the others."""
+    if not run.capabilities.conditioned:
+        return ""
+    name = run.dataset.label_names[told]
+    return f" This model is told a class: everything is decoded as **{plain(name)}**."
+
+
+def dimension(number: int) -> str:
+    """What a dimension is called, without its figure, which may still change."""
+    return f"dimension {number + 1}"
+
+
+def named(ranked: latent.Importance) -> Callable[[int], str]:
+    """What a dimension is called, by its number."""
+    values = dict(zip(ranked.order.tolist(), ranked.values.tolist(), strict=True))
+    return lambda number: f"{dimension(number)}, {ranked.measure} {values[number]:.2f}"
+
+
+def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
+    """The arrays of a run's analysis with its training codes; None, and why, where there are none.
+
+    Sees to the analysis where it is missing.
+    """
+    dataset = run.dataset
+    if dataset.missing:
+        st.info(plain(dataset.missing), icon=":material/cloud_off:")
+        return None
+    if not data.here(dataset):
+        st.info(
+            f"{plain(dataset.name)} is not on this machine, so nothing is known of its "
+            "training samples. The page Reconstructions can download it.",
+            icon=":material/cloud_download:",
+        )
+        return None
+    with st.spinner("Reading the training samples, once"):
+        changed = dataset.fingerprint != run.manifest.fingerprint
+    if changed:
+        st.warning(
+            f"The dataset {plain(dataset.name)} has changed since '{plain(run.name)}' "
+            "was trained on it: train "
+            "the run again to compare with its training samples.",
+            icon=":material/warning:",
+        )
+        return None
+    return cache.analysis(run)[0] if job_status.ensure_encoded([run]) else None
+
+
+# --- What is shown ------------------------------------------------------------------------------
+
+
+def shaped(dataset: Dataset, features: np.ndarray) -> np.ndarray:
+    """Samples as images; as they are where the data are none."""
+    return dataset.traits.shaped(features, dataset.shape)
+
+
+def pictures(
+    run: store.Run,
+    view: str,
+    lines: Sequence[images.Row],
+    beside: Mapping[str, Sequence[Any] | np.ndarray],
+    moving: Sequence[np.ndarray] | None = None,
+    **arrays: np.ndarray,
+) -> None:
+    """Rows of decoded images, or one table with what stands beside it, and the downloads.
+
+    Arguments
+        view: what they are, in one word.
+        moving: series of as many decoded samples, (steps, ...) each, that an animation shows
+            beside each other.
+        arrays: what is offered with what stands beside, among it `decoded`.
+    """
+    dataset, png = run.dataset, None
+    if dataset.traits.pictures:
+        png = images.compose(lines, st.context.theme.type or "light", CELL)
+        titles = "; ".join(line.title for line in lines)
+        # One size whatever their number, so that nothing swells or shrinks with a slider.
+        with st.container(width=images.width(png)):
+            st.image(png, alt=f"Images decoded by {run.name}, {view}, in rows: {titles}")
+    else:
+        moving = None
+        table(dataset, arrays["decoded"], beside)
+    arrays |= {name.replace(" ", "_"): np.asarray(values) for name, values in beside.items()}
+    downloads.downloads(f"{run.name}-{view}", png, moving, **arrays)
+
+
+def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> None:
+    """Decoded features of data that are no images, one row a code."""
+    st.dataframe(
+        {name: np.asarray(values) for name, values in beside.items()}
+        | dict(zip(dataset.spec.column_names, decoded.T, strict=True)),
+        width="content",
+    )
+    if dataset.value_range is None:
+        st.caption("Features are standardised: 0 is the mean of the training split.")
+
+
+def listed(ranked: latent.Importance, measure: str, columns: Mapping[str, np.ndarray]) -> None:
+    """The dimensions in their order, with a bar for what ranks them."""
+    bar = st.column_config.ProgressColumn(
+        format="%.3f", min_value=0, max_value=max(float(ranked.values.max()), 1e-9)
+    )
+    st.dataframe(
+        {"dimension": ranked.order + 1, measure: ranked.values} | dict(columns),
+        column_config={measure: bar},
+        hide_index=True,
+        width="content",
+    )

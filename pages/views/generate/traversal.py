@@ -1,0 +1,109 @@
+"""One dimension of the code after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from aecore import latent
+from aecore.plots import images
+from aecore.runs import store
+from pages.app import frame, models
+from pages.components import live_slider
+from pages.views.generate import common
+
+PREVIEWS = 12
+FINE = 0.05  # of a standard deviation, from one place of the slider to the next
+TRACK = 416  # points of the slider, as in its style
+LARGE = 168  # points of the picture of where it stands
+
+
+def show(run: store.Run) -> None:
+    """One strip for each of the dimensions that carry most, and a slider along one of them."""
+    dataset, d = run.dataset, run.config.model.latent_dim
+    ranked = common.importance(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        told = common.label(run)
+        text = common.ask_held() if d > 1 else ""
+        most = min(d, 12)
+        count = (
+            common.slider("Dimensions", 1, most, min(d, 6), f"dimensions_{most}") if most > 1 else 1
+        )
+        steps = common.slider("Steps", 2, 16, 10, "steps")
+        chosen = ranked.order[:count].tolist()
+        sides = common.ranges(run, steps, "linear", chosen)
+    if d > 1:
+        common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
+    base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
+    if dataset.traits.pictures:
+        slide(run, base, told, moved, ranked)
+    strips(run, base, told, moved, ranked)
+
+
+@st.fragment
+def slide(
+    run: store.Run,
+    base: np.ndarray,
+    told: int,
+    sides: dict[int, np.ndarray],
+    ranked: latent.Importance,
+) -> None:
+    """A slider along one dimension, with previews, that decodes while it is dragged."""
+    with frame.guarded():
+        dataset, name = run.dataset, common.named(ranked)
+        number = st.selectbox(
+            "Move along",
+            list(sides),
+            key=f"along_{len(base)}",
+            bind="query-params",
+            format_func=common.dimension,
+            width=300,
+        )
+        prior = run.capabilities.prior
+        middle, unit = (each[number] for each in latent.units(run.codes["codes"], prior))
+        ends = ((sides[number][[0, -1]] - middle) / unit).round(2)
+        what = "the prior" if prior else "the test codes, from their mean"
+        reach = live_slider.Range(
+            f"In standard deviations of {what}", *ends.tolist(), FINE, float(ends.mean().round(2))
+        )
+        place = live_slider.value("place", reach)
+        at = middle + unit * place
+        code = latent.traversal(base, number, at, at, 1)
+        before = latent.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
+        pixels = common.shaped(dataset, models.generated(run, np.concatenate([code, before]), told))
+        row = images.Row(f"at {at:.2f}", pixels[:1])
+        picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
+        seen, clear = np.ones(len(before)), np.zeros(len(before))
+        track = images.mosaic(pixels[1:], seen, clear, len(before), TRACK)
+        alt = f"Image decoded by {run.name} at {at:.2f} of {name(number)}"
+        live_slider.show("place", reach, picture, alt, track)
+
+
+def strips(
+    run: store.Run,
+    base: np.ndarray,
+    told: int,
+    sides: dict[int, np.ndarray],
+    ranked: latent.Importance,
+) -> None:
+    """All dimensions below each other, each from end to end while the others stay."""
+    dataset = run.dataset
+    made, lines, beside = [], [], {"dimension": [], "value": []}
+    for number, values in sides.items():
+        each = latent.traversal(base, number, values[0], values[-1], len(values))
+        made.append(each)
+        beside["dimension"] += [number + 1] * len(values)
+        beside["value"] += values.tolist()
+    codes = np.concatenate(made)
+    decoded = models.generated(run, codes, told)
+    name = common.named(ranked)
+    for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
+        captions = [f"{value:.2f}" for value in part[:, number]]
+        lines.append(images.Row(name(number), common.shaped(dataset, strip), captions))
+    under = " Under a picture stands its value." if dataset.traits.pictures else ""
+    st.caption(
+        f"Most {ranked.measure} first: each dimension moves while all others stay.{under}"
+        f"{common.told_class(run, told)}"
+    )
+    moving = [line.images for line in lines]
+    common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)

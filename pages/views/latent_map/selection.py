@@ -1,0 +1,93 @@
+"""The linked maps of a page and what becomes of a selection in them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import streamlit as st
+
+from aecore import latent
+from aecore.errors import Faults
+from aecore.plots import images
+from aecore.viewer import payload
+from pages.app import cache, frame, messages, models
+from pages.app.messages import Place, Selection
+from pages.app.text import plain
+from pages.components.maps import View, found, said
+from pages.components.maps import show as show_maps
+
+
+@st.fragment
+def show(view: View) -> None:
+    """The panes, what they can say, and files of what is selected.
+
+    A fragment, so that a selection draws nothing else anew.
+    """
+    with frame.guarded():
+        chosen = show_maps(view, key="maps")
+        st.caption(said(view))
+        if selection := messages.read(Selection, chosen.selection):
+            export(view, selection)
+        if place := messages.read(Place, chosen.place):
+            decoded(view, place)
+
+
+def export(view: View, selection: Selection) -> None:
+    """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
+    samples = cache.shown(view.run, view.subset)
+    dataset = view.run.dataset
+    if selection.samples != payload.identity(samples.rows, dataset):
+        return  # of what was shown before; the scripts take it back in a moment
+    try:
+        rows = np.flatnonzero(payload.unpacked_mask(selection.mask, len(samples.rows)))
+    except Faults as error:
+        st.caption(plain(str(error)))
+        return
+    name = f"{view.run.name}-{len(rows)}-samples"
+
+    def table():
+        return payload.table(samples, dataset, found(view), rows)
+
+    def parquet() -> bytes:
+        buffer = io.BytesIO()
+        table().to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(rows):,} selected samples: ids, labels, codes, maps and errors as")
+        st.download_button(
+            "CSV",
+            lambda: table().to_csv(index=False),
+            f"{name}.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            "Parquet",
+            parquet,
+            f"{name}.parquet",
+            "application/vnd.apache.parquet",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def decoded(view: View, place: Place) -> None:
+    """What the server decodes where the decoder is too large to be sent."""
+    dataset = view.run.dataset
+    if place.label >= max(dataset.n_classes, 1):
+        return
+    code = latent.plane_of_run(view.run).lift(np.array([[place.x, place.y]]))
+    features = models.generated(view.run, code, place.label)[0]
+    where = f"{place.x:.3g}, {place.y:.3g}"
+    if not dataset.traits.pictures:
+        names = map(plain, dataset.spec.column_names)
+        st.table(dict(zip(names, features.tolist(), strict=True)))
+        return
+    row = images.Row(f"at {where}", features.reshape(1, *dataset.shape))
+    st.image(
+        images.compose([row], st.context.theme.type or "light", cell=112),
+        alt=f"The decoder's image of the place {where}",
+    )

@@ -1,0 +1,161 @@
+"""A person's own image: as the model sees it, what runs make of it, and what lies nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from aecore import data
+from aecore.data import Dataset
+from aecore.plots import images
+from aecore.runs import store
+from pages.app import cache, frame, models
+from pages.app.text import plain
+
+NEIGHBORS = 5
+NUMBERS = 32  # of a wide code that are written out
+TYPES = ["png", "jpg", "jpeg", "webp", "bmp"]
+
+
+@st.fragment
+def offer(runs: Sequence[store.Run]) -> None:
+    """Ask for an image and show what becomes of it; nothing where the data are no images."""
+    dataset = runs[0].dataset
+    if not dataset.traits.pictures:
+        return
+    st.subheader("An image of your own", divider="gray")
+    with frame.guarded():
+        file = st.file_uploader(
+            "Drop a picture here: PNG, JPEG, WebP or BMP",
+            TYPES,
+            key="own",
+            help="It is shown to the models and kept nowhere.",
+        )
+        if file is None:
+            size = " x ".join(map(str, dataset.shape[:2]))
+            st.caption(
+                f"It becomes {size} pixels like {plain(dataset.name)}, and you see what each "
+                "run makes of it, and whether it is like anything that the run was trained on."
+            )
+            return
+        picture = data.decode(file.getvalue())
+        if picture.animated:
+            st.caption("This picture moves; its first frame is taken.")
+        x, label = prepared(runs, dataset, picture, file.file_id)
+        answer(runs, dataset, x, label)
+
+
+def prepared(
+    runs: Sequence[store.Run], dataset: Dataset, picture: data.Picture, file: str
+) -> tuple[np.ndarray, int]:
+    """The image as a sample, (1, n_features), and the class that conditioned models are told."""
+    typical, fill = cache.typical_image(dataset.name, dataset.fingerprint)
+    on_dark = not data.looks_inverted(typical)
+    label = 0
+    with st.container(horizontal=True, vertical_alignment="center"):
+        invert = st.toggle(
+            "Invert",
+            on_dark and data.looks_inverted(np.asarray(picture.image)),
+            key=f"invert-{file}",
+            help=f"{plain(dataset.name)} is bright on a dark ground: on for ink on paper.",
+        )
+        crop = st.toggle(
+            "Crop to the ink",
+            on_dark,
+            key=f"crop-{file}",
+            help="Take only what stands out from the ground, as large as the samples of "
+            f"{plain(dataset.name)} are, and lay its centre of mass in the middle.",
+        )
+        if any(run.capabilities.conditioned for run in runs):
+            label = st.selectbox(
+                "Class to condition on",
+                range(dataset.n_classes),
+                format_func=dataset.label_names.__getitem__,
+                key="own-class",
+                width=200,
+                help="A conditioned model is told what it is to see.",
+            )
+    return data.fit(picture.image, dataset.shape, invert, crop, fill)[None], label
+
+
+def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: int) -> None:
+    """The image, its reconstructions with their errors, its code, and its neighbours."""
+    seen = x.reshape(1, *dataset.shape)
+    lines, sentences = [images.Row("your image", seen)], []
+    codes = {}
+    for run in runs:
+        codes[run.name], rebuilt = models.reconstruct(*cache.identity(run), x, np.array([label]))
+        error = float(np.square(x - rebuilt).mean())
+        rebuilt = rebuilt.reshape(seen.shape)
+        both = np.concatenate([_colored(rebuilt), images.error_colors(seen, rebuilt)])
+        lines.append(images.Row(run.name, both, [f"{error:.4f}", "its error"]))
+        said = unlike(error, models.errors(*cache.identity(run), "test"))
+        sentences.append(f"**{plain(run.name)}**: {said}")
+    run = runs[0]
+    near = nearest(run.codes["codes"], codes[run.name])
+    lines.append(
+        images.Row(
+            "nearest by code, of the test split",
+            dataset.test.x[near].reshape(-1, *dataset.shape),
+            [f"#{number}{_class(dataset, number)}" for number in near],
+        )
+    )
+    st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+    st.markdown(f"Its code in {plain(run.name)}: {written(codes[run.name][0])}")
+    with st.container(width=640):
+        st.image(
+            images.compose(lines, st.context.theme.type or "light"),
+            alt=f"Your image as {dataset.name}, the reconstructions by "
+            f"{', '.join(run.name for run in runs)} with their errors, and the {len(near)} test "
+            f"images whose codes are nearest for {run.name}: "
+            + ", ".join(f"#{number}{_class(dataset, number)}" for number in near),
+        )
+
+
+def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """The numbers of the samples whose codes are nearest, nearest first.
+
+    Arguments
+        codes: (n, latent_dim).
+        code: (1, latent_dim).
+    """
+    return np.linalg.norm(codes - code, axis=1).argsort(kind="stable")[:NEIGHBORS]
+
+
+def unlike(error: float, errors: np.ndarray) -> str:
+    """Say how an error compares with those of the test split.
+
+    >>> unlike(0.5, np.array([0.1, 0.2, 0.3, 0.6]))
+    'error 0.5000, larger than that of 75 % of the test split.'
+    >>> unlike(0.7, np.array([0.1, 0.2, 0.3, 0.6]))
+    'error 0.7000, larger than that of every test sample: unlike anything it was trained on.'
+    """
+    share = float((errors < error).mean())
+    if share == 1:
+        where = "every test sample: unlike anything it was trained on"
+    elif share >= 0.95:
+        where = f"{share:.1%} of the test split: unlike almost all it was trained on"
+    else:
+        where = f"{share:.0%} of the test split"
+    return f"error {error:.4f}, larger than that of {where.replace('%', ' %')}."
+
+
+def written(code: np.ndarray) -> str:
+    """The numbers of a code, the first ones of a wide one.
+
+    >>> written(np.array([0.5, -1.25]))
+    '0.50, -1.25.'
+    """
+    numbers = ", ".join(f"{value:.2f}" for value in code[:NUMBERS])
+    return f"{numbers} and {len(code) - NUMBERS} more." if len(code) > NUMBERS else f"{numbers}."
+
+
+def _class(dataset: Dataset, number: int) -> str:
+    names = dataset.label_names
+    return f": {names[dataset.test.labels[number]]}" if names else ""
+
+
+def _colored(pictures: np.ndarray) -> np.ndarray:
+    return pictures if pictures.ndim == 4 else np.repeat(pictures[..., None], 3, axis=-1)
