@@ -215,15 +215,16 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
     maps = [kind(**kind.defaults(digits.n_test)) for kind in projections.PROJECTIONS.values()]
     data = "digits", digits.fingerprint
     projections.graph(digits, 10)
-    stored = [projections.map_artifact(*data, each) for each in maps]
-    stored += [projections.graph_artifact(digits), projections.components_artifact(digits)]
-    stored += [denoising.tuned_artifact(*data, noise, False) for noise in denoising.NOISES]
-    stored += [latent.analysis_artifact(run), generation.mixture_artifact(run)]
-    stored += [quality.quality_artifact(run), denoising.curve_artifact(run, "gaussian", False)]
-    found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in stored}
+    of_data = [projections.map_artifact(*data, each) for each in maps]
+    of_data += [projections.graph_artifact(digits), projections.components_artifact(digits)]
+    found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in of_data}
     for split, file in tasks.sheet_files(*data).items():
         size = tasks.sheet_size(digits, split)
         found[file] = lambda file=file, size=size: tasks.stored_sheet(file, size)
+    stored = [denoising.tuned_artifact(*data, noise, False) for noise in denoising.NOISES]
+    stored += [latent.analysis_artifact(run), generation.mixture_artifact(run)]
+    stored += [quality.quality_artifact(run), denoising.curve_artifact(run, "gaussian", False)]
+    found |= {each.path: each.load for each in stored}
     assert all(file.is_file() and read() is not None for file, read in found.items())
     return found
 
