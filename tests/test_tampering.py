@@ -217,18 +217,19 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
     maps = [kind(**kind.defaults(digits.n_test)) for kind in projections.PROJECTIONS.values()]
     identity = "digits", digits.fingerprint
     projections.graph(digits, 10)
-    stored = [projections.map_artifact(*identity, each) for each in maps]
-    stored += [projections.graph_artifact(digits), projections.components_artifact(digits)]
-    stored += [denoising.tuned_artifact(*identity, noise, False) for noise in denoising.NOISES]
+    of_data = [projections.map_artifact(*identity, each) for each in maps]
+    of_data += [projections.graph_artifact(digits), projections.components_artifact(digits)]
+    found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in of_data}
+    for split, file in projections.sheet_files(*identity).items():
+        size = projections.sheet_size(digits, split)
+        found[file] = lambda file=file, size=size: projections.stored_sheet(file, size)
+    stored = [denoising.tuned_artifact(*identity, noise, False) for noise in denoising.NOISES]
     stored += [latent.analysis_artifact(run), latent.mixture_artifact(run)]
     stored += [
         sample_quality.quality_artifact(run),
         denoising.curve_artifact(run, "gaussian", False),
     ]
-    found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in stored}
-    for split, file in projections.sheet_files(*identity).items():
-        size = projections.sheet_size(digits, split)
-        found[file] = lambda file=file, size=size: projections.stored_sheet(file, size)
+    found |= {each.path: each.load for each in stored}
     assert all(file.is_file() and read() is not None for file, read in found.items())
     return found
 
