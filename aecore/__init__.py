@@ -1,4 +1,4 @@
-"""The engine of Latent Loupe: autoencoders, latent maps and the measures that keep them honest.
+"""The engine of Latent Loupe: autoencoders, latent maps and quality measures of both.
 
 Data walk one way through the modules, and nothing here knows a screen::
 

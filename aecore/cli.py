@@ -1,4 +1,4 @@
-"""The command line: `python -m aecore COMMAND`, with the commands that `--help` lists.
+"""Command line: `python -m aecore COMMAND`, with the commands that `--help` lists.
 
 With `--json` one JSON document goes to standard output, and for `reproduce` one a line for each
 recipe; without it a table, which is lines of cells with tabs between where no terminal shows it.
@@ -61,14 +61,14 @@ def prepare(
         ),
     ] = False,
 ) -> None:
-    """Let names be printed whose characters the terminal does not have, or that are no text."""
+    """Make the output streams accept characters that the terminal cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None]:
-    """End a command with the faults of its request, each on a line, and exit status 2."""
+    """Print the errors of a request, one a line, and exit with status 2."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
@@ -87,7 +87,7 @@ def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None
 
 
 class Unbroken:
-    """A stream that may be closed or full: what cannot be written of progress stops no work."""
+    """A stream that ignores write errors, so that a closed or full one stops no work."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -106,14 +106,14 @@ class Unbroken:
 
 
 class ConsoleReporter:
-    """Shows how far a task is, on standard error."""
+    """Reporter that prints progress to standard error."""
 
     def __init__(self, bar: Progress) -> None:
         self.bar, self.task = bar, bar.add_task("Starting", total=1)
         self.stopped = False
 
     def stop(self, *signal_and_frame: Any) -> None:
-        """Take Ctrl-C: at once, or, where a destructor swallows that, at the next sign of life."""
+        """Handle Ctrl-C: cancel now, or, if a destructor swallows that, at the next report."""
         self.stopped = True
         raise KeyboardInterrupt
 
@@ -136,7 +136,7 @@ class ConsoleReporter:
 
 @contextmanager
 def reporting():
-    """A reporter that draws on standard error while the block runs."""
+    """Context with a reporter that draws a progress bar on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=Unbroken(sys.stderr)), transient=True) as bar:
         reporter = ConsoleReporter(bar)
@@ -148,7 +148,7 @@ def reporting():
 
 
 def assignments(pairs: list[str] | None) -> dict[str, str | None]:
-    """Turn ["hidden=512,128"] into {"hidden": "512,128"}; what has no "=" gets None, a fault."""
+    """Parse ["hidden=512,128"] into {"hidden": "512,128"}; without "=" the value is None."""
     named = (pair.partition("=") for pair in pairs or [])
     return {name: value if equals else None for name, equals, value in named}
 
@@ -171,7 +171,7 @@ def show_one(row: dict[str, Any], as_json: bool, columns: tuple[str, ...]) -> No
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
-    """Print a table in which no word, and so no name and no path, is ever broken or cut.
+    """Print a table without breaking or cutting any word, name or path.
 
     Sentences are broken between words to fit the terminal. Where not even single words fit beside
     each other, each row is a list of its cells; where there is no terminal, one line with tabs
@@ -197,7 +197,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: 
 def _widths(
     columns: Sequence[str], rows: Sequence[Sequence[str]], available: int
 ) -> list[int] | None:
-    """The width of each column: as wide as its cells if it can be, at least as its longest word."""
+    """Column widths: the full width if it fits, at least the longest word."""
     cells = list(zip(columns, *rows, strict=True))
     whole = [max(map(cell_len, column)) for column in cells]
     least = [max(cell_len(w) for cell in column for w in cell.split()) for column in cells]
@@ -251,7 +251,7 @@ def open_dashboard(
 @app.command()
 @sentences_not_tracebacks
 def doctor(as_json: AsJson = False) -> None:
-    """Check this installation: versions, folders, runs and datasets; status 1 if it cannot work."""
+    """Check the installation: versions, folders, runs and datasets; status 1 on a failure."""
     import platform
     from importlib.metadata import version
 
@@ -286,7 +286,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _version() -> str:
-    """The version of the project, from its metadata, or in a clone from pyproject.toml."""
+    """The project's version, from its metadata, or in a clone from pyproject.toml."""
     import tomllib
 
     if locations.is_clone():
@@ -300,7 +300,7 @@ def _version() -> str:
 @app.command("datasets")
 @sentences_not_tracebacks
 def list_datasets(as_json: AsJson = False) -> None:
-    """List the datasets, and whether each is on this machine."""
+    """List the datasets, and whether each is available on this machine."""
     rows = []
     usable, damaged = data.entries()
     for dataset in usable:
@@ -329,7 +329,7 @@ def list_datasets(as_json: AsJson = False) -> None:
 @app.command("variants")
 @sentences_not_tracebacks
 def list_variants(as_json: AsJson = False) -> None:
-    """List the variants and the settings that each takes."""
+    """List the variants and the settings of each."""
     rows = [
         {
             "name": variant.name,
@@ -431,7 +431,7 @@ RUN_COLUMNS = ("run", "dataset", "variant", "test_mse", "pca_mse", "epochs", "se
 
 
 def run_row(run: store.Run) -> dict[str, Any]:
-    """What the command line says of a run."""
+    """Row of a run in the tables and the JSON of the command line."""
     return {
         "run": run.name,
         "dataset": run.config.dataset,
@@ -448,7 +448,7 @@ def run_row(run: store.Run) -> dict[str, Any]:
 @app.command("runs")
 @sentences_not_tracebacks
 def list_runs(as_json: AsJson = False) -> None:
-    """List the stored runs, unfinished trainings and folders that cannot be read."""
+    """List the stored runs, unfinished trainings and unreadable folders."""
     complete, broken = store.runs()
     unfinished, damaged = store.checkpoints()
     broken += [
@@ -484,7 +484,7 @@ def discard(
     name: Annotated[str, typer.Argument(help="Name of an unfinished training.")],
     as_json: AsJson = False,
 ) -> None:
-    """Delete the checkpoint of a training that will not be resumed, damaged or not."""
+    """Delete the checkpoint of an unfinished training, damaged or not."""
     store.refuse_unknown(name)
     store.discard(name)
     if as_json:
@@ -508,7 +508,7 @@ def project(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a map of a dataset and keep it for the dashboard."""
+    """Compute a map of a dataset and store it for the dashboard."""
     entry, kind = data.get(dataset), projections.get(method)
     choice = {"split": split, "limit": limit, "seed": sample_seed}
     given = {name: value for name, value in choice.items() if value is not None}
@@ -541,7 +541,7 @@ def denoise(
     clip: Annotated[bool, typer.Option("--clip", help="Cut Gaussian noise off at 0, 1.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Mean PSNR in dB of noisy test images and of what a run and classical filters make of them."""
+    """Measure the mean PSNR in dB of noisy test images, runs and classical filters."""
     from aecore.applications import denoising
 
     with reporting() as reporter:
@@ -560,7 +560,7 @@ def denoise(
 def quality(
     run: Annotated[str, typer.Argument(help="Name of the run.")], as_json: AsJson = False
 ) -> None:
-    """How good samples of a run are, beside real test samples."""
+    """Measure the quality of generated samples of a run, beside real test samples."""
     from aecore.applications import sample_quality
 
     with reporting() as reporter:
@@ -572,7 +572,7 @@ def quality(
 @app.command("recipes")
 @sentences_not_tracebacks
 def list_recipes(as_json: AsJson = False) -> None:
-    """List the named reproductions, and what each teaches."""
+    """List the recipes, and what each shows."""
     fields = ("name", "title", "teaches", "dataset", "architecture", "source")
     rows = [
         {field: getattr(recipe, field) for field in fields}
@@ -591,7 +591,7 @@ def reproduce(
     fast: Annotated[bool, typer.Option("--fast", help="A tenth of the data and epochs.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run named reproductions and compare each with its reference; status 1 where one fails."""
+    """Run recipes and compare each with its reference; status 1 if one fails."""
     chosen = list(recipes.every(names or []))
     rows = []
     with reporting() as reporter:
@@ -615,7 +615,7 @@ HOLDS = {True: "yes", False: "no", None: "not judged: a tenth"}
 
 
 class RecipeReporter:
-    """Puts the recipe's name before what it does."""
+    """Reporter that prefixes the stage with the recipe's name."""
 
     def __init__(self, reporter: ConsoleReporter, name: str) -> None:
         self.reporter, self.name = reporter, name
@@ -625,5 +625,5 @@ class RecipeReporter:
 
 
 def main() -> None:
-    """The command `latent-loupe`, which is `python -m aecore` as well."""
+    """Entry point of the command `latent-loupe` and of `python -m aecore`."""
     sys.exit(app())

@@ -1,4 +1,4 @@
-"""What is said to a person when a request cannot be carried out."""
+"""Exceptions whose messages are shown to the user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST = 80
 
 
 class Faults(ValueError):
-    """Everything that is wrong with one request, one sentence a fault.
+    """All problems of one request, one sentence each.
 
     The command line and the pages show these sentences as they are, so each names the setting,
     the value that it got, and what to do next.
@@ -27,15 +27,15 @@ class Faults(ValueError):
 
 
 class Damaged(Faults):
-    """A file whose content is not what it should be; what was computed can be computed again."""
+    """A file whose content is invalid; what was computed can be computed again."""
 
 
 class Cancelled(Exception):
-    """The person asked for the work to stop."""
+    """The user cancelled the work."""
 
 
 def shown(value: object) -> str:
-    """A value as it was typed, in one line of characters that can be printed, and cut if long.
+    """Format a value as one short line of printable characters.
 
     >>> shown("64,x\\n")
     "'64,x\\\\n'"
@@ -45,7 +45,7 @@ def shown(value: object) -> str:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """Say that `name` is no `kind`, with the nearest valid name and all the others.
+    """Message for an unknown `name` of a `kind`, with the nearest valid name and all others.
 
     >>> unknown("dataset", "minst", ["digits", "mnist"])
     "Unknown dataset 'minst': did you mean 'mnist'? Known: digits, mnist."
@@ -61,14 +61,14 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """A name in one line of text, with escapes for what is no character or cannot be printed."""
+    """Escape a name as one line of printable text."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name
     )
 
 
 def in_one_line(error: Exception) -> str:
-    """What is wrong, in one line that can be shown, whatever the error quotes."""
+    """Message of an error as one printable line."""
     if isinstance(error, ValidationError):
         faults = error.errors(include_url=False, include_input=False)
         text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:5])

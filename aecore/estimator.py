@@ -1,4 +1,4 @@
-"""The scikit-learn face of the registry: any variant as a transformer."""
+"""scikit-learn estimator over the registry: any variant as a transformer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LARGEST = 1e18
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Any variant of the registry as a scikit-learn transformer: samples to codes and back.
+    """scikit-learn transformer for any variant of the registry: samples to codes and back.
 
     transform is z = f(x), the mean where the code is a Gaussian; inverse_transform is g(z). Where
     all of X lies in [0, 1], the likelihood defaults to that of data in [0, 1], as in the
@@ -225,7 +225,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._chosen is not None and self._chosen.conditioned
 
     def _samples(self, X: ArrayLike) -> np.ndarray:
-        """X as the model was given it in training, once it is fitted."""
+        """Samples in the form that the fitted model was trained on."""
         check_is_fitted(self, "model_")
         X = validate_data(self, X, reset=False, **ARRAYS)
         if self.config_.model.capabilities.likelihood == "gaussian":
@@ -240,7 +240,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return X
 
     def _warn_of_failure(self, X: np.ndarray, y: ArrayLike | None) -> None:
-        """Say so where the mean of X is a better reconstruction than the model's."""
+        """Warn if the mean of X is a better reconstruction than the model's."""
         if not np.ptp(X, axis=0).any():  # the mean is without error, and R2 not defined
             return
         spread = _root_mean_square(X - X.mean(axis=0, dtype=np.float64))
@@ -261,7 +261,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
 
     def _dataset(self, X: np.ndarray, y: ArrayLike | None) -> tuple[Dataset, list[str]]:
-        """The samples as a dataset, and what is wrong with their shape."""
+        """Samples as a dataset, and the problems of their shape."""
         n, n_features = X.shape
         faults = []
         image = self.shape is not None or (
@@ -341,13 +341,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
 
     def _seed(self) -> int:
-        """The seed of a training, drawn anew for each."""
+        """Draw the seed of a training."""
         if isinstance(self.random_state, np.random.Generator):
             return int(self.random_state.integers(2**31 - 1))
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _request(self, n: int, seed: int) -> dict[str, Any]:
-        """The parameters as `RunConfig.check` reads them, for n samples."""
+        """Parameters as a request for `RunConfig.check`, for n samples."""
         settings = self.settings if isinstance(self.settings, Mapping) else {}
         batch_size = self.batch_size
         if isinstance(batch_size, Integral):
@@ -376,12 +376,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _inferred(
         self, infer: Callable[..., np.ndarray], values: np.ndarray, y: ArrayLike | None
     ) -> np.ndarray:
-        """A function of `aecore.models.inference` on samples or codes, in the dtype of `values`."""
+        """Call a function of `aecore.models.inference`, in the dtype of `values`."""
         labels = self._labels(y, len(values))
         return infer(self.model_, values, labels).astype(values.dtype, copy=False)
 
     def _labels(self, y: ArrayLike | None, n: int) -> np.ndarray | None:
-        """The numbers of the labels y, (n,); None where the model does not ask for them."""
+        """Class numbers of the labels y, (n,); None if the model is not conditioned on them."""
         if not self.model_.n_classes:
             return None
         if y is None:
@@ -405,7 +405,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 @contextmanager
 def _all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Take back every attribute that was set within, where that ends with an exception."""
+    """Context that restores all attributes if its block raises."""
     before = vars(estimator).copy()
     try:
         yield
@@ -416,14 +416,14 @@ def _all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def _root_mean_square(values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """The root of the mean square, though squares may be beyond any number or all become 0."""
+    """Root mean square, computed without overflow or underflow of the squares."""
     values = values.astype(np.float64, copy=False)
     largest = np.abs(values).max() or 1.0
     return largest * np.sqrt(np.square(values / largest).mean(axis=axis))
 
 
 def _warn_of_scale(X: np.ndarray) -> None:
-    """Say so where the widest feature is one at which networks learn badly or very slowly."""
+    """Warn if the widest feature has a scale at which networks learn badly or very slowly."""
     widest = _root_mean_square(X, axis=0).max()
     if widest and not USUAL[0] <= widest <= USUAL[1]:
         warnings.warn(
@@ -434,7 +434,7 @@ def _warn_of_scale(X: np.ndarray) -> None:
 
 
 def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
-    """What keeps labels from being sorted into classes, if anything does.
+    """The reason why labels cannot be sorted into classes, or None.
 
     Arguments
         known: the classes, of whose kind the labels then have to be.
@@ -468,7 +468,7 @@ def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
 
 
 def _array(y: ArrayLike) -> np.ndarray:
-    """Labels as an array, each of them as it was given."""
+    """Labels as an array, each element unchanged."""
     dtype = getattr(y, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in TIMES:
         return np.asarray(y)  # of nanoseconds dtype object would make whole numbers
@@ -476,7 +476,7 @@ def _array(y: ArrayLike) -> np.ndarray:
 
 
 def _in_order(y: ArrayLike) -> ArrayLike:
-    """Labels of one kind as scikit-learn sorts them: dates and durations are numpy's."""
+    """Sort labels of one kind as scikit-learn does: dates and durations as numpy types."""
     labels = _array(y)
     if labels.dtype.kind in TIMES:
         return labels
@@ -491,7 +491,7 @@ def _in_order(y: ArrayLike) -> ArrayLike:
 
 
 def _kind(label: Any) -> str:
-    """Labels of one kind have an order."""
+    """Kind of a label; labels of one kind have an order."""
     if isinstance(label, np.datetime64 | date) and getattr(label, "tzinfo", None) is None:
         return "date"
     if isinstance(label, np.timedelta64 | timedelta):  # numpy's is a number, too

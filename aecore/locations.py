@@ -1,4 +1,4 @@
-"""Folders of the project: the store of runs, the runs that ship with it, the dashboard's pages."""
+"""Folders of the project: run store, shipped runs, and dashboard pages."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OTHERWISE = "set AECORE_STORE to another folder"
 
 
 def is_clone() -> bool:
-    """Whether the package lies in a clone of the repository, and is not installed."""
+    """Whether the package lies in a clone of the repository instead of an installation."""
     return (CLONE / "app.py").is_file() and (CLONE / "pyproject.toml").is_file()
 
 
 def store() -> Path:
-    """The folder of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data."""
+    """Store of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data folder."""
     if asked := files.from_environment("AECORE_STORE"):
         return asked
     if is_clone():
@@ -31,22 +31,22 @@ def store() -> Path:
 
 
 def shipped() -> Path:
-    """The folder of the runs that ship with the project, which may be read-only."""
+    """Folder of the shipped runs, which may be read-only."""
     return CLONE / "models_store" if is_clone() else PACKAGE / "_models_store"
 
 
 def dashboard() -> Path:
-    """The script that `streamlit run` starts."""
+    """Script that `streamlit run` starts."""
     return (CLONE if is_clone() else PACKAGE / "_dashboard") / "app.py"
 
 
 def writing() -> AbstractContextManager[None]:
-    """Turn what the disk refuses inside the block into a sentence that names the store."""
+    """Context that turns errors of the disk into a `DiskFault` that names the store."""
     return files.writing(store(), OTHERWISE)
 
 
 def refuse_unwritable(needed: int = 0) -> None:
-    """Raise `DiskFault` where the store can be seen to take no more files.
+    """Raise `DiskFault` if the store cannot take more files.
 
     Arguments
         needed: bytes that will be written.

@@ -1,4 +1,4 @@
-"""How good a map or a reconstruction is: pure functions of arrays."""
+"""Quality measures of maps, reconstructions and generated samples; pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTIVE = 0.01
 
 
 def mean_squared_error(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-    """Mean over the features of (x - reconstruction)^2, one value a sample.
+    """Mean over the features of (x - reconstruction)^2, one value per sample.
 
     Arguments
         x, reconstruction: (n, n_features), in the same units.
@@ -27,7 +27,7 @@ def mean_squared_error(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 
 
 class Preservation(NamedTuple):
-    """How well each sample's neighbourhood survives on the map: 1 is wholly."""
+    """Trustworthiness and continuity of each sample on a map, 1 at best."""
 
     trustworthiness: np.ndarray
     """(n,) float64; low where strangers in the data became neighbours on the map."""
@@ -78,7 +78,7 @@ def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
 
 
 class _Distances:
-    """Squared Euclidean distances within `x`, some rows at a time."""
+    """Squared Euclidean distances within `x`, computed in chunks of rows."""
 
     def __init__(self, x: np.ndarray) -> None:
         # Near points of a wide map differ by less than their norms can show.
@@ -88,7 +88,7 @@ class _Distances:
         self.norms = np.einsum("ij,ij->i", self.x, self.x)
 
     def rows(self, start: int) -> np.ndarray:
-        """From `CHUNK` samples to all, less what is the same within a row; infinite to itself."""
+        """Distances of a chunk to all samples, up to a constant in each row; inf to itself."""
         own = self.x[start : start + CHUNK]
         if self.direct:
             distances = sum(np.square(own[:, i, None] - each) for i, each in enumerate(self.x.T))
@@ -101,7 +101,7 @@ class _Distances:
 
 
 def _excess(distances: np.ndarray, to_near: np.ndarray, k: int) -> np.ndarray:
-    """By how much the ranks of near samples exceed k, summed in each row; sorts `distances`."""
+    """Excess of the ranks of near samples over k, summed in each row; sorts `distances`."""
     distances.sort(axis=1)
     pairs = zip(distances, to_near, strict=True)
     before = np.stack([row.searchsorted(near) for row, near in pairs])
@@ -109,7 +109,7 @@ def _excess(distances: np.ndarray, to_near: np.ndarray, k: int) -> np.ndarray:
 
 
 def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
-    """How far neighbours on the map are neighbours in the data: 1 is all, 0.5 about chance.
+    """Trustworthiness of a map: how far its neighbours are neighbours in the data, 1 at best.
 
     The mean of T_i of `preservation` over all samples.
     """
@@ -117,7 +117,7 @@ def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
 
 
 def spearman(x: np.ndarray, plane: np.ndarray, n: int = 1_000, seed: int = 0) -> float | None:
-    """Rank correlation of distances in the data and on the map: 1 where their order is the same.
+    """Spearman rank correlation of the pairwise distances in the data and on the map.
 
     Spearman's rho over all pairs among n samples, drawn with `seed` where there are more. None
     where it is not defined: with fewer than 3 samples, or where all distances are equal.
@@ -140,7 +140,7 @@ def spearman(x: np.ndarray, plane: np.ndarray, n: int = 1_000, seed: int = 0) ->
 def silhouette(
     plane: np.ndarray, labels: np.ndarray, n: int = 2_000, seed: int = 0
 ) -> float | None:
-    """How far classes lie apart on the map, from -1 to 1.
+    """Silhouette score: separation of the classes on the map, from -1 to 1.
 
     The mean of (b - a) / max(a, b), where a is the mean distance of a sample to its own class and b
     that to the nearest other class (Rousseeuw 1987), over n samples, drawn with `seed` where there
@@ -159,14 +159,14 @@ def silhouette(
 
 
 def _some(m: int, n: int, seed: int) -> np.ndarray:
-    """Sorted numbers of n of m samples, or of all where there are no more."""
+    """Draw a sorted random subset of indices: n of m samples, or all if m is not larger."""
     if m <= n:
         return np.arange(m)
     return np.sort(np.random.default_rng(seed).choice(m, n, replace=False))
 
 
 def active_units(codes: np.ndarray) -> int:
-    """How many dimensions a code makes use of: those of variance above 0.01 over the samples.
+    """Number of active units: dimensions of a code with a variance above 0.01 over the samples.
 
     Of a VAE's means, sum_j [Var_x(mu_j(x)) > 0.01] (Burda, Grosse & Salakhutdinov 2016).
 
@@ -177,7 +177,7 @@ def active_units(codes: np.ndarray) -> int:
 
 
 def knn_accuracy(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> float:
-    """Share of samples whose label is the most frequent among their k nearest on the map.
+    """k-NN accuracy: share of samples whose label is the most frequent among their k nearest.
 
     The sample itself is left out; a tie goes to the smallest label.
 
@@ -207,7 +207,7 @@ def psnr(x: np.ndarray, reconstruction: np.ndarray) -> float:
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared Fréchet distance between Gaussians that are fitted to two sets of vectors.
+    """Squared Fréchet distance between Gaussians fitted to two sets of vectors.
 
     ||m_a - m_b||^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), with means m and covariances S: the squared
     Wasserstein-2 distance (Dowson & Landau 1982), which Heusel et al. (2017) take between codes of
@@ -236,7 +236,7 @@ def _covariance_root(x: np.ndarray) -> np.ndarray:
 
 
 def nearest_distance(x: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Root-mean-square difference per feature of each sample to its nearest known one, (n,).
+    """Root-mean-square difference per feature of each sample to its nearest reference, (n,).
 
     min_j ||x_i - known_j|| / sqrt(n_features), by exact search.
 
@@ -247,7 +247,7 @@ def nearest_distance(x: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def coverage(real: np.ndarray, made: np.ndarray, k: int = 5) -> float:
-    """Share of real samples that have a generated one as near as their k-th real neighbour.
+    """Coverage: share of real samples with a generated one within their k-th real neighbour.
 
     1/n sum_i [min_j ||real_i - made_j|| <= NND_k(real_i)], where NND_k is the distance to the k-th
     nearest other real sample (Naeem, Oh, Uh, Choi & Yoo 2020, Reliable fidelity and diversity
@@ -272,7 +272,7 @@ def _to_nearest(x: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 class Definition(NamedTuple):
-    """What a figure is called, and how it is computed, for readers of pages and documentation."""
+    """Name, title and formula of a metric, for pages and documentation."""
 
     title: str
     text: str
@@ -346,7 +346,7 @@ RANGES: dict[MetricName, tuple[float, float]] = {
 
 
 def possible(metrics: dict[MetricName, float | None]) -> dict[MetricName, float | None]:
-    """The metrics as they are; raises `ValueError` where one is outside of its range."""
+    """Return the metrics; raises `ValueError` if one is outside of its range."""
     for name, value in metrics.items():
         low, high = RANGES.get(name, (-math.inf, math.inf))
         if value is not None and not low - ROUNDING <= value <= high + ROUNDING:

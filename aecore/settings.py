@@ -1,4 +1,4 @@
-"""Settings declared as pydantic fields: validation, description and forms made of them.
+"""Settings declared as pydantic fields: validation, descriptions and form fields.
 
 The form on a page, the options of the command line, the stored JSON and the reference all come from
 the fields of one frozen pydantic class.
@@ -25,7 +25,7 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def read_settings(
     kind: type[Settings], asked: Mapping[str, Any], faults: list[str]
 ) -> tuple[Settings, set[str]]:
-    """The settings, with defaults in place of the wrong ones, and which those were."""
+    """Read settings with defaults in place of invalid ones, and list the invalid ones."""
     # Strangers first: where a name is no text, validation says no more than that one is wrong.
     wrong = asked.keys() - kind.model_fields.keys()
     try:
@@ -45,7 +45,7 @@ def read_settings(
 
 
 def check_settings(kind: type[Settings], asked: Mapping[str, Any]) -> Settings:
-    """Settings of one class from values as typed; raises `Faults` with every fault."""
+    """Validate settings of one class from typed values; raises `Faults` with every problem."""
     faults: list[str] = []
     settings, _ = read_settings(kind, asked, faults)
     if faults:
@@ -55,7 +55,7 @@ def check_settings(kind: type[Settings], asked: Mapping[str, Any]) -> Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting, as a form or a table needs to know it."""
+    """Description of one setting for forms and tables."""
 
     name: str
     kind: Literal["whole number", "number", "choice", "switch", "widths"]
@@ -74,12 +74,12 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """The name as a person reads it: learning_rate -> Learning rate."""
+        """Readable name: learning_rate -> Learning rate."""
         return self.name.replace("_", " ").capitalize()
 
     @property
     def allowed(self) -> str:
-        """What may be given, in words."""
+        """Allowed values in words."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
         if self.kind == "switch":
@@ -95,7 +95,7 @@ class Setting:
 
 
 def list_settings(kind: type[BaseModel]) -> Iterator[Setting]:
-    """The settings of a class, in order, read from its own schema."""
+    """List the settings of a class, in order, from its schema."""
     for name, schema in kind.model_json_schema()["properties"].items():
         yield Setting(
             name,
@@ -107,7 +107,7 @@ def list_settings(kind: type[BaseModel]) -> Iterator[Setting]:
 
 
 def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The kind of a setting and its bounds."""
+    """Kind of a setting and its bounds."""
     if "enum" in schema:
         return {"kind": "choice", "choices": tuple(schema["enum"])}
     if schema["type"] == "boolean":
@@ -129,7 +129,7 @@ def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def allowed_values(kind: type[BaseModel], name: str) -> str:
-    """Allowed values of one setting, in words.
+    """Format the allowed values of one setting in words.
 
     >>> from aecore.training import TrainingConfig
     >>> allowed_values(TrainingConfig, "epochs")

@@ -38,7 +38,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def variants() -> str:
-    """What each variant is, and its source."""
+    """Reference of the variants: summary and source."""
     rows = (
         (f"`{name}`", variant.summary(), variant.source, ", ".join(f"`{p}`" for p in presets(name)))
         for name, variant in VARIANTS.items()
@@ -51,7 +51,7 @@ def presets(variant: str) -> list[str]:
 
 
 def datasets() -> str:
-    """The datasets, their sizes and licences."""
+    """Reference of the datasets: sizes and licences."""
     rows = (
         (
             f"`{name}`",
@@ -66,7 +66,7 @@ def datasets() -> str:
 
 
 def settings() -> str:
-    """Every setting of the training and of any variant, with who takes it."""
+    """Reference of every setting of training and variants, and the variants that have it."""
     takers: dict[tuple[str, ...], list[str]] = {}
     for name, variant in VARIANTS.items():
         for setting in list_settings(variant):
@@ -82,7 +82,7 @@ def cells(setting: Setting) -> tuple[str, ...]:
 
 
 def projections() -> str:
-    """The settings of each projection."""
+    """Reference of the settings of each projection."""
     parts = []
     for name, kind in PROJECTIONS.items():
         parts.append(f"## {kind.title}\n\n`{name}`. {kind.source}.")
@@ -92,7 +92,7 @@ def projections() -> str:
 
 
 def reproductions() -> str:
-    """What each recipe teaches, and what came of it in the outcome that ships with the project."""
+    """Reference of the recipes: lesson, and the outcome that ships with the project."""
     rows = []
     for recipe in recipes.every([]):
         found = recipes.outcome_artifact(recipe.name).load()
@@ -104,18 +104,18 @@ def reproductions() -> str:
 
 
 def figures() -> str:
-    """What each figure of a map, a run or of samples is."""
+    """Reference of each metric of a map, a run or samples."""
     known = [*metrics.DEFINITIONS.values(), *sample_quality.DEFINITIONS.values()]
     return table(("figure", "definition"), ((title, escaped(text)) for title, text in known))
 
 
 def escaped(text: str) -> str:
-    """Text in a cell of a table, in which no formula is taken for markup."""
+    """Escape text for a table cell, so that no formula is read as markup."""
     return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
 
 
 def commands() -> Iterator[str]:
-    """Each command with its arguments and options."""
+    """Reference of each command with its arguments and options."""
     group = typer.main.get_command(app)
     for name, command in group.commands.items():
         yield f"## {name}\n\n{command.help}"
@@ -143,7 +143,7 @@ PAGES = {
 
 
 def pages() -> dict[Path, str]:
-    """The text of each page; what stands above the mark in a page is written by hand and kept."""
+    """Text of each page; what stands above its mark is written by hand and preserved."""
     texts = {}
     for name, (title, body) in PAGES.items():
         path = REFERENCE / f"{name}.md"

@@ -1,4 +1,4 @@
-"""Recipes: published figures and our own beside them, with the pictures of their sources."""
+"""Recipes: published figures beside reproduced ones, with pictures."""
 
 from __future__ import annotations
 

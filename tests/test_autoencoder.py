@@ -1,4 +1,4 @@
-"""The one model class, with plug-ins of the test's own."""
+"""The model class, with plug-ins defined in the tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_ten(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mirror(**plug_ins: object) -> Autoencoder:
-    """A model whose reconstruction is what its encoder saw."""
+    """A model whose reconstruction is the encoder's input."""
     return Autoencoder(PointEncoder(nn.Identity()), nn.Identity(), Gaussian(), **plug_ins)
 
 
@@ -129,7 +129,7 @@ def test_a_vae_is_random_only_through_its_generator(mode: bool) -> None:
 
 
 def iwae(samples: int, latent_dim: int = 2, spread: float = 0.5) -> ImportanceWeightedAutoencoder:
-    """The same weights for every number of draws, far enough from the optimum to matter."""
+    """Importance-weighted models of equal weights, far enough from the optimum."""
     torch.manual_seed(0)
     model = ImportanceWeightedAutoencoder(
         GaussianEncoder(mlp([6, 5, 2 * latent_dim], "elu")),

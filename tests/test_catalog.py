@@ -1,4 +1,4 @@
-"""The catalogue: datasets that were stored are found by every process and trained on."""
+"""Catalogue: stored datasets are visible to every process and can be trained on."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_a_removed_dataset_is_unknown_and_only_stored_ones_can_be_removed() -> N
 
 
 def use(name: str) -> list[str]:
-    """What is wrong with a stored dataset; nothing where all of it can be read."""
+    """Problems of a stored dataset; empty if all of it can be read."""
     try:
         dataset = data.get(name)
         assert len(dataset.train.x) + len(dataset.test.x) > 0

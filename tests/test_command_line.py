@@ -1,4 +1,4 @@
-"""The command line: one JSON document on standard output, sentences where a request is refused."""
+"""Command line: one JSON document on standard output, sentences for refused requests."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def call(*arguments: str) -> Result:
 
 
 def answer(*arguments: str) -> Any:
-    """The JSON document of a command that succeeds."""
+    """JSON document of a command that succeeds."""
     result = call(*arguments, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
 def refusal(*arguments: str) -> list[str]:
-    """The sentences of a command that is refused; they are also in the JSON document."""
+    """Sentences of a refused command; they are also in the JSON document."""
     plain, with_json = call(*arguments), call(*arguments, "--json")
     for result in (plain, with_json):
         assert result.exit_code == 2
@@ -138,7 +138,7 @@ ROWS = [
 
 
 def table(width: int, terminal: bool = True) -> str:
-    """`ROWS` as they are printed."""
+    """`ROWS` as printed."""
     file = io.StringIO()
     print_table(HEADERS, ROWS, Console(file=file, width=width, force_terminal=terminal))
     return file.getvalue()
@@ -405,7 +405,7 @@ def test_options_that_a_resumed_training_cannot_heed_are_refused(option: tuple[s
 
 
 def half() -> Path:
-    """An unfinished training called "half"; returns its folder."""
+    """Folder of an unfinished training called "half"."""
     with pytest.raises(Cancelled):
         Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.root() / "_unfinished" / "half"
@@ -545,7 +545,7 @@ def test_quality_prints_a_row_for_each_source() -> None:
 
 @pytest.fixture
 def two_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
-    """A registry of two recipes that take no time: one holds, one does not."""
+    """Registry of two instant recipes: one succeeds, one fails."""
 
     def found(value: float):
         def find(experiment: Experiment) -> Finding:
@@ -573,7 +573,7 @@ def two_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
-    """The JSON documents of a command that prints one a line."""
+    """JSON documents of a command that prints one per line."""
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 

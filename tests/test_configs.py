@@ -1,4 +1,4 @@
-"""Requests: every fault at once, values as typed, and what a form needs to know."""
+"""Requests: every problem at once, typed values, and the schema of forms."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def test_bounds_are_allowed_and_what_lies_beyond_is_not(
 
 
 def possible(dataset: Dataset, variant: str) -> bool:
-    """Whether a variant goes with a dataset at all, whatever its settings."""
+    """Whether a variant suits a dataset at all, with any settings."""
     if VARIANTS[variant].conditioned:
         return bool(dataset.label_names)
     return "channels" not in VARIANTS[variant].model_fields or dataset.traits.pictures

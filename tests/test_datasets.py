@@ -1,4 +1,4 @@
-"""Every dataset of the registry, the IDX files, and their download over real HTTP."""
+"""Datasets of the registry, IDX files, and their download over real HTTP."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
 
 
 class Idx:
-    """A small MNIST: what each of its files holds, and the folders in which they are looked for."""
+    """A small MNIST: contents of its files, and the folders searched for them."""
 
     def __init__(self, folder: Path, contents: dict[str, bytes]) -> None:
         self.own, self.cache, self.debian = folder / "own", folder / "cache", folder / "debian"
@@ -177,13 +177,13 @@ class Idx:
                 (folder / "mnist" / file).write_bytes(content)
 
     def cached(self) -> list[str]:
-        """The names of all files in the cache."""
+        """Names of all files in the cache."""
         return sorted(path.name for path in self.cache.rglob("*") if path.is_file())
 
 
 @pytest.fixture
 def idx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Idx:
-    """Twenty training and ten test images under the name of MNIST, and no mirror."""
+    """Twenty training and ten test images under the name of MNIST, without mirrors."""
     random = np.random.default_rng(3)
     contents = {}
     for file in IDX_FILES:
@@ -296,7 +296,7 @@ Answer = Callable[[BaseHTTPRequestHandler, bytes | None], None]
 
 
 def send(handler: BaseHTTPRequestHandler, content: bytes | None, missing: int = 0) -> None:
-    """Answer with a file, of which the last `missing` bytes never come."""
+    """Send a file without its last `missing` bytes."""
     if content is None:
         handler.send_error(404)
         return
@@ -308,7 +308,7 @@ def send(handler: BaseHTTPRequestHandler, content: bytes | None, missing: int = 
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Starts servers on the loopback address, gives their addresses, and stops them in the end."""
+    """Start servers on the loopback address, return their addresses, stop them at the end."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     servers = []
 
@@ -319,7 +319,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
                 answer(self, files.get(self.path.removeprefix("/")))
 
             def log_message(self, *args: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         asked: list[str] = []
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -509,7 +509,7 @@ def test_mnist_arrives_over_http(
 
 
 def both(name: str) -> Samples:
-    """The test split followed by the training split."""
+    """Test split followed by the training split."""
     dataset = data.get(name)
     return Samples(*map(np.concatenate, zip(dataset.test, dataset.train, strict=True)))
 

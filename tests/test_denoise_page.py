@@ -1,4 +1,4 @@
-"""The page of denoising without a browser: noise, runs and filters, the curve, and the links."""
+"""Page Denoise without a browser: noise, comparison, curves and links."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def button(at: AppTest, label: str):
 
 
 def live(at: AppTest) -> dict[str, Any]:
-    """What the slider of the level is sent."""
+    """Data sent to the slider of the level."""
     (component,) = at.get("bidi_component")
     return json.loads(component.proto.json)
 
@@ -162,7 +162,7 @@ def test_a_run_may_be_called_like_a_page() -> None:
 
 
 def drawn(at: AppTest) -> dict[str, Any]:
-    """The figure of the map, by its title."""
+    """Figure of the map, by its title."""
     charts = at.get("plotly_chart")
     (chart,) = (each for each in charts if each.proto.alt.startswith("Map of the test codes"))
     return json.loads(chart.proto.spec)
@@ -181,7 +181,7 @@ def test_the_ways_of_codes_are_drawn_on_the_map() -> None:
 
 
 def start(way: dict[str, Any]) -> list[float]:
-    """The first place of a line, whichever way Plotly writes numbers."""
+    """First point of a line, in any of Plotly's encodings of numbers."""
     return [
         np.frombuffer(base64.b64decode(each["bdata"]), each["dtype"])[0]
         if isinstance(each, dict)

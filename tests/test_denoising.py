@@ -1,4 +1,4 @@
-"""Noise, classical filters at their best setting, and who takes noise away at which level."""
+"""Noise, tuned classical filters, denoising curves and code drift."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_the_best_setting_is_that_of_the_highest_psnr(name: str) -> None:
 
 
 def tuned(*levels: float, dataset: data.Dataset = DIGITS) -> denoising.Tuned:
-    """The filters' settings for Gaussian noise at these levels."""
+    """Filter settings for Gaussian noise at these levels."""
     *_, last = denoising.tune(dataset, pca(), "gaussian", levels=levels)
     return last
 
@@ -289,13 +289,13 @@ COLOUR = (14, 12, 3)
 
 
 def colours(n: int = 4) -> np.ndarray:
-    """Smooth images of which each channel is another, (n, 504)."""
+    """Smooth images with different channels, (n, 504)."""
     random = np.random.default_rng(1).random((n, *COLOUR))
     return gaussian_filter(random, (0, 1.5, 1.5, 0)).reshape(n, -1).astype(np.float32)
 
 
 def by_channel(x: np.ndarray) -> list[np.ndarray]:
-    """The channels of flat colour images as flat grey ones, three of (n, height * width)."""
+    """Channels of flat colour images as flat grey ones, three of (n, height * width)."""
     return [np.ascontiguousarray(x[:, channel::3]) for channel in range(3)]
 
 

@@ -1,4 +1,4 @@
-"""The documentation against the registries and the tree: nothing in it is stale."""
+"""Documentation against the registries and the source tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults are sentences for a person."""
+"""Error messages: sentences for the user."""
 
 from __future__ import annotations
 

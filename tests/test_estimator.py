@@ -1,4 +1,4 @@
-"""The estimator against scikit-learn's own contract, and over every variant of the registry."""
+"""Estimator against scikit-learn's checks, and over every variant of the registry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])[FLOWERS]
 
 
 def small(variant: str = "ae", **parameters: Any) -> Autoencoder:
-    """An estimator that trains in a moment, its settings among those of its variant."""
+    """A quick estimator, its settings restricted to those of its variant."""
     fields = VARIANTS[variant].model_fields
     settings = {name: value for name, value in SMALL.items() if name in fields}
     settings |= parameters.pop("settings", {})
@@ -180,7 +180,7 @@ def test_what_is_more_than_rounding_is_not_in_the_unit_interval(past: float) -> 
 
 
 def warned(model: Autoencoder, x: np.ndarray) -> str:
-    """What is said of a fit, each warning on a line after its class."""
+    """Warnings of a fit, one per line after its class."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(x)
@@ -265,7 +265,7 @@ def test_labels_that_are_no_classes_or_too_few_are_refused() -> None:
 
 
 def with_first(labels: Any, *first: Any) -> list[Any]:
-    """Labels as a list whose first elements are these."""
+    """Labels as a list whose first elements are given."""
     return [*first, *list(labels)[len(first) :]]
 
 
@@ -325,7 +325,7 @@ HOURS = np.array([1, 5, 30], "timedelta64[h]")[FLOWERS]
 
 
 def forms(labels: np.ndarray) -> list[Any]:
-    """The same dates or durations in all the ways in which they are written."""
+    """The same dates or durations in every representation."""
     pandas = pytest.importorskip("pandas")
     kind = labels.dtype.kind
     arrays = [labels, *(labels.astype(f"{kind}8[{unit}]") for unit in ("s", "us", "ns"))]

@@ -1,4 +1,4 @@
-"""Files on disk: whole or not there, synced before success, and nothing left of a failure."""
+"""Files on disk: atomic writes, sync before success, no leftovers of a failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aecore.runs import store
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What is synced and renamed, in order, by name."""
+    """Synced and renamed names, in order."""
     heard: list[tuple[str, str]] = []
     sync, replace, rename = os.fsync, Path.replace, Path.rename
 

@@ -1,4 +1,4 @@
-"""New codes against references that others wrote: SciPy, scikit-learn, and plain search."""
+"""Latent sampling, paths and posterior against SciPy, scikit-learn and plain search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures from outside, made into samples: formats, limits, transparency, and where ink lands."""
+"""User pictures: formats, limits, transparency, and position of the ink."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stroke(ink: object = 255, ground: object = 0, mode: str = "L", size: int = 2
 
 
 def png(width: int, height: int, depth: int = 8, color: int = 0, rows: bytes = b"") -> bytes:
-    """A PNG written by hand, whose header may promise what the file does not hold."""
+    """PNG from its raw chunks, whose header may not match its data."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return (

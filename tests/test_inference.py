@@ -1,4 +1,4 @@
-"""Arrays through a model: the same answers as the model's own methods, in batches of any size."""
+"""Inference: equal to the model's own methods, in batches of any size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LABELS = np.arange(N) % 10
 
 @pytest.fixture(params=[1, 5, N, 256])
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Batches of odd sizes: the last one short, or the only one."""
+    """Batch sizes whose last batch is short, or the only one."""
     monkeypatch.setattr(inference, "batch_size", lambda n_features: request.param)
     return request.param
 

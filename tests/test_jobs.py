@@ -1,4 +1,4 @@
-"""Jobs on a real cluster: how they run, wait, stop, fail and go on."""
+"""Jobs on a real cluster: running, waiting, cancelling, failing, recovering."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.serial
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    """A queue whose cluster never takes a job."""
+    """Queue whose cluster never takes a job."""
     monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
     return Jobs()
 
@@ -203,7 +203,7 @@ def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
 
 
 class Telling:
-    """A running job that hears news at times of the test's choosing."""
+    """Running job that receives events at chosen times."""
 
     def __init__(self, queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
         self.queue, self.job, self.now = queue, queue.submit(Train.named(run_config())), 0.0
@@ -211,7 +211,7 @@ class Telling:
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
     def hear(self, now: float, what: str, done: float, total: float) -> float | None:
-        """The seconds left after a piece of news."""
+        """Estimated seconds left after an event."""
         self.now = now
         news = {"job": self.job.id, "what": what, "done": done, "total": total}
         self.queue._hear((now, news))
@@ -293,7 +293,7 @@ def test_news_of_a_job_that_does_not_run_changes_nothing(telling: Telling, state
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """The address of a server that takes connections and never answers."""
+    """Address of a server that accepts connections and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -369,13 +369,13 @@ def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
 
 @pytest.fixture(scope="module")
 def cluster_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store that the worker writes to."""
+    """Store that the worker writes to."""
     return tmp_path_factory.mktemp("jobs")
 
 
 @pytest.fixture(scope="module")
 def cluster(cluster_store: Path) -> Iterator[Jobs]:
-    """Jobs with a cluster of their own, which is started by the first one."""
+    """Jobs with their own cluster, which the first one starts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(cluster_store))
         jobs = Jobs()
@@ -385,7 +385,7 @@ def cluster(cluster_store: Path) -> Iterator[Jobs]:
 
 @pytest.fixture
 def jobs(cluster: Jobs, cluster_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The cluster, with this test looking into its store, and idle again when the test is over."""
+    """Cluster of jobs that uses this test's store, idle again after the test."""
     monkeypatch.setenv("AECORE_STORE", str(cluster_store))
     yield cluster
     for job in cluster.all():
@@ -398,12 +398,12 @@ def endless(variant: str = "ae") -> RunConfig:
 
 
 def unfinished() -> dict[str, int]:
-    """The trainings that can be resumed, and how many epochs each has behind it."""
+    """Unfinished trainings, and the completed epochs of each."""
     return {left.name: left.epochs_done for left in store.unfinished()}
 
 
 def worker_of(jobs: Jobs) -> int:
-    """The process number of the worker."""
+    """Process id of the worker."""
     wait_until(lambda: jobs._client.nthreads())
     (pid,) = jobs._client.run(os.getpid).values()
     return pid
@@ -479,7 +479,7 @@ def test_a_recipe_is_cancelled_while_it_runs_and_what_was_found_before_is_kept(j
 
 @dataclass(frozen=True)
 class WriteText(Task):
-    """A task that nothing in the package knows."""
+    """A task that the package does not define."""
 
     path: Path
     text: str
@@ -612,7 +612,7 @@ def test_a_cluster_that_was_killed_is_replaced(jobs: Jobs) -> None:
 
 @contextmanager
 def answering(jobs: Jobs) -> Iterator[None]:
-    """Hold that whatever a page asks of the queue is answered at once, all the while."""
+    """Assert that every method of the queue that pages call returns at once, all the while."""
     slowest, over = [0.0], threading.Event()
 
     def ask() -> None:
@@ -635,7 +635,7 @@ def answering(jobs: Jobs) -> Iterator[None]:
 
 
 def ten_jobs(jobs: Jobs) -> list[Job]:
-    """Ten jobs that wait for the one that runs."""
+    """Ten jobs waiting behind the running one."""
     return [
         jobs.submit(projections.Project("iris", PCAProjection(), data.Subset(limit=n)))
         for n in range(11, 21)
@@ -698,7 +698,7 @@ asyncio.run(main())
 
 
 class Elsewhere:
-    """A scheduler that somebody else runs, and its workers."""
+    """External scheduler and its workers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.processes = folder, []
@@ -717,7 +717,7 @@ class Elsewhere:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """End all of them afterwards."""
+        """Terminate all of them after the test."""
         try:
             yield
         finally:
@@ -848,7 +848,7 @@ if sys.argv[1] == "killed":
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended, though nobody may have asked for its exit status yet."""
+    """Whether a process has ended, also if its exit status has not been read."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"

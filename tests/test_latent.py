@@ -1,4 +1,4 @@
-"""The code space: its plane, its decoder in other hands, how far to trust it, and two compared."""
+"""Latent space: plane, browser decoder, reliability, analysis and comparison."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def of_shape(*shape: int) -> Dataset:
 
 
 def build(name: str, dataset: Dataset = DIGITS, **settings: Any) -> Autoencoder:
-    """A small untrained model with biases that are not zero, so that none can be forgotten."""
+    """A small untrained model with nonzero biases."""
     fields = VARIANTS[name].model_fields
     small = {"latent_dim": 3} | {key: value for key, value in SMALL.items() if key in fields}
     asked = {"dataset": "digits", "variant": name, "model": small | settings}
@@ -61,13 +61,13 @@ def classes(n: int) -> np.ndarray:
 
 
 def flat(d: int = 3) -> Plane:
-    """The plane of the first two numbers of a code."""
+    """Plane of the first two dimensions of a code."""
     return Plane(np.zeros(d, np.float32), np.eye(2, d, dtype=np.float32))
 
 
 @pytest.fixture(params=["digits-ae", "digits-vae"])
 def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
-    """A run that comes with the project, in the test's own store."""
+    """A shipped run, in the test's own store."""
     shutil.copytree(
         SHIPPED / request.param,
         store_folder / request.param,
@@ -153,7 +153,7 @@ ACTIVATIONS = {
 def run_layers(
     layers: list[dict[str, Any]], weights: dict[str, np.ndarray], x: np.ndarray
 ) -> np.ndarray:
-    """Run a described decoder on one sample, as the browser does: number by number."""
+    """Run an exported decoder on one sample, number by number, as the browser does."""
     x = x.astype(np.float64)
     for layer in layers:
         weight, bias = (weights.get(layer.get(name, "")) for name in ("weight", "bias"))
@@ -250,7 +250,7 @@ def test_convolutions_of_any_size_can_be_run_elsewhere(
 
 
 class Unheard:
-    """A likelihood of another kind."""
+    """A likelihood that the export does not support."""
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         return output

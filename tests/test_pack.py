@@ -1,4 +1,4 @@
-"""What the linked maps are sent, opened again."""
+"""Payload of the linked maps, decoded again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IRIS = data.get("iris")
 
 @pytest.fixture(params=["digits-ae", "digits-vae"])
 def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
-    """A run that comes with the project, in the test's own store, not analysed yet."""
+    """A shipped run, in the test's own store, not analysed yet."""
     return copied(request.param, store_folder)
 
 
@@ -48,7 +48,7 @@ def copied(name: str, folder: Path) -> store.Run:
 
 
 def trained(dataset: str = "digits", **settings: Any) -> store.Run:
-    """A small run that has been analysed."""
+    """A small analysed run."""
     run = Train(run_config(dataset, **settings), "own").run(Listener())
     latent.Analyse(run.name).run(Listener())
     return run
@@ -60,7 +60,7 @@ def principal(dataset: data.Dataset, subset: Subset) -> dict[str, tuple[str, Map
 
 
 def opened(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and facts of a file."""
+    """Arrays and facts of a file."""
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
     return load(content), json.loads(header["__metadata__"]["json"])
@@ -79,7 +79,7 @@ def packed(
 
 
 def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
-    """The facts of a column, whose array is there."""
+    """Facts of a column whose array is present."""
     (found,) = (each for each in facts["columns"] if each["key"] == key)
     assert len(arrays[f"column/{key}"]) == len(arrays["rows"])
     return found

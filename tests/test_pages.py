@@ -1,4 +1,4 @@
-"""Every page without a browser: what it shows of good, empty and damaged stores."""
+"""Every page without a browser, with good, empty and damaged stores."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ MODULES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
 
 @pytest.fixture
 def shipped_runs(store_folder: Path) -> Path:
-    """A copy of the runs, maps and outcomes of recipes that ship with the project."""
+    """Copy of the shipped runs, maps and recipe outcomes."""
     for name in (*SHIPPED, "_maps", "_recipes"):
         shutil.copytree(ROOT / "models_store" / name, store_folder / name)
     return store_folder
 
 
 def opened(page: Path, **query: str) -> AppTest:
-    """The page after its first run, with this query in its address."""
+    """Page after its first run, with this query in its address."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     if page.name != "app.py":
         at.switch_page(str(page))
@@ -61,7 +61,7 @@ def opened(page: Path, **query: str) -> AppTest:
 
 
 def shown(at: AppTest) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and facts of the linked maps on the page."""
+    """Arrays and facts of the linked maps on the page."""
     (component,) = at.get("bidi_component")
     return unpacked(component.proto.bytes)
 
@@ -76,7 +76,7 @@ def labels_of_buttons(at: AppTest) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def idle_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The pages' own queue, whose jobs wait for ever."""
+    """The pages' queue, with jobs that wait for ever."""
     monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
     cache.jobs.clear()
     yield cache.jobs()
@@ -335,7 +335,7 @@ def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> N
 
 
 def stored_like(run: str, name: str, **codes: np.ndarray) -> None:
-    """A copy of a run with other arrays."""
+    """Copy of a run with changed arrays."""
     known = store.load(run)
     facts = known.manifest.model_dump(exclude={"format", "created", "files"})
     weights = known.model().state_dict()
@@ -385,7 +385,7 @@ def test_small_data_have_a_map(n: int, classes: int, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Puts a component in the place of the linked maps that says this."""
+    """Replacement of the linked maps that sends this message."""
 
     def say(selection: np.ndarray | None = None, place: list[float] | None = None) -> None:
         chosen = None
@@ -648,7 +648,7 @@ def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: 
 
 
 def half_trained() -> Path:
-    """An unfinished training called "half"; returns its folder."""
+    """Folder of an unfinished training called "half"."""
     with pytest.raises(Cancelled):
         Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.root() / "_unfinished" / "half"
@@ -724,7 +724,7 @@ REMADE = "linear-is-pca-3d"
 
 
 def texts(at: AppTest) -> str:
-    """Everything that the page says in Markdown and captions, without the signs of escaping."""
+    """All Markdown and captions of the page, without escape characters."""
     said = (*at.markdown, *at.caption, *at.subheader, *at.info)
     return "\n".join(element.value for element in said).replace("\\", "")
 
@@ -735,12 +735,12 @@ def address(at: AppTest, key: str) -> str:
 
 
 def choose(at: AppTest, name: str) -> AppTest:
-    """The page after another recipe was clicked in the list."""
+    """Page after a click on another recipe in the list."""
     return at.pills(key="recipe").set_value(name).run()
 
 
 def overview(at: AppTest) -> list[str]:
-    """What the table of all recipes says of each, in its order."""
+    """Table of all recipes, row by row."""
     (table,) = (table.value for table in at.table if "what it teaches" in table.value)
     rows = [" | ".join(map(str, row)).replace("\\", "") for row in table.to_numpy()]
     assert len(rows) == len(RECIPES)
@@ -752,7 +752,7 @@ Remake = Callable[..., Outcome]
 
 @pytest.fixture
 def remake(monkeypatch: pytest.MonkeyPatch) -> Remake:
-    """Puts a stored outcome in the place of what a recipe would find by training."""
+    """Replacement of a recipe's training by a stored outcome."""
 
     def find_and_keep(
         name: str = REMADE,
@@ -938,7 +938,7 @@ def test_the_list_marks_what_holds_what_does_not_and_what_was_not_run(remake: Re
 
 @pytest.fixture
 def damaged(remake: Remake) -> str:
-    """The file of an outcome that cannot be read, beside a good one of `manifold`."""
+    """File of a damaged outcome, beside an intact one of `manifold`."""
     remake("manifold")
     remake(REMADE)
     recipes.outcome_artifact(REMADE).path.write_bytes(b"short")

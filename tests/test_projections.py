@@ -1,4 +1,4 @@
-"""Maps: PCA against scikit-learn, t-SNE and UMAP by their trustworthiness, and what is kept."""
+"""Projections: PCA against scikit-learn, t-SNE and UMAP by trustworthiness, storage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refuse(*args: object, **options: object) -> None:
 
 
 def ignore(what: str, done: float, total: float) -> None:
-    """Take no notice of progress."""
+    """Ignore progress."""
 
 
 def small(kind: type[Projection], dataset: Dataset) -> Projection:

@@ -1,4 +1,4 @@
-"""Figures of generated samples: what they are measured with, and what they say of real runs."""
+"""Sample quality: classifier, figures of real runs, storage."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shipped(name: str, monkeypatch: pytest.MonkeyPatch) -> store.Run:
-    """A run that comes with the project, which is only read."""
+    """A shipped run, read only."""
     with monkeypatch.context() as patch:
         patch.setenv("AECORE_STORE", str(SHIPPED))
         return store.load(name)

@@ -1,4 +1,4 @@
-"""Recipes: every entry is complete and runs on a tenth; what is found is kept and comes back."""
+"""Recipes: completeness, runs on a tenth, and storage of outcomes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROW = {"name", "dataset", "metric", "value", "reference", "holds", "seconds", "s
 
 @cache
 def enlarged_digits() -> Dataset:
-    """The digits of scikit-learn in MNIST's place: 28 x 28, and no file is needed."""
+    """Digits of scikit-learn in MNIST's size, 28 x 28, without files."""
 
     def read(split: str) -> Samples:
         x, labels = getattr(DATASETS["digits"], split)
@@ -138,7 +138,7 @@ def test_an_unknown_recipe_is_not_run() -> None:
 
 
 class Tried(NamedTuple):
-    """What came of a recipe on a tenth, and the store that it was given."""
+    """Outcome of a recipe on a tenth, and its store."""
 
     outcome: Outcome
     folder: Path
@@ -208,7 +208,7 @@ def test_every_picture_can_be_drawn(tried: Tried) -> None:
 
 
 def drawings(picture: Picture) -> list[bytes | tuple[Any, ...]]:
-    """What a page would show of a picture: the bytes of an image, or the traces of each figure."""
+    """Bytes of the image or traces of each figure that a page shows of a picture."""
     arrays, facts = dict(picture.arrays), picture.facts
     if picture.kind == "rows":
         shape = tuple(facts["shape"])
@@ -245,7 +245,7 @@ def drawings(picture: Picture) -> list[bytes | tuple[Any, ...]]:
 def entered(
     patch: pytest.MonkeyPatch, find: Callable[[Experiment], Finding], **facts: Any
 ) -> Recipe:
-    """A made-up recipe, in the registry until the test is over."""
+    """Recipe in the registry for the duration of a test."""
     recipe = Recipe(
         **{
             "name": "tiny",
@@ -265,7 +265,7 @@ def entered(
 
 
 def one_of_each_kind() -> list[Picture]:
-    """A picture of each kind, with arrays in an order that is not the alphabet's."""
+    """A picture of each kind, with arrays in non-alphabetical order."""
     random = np.random.default_rng(0)
     plane, space = random.normal(size=(50, 2)), random.normal(size=(50, 3))
     labels = np.arange(50) % 3
@@ -314,7 +314,7 @@ def test_an_outcome_comes_back_as_it_was_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def assert_same(one: Outcome | None, other: Outcome) -> None:
-    """Whether two outcomes are equal, their pictures to single precision."""
+    """Assert that two outcomes are equal, their pictures to single precision."""
     assert one is not None and one.row() == other.row()
     for left, right in zip(one.pictures, other.pictures, strict=True):
         assert (left.kind, left.title) == (right.kind, right.title)
@@ -397,7 +397,7 @@ def test_faults_inside_a_recipe_are_said_and_nothing_is_kept(
 
 
 def after(count: int) -> Listener:
-    """A reporter that calls the work off when it has heard this many pieces of news."""
+    """Reporter that cancels after so many reports."""
     return Listener(lambda heard: Cancelled() if len(heard.heard) > count else None)
 
 
@@ -522,7 +522,7 @@ def test_while_a_recipe_trains_nothing_is_offered_to_be_resumed(
 def linear_in_full(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Outcome, Outcome | None]:
-    """The quickest recipe as it was found, and as the store gives it back."""
+    """The quickest recipe's outcome, and the same loaded from the store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(tmp_path_factory.mktemp("full")))
         found = recipes.Reproduce("linear-is-pca-3d").run(Listener())
@@ -595,13 +595,13 @@ def written(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None) -
 
 
 def facts_of(content: bytes) -> dict[str, Any]:
-    """The facts in the bytes of an outcome's file."""
+    """Facts in the bytes of an outcome's file."""
     size = int.from_bytes(content[:8], "little")
     return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["json"])
 
 
 def changed(**changes: Any) -> Callable[[bytes], bytes]:
-    """The same file with other facts; None takes one away."""
+    """The same file with changed facts; None removes one."""
 
     def change(content: bytes) -> bytes:
         from safetensors.numpy import load
@@ -699,7 +699,7 @@ def test_an_outcome_holds_nothing_that_could_be_unpickled(monkeypatch: pytest.Mo
 
 
 def log_density(x: np.ndarray, deviation: float) -> np.ndarray:
-    """log p(x) up to a constant, of the mixture whose score is asked for."""
+    """log p(x) up to a constant, of the mixture of the score."""
     squares = np.square(recipes.spiral()[None] - x[:, None]).sum(2)
     return logsumexp(-squares / (2 * deviation**2), axis=1)
 

@@ -1,4 +1,4 @@
-"""The page of reconstructions without a browser: runs side by side, splits, and own images."""
+"""Page Reconstructions without a browser: runs side by side, splits, user images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("shipped_runs")
 
 
 class Quiet:
-    """A reporter that nobody listens to."""
+    """Reporter that ignores all reports."""
 
     def progress(self, what: str, done: float, total: float) -> None: ...
 
@@ -38,7 +38,7 @@ def trained(name: str, dataset: str, variant: str = "ae", **model: Any) -> store
 
 
 def like(run: str, name: str, codes: dict[str, np.ndarray] | None = None, **manifest: Any) -> None:
-    """Store a copy of a run with other arrays or facts."""
+    """Store a copy of a run with changed arrays or facts."""
     known = store.load(run)
     facts = known.manifest.model_dump(exclude={"format", "created", "files"}) | manifest
     weights = known.model().state_dict()
@@ -50,7 +50,7 @@ def alts(at: AppTest) -> list[str]:
 
 
 def said(at: AppTest) -> str:
-    """Everything that is told outside of widgets."""
+    """All text outside of widgets."""
     kinds = (at.markdown, at.caption, at.info, at.warning, at.error)
     return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 

@@ -1,4 +1,4 @@
-"""Runs on disk: what was saved comes back, what is damaged is named, and a kill breaks nothing."""
+"""Store of runs: round trip, damage reports, and safety against kills."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SUFFIXES = {".json", ".safetensors"}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that holds one run, `iris`, and one unfinished training, `half`."""
+    """Store of one run, `iris`, and one unfinished training, `half`."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
@@ -52,7 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, store_folder: Path) -> store.Run:
-    """A copy of the stored run, to be damaged."""
+    """Copy of the stored run, to be damaged."""
     shutil.copytree(trained, store_folder)
     return store.load("iris")
 
@@ -64,7 +64,7 @@ HISTORY = [
 
 
 def save(name: str = "run", **changes: Any) -> store.Run:
-    """Store a run without training one."""
+    """Store a run without training."""
     config = run_config()
     weights = training.build(config, data.get(config.dataset)).state_dict()
     codes = {
@@ -274,7 +274,7 @@ def test_a_broken_folder_can_be_deleted(run: store.Run) -> None:
 
 
 def flip(content: bytes) -> bytes:
-    """The same size, one bit changed near the end."""
+    """Content of the same size with one bit changed near the end."""
     return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
 
 
@@ -297,7 +297,7 @@ def file_entry(name: str, entry: Any) -> Callable[[Path], None]:
 
 
 def text(file: str, content: str | bytes) -> Callable[[Path], None]:
-    """Put content into a file; where it is not the manifest, the manifest is made to agree."""
+    """Write content into a file, and update the manifest."""
     import hashlib
 
     content = content.encode() if isinstance(content, str) else content
@@ -320,7 +320,7 @@ def config(**changes: Any) -> Callable[[Path], None]:
 
 
 def arrays(file: str, **changes: Any) -> Callable[[Path], None]:
-    """Put other arrays into a file; a change is what makes the new array of the old one."""
+    """Write changed arrays into a file; a change maps an old array to a new one."""
     from safetensors.numpy import load, save
 
     def change(folder: Path) -> None:
@@ -520,7 +520,7 @@ def test_an_unfinished_training_can_be_discarded(run: store.Run) -> None:
 
 
 def stopped_while_measuring(name: str) -> None:
-    """Train to the last epoch's checkpoint, and no further."""
+    """Train to the last epoch's checkpoint only."""
     with pytest.raises(Cancelled):
         Train(run_config(), name).run(Listener(at("Measuring the map")))
 
@@ -843,7 +843,7 @@ def test_what_the_disk_refuses_is_a_sentence_and_leaves_nothing(
 
 @contextmanager
 def small_disk(folder: Path, size: str, *options: str) -> Iterator[None]:
-    """A file system of its own in memory; skips the test where it cannot be mounted."""
+    """File system in memory; skips the test if it cannot be mounted."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs"]
     if subprocess.run([*mount, str(folder)], capture_output=True).returncode:
@@ -869,7 +869,7 @@ def test_a_full_disk_is_said_before_work_starts(store_folder: Path, free: int) -
 
 
 def fill(file: Path, free: int) -> None:
-    """Write until that many bytes are free."""
+    """Write until so many bytes are free."""
     with file.open("wb", buffering=0) as filler, suppress(OSError):
         while (left := shutil.disk_usage(file.parent).free - free) > 0:
             filler.write(bytes(left))

@@ -1,4 +1,4 @@
-"""Stores that somebody tampered with: each damage is named, and everything else opens."""
+"""Tampered stores: each damage is reported, and everything else opens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def copied(folder: Path, *names: str) -> None:
 
 
 def answers(*sections: str) -> dict[str, Any]:
-    """What `open_store.py` prints of the test's store."""
+    """Output of `open_store.py` for the test's store."""
     command = [sys.executable, str(ROOT / "tests" / "open_store.py"), *sections]
     quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True)
@@ -45,7 +45,7 @@ def answers(*sections: str) -> dict[str, Any]:
 
 
 def tampered_store(folder: Path, seeds: range) -> dict[str, tuple[str, bool]]:
-    """Two runs that are whole and many that are not, with what was done to each."""
+    """Two intact runs and many damaged ones, with a description of each damage."""
     copied(folder, *HEALTHY, "_maps")
     done = {}
     for seed in seeds:
@@ -60,7 +60,7 @@ def well_said(sentences: list[str]) -> bool:
 
 
 def look_at(folder: Path, seeds: range, pages: tuple[str, ...]) -> dict[str, Any]:
-    """Open a tampered store and hold what is said against what was done."""
+    """Open a tampered store and compare the messages with the damage."""
     done = tampered_store(folder, seeds)
     found = answers("runs", "start", *pages)
     read = found["runs"]
@@ -212,7 +212,7 @@ def test_analyses_of_impossible_values_are_damaged(
 
 
 def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
-    """Each file of digits that was computed, with what reads it."""
+    """Each artifact file of digits, with its reader."""
     run, digits = store.load(HEALTHY[1]), data.get("digits")
     maps = [kind(**kind.defaults(digits.n_test)) for kind in projections.PROJECTIONS.values()]
     identity = "digits", digits.fingerprint
@@ -235,7 +235,7 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
 
 
 def damage_each(folder: Path, seeds: range) -> dict[str, tuple[Path, bool]]:
-    """Damage one file after another, and hold what its reader says against what was done."""
+    """Damage one file after another, and compare the reader's message with the damage."""
     copied(folder, HEALTHY[1], "_maps")
     known, done = artifacts(folder), {}
     for seed in seeds:
@@ -261,7 +261,7 @@ def test_damaged_artifacts_are_named_by_what_reads_them(store_folder: Path) -> N
 
 
 def open_damaged(folder: Path, seeds: range, *pages: str) -> list[dict[str, Any]]:
-    """What pages show where one file of digits is damaged, for one file after another."""
+    """Page messages for each damaged file of digits."""
     copied(folder, *HEALTHY, "_maps")
     whole = len(artifacts(folder))
     found = answers(f"artifacts:{seeds.start}:{seeds.stop}", *pages)

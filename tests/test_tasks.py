@@ -1,4 +1,4 @@
-"""Tasks from beginning to end, with a reporter that listens."""
+"""Tasks from beginning to end, with a recording reporter."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_of_a_long_training_some_epochs_are_kept_evenly() -> None:
 
 
 def stop_at(epoch: int) -> Listener:
-    """A reporter that cancels in the first batch after an epoch."""
+    """Reporter that cancels in the first batch after an epoch."""
     return Listener(
         lambda heard: (
             Cancelled() if len(heard.entries) == epoch and heard.heard[-1][1] % 4 else None
@@ -165,7 +165,7 @@ def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
 
 
 def stopped(config: RunConfig) -> Checkpoint:
-    """The checkpoint of a training called "stopped" after its first epoch."""
+    """Checkpoint of a training called "stopped" after its first epoch."""
     with pytest.raises(Cancelled):
         Train(config, "stopped").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.read_checkpoint("stopped")[1]

@@ -1,4 +1,4 @@
-"""Waiting of OpenMP threads: when it changes, that it really changes, and that results do not."""
+"""Waiting policy of OpenMP threads: its switches, real effect, and unchanged results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def two_threads() -> Iterator[None]:
 
 
 class Machine:
-    """A clock and a counter that stand where they are put."""
+    """Simulated clock and counter."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.waited = 100.0, 0.0

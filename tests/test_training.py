@@ -1,4 +1,4 @@
-"""Training: what it reaches, that it repeats and resumes bit-equal, and how it stops."""
+"""Training: accuracy, repeatability, bit-equal resume, cancellation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def train(config: RunConfig, **options: object) -> list[EpochRecord]:
 
 
 def small(variant: str, model: dict[str, Any] | None = None, **options: Any) -> RunConfig:
-    """A request for a small model of any variant, trained on digits in a moment."""
+    """Request of a small model of any variant, quickly trained on digits."""
     fields = VARIANTS[variant].model_fields
     return RunConfig.check(
         {
@@ -55,13 +55,13 @@ def small(variant: str, model: dict[str, Any] | None = None, **options: Any) -> 
 
 
 def frozen(record: EpochRecord) -> Checkpoint:
-    """The record's checkpoint as it is now: training goes on in the same tensors."""
+    """Copy of the record's checkpoint, because training continues in the same tensors."""
     tensors, progress = record.checkpoint()
     return with_history(Checkpoint({n: value.clone() for n, value in tensors.items()}, progress))
 
 
 def with_history(checkpoint: Checkpoint) -> Checkpoint:
-    """A checkpoint with the history that a task adds to it."""
+    """Checkpoint with the history that a task adds to it."""
     return checkpoint._replace(progress=checkpoint.progress | {"history": []})
 
 
@@ -74,7 +74,7 @@ def assert_equal(first: Checkpoint, second: Checkpoint) -> None:
 
 
 def plain(value: object) -> object:
-    """Tuples as lists, as JSON has them."""
+    """Tuples as lists, as in JSON."""
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, list | tuple) else value
@@ -401,7 +401,7 @@ def test_a_resumed_training_is_bit_equal(variant: str, stop: int) -> None:
 
 
 def resumed_equal(config: RunConfig) -> Checkpoint:
-    """Two epochs straight against one, a checkpoint on disk, and the second; what was read."""
+    """Two uninterrupted epochs, and one that is resumed from disk; the read checkpoint."""
     first, second = ((record, frozen(record)) for record in fit(config, DIGITS))
     store.write_checkpoint("run", config, first[1])
     read_config, checkpoint = store.read_checkpoint("run")
@@ -539,7 +539,7 @@ PRECISIONS = ["float32", "bfloat16"]
 
 
 def images(*shape: int, n: int = 150) -> Dataset:
-    """Random images of any shape in [0, 1], and ten classes."""
+    """Random images of any shape in [0, 1], with ten classes."""
 
     def read(split: str) -> Samples:
         draws = np.random.default_rng(len(split))
@@ -550,7 +550,7 @@ def images(*shape: int, n: int = 150) -> Dataset:
 
 
 def first_samples(name: str) -> Dataset:
-    """A dataset of the registry, cut to its first 129 training and 60 test samples."""
+    """Dataset of the registry, cut to its first 129 training and 60 test samples."""
     whole = data.get(name)
     sizes = {"train": min(129, whole.n_train), "test": min(60, whole.n_test)}
 
@@ -562,7 +562,7 @@ def first_samples(name: str) -> Dataset:
 
 
 def trained_in_dirty_memory(config: RunConfig, dataset: Dataset) -> Checkpoint:
-    """The last checkpoint of a training beside which free memory is full of NaN at every batch."""
+    """Last checkpoint of a training with free memory full of NaN at every batch."""
     dirty_memory()
     *_, last = fit(config, dataset, progress=lambda *news: dirty_memory())
     assert last.model.bfloat16 is (config.training.precision == "bfloat16")
@@ -578,7 +578,7 @@ def assert_finite_and_repeatable(dataset: Dataset, request: dict[str, Any]) -> N
 
 
 def strided(variant: str, channels: tuple[int, ...], seed: int = 0, **options: Any) -> Any:
-    """A request for strided convolutions in bfloat16, whose last batch is a short one."""
+    """Request of strided convolutions in bfloat16, whose last batch is short."""
     options = {"epochs": 2, "batch_size": 64, "precision": "bfloat16", "device": "cpu"} | options
     return {
         "dataset": "images",
@@ -792,7 +792,7 @@ def test_what_a_batch_raises_ends_the_training() -> None:
 
 @pytest.fixture
 def present(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """Which accelerators the machine is made to have."""
+    """Simulated accelerators of the machine."""
     there = {"cuda": False, "mps": False}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there["cuda"])
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there["mps"])

@@ -1,4 +1,4 @@
-"""One contract for every variant of the registry."""
+"""Contract of every variant of the registry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DIGITS = DATASETS["digits"]
 
 
 def request(name: str, dataset: str = "digits", **model: Any) -> dict[str, Any]:
-    """A request for a small model of a variant; settings that it does not have are left out."""
+    """Request of a small model of a variant; settings that it does not have are left out."""
     fields = VARIANTS[name].model_fields
     small = {"latent_dim": 3} | {key: value for key, value in SMALL.items() if key in fields}
     return {"dataset": dataset, "variant": name, "model": small | model}
@@ -45,7 +45,7 @@ def of_shape(*shape: int) -> Dataset:
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> Variant:
-    """The settings of each variant, as digits would have them, made small."""
+    """Settings of each variant for digits, made small."""
     return RunConfig.check(globals()["request"](request.param)).model
 
 
@@ -85,7 +85,7 @@ COUNTED: dict[str, list[dict[str, Any]]] = {
 
 
 def counted() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each variant, small, and with settings that change how much it holds."""
+    """Each variant, small, and with settings that change its size."""
     for name in VARIANTS:
         for changes in ({}, {"latent_dim": 6}, *COUNTED.get(name, ())):
             yield name, changes

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Sample quality: Fréchet distance, coverage and novelty of generated samples."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ DEFINITIONS = {
 
 
 class Classifier(NamedTuple):
-    """A small network that tells a dataset's classes apart, for the codes of its last layer."""
+    """Classifier of a dataset's classes, whose last hidden layer embeds samples."""
 
     network: nn.Sequential
     """(n, n_features) -> (n, classes), in evaluation mode on the CPU."""
@@ -75,7 +75,7 @@ class Classifier(NamedTuple):
 
 
 def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier:
-    """The classifier of a dataset, trained on its training split unless it is on disk already.
+    """Load the classifier of a dataset, or train it on the training split and store it.
 
     n_features-256-64-classes with ReLU, cross-entropy, Adam (Kingma & Ba 2015), for one seed. It
     is the same for all runs of a dataset, so that their figures can be compared.
@@ -103,7 +103,7 @@ class _ClassifierFacts(BaseModel):
 
 
 def _classifier_artifact(dataset: Dataset) -> Artifact[Classifier]:
-    """The classifier of a dataset as it is stored, with the recipe that it was trained by."""
+    """Artifact of the classifier of a dataset, with its training settings."""
     import torch
 
     network = _network(dataset)
@@ -164,7 +164,7 @@ def _trained(dataset: Dataset, epochs: int, progress: Progress) -> nn.Sequential
 
 
 def embed(classifier: Classifier, x: np.ndarray) -> np.ndarray:
-    """The activations of the classifier's last hidden layer, (n, 64) float32.
+    """Activations of the classifier's last hidden layer, (n, 64) float32.
 
     Arguments
         x: (n, n_features), in the units of the dataset.
@@ -176,7 +176,7 @@ def embed(classifier: Classifier, x: np.ndarray) -> np.ndarray:
 
 
 class Figures(NamedTuple):
-    """How good the samples of one source are; `DEFINITIONS` says what each figure is."""
+    """Quality figures of samples from one source; `DEFINITIONS` describes each."""
 
     source: str
     """"prior", "mixture", or "test images" (of tables and points "test samples")."""
@@ -189,7 +189,7 @@ class Figures(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """The figures of a run, and what they were measured with."""
+    """Quality figures of a run, and the settings of their measurement."""
 
     rows: Annotated[tuple[Figures, ...], Field(min_length=1)]
     """One a source; the last is that of real test samples, which say what can be reached."""
@@ -208,7 +208,7 @@ class _QualityFacts(BaseModel):
 
 
 def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Quality:
-    """The figures of what a run's decoder makes of codes from several sources, and of test samples.
+    """Measure the quality of samples decoded from several sources of codes, and of test samples.
 
     The prior is N(0, I), whether or not the run was trained towards it; the mixture is that of
     `generation.fit_mixture`, left out where a code is too wide for it. A conditioned model is told
@@ -269,7 +269,7 @@ def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
 
 
 def quality_artifact(run: Run) -> Artifact[Quality]:
-    """The figures of a run as they are stored."""
+    """Artifact of the quality figures of a run."""
     return Artifact(
         path=run.folder / "quality.safetensors",
         created=run.manifest.created,
@@ -285,7 +285,7 @@ def quality_artifact(run: Run) -> Artifact[Quality]:
 
 @dataclass(frozen=True)
 class MeasureSamples(Task):
-    """Measure how good the samples are that a run's decoder makes of new codes."""
+    """Measure the quality of samples that a run's decoder generates."""
 
     run_name: str
 

@@ -1,4 +1,4 @@
-"""Data: datasets by name, their specifications, subsets of them, and pictures from outside."""
+"""Data: datasets by name, their specifications and subsets, and decoding of user pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of the built-in datasets.
+"""Registry of the built-in datasets.
 
 Its entries are cheap to list; arrays are read when `train` or `test` is first asked for.
 """

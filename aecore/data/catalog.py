@@ -1,4 +1,4 @@
-"""The catalogue of datasets by name: the built-in ones, and those that a person stored."""
+"""Catalogue of datasets by name: built-in ones and stored ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from aecore.errors import Damaged, Faults, unknown
 
 
 def names() -> list[str]:
-    """The names of all datasets: the built-in ones, then the stored ones."""
+    """Names of all datasets: built-in ones first, then stored ones."""
     return [*DATASETS, *(name for name in stored.names() if name not in DATASETS)]
 
 
 def get(name: str) -> Dataset:
-    """The dataset called `name`.
+    """Get a dataset by name.
 
     Raises `Faults` with the nearest name where there is none, or where its card is damaged.
     """
@@ -31,14 +31,14 @@ def get(name: str) -> Dataset:
 
 @lru_cache(maxsize=8)
 def _stored(entry: stored.Entry) -> Dataset:
-    """A stored dataset; cached, since it holds the arrays that were read."""
+    """Load a stored dataset; cached, because it holds its arrays."""
     return Dataset(
         entry.card.spec, lambda split: Samples(*stored.read(entry, split)), entry.card.digests
     )
 
 
 def entries() -> tuple[list[Dataset], list[str]]:
-    """All datasets that can be used, and what is wrong with the damaged ones, in sentences."""
+    """All usable datasets, and the problems of damaged ones as sentences."""
     usable, damaged = [], []
     for name in names():
         try:

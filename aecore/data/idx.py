@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: IDX files, found or downloaded, checked against their digests."""
+"""MNIST and Fashion-MNIST: IDX files, located or downloaded, checked against their digests."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ DEBIAN = Path("/usr/share/datasets")
 
 
 def cache_folder() -> Path:
-    """Where downloaded datasets are kept: the user's cache, as the operating system names it."""
+    """Folder of downloaded datasets: the operating system's cache folder of the user."""
     import pooch
 
     return Path(pooch.os_cache("latent-loupe"))
 
 
 def places(name: str) -> list[Path]:
-    """The folders in which the IDX files of `name` are looked for, in order."""
+    """Folders searched for the IDX files of `name`, in order."""
     own = files.from_environment("AECORE_DATA")
     return ([own / name] if own else []) + [cache_folder() / name, DEBIAN / name]
 
 
 def locate(name: str, file: str) -> Path | None:
-    """The first place that holds the IDX file `file` of dataset `name`, gzipped or not."""
+    """Find the IDX file `file` of dataset `name`, gzipped or not, in the first of its folders."""
     for folder in places(name):
         for path in (folder / file, folder / f"{file}.gz"):
             if path.is_file():
@@ -79,7 +79,7 @@ def here(dataset: str | Dataset) -> bool:
 
 
 def fetch(name: str, download: Progress | None = None) -> None:
-    """See to it that the files of `name` are on this machine; download what is missing.
+    """Ensure that the files of `name` are on this machine; download the missing ones.
 
     Raises `Faults` that name the folder where the files may be put by hand.
     """
@@ -91,7 +91,7 @@ def fetch(name: str, download: Progress | None = None) -> None:
 
 
 def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
-    """The unsigned bytes of an IDX file, (n, 784) for images or (n,) for labels.
+    """Decode an IDX file: unsigned bytes, (n, 784) for images or (n,) for labels.
 
     Raises `Faults` where the file is not exactly the published one. Reading stops one byte after
     the expected size, so that a crafted gzip file cannot fill the memory.
@@ -114,7 +114,7 @@ def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
 
 
 class _Progress:
-    """What pooch asks of a progress bar, handed on to `Progress`."""
+    """Adapter from pooch's progress bar to `Progress`."""
 
     def __init__(self, file: str, download: Progress) -> None:
         self.file, self.download, self.total, self.done = file, download, 0, 0
@@ -132,7 +132,7 @@ class _Progress:
 
 
 def _download(name: str, file: str, download: Progress | None) -> None:
-    """Bring one file from the first mirror that serves it whole; keep nothing else."""
+    """Download one file from the first mirror that serves it completely."""
     import pooch
     import requests
 

@@ -1,4 +1,4 @@
-"""Pictures from outside, decoded within limits and fitted to a dataset's images."""
+"""Decoding of user pictures within size limits, and fitting to a dataset's images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(
     crop: bool = False,
     fill: float = MNIST_FILL,
 ) -> np.ndarray:
-    """A PNG, JPEG, WebP or BMP file as one sample: `fit` of what `decode` found.
+    """Decode a PNG, JPEG, WebP or BMP file and `fit` it as one sample.
 
     Returns (height * width,) or (height * width * 3,) float32 in [0, 1]. Raises `Faults` where
     the file is none of these, damaged or too large.
@@ -42,7 +42,7 @@ def read(
 
 
 def decode(content: bytes) -> Picture:
-    """Decode a file, after its kind and size were found to be acceptable; see `read`."""
+    """Decode a file after checking its format and size; see `read`."""
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
@@ -75,7 +75,7 @@ def _too_large(what: str = "This picture is") -> str:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Grey or colour of eight bits; what is transparent gets the ground that shows the rest."""
+    """Convert to grey or colour of eight bits, transparent areas on a contrasting background."""
     if image.mode.startswith("I"):  # sixteen bits, which Pillow would cut off at 255
         grey = np.asarray(image, np.float32) / np.float32(257)
         return Image.fromarray(grey.clip(0, 255, out=grey).astype(np.uint8))
@@ -97,7 +97,7 @@ def fit(
     crop: bool = False,
     fill: float = MNIST_FILL,
 ) -> np.ndarray:
-    """A picture in the shape of a dataset's samples, flat, in [0, 1].
+    """Fit a picture to the shape of a dataset's samples, flat, in [0, 1].
 
     The picture keeps its proportions and lies in the middle; the rest is filled with the colour of
     its border.
@@ -141,7 +141,7 @@ def fit(
 
 
 def looks_inverted(pixels: np.ndarray) -> bool:
-    """Whether the border is brighter than the whole: ink on paper rather than light on black.
+    """Whether the border is brighter than the average: dark ink on light paper.
 
     Arguments
         pixels: (height, width) or (height, width, 3).
@@ -151,7 +151,7 @@ def looks_inverted(pixels: np.ndarray) -> bool:
 
 
 def filled(samples: np.ndarray) -> float:
-    """How much of the side the bright part of samples takes up: the median over them.
+    """Share of the side that the bright part of samples fills: the median over them.
 
     Arguments
         samples: (n, height, width) or (n, height, width, 3) in [0, 1], on a dark ground.
@@ -179,7 +179,7 @@ def _border(pixels: np.ndarray) -> np.ndarray:
 
 
 def _box(mask: np.ndarray) -> tuple[slice, slice]:
-    """The smallest rectangle around what is true."""
+    """Bounding box of the true pixels."""
     places = (np.flatnonzero(mask.any(axis=1 - axis)) for axis in (0, 1))
     rows, columns = (slice(int(at[0]), int(at[-1]) + 1) for at in places)
     return rows, columns

@@ -1,4 +1,4 @@
-"""The cluster of one worker process, and the connection to a scheduler."""
+"""Dask cluster of one worker process, and the connection to a scheduler."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def client_of(address: str, within: float) -> Client:
-    """The client of a scheduler that answers; raises what keeps it from answering."""
+    """Client of a scheduler that answers; raises the error that prevents an answer."""
     from distributed import Client, Security
     from distributed.comm import connect
 
@@ -48,7 +48,7 @@ def client_of(address: str, within: float) -> Client:
 
 
 def ask(call: Callable[..., T], *arguments: Any, **options: Any) -> Answer[T]:
-    """The answer to come of a call that may never return, made in a thread of its own."""
+    """Future of a call that may never return, made in a thread of its own."""
     answer: Answer[T] = Answer()
 
     def run() -> None:
@@ -65,7 +65,7 @@ IMPORT = "import aecore.jobs"
 
 
 def connect_to(address: str) -> Client:
-    """The client of the scheduler that `AECORE_SCHEDULER` names; raises `Faults` without one."""
+    """Client of the scheduler in `AECORE_SCHEDULER`; raises `Faults` if it does not answer."""
     try:
         return ask(client_of, address, CONNECT_WITHIN).result(2 * CONNECT_WITHIN)
     except Exception as error:
@@ -93,7 +93,7 @@ SETTINGS = {
 
 
 def start() -> tuple[subprocess.Popen[bytes], Client]:
-    """A new cluster and its client; raises `Faults` where none starts in a few tries."""
+    """Start a new cluster and its client; raises `Faults` if a few attempts fail."""
     for _ in range(TRIES):
         cluster = _start_cluster()
         # A process that says nothing is killed, which ends the reading.
@@ -125,7 +125,7 @@ def _start_cluster() -> subprocess.Popen[bytes]:
 
 
 def kill(cluster: subprocess.Popen[bytes]) -> None:
-    """End a cluster with its worker, also where they are stopped or hang."""
+    """Kill a cluster with its worker, also if they are stopped or hang."""
     with suppress(ProcessLookupError):  # all of them have ended
         os.killpg(cluster.pid, signal.SIGKILL)
     cluster.wait()
@@ -141,7 +141,7 @@ def _serve() -> None:
     from distributed import Client, LocalCluster, WorkerPlugin
 
     class Modest(WorkerPlugin):
-        """Lets the dashboard go first where processors are scarce."""
+        """Worker plugin that lowers the priority of the process, in favour of the dashboard."""
 
         def setup(self, worker: Any) -> None:
             os.nice(10)

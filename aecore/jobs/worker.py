@@ -1,4 +1,4 @@
-"""The worker: runs a task and reports its progress as events."""
+"""Worker side of a job: run a task and publish its progress as Dask events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class WorkerReporter:
-    """Sends news from the worker as events, not oftener than a person can read."""
+    """Publishes progress as Dask events, at most every 0.2 s."""
 
     def __init__(self, job_id: str) -> None:
         from distributed import get_worker
@@ -56,7 +56,7 @@ Ended = tuple[State, str, str]
 
 
 def work(job_id: str, task: Task) -> Ended:
-    """Carry out a task; returns and reports how it ended."""
+    """Run a task; publish and return how it ended."""
     reporter = WorkerReporter(job_id)
     ended: Ended | None = None
     try:

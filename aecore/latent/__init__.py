@@ -1,4 +1,4 @@
-"""The code space of a run: analysis, reliability, support, posterior, sampling and paths."""
+"""Latent space of a run: analysis, reliability, support, posterior, sampling and paths."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ MOST_SAMPLES = 100_000
 
 
 def plane_of_run(run: Run) -> Plane:
-    """The plane of a run, found again from its stored codes and their places; needs no dataset.
+    """Recover the plane of a run from its stored codes and places; needs no dataset.
 
     min_A,b sum_i ||p_i - (A z_i + b)||^2 over the test split, zero at the principal axes A. The
     mean is that of the test codes, moved within the plane until b is right: off the plane the
@@ -47,14 +47,14 @@ def plane_of_run(run: Run) -> Plane:
 
 
 class Analysis(NamedTuple):
-    """What `analyse` computes of a run, by the names that it lists."""
+    """Arrays and facts that `analyse` computes of a run."""
 
     arrays: dict[str, np.ndarray]
     facts: dict[str, Any]
 
 
 def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
-    """Compute and store what the pages show of a run's code space.
+    """Compute and store the analysis of a run's latent space that the pages show.
 
     Always: the maps of `reliability` as `grid_x`, `grid_y`, `density`, `cycle_error` and
     `sensitivity`, and the decoder as `browser_decoder` lists it, its weights as `weight/<name>`,
@@ -95,7 +95,7 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
 def _with_data(
     run: Run, model: Autoencoder, dataset: Dataset, progress: Progress
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The part of an analysis that needs the samples themselves."""
+    """The part of an analysis that needs the samples."""
     refuse_changed(run, dataset)
     from aecore.models import inference
 
@@ -129,7 +129,7 @@ def _with_data(
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
-    """Raise `Faults` where the dataset that a run was trained on has been removed or changed."""
+    """Raise `Faults` if the dataset that a run was trained on has been removed or changed."""
     if dataset.missing:
         raise Faults(dataset.missing)
     if dataset.fingerprint != run.manifest.fingerprint:
@@ -137,7 +137,7 @@ def refuse_changed(run: Run, dataset: Dataset) -> None:
 
 
 def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
-    """Raise `Faults` where the codes of a run are no numbers."""
+    """Raise `Faults` if codes of a run are not finite."""
     if not np.isfinite(codes).all():
         raise Faults(
             f"The codes of the run '{run.name}' are not finite: its training diverged; train it "
@@ -146,7 +146,7 @@ def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
 
 
 def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
-    """Raise `Faults` where something that a run's model made of its input is no number."""
+    """Raise `Faults` if outputs of a run's model are not finite."""
     if not all(np.isfinite(answer).all() for answer in answers):
         raise Faults(
             f"The run '{name}' answers with values that are no finite numbers (NaN): train it "
@@ -157,7 +157,7 @@ def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
 def decoder_for_browser(
     model: Autoencoder,
 ) -> tuple[list[dict[str, Any]] | None, dict[str, np.ndarray], str]:
-    """The layers and weights that a browser is sent, and why there are none."""
+    """Layers and weights of the decoder for the browser, and the reason if there are none."""
     described = browser_decoder(model)
     if described is None:
         return None, {}, "The browser cannot run this decoder: it has a layer of an unknown kind."
@@ -187,7 +187,7 @@ def negative_elbo(run: Run) -> float | None:
 
 
 def analysis_artifact(run: Run) -> Artifact[Analysis]:
-    """The analysis of a run as it is stored."""
+    """Artifact of the analysis of a run."""
     return Artifact(
         path=run.folder / "latent.safetensors",
         created=run.manifest.created,
@@ -199,7 +199,7 @@ def analysis_artifact(run: Run) -> Artifact[Analysis]:
 
 
 class AnalysisFacts(BaseModel):
-    """What `analyse` found out, its arrays apart."""
+    """Facts of an analysis beside its arrays."""
 
     complete: bool
     conditioned: bool
@@ -223,7 +223,7 @@ ANALYSIS_FACTS = TypeAdapter(AnalysisFacts)
 
 
 def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
-    """What the arrays of an analysis must be; raises `Damaged` where its layers fit no decoder."""
+    """Expected arrays of an analysis; raises `Damaged` if its layers do not form a decoder."""
     dataset, d = run.dataset, run.config.model.latent_dim
     side, classes = Size("side", 1_000), dataset.n_classes
     axis, grid = Array((side,), rises=True), Array((side, side), low=0, finite=False)
@@ -256,7 +256,7 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Analyse(Task):
-    """Analyse a run's code space as the pages show it.
+    """Analyse the latent space of a run for the pages.
 
     Without its dataset only what the model alone can tell.
     """
@@ -268,7 +268,7 @@ class Analyse(Task):
         return f"analysing {self.run_name}"
 
     def run(self, reporter: Reporter) -> None:
-        """Analyse the run and store the analysis."""
+        """Analyse the run and store the result."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)

@@ -1,4 +1,4 @@
-"""The layers of a decoder for a browser that runs it."""
+"""Export of decoder layers for the browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_WEIGHTS = 8 * 2**20
 def browser_decoder(
     model: Autoencoder,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]] | None:
-    """The decoder and its likelihood's mean as layers that plain JavaScript can run.
+    """Export the decoder and the likelihood's mean as layers that plain JavaScript can run.
 
     Returns the layers in order and their float32 weights by name; None where there is a layer of
     a kind that is not known here. A code, (n_in,), with the label one-hot behind it where the
@@ -76,7 +76,7 @@ def _leaves(network: nn.Module) -> Iterator[nn.Module]:
 def _described(
     layer: nn.Module, shape: tuple[int, ...]
 ) -> tuple[dict[str, Any], dict[str, Tensor], tuple[int, ...]] | None:
-    """A layer's description, empty where it does nothing, its tensors, and the image it gives."""
+    """A layer's description (empty for an identity), its tensors, and its output image size."""
     from torch import nn
 
     from aecore.models.networks import ACTIVATION_LAYERS, SeededDropout, TiedLinear, ToFeatures
@@ -117,7 +117,7 @@ def _described(
 
 
 def _plain(layer: nn.Module, stride: int) -> bool:
-    """Whether a convolution is 3 x 3 with padding 1, a bias, and nothing else about it."""
+    """Whether a convolution is 3 x 3 with padding 1, a bias, and no other options."""
     options = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
     wanted = ((3, 3), (stride, stride), (1, 1), (1, 1), 1)
     return options == wanted and layer.padding_mode == "zeros" and layer.bias is not None
@@ -128,7 +128,7 @@ SIDE = 10_000
 
 
 class LayerFacts(BaseModel):
-    """A layer of a decoder as `browser_decoder` describes it."""
+    """Description of a decoder layer, as `browser_decoder` gives it."""
 
     kind: Literal["linear", "activation", "conv", "transposed", "upsample", "channels-last"]
     name: Literal[Activation, "identity"] | None = None
@@ -143,7 +143,7 @@ class LayerFacts(BaseModel):
     bias: Word = ""
 
     def sizes(self, size: int) -> tuple[int, int]:
-        """How many numbers it takes and gives; an activation as many as there are, `size`."""
+        """Input and output widths of the layer; those of an activation are both `size`."""
         image, out = self.height * self.width, self.out_height * self.out_width
         return {
             "linear": (self.n_in, self.n_out),
@@ -155,7 +155,7 @@ class LayerFacts(BaseModel):
         }[self.kind]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of its weights, by their names."""
+        """Shapes of the layer's weights, by name."""
         if self.kind not in ("linear", "conv", "transposed"):
             return {}
         square = () if self.kind == "linear" else (3, 3)

@@ -1,4 +1,4 @@
-"""Paths between codes, and arithmetic on them."""
+"""Interpolation paths between codes, and latent arithmetic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEIGHBORS = 10
 
 
 class Sum(NamedTuple):
-    """Groups of codes added and taken away by their means."""
+    """Group means of latent arithmetic, and the resulting codes."""
 
     means: np.ndarray
     """(3, d) float32: of the group added, of the one taken away, and of the one added to."""
@@ -26,7 +26,7 @@ class Sum(NamedTuple):
 
 
 def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths: np.ndarray) -> Sum:
-    """What sets two groups of codes apart, added to a third: z = c + t (a - b).
+    """Latent arithmetic: the difference of two group means added to a third, z = c + t (a - b).
 
     a, b and c are the means of the groups: single codes carry their own chance along, means do
     not (Radford, Metz & Chintala 2016, "Unsupervised representation learning with deep
@@ -53,7 +53,7 @@ def path(
     known: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Codes on the way from the first of some codes to the last, (steps, d) float32.
+    """Interpolate a path through codes, from the first to the last, (steps, d) float32.
 
     Each of them is passed at one of the steps, the parts between them taking about as many steps.
     straight: (1 - t) a + t b;
@@ -99,7 +99,7 @@ def path(
 
 
 def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.ndarray]:
-    """The places that the shortest way over the graph of neighbours visits, (p, d) each part."""
+    """Vertices of the shortest path over the neighbour graph, (p, d) for each segment."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
@@ -130,7 +130,7 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
 
 
 def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
-    """Each part of a way, (p, d), at as many places as it has steps, (steps, d) in all."""
+    """Resample each segment of a path, (p, d), at equal arc lengths, (steps, d) in all."""
     found = [parts[0][:1]]
     for places, taken in zip(parts, np.diff(stops(len(parts) + 1, steps)), strict=True):
         reached = np.concatenate([[0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
@@ -140,7 +140,7 @@ def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
 
 
 def stops(n: int, steps: int) -> np.ndarray:
-    """At which of the steps of a path n codes are passed, (n,), the first at 0."""
+    """Step indices at which a path passes its n codes, (n,), the first at 0."""
     return np.linspace(0, steps - 1, n).round().astype(int)
 
 

@@ -21,7 +21,7 @@ MARGIN = 0.15
 
 
 class Reliability(NamedTuple):
-    """What can be expected of codes on a grid in the plane; the arrays' rows are its y."""
+    """Reliability maps on a grid in the plane; the rows of the arrays are its y."""
 
     x: np.ndarray
     """(g,), in units of the code."""
@@ -43,7 +43,7 @@ def reliability(
     labels: np.ndarray | None = None,
     progress: Progress = no_progress,
 ) -> Reliability:
-    """Where samples lie, where decoding can be undone, and where a small step changes much.
+    """Compute maps of the density of codes, the cycle error and the decoder's sensitivity.
 
     density: (1/n) sum_i K_h(p - p_i), a Gaussian kernel whose width along each axis is
     h = n^(-1/6) times the standard deviation (Scott 1992);
@@ -134,7 +134,7 @@ def _density(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def reach(codes: np.ndarray, n: int = 2_000) -> np.ndarray:
-    """Sorted distances from n seeded codes to their tenth nearest among all, float32."""
+    """Sorted distances from n seeded codes to their tenth nearest neighbour among all, float32."""
     from sklearn.neighbors import NearestNeighbors
 
     chosen = np.random.default_rng(0).permutation(len(codes))[:n]

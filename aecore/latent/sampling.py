@@ -1,4 +1,4 @@
-"""New codes: draws from the prior and from a mixture fitted to training codes."""
+"""Latent sampling: draws from the prior, and from a mixture fitted to training codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Mixture(NamedTuple):
 
 
 def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mixture:
-    """A Gaussian mixture with full covariances by expectation maximisation (scikit-learn).
+    """Fit a Gaussian mixture with full covariances by expectation maximisation (scikit-learn).
 
     What stands in for a prior where an autoencoder has none (Ghosh et al. 2020, "From variational
     to deterministic autoencoders").
@@ -78,7 +78,7 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
 
 
 def mixture_artifact(run: Run) -> Artifact[Mixture]:
-    """The mixture of a run's training codes as it is stored."""
+    """Artifact of the mixture of a run's training codes."""
     k, d = Size("parts", MOST_PARTS), run.config.model.latent_dim
 
     def build(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Mixture:
@@ -102,7 +102,7 @@ def mixture_artifact(run: Run) -> Artifact[Mixture]:
 
 @dataclass(frozen=True)
 class FitMixture(Task):
-    """Fit a mixture of Gaussians to the training codes of a run, analysed first if need be."""
+    """Fit a Gaussian mixture to the training codes of a run, analysing it first if necessary."""
 
     run_name: str
 

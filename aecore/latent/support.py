@@ -1,4 +1,4 @@
-"""Support of the code space: how densely training codes lie around a code."""
+"""Support estimation in the latent space: density of reference codes near a code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aecore.latent.reliability import reach
 
 
 class Around(NamedTuple):
-    """What lies around each of n codes."""
+    """Distance to the nearest reference code and local density, for each of n codes."""
 
     distances: np.ndarray
     """(n,) to the nearest known code, in units of the code."""
@@ -22,7 +22,7 @@ class Around(NamedTuple):
 
 
 class Places:
-    """Where known codes lie, made ready once for many questions; exact Euclidean search.
+    """Exact Euclidean nearest-neighbour index over reference codes.
 
     Arguments
         codes: (m, d).
@@ -44,12 +44,12 @@ class Places:
         self.closest = float(np.percentile(apart, 1)) if len(apart) else self.limit
 
     def nearest(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of the known codes nearest to codes (n, d), and their distances, (n,) each."""
+        """Row of the nearest reference code of each code (n, d), and its distance, (n,) each."""
         distances, rows = self._search.kneighbors(codes, 1)
         return rows[:, 0], distances[:, 0]
 
     def around(self, codes: np.ndarray) -> Around:
-        """How near known codes are to codes (n, d), and how dense they lie there.
+        """Distance to, and density of, the reference codes at codes (n, d).
 
         The density is that of k nearest neighbours, p(z) proportional to 1 / r(z)^d, with r the
         distance to the tenth nearest known code (Loftsgaarden & Quesenberry 1965, "A nonparametric

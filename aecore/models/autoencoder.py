@@ -1,4 +1,4 @@
-"""The one model class: an encoder, a decoder and a likelihood, with up to two plug-ins."""
+"""The model class: encoder, decoder and likelihood, with at most two plug-ins."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ class Autoencoder(nn.Module):
     def encode(
         self, x: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """The codes of a batch, (batch, latent_dim): the posterior's mean, or a draw from it."""
+        """Encode a batch to codes, (batch, latent_dim): the posterior's mean, or a draw from it."""
         return self.posterior(x, labels).sample(generator)
 
     def posterior(self, x: Tensor, labels: Tensor | None = None) -> Posterior:
-        """What the encoder says of the codes of a batch: points, or diagonal Gaussians."""
+        """Posterior of the codes of a batch: points, or diagonal Gaussians."""
         return self.encoder(self._with_labels(x, labels))
 
     def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The reconstructions that belong to a batch of codes, (batch, n_features)."""
+        """Decode a batch of codes to reconstructions, (batch, n_features)."""
         return self.likelihood.mean(self.decoder(self._with_labels(code, labels)))
 
     def reconstruct(
         self, x: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """decode(encode(x)), (batch, n_features)."""
+        """Reconstruct a batch: decode(encode(x)), (batch, n_features)."""
         return self.decode(self.encode(x, generator, labels), labels)
 
     def losses(
         self, x: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The named terms of the loss, each (batch,); their sum is what training lowers.
+        """Named terms of the loss, each (batch,); training minimises the mean of their sum.
 
         Terms are sums over features or code dimensions and never means, so that for a VAE with a
         Bernoulli likelihood the sum is a one-sample estimate of the negative ELBO in nats.
@@ -94,7 +94,7 @@ class Autoencoder(nn.Module):
         return losses
 
     def facts(self, codes: Tensor) -> dict[str, float]:
-        """What the penalties report of the codes of a split, (n, latent_dim), by name."""
+        """Facts that the penalties report of the codes of a split, (n, latent_dim), by name."""
         return {
             name: value
             for penalty in self.penalties.values()
@@ -109,7 +109,7 @@ class Autoencoder(nn.Module):
         generator: torch.Generator | None,
         labels: Tensor | None,
     ) -> dict[str, Tensor]:
-        """The terms that need the decoder."""
+        """Terms of the loss that need the decoder."""
         output = self._output(posterior.sample(generator), labels)
         return {"reconstruction": self.likelihood.loss(output, x)}
 
@@ -137,7 +137,7 @@ class Autoencoder(nn.Module):
 
     @contextmanager
     def _drawing_from(self, generator: torch.Generator | None) -> Iterator[None]:
-        """Lend the dropout layers the generator for one batch."""
+        """Context that gives the dropout layers the generator for one batch."""
         layers = [layer for layer in self.modules() if isinstance(layer, SeededDropout)]
         try:
             for layer in layers:
@@ -149,7 +149,7 @@ class Autoencoder(nn.Module):
 
 
 class ImportanceWeightedAutoencoder(Autoencoder):
-    """A variational autoencoder trained on a tighter bound, of `samples` weighted draws.
+    """Variational autoencoder trained on a tighter bound, with `samples` weighted draws.
 
     log p(x) >= E[log 1/K sum_k w_k], w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x): never lower
     for more draws, and the ELBO for one (Burda, Grosse & Salakhutdinov 2016). A class of its own,

@@ -48,7 +48,7 @@ class Masking:
 
 @dataclass(frozen=True)
 class SaltAndPepper:
-    """Each feature becomes 0 or 1, either with probability level / 2 (Vincent and others 2010)."""
+    """Each feature becomes 0 or 1, each with probability level / 2 (Vincent and others 2010)."""
 
     level: float
 
@@ -60,7 +60,7 @@ class SaltAndPepper:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Each feature is 0 with probability `level`, the others are scaled by 1 / (1 - level).
+    """Dropout: each feature is 0 with probability `level`, the others scaled by 1 / (1 - level).
 
     The mean of every feature stays what it was (Srivastava and others 2014).
     """

@@ -41,17 +41,17 @@ class LatentKL:
         return weight * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 
     def facts(self, model: PenalisedModel, codes: Tensor) -> dict[str, float]:
-        """`kl_weight`: the weight that training has come to."""
+        """`kl_weight`: the current weight of the KL term."""
         return {"kl_weight": float(self.weight * self._warmed_up(model))}
 
     def _warmed_up(self, model: PenalisedModel) -> float:
-        """The part of the weight that is in effect in training, from 0 to 1."""
+        """Factor of the weight during training, from 0 to 1."""
         return min(model.epochs_seen / self.warm_up, 1) if self.warm_up else 1
 
 
 @dataclass(frozen=True)
 class CodeL1:
-    """weight * sum_j |h_j|: few units of the code are active for any one sample."""
+    """L1 penalty on the code, weight * sum_j |h_j|: few units are active for each sample."""
 
     weight: float
 
@@ -83,7 +83,7 @@ class SparsityKL:
 
 @dataclass(frozen=True)
 class Contraction:
-    """weight * ||dh/dx||_F^2: the code moves little when the input does (Rifai and others 2011).
+    """Contractive penalty weight * ||dh/dx||_F^2 (Rifai and others 2011).
 
     Arguments
         how: "hutchinson" estimates the norm without bias as ||v^T dh/dx||^2 with one vector v of
@@ -167,9 +167,10 @@ CHUNK = 1_000
 
 @dataclass(frozen=True)
 class Codebook:
-    """||sg[z] - e||^2 + commitment * ||z - sg[e]||^2: the codebook's vectors e go to the codes z
-    that chose them, and the codes stay with their choice; sg stops the gradient (van den Oord,
-    Vinyals & Kavukcuoglu 2017).
+    """Codebook loss ||sg[z] - e||^2 + commitment * ||z - sg[e]||^2.
+
+    It moves the codebook's vectors e to the codes z that chose them, and keeps the codes near their
+    choice; sg stops the gradient (van den Oord, Vinyals & Kavukcuoglu 2017).
     """
 
     commitment: float
@@ -184,7 +185,7 @@ class Codebook:
         return to_codes + self.commitment * to_vectors
 
     def facts(self, model: PenalisedModel, codes: Tensor) -> dict[str, float]:
-        """How much of the codebook the codes use.
+        """Usage of the codebook by the codes.
 
         With p_k the share of the groups whose vector is number k: `codebook_used`, the share of the
         vectors with p_k > 0; `codebook_dead`, the number of the others; and `codebook_perplexity`,

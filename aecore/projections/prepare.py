@@ -19,7 +19,7 @@ from aecore.projections.pca import components
 
 @dataclass(frozen=True)
 class Prepare(Task):
-    """Download a dataset, and compute its principal components and sheets of images."""
+    """Download a dataset, and compute its principal components and image sprites."""
 
     dataset_name: str
 
@@ -28,7 +28,7 @@ class Prepare(Task):
         return f"preparing {self.dataset_name}"
 
     def run(self, reporter: Reporter) -> None:
-        """Do what has not been done yet."""
+        """Compute whatever is missing."""
         dataset = data.get(self.dataset_name)
         locations.refuse_unwritable()
         fetch_data(dataset, reporter)
@@ -45,18 +45,18 @@ class Prepare(Task):
 
 
 def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
-    """Where the images of each split are kept for a browser: gzipped bytes, image after image."""
+    """Paths of the image sprites of each split, for the browser: gzipped bytes, image by image."""
     folder = data_folder(dataset_name, fingerprint)
     return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
 
 
 def sheet_size(dataset: Dataset, split: str) -> int:
-    """Bytes of the images of "test" or "train", decompressed."""
+    """Decompressed size in bytes of the images of "test" or "train"."""
     return {"test": dataset.n_test, "train": dataset.n_train}[split] * dataset.n_features
 
 
 def stored_sheet(file: Path, size: int) -> Path | None:
-    """The file of a sheet if it is there; raises `Damaged` where it is not of `size` bytes.
+    """Path of an existing sprite file; raises `Damaged` if it does not hold `size` bytes.
 
     Decompressed in portions, and no further than that size.
     """

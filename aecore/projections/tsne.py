@@ -16,7 +16,7 @@ from aecore.projections.pca import _principal_plane
 
 
 class TSNEProjection(Projection):
-    """Neighbours in the data become neighbours on the map; distances between groups mean little."""
+    """t-SNE: preserves neighbours of the data; distances between groups mean little."""
 
     name = "tsne"
     title = "t-SNE"
@@ -86,7 +86,7 @@ class TSNEProjection(Projection):
 
 
 def _start(plane: np.ndarray, size: float, noise: float, seed: int) -> np.ndarray:
-    """Where an optimisation begins: a map of the given size, and noise that parts twins.
+    """Initialise a t-SNE optimisation: a map of the given size, with noise to separate duplicates.
 
     Arguments
         size: standard deviation along x.

@@ -20,7 +20,7 @@ from aecore.projections.tsne import _start
 
 
 class UMAPProjection(Projection):
-    """A fuzzy graph of neighbours, laid out in the plane; distances between groups mean little."""
+    """UMAP: lays out a fuzzy neighbour graph; distances between groups mean little."""
 
     name = "umap"
     title = "UMAP"
@@ -87,7 +87,7 @@ class UMAPProjection(Projection):
 
 
 def fuzzy_graph(neighbors: Neighbors) -> Any:
-    """UMAP's weighted graph of n samples: W + W^T - W * W^T, a sparse (n, n) matrix.
+    """Compute UMAP's weighted graph of n samples: W + W^T - W * W^T, a sparse (n, n) matrix.
 
     w_ij = exp(-max(d_ij - rho_i, 0) / sigma_i) to each of k neighbours, where rho_i is the smallest
     distance above zero and sigma_i makes sum_j w_ij = log2(k + 1) (McInnes, Healy & Melville 2018).
@@ -116,7 +116,7 @@ def fuzzy_graph(neighbors: Neighbors) -> Any:
 
 
 class _ProgressFile:
-    """Takes what UMAP prints, its only sign of life, for `Progress`; cancelling passes through."""
+    """File object that passes UMAP's printed progress to `Progress`; cancelling passes through."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -126,4 +126,4 @@ class _ProgressFile:
             self.progress("UMAP", float(found[1]), float(found[2]))
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: there is no buffer."""

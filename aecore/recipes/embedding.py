@@ -1,4 +1,4 @@
-"""Recipes of maps, bottleneck widths and surfaces."""
+"""Recipes of maps, bottleneck widths and manifolds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiment that a recipe works with: data, training, progress."""
+"""Experiment of a recipe: data, training, progress and results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One named reproduction."""
+    """A recipe: a named reproduction of a published result."""
 
     name: str
     title: str
@@ -38,14 +38,14 @@ class Recipe:
     """The published figure; None where the reference is a baseline measured in the same run."""
 
     def says(self, reference: float | None) -> str:
-        """The metric with its reference, or with words where that is not known yet."""
+        """Format the metric with its reference, if that is known."""
         return self.metric.format(
             reference="measured in the same run" if reference is None else number(reference)
         )
 
 
 class Trained(NamedTuple):
-    """A model that a recipe trained, and how it went."""
+    """A model trained by a recipe, with its test errors."""
 
     model: Autoencoder
     dataset: Dataset
@@ -64,24 +64,24 @@ class Trained(NamedTuple):
         return self.test.terms["reconstruction"] / self.dataset.n_features
 
     def weights(self) -> int:
-        """How many numbers it learned, biases not counted."""
+        """Number of trained weights, biases not counted."""
         return sum(value.numel() for value in self.model.parameters() if value.ndim > 1)
 
 
 class Experiment:
-    """What a recipe works with: data, a way to train, and somebody to tell."""
+    """Experiment of a recipe: loads data, trains models, reports progress."""
 
     def __init__(self, recipe: Recipe, reporter: Reporter, fast: bool) -> None:
         self.recipe, self.reporter, self.fast = recipe, reporter, fast
         self.runs: list[str] = []
 
     def data(self, name: str = "mnist") -> Dataset:
-        """A dataset of the registry, or the first tenth of it."""
+        """A dataset of the registry, or the first tenth of it in a fast run."""
         data.fetch(name, lambda file, done, total: self.say(f"Downloading {file}", done, total))
         return self.part(data.get(name))
 
     def part(self, dataset: Dataset) -> Dataset:
-        """A dataset, or the first tenth of each split."""
+        """A dataset, or the first tenth of each split in a fast run."""
         if not self.fast:
             return dataset
         n_train, n_test = (max(n // FAST, 50) for n in (dataset.n_train, dataset.n_test))
@@ -93,7 +93,7 @@ class Experiment:
         return dataset.derived(read, n_train=counts["train"], n_test=counts["test"])
 
     def say(self, what: str, done: float = 0, total: float = 1) -> None:
-        """Tell how far it is; raises `Cancelled` where the work was called off."""
+        """Report progress; raises `Cancelled` if the work was cancelled."""
         self.reporter.progress(what, done, total)
 
     def finding(
@@ -103,19 +103,19 @@ class Experiment:
         figures: dict[str, float],
         pictures: Sequence[Picture],
     ) -> Finding:
-        """What was found, beside the published reference."""
+        """Result of the recipe, beside the published reference."""
         return Finding(value, self.recipe.reference, holds, figures, pictures)
 
     def at_most(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
-        """The same, where less is better."""
+        """Result of the recipe, where lower is better."""
         return self.finding(value, value <= self.recipe.reference, figures, pictures)
 
     def at_least(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
-        """The same, where more is better."""
+        """Result of the recipe, where higher is better."""
         return self.finding(value, value >= self.recipe.reference, figures, pictures)
 
     def train(
@@ -182,10 +182,10 @@ class Experiment:
 
 
 class _Quiet:
-    """Hands on how far a training is, but not each epoch."""
+    """Reporter that forwards the progress of a training, but not its epochs."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
 
     def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
-        """A recipe shows what came of it, not its epochs."""
+        """Ignore the epoch: a recipe shows its results only."""

@@ -1,4 +1,4 @@
-"""The recipe of the vector field that a denoising autoencoder learns."""
+"""Recipe of the vector field that a denoising autoencoder learns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aecore.recipes.results import SEED, Finding, Picture
 
 
 def _lattice(ends: np.ndarray, steps: int) -> np.ndarray:
-    """Evenly spaced points of a box, (steps, ..., len(ends)); a curve gets many more."""
+    """Evenly spaced points of a box, (steps, ..., len(ends)); more of them for a curve."""
     if len(ends) == 1:
         return np.linspace(*ends[0], 20 * steps)[:, None, None]
     axes = [np.linspace(low, high, steps) for low, high in ends]

@@ -1,4 +1,4 @@
-"""The registry of recipes."""
+"""Registry of recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RECIPES: dict[str, Recipe] = {}
 
 
 def recipe(name: str, **facts: Any) -> Callable[[Callable], Callable]:
-    """Enter a function into the registry; its docstring says what it teaches."""
+    """Decorator that adds a function to the registry; its docstring is the recipe's lesson."""
 
     def enter(find: Callable[[Experiment], Finding]) -> Callable[[Experiment], Finding]:
         teaches = (find.__doc__ or "").split("\n\n")[0].replace("\n", " ")
@@ -29,14 +29,14 @@ def recipe(name: str, **facts: Any) -> Callable[[Callable], Callable]:
 
 
 def get(name: str) -> Recipe:
-    """The recipe called `name`; raises `Faults` with the nearest name where there is none."""
+    """Get a recipe by name; raises `Faults` with the nearest name if there is none."""
     if name not in RECIPES:
         raise Faults(unknown("recipe", name, RECIPES))
     return RECIPES[name]
 
 
 def every(names: Sequence[str]) -> Iterator[Recipe]:
-    """The recipes of these names, or all; raises `Faults` with every unknown name."""
+    """Get the recipes of these names, or all; raises `Faults` with every unknown name."""
     wrong = [unknown("recipe", name, RECIPES) for name in names if name not in RECIPES]
     if wrong:
         raise Faults(wrong)

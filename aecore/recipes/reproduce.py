@@ -1,4 +1,4 @@
-"""The task that runs a recipe and stores its outcome."""
+"""Task: run a recipe and store its outcome."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Reproduce(Task):
         return f"recipe {self.name}"
 
     def run(self, reporter: Reporter) -> Outcome:
-        """The outcome."""
+        """Run the recipe and return its outcome."""
         chosen = get(self.name)
         if not self.fast:
             locations.refuse_unwritable()
@@ -74,7 +74,7 @@ class Reproduce(Task):
 
 
 def outcome_artifact(name: str) -> Artifact[Outcome]:
-    """What came of a recipe when it was last run here, as it is stored.
+    """Artifact of the latest outcome of a recipe on this machine.
 
     Raises `Faults` where there is no recipe of that name.
     """

@@ -33,7 +33,7 @@ ADADELTA = {
 
 
 def _active(codes: np.ndarray) -> float:
-    """The mean number of units above 0.01 in a code."""
+    """Mean number of units above 0.01 in a code."""
     return float((codes > 0.01).sum(1).mean())
 
 

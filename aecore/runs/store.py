@@ -1,4 +1,4 @@
-"""Runs on disk: a folder a run, complete or not there at all.
+"""Store of runs on disk: one folder a run, written atomically.
 
     models_store/<run>/config.json          what was asked
                        weights.safetensors  the trained model
@@ -91,12 +91,12 @@ FORMAT = 1
 
 
 def root() -> Path:
-    """The folder of the runs (see `locations.store`)."""
+    """Folder of the runs (see `locations.store`)."""
     return locations.store()
 
 
 class Manifest(BaseModel):
-    """What came of a run, and the files that belong to it."""
+    """Manifest of a run: its metrics, facts and files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -130,7 +130,7 @@ Terms = dict[Word, FiniteFloat]
 
 
 class Epoch(BaseModel, extra="allow"):
-    """One entry of a history; what a variant adds are numbers as well."""
+    """One entry of a history; a variant may add further numbers."""
 
     __pydantic_extra__: dict[str, FiniteFloat | dict[Word, FiniteFloat | None] | None] = Field(
         init=False
@@ -151,7 +151,7 @@ HISTORY = TypeAdapter(list[Epoch])
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run; its files are read when asked for."""
+    """A complete run; its files are read on demand."""
 
     name: str
     folder: Path
@@ -162,7 +162,7 @@ class Run:
 
     @property
     def dataset(self) -> Dataset:
-        """The dataset that the run was trained on; its values may have changed since.
+        """Dataset that the run was trained on; its values may have changed since.
 
         Where it has been removed, or has another shape, split or classes by now, it has no arrays,
         and `Dataset.missing` says why.
@@ -178,13 +178,13 @@ class Run:
         return Dataset.without_arrays(self.spec, self.data_changed)
 
     def has_data(self) -> bool:
-        """Whether the very samples of the run are on this machine; may have to read them."""
+        """Whether the exact samples of the run are available; may have to read them."""
         dataset = self.dataset
         return data.here(dataset) and dataset.fingerprint == self.manifest.fingerprint
 
     @property
     def data_changed(self) -> str:
-        """What to say where the dataset is no longer the one that the run was trained on."""
+        """Message if the dataset has changed since the run was trained; None otherwise."""
         return (
             f"The dataset '{self.spec.name}' has changed since the run '{self.name}' was trained "
             "on it: train the run again."
@@ -199,12 +199,12 @@ class Run:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What its model can do."""
+        """Capabilities of the run's model."""
         return self.config.model.capabilities
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
-        """One entry an epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
+        """History, an entry per epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
         with self._reading("history.json") as path:
             return _history(path, self.config.training.epochs)
 
@@ -238,7 +238,7 @@ class Run:
 
     @contextmanager
     def _reading(self, file: str) -> Iterator[Path]:
-        """The path of a file whose bytes are those that were saved; any error names the run."""
+        """Context with the path of a verified file; errors inside it name the run."""
         try:
             _check_bytes(self.folder / file, self.manifest)
             yield self.folder / file
@@ -251,7 +251,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Broken:
-    """A folder in the store that is not a readable run, and why."""
+    """A folder in the store that is not a readable run, and the reason."""
 
     name: str
     """As it can be shown: what cannot be printed of it stands in escapes."""
@@ -259,7 +259,7 @@ class Broken:
 
 
 class Owner(BaseModel):
-    """The process that trains or changes what stands under a name."""
+    """Process that trains or changes the run of a name."""
 
     pid: int | None = None
     host: str | None = None
@@ -273,7 +273,7 @@ class Owner(BaseModel):
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A training before its last epoch: it can be resumed, unless a process is training it."""
+    """An incomplete training; it can be resumed unless a process is training it."""
 
     name: str
     config: RunConfig
@@ -283,7 +283,7 @@ class Unfinished:
 
 
 def runs() -> tuple[list[Run], list[Broken]]:
-    """Every run, newest first, and the folders that are not readable runs."""
+    """List every run, newest first, and the folders that are not readable runs."""
     found: list[Run] = []
     broken: list[Broken] = []
     for folder in _folders(root()):
@@ -296,7 +296,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
 
 
 def load(name: str) -> Run:
-    """The run called `name`; raises `Faults` where there is none or it is broken."""
+    """Load the run called `name`; raises `Faults` if it is absent or broken."""
     folder = root() / name
     if not RUN_NAME.fullmatch(name) or not folder.is_dir():
         raise Faults(unknown("run", name, (printable(each.name) for each in _folders(root()))))
@@ -313,7 +313,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _open(folder: Path) -> Run:
-    """A run whose small files are right and whose large ones are of the right size and shapes."""
+    """Open a run after checking its small files, and the sizes and shapes of its large ones."""
     _refuse_name(folder)
     return _read(folder, folder.name)
 
@@ -324,7 +324,7 @@ def _refuse_name(folder: Path) -> None:
 
 
 def _read(folder: Path, name: str) -> Run:
-    """The run `name` of a folder that may be called otherwise while it is written."""
+    """Read the run `name` from a folder that may have another name while it is written."""
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
         raise Faults("manifest.json is missing, so it is not a complete run.")
@@ -354,7 +354,7 @@ def _read(folder: Path, name: str) -> Run:
 
 
 def _built_in(request: Any, manifest: Manifest) -> DataSpec:
-    """The specification of the data of a run of an earlier version, which did not store it.
+    """Data specification for a run of an earlier version, which did not store it.
 
     These knew the built-in datasets alone.
     """
@@ -367,7 +367,7 @@ def _built_in(request: Any, manifest: Manifest) -> DataSpec:
 
 
 def _codes(config: RunConfig, spec: DataSpec) -> dict[str, Array]:
-    """What the codes of a run must be. Those of a training that diverged may be no numbers."""
+    """Expected arrays of a run's codes; those of a diverged training may be infinite or NaN."""
     n, d, classes = spec.n_test, config.model.latent_dim, spec.n_classes
     kept = Size("epochs", min(config.training.epochs, MOST_EPOCHS))
     return {
@@ -403,16 +403,16 @@ def _check_bytes(path: Path, manifest: Manifest) -> None:
 
 
 def writing() -> AbstractContextManager[None]:
-    """Turn what the disk refuses inside the block into a sentence that names the store."""
+    """Context that turns errors of the disk into a `DiskFault` that names the store."""
     return locations.writing()
 
 
 class Taken(Faults):
-    """Something of that name exists in the store."""
+    """The name already exists in the store."""
 
 
 def free_name(config: RunConfig, asked: str | None = None) -> str:
-    """The name for a new run: the one asked for, or one made from its settings.
+    """Name for a new run: the requested one, or one derived from its settings.
 
     Raises `Faults` where the name cannot be a folder's or is taken, or the store takes no files.
     """
@@ -430,7 +430,7 @@ def free_name(config: RunConfig, asked: str | None = None) -> str:
 
 
 def name_beside(name: str) -> str:
-    """A free name that is like `name`."""
+    """Free name derived from `name`."""
     beside = (f"{name[: 59 - len(str(n))]}-{n}" for n in count(2))
     return next(name for name in beside if not _is_taken(name))
 
@@ -467,7 +467,7 @@ def save(
     history: list[dict[str, Any]],
     **manifest: Any,
 ) -> Run:
-    """Write a run aside and rename it into place; raises `Taken` where the name is taken."""
+    """Write a run to a temporary folder and rename it; raises `Taken` if the name exists."""
     from safetensors.numpy import save as arrays_to_bytes
     from safetensors.torch import save as tensors_to_bytes
 
@@ -500,7 +500,7 @@ def save(
 
 
 def _aside(name: str) -> Path:
-    """A folder that is no run, for what becomes the run `name` or was it."""
+    """Temporary folder for the run `name`, before or after it is in place."""
     return root() / f"_writing-{name}-{secrets.token_hex(3)}"
 
 
@@ -510,7 +510,7 @@ def _exists(name: str) -> Taken:
 
 @contextmanager
 def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
-    """A new folder, renamed into its place at the end of the block; removed if that fails."""
+    """Context that renames a new folder into place at its end, or removes it on failure."""
     aside.mkdir()
     try:
         yield aside
@@ -528,7 +528,7 @@ def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
 
 
 def delete(name: str) -> None:
-    """Delete a run or a broken folder: renamed first, so that it is gone at once or not at all."""
+    """Delete a run or a broken folder atomically: rename it first, then remove it."""
     known = {printable(folder.name): folder for folder in _folders(root())}
     if name not in known:
         raise Faults(unknown("run", name, known))
@@ -550,7 +550,7 @@ def _remove(folder: Path) -> None:
 
 
 def owner(name: str) -> Owner | None:
-    """The process that trains or changes what stands under a name, if there is one."""
+    """Process that trains or changes the run of a name; None if there is none."""
     path = _lock_file(name)
     if not files.locked(path):
         return None
@@ -562,7 +562,7 @@ def owner(name: str) -> Owner | None:
 
 
 def refuse_held(name: str) -> None:
-    """Raise `Faults` where a process trains or changes what stands under a name."""
+    """Raise `Faults` if a process trains or changes the run of a name."""
     if holder := owner(name):
         raise _held(name, holder)
 
@@ -575,7 +575,7 @@ def _held(name: str, holder: Owner) -> Faults:
 
 
 class Reservation:
-    """The sole right of this process to what stands under a name, as a context manager.
+    """Exclusive lock on a name of the store, as a context manager.
 
     The operating system takes it back when the process ends, however it ends. Raises `Faults` where
     another holds it.
@@ -619,7 +619,7 @@ class Reservation:
                     folder.rmdir()
 
     def verify(self) -> None:
-        """Raise `Faults` where the store or the lock was removed since the name was reserved."""
+        """Raise `Faults` if the store or the lock was removed since the name was reserved."""
         if files.holds(self._descriptor, self._path):
             return
         if _unfinished(self.name).is_dir():
@@ -631,12 +631,12 @@ class Reservation:
             raise FileNotFoundError(errno.ENOENT, "")
 
     def discard(self) -> None:
-        """Delete the unfinished run of that name, if there is one."""
+        """Delete the unfinished run of that name if it exists."""
         if _unfinished(self.name).is_dir():
             _remove(_unfinished(self.name))
 
     def replace(self, by: str) -> None:
-        """Put the run `by` in the place of the run of that name, whether there was one or not."""
+        """Put the run `by` in place of the run of that name, whether that exists or not."""
         place, aside = root() / self.name, _aside(self.name)
         with Reservation(by), writing():
             if place.exists():
@@ -653,7 +653,7 @@ class Reservation:
 
 @contextmanager
 def reserve(name: str) -> Iterator[Reservation]:
-    """The right to train a new run; raises `Faults` where the name is held or taken."""
+    """Reserve the name of a new run; raises `Faults` if the name is locked or taken."""
     _refuse_impossible(name)
     with Reservation(name) as held:
         _refuse_taken(name)
@@ -662,7 +662,7 @@ def reserve(name: str) -> Iterator[Reservation]:
 
 @contextmanager
 def reserve_unfinished(name: str) -> Iterator[Reservation]:
-    """The right to go on with an unfinished run; raises `Faults` where it is held or unknown."""
+    """Reserve an unfinished run to resume it; raises `Faults` if it is locked or unknown."""
     refuse_unknown(name)
     with Reservation(name) as held:
         yield held
@@ -679,7 +679,7 @@ REASONS_SAID = 3
 
 
 class CheckpointFacts(BaseModel):
-    """What a checkpoint says of its training; `aecore.training` knows the rest."""
+    """Facts of a checkpoint; `aecore.training` defines the tensors."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -688,7 +688,7 @@ class CheckpointFacts(BaseModel):
 
 
 def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint of an unfinished run, in one rename."""
+    """Write the checkpoint of an unfinished run, replacing the last in one rename."""
     from safetensors.torch import save as tensors_to_bytes
 
     folder = _unfinished(name)
@@ -707,7 +707,7 @@ def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> No
 
 
 def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
-    """The trainings before their last epoch, and the checkpoints that cannot be read."""
+    """List unfinished trainings, and the checkpoints that cannot be read."""
     found: list[Unfinished] = []
     damaged: list[Broken] = []
     for folder in _folders(root() / "_unfinished"):
@@ -721,12 +721,12 @@ def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
 
 
 def unfinished() -> list[Unfinished]:
-    """The trainings before their last epoch whose checkpoint can be read."""
+    """List unfinished trainings whose checkpoint can be read."""
     return checkpoints()[0]
 
 
 def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
-    """The config and last checkpoint of an unfinished run.
+    """Read the config and last checkpoint of an unfinished run.
 
     Raises `Faults` where there is none or it is damaged. Whether the tensors suit the model is
     known when training goes on.
@@ -745,7 +745,7 @@ def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
 
 
 def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
-    """What to say of a checkpoint from which a training cannot go on."""
+    """Message for a checkpoint from which training cannot resume."""
     said = [reason.rstrip(".") for reason in reasons[:REASONS_SAID]]
     if more := len(reasons) - len(said):
         said.append(f"and {more} more")
@@ -756,7 +756,7 @@ def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
 
 
 def discard(name: str) -> None:
-    """Delete an unfinished run, damaged or not; raises `Faults` where it is being trained."""
+    """Delete an unfinished run, damaged or not; raises `Faults` if it is being trained."""
     known = {printable(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
     if name in known:
         with Reservation(known[name]) as held:
@@ -772,7 +772,7 @@ def _names_of_unfinished() -> list[str]:
 
 
 def refuse_unknown(name: str) -> None:
-    """Raise `Faults` where there is no unfinished run of that name, nor one being trained."""
+    """Raise `Faults` if there is no unfinished run of that name and none in training."""
     known = _names_of_unfinished()
     if name in {*known, *map(printable, known)}:
         return
@@ -802,7 +802,7 @@ def _checkpoint_facts(folder: Path) -> CheckpointFacts:
 
 
 def _discarded_as_complete(name: str) -> bool:
-    """Whether a checkpoint was that of a complete run, killed before it removed it; it is gone."""
+    """Remove the leftover checkpoint of a complete run; return whether there was one."""
     if not (root() / name).exists() or owner(name) is not None:
         return False
     try:
@@ -821,7 +821,7 @@ def _discarded_as_complete(name: str) -> bool:
 
 
 def _refuse_count(file: Any, n_parameters: int) -> None:
-    """Raise `Damaged` where a file does not hold as many float32 numbers as a model has."""
+    """Raise `Damaged` if a file does not hold exactly the number of weights of a model."""
     headers = [file.get_slice(key) for key in file.keys()]
     found = sum(math.prod(header.get_shape()) for header in headers)
     if found != n_parameters or any(header.get_dtype() != "F32" for header in headers):

@@ -33,7 +33,7 @@ PREVIEWS = 10
 
 
 class Training(Task):
-    """Training of a run, from its beginning or from a checkpoint."""
+    """Base class of training tasks, from the beginning or from a checkpoint."""
 
     config: RunConfig
     name: str
@@ -62,14 +62,14 @@ class Train(Training):
 
     @classmethod
     def named(cls, config: RunConfig, name: str | None = None) -> Self:
-        """The training of a run under a free name, made from its settings unless one is given.
+        """Training task under a free name, derived from its settings unless one is given.
 
         Raises `Faults` where the name cannot be used.
         """
         return cls(config, store.free_name(config, name))
 
     def check(self) -> None:
-        """Raise `Faults` where the name has been taken since it was chosen."""
+        """Raise `Faults` if the name was taken after it was chosen."""
         store.free_name(self.config, self.name)
 
     def run(self, reporter: Reporter) -> store.Run:
@@ -89,7 +89,7 @@ class Resume(Training):
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """The rest of the unfinished run `name`; raises `Faults` where there is none."""
+        """Task that resumes the unfinished run `name`; raises `Faults` if there is none."""
         config, checkpoint = store.read_checkpoint(name)
         return cls(config, name, checkpoint.progress["history"])
 
@@ -98,7 +98,7 @@ class Resume(Training):
         return f"{super().title}, resumed"
 
     def check(self) -> None:
-        """Raise `Faults` where another process is training it."""
+        """Raise `Faults` if another process is training it."""
         store.refuse_held(self.name)
 
     def run(self, reporter: Reporter) -> store.Run:
@@ -155,7 +155,7 @@ def _train(
 
 
 def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
-    """The records of a training that may diverge, or not suit its checkpoint."""
+    """Records of a training; turns divergence and unsuitable checkpoints into `Faults`."""
     from aecore.training import Diverged, Misfit
 
     try:
@@ -172,7 +172,7 @@ HISTORY_ENTRY = 600
 
 
 def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
-    """About how much of the disk a training takes, without the maps of its dataset."""
+    """Approximate disk space of a training in bytes, without the maps of its dataset."""
     import torch
 
     with torch.device("meta"):  # sizes alone
@@ -187,7 +187,7 @@ def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
 
 
 def _history_faults(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
-    """Why a checkpoint's history is not that of its epochs."""
+    """Reasons why a checkpoint's history does not match its epochs."""
     done, faults = checkpoint.progress["epochs_done"], []
     try:
         history = [HistoryEntry.model_validate(entry) for entry in checkpoint.progress["history"]]
@@ -205,7 +205,7 @@ def _history_faults(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset)
 
 
 def _epochs_kept(epochs: int) -> set[int]:
-    """Which epochs' codes are kept: all of a short training, evenly spaced ones of a long one."""
+    """Epochs whose codes are stored: all of a short training, evenly spaced ones of a long one."""
     stride = math.ceil(epochs / EPOCHS_KEPT)
     return {*range(stride, epochs + 1, stride), epochs}
 
@@ -304,7 +304,7 @@ def _finish(
 
 
 def _with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
-    """The run, with the map by principal components, which is the first to be looked at."""
+    """Return the run after computing its PCA map, the first baseline."""
     dataset = training.dataset_of(run.config)
     try:
         projections.compute(dataset, projections.PCAProjection(), reporter.progress)

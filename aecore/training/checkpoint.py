@@ -1,4 +1,4 @@
-"""Checkpoints: all that training needs to resume bit-equal."""
+"""Checkpoints: complete training state for a bit-equal resume."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aecore.training.optimizers import OPTIMIZERS
 
 
 class Misfit(Faults):
-    """A checkpoint is not one of the training that should go on from it; one reason a fault."""
+    """The checkpoint does not belong to the training to be resumed; one reason per sentence."""
 
 
 class Checkpoint(NamedTuple):
-    """All that training needs to go on as if it had never stopped."""
+    """Complete state of a training after an epoch."""
 
     tensors: dict[str, Tensor]
     """Weights, the optimiser's moments and the random state."""
@@ -39,7 +39,7 @@ def checkpoint_of(model, optimizer, schedule, generator, epochs_done: int) -> Ch
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The model's part of a checkpoint."""
+    """Weights of the model in a checkpoint."""
     return {
         name.removeprefix("model."): value
         for name, value in checkpoint.tensors.items()
@@ -72,7 +72,7 @@ def restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> in
 def _refuse_misfit(
     given: Checkpoint, fresh: Checkpoint, parameters: list[Tensor], moments: set[str]
 ) -> None:
-    """Raise `Misfit` with all that a checkpoint has otherwise than a training of its config.
+    """Raise `Misfit` with every difference between a checkpoint and a training of its config.
 
     Arguments
         fresh: the state before the first epoch.
@@ -105,7 +105,7 @@ def _refuse_misfit(
 
 
 def _moments(optimizer: str) -> set[str]:
-    """The names of what an optimiser keeps of each parameter."""
+    """Names of the per-parameter state of an optimiser."""
     chosen = OPTIMIZERS[optimizer]
     one = torch.nn.Parameter(torch.zeros(1))
     one.grad = torch.zeros(1)
@@ -115,7 +115,7 @@ def _moments(optimizer: str) -> set[str]:
 
 
 def _outline(value: Any) -> Any:
-    """What must be equal of two states of one optimiser or schedule: all but the numbers."""
+    """Structure of an optimiser's or schedule's state, without its numbers."""
     if isinstance(value, dict):
         return {key: _outline(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -22,7 +22,7 @@ from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings
 
 
 class TrainingConfig(BaseModel):
-    """How a model is trained."""
+    """Settings of training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,7 +71,7 @@ class TrainingConfig(BaseModel):
 
 
 class RunConfig(BaseModel):
-    """All that is needed to train a run again."""
+    """Complete configuration of a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,7 +84,7 @@ class RunConfig(BaseModel):
     def check(
         request: Mapping[str, Any], own: DataSpec | None = None, trains: bool = True
     ) -> RunConfig:
-        """Turn a request as typed into a `RunConfig`.
+        """Validate a request, as typed, into a `RunConfig`.
 
         Arguments
             request: `dataset` and `variant` by name; `model` and `training` map settings to
@@ -140,7 +140,7 @@ EVALUATION_BATCH = 2_000
 
 
 def training_memory(model: Variant, training: TrainingConfig, spec: DataSpec) -> int:
-    """About how many bytes a training holds at once, the data not counted.
+    """Estimate the memory of a training in bytes, without the data.
 
     4 bytes times: parameters, gradients and the optimiser's moments; the activations of a batch,
     or, in evaluation, those of two layers for more samples.
@@ -152,7 +152,7 @@ def training_memory(model: Variant, training: TrainingConfig, spec: DataSpec) ->
 
 
 def _too_large(model: Variant, training: TrainingConfig, spec: DataSpec) -> list[str]:
-    """What is to be said of settings whose training cannot fit into the memory."""
+    """Message for settings whose training does not fit into memory."""
     needed, there = training_memory(model, training, spec), memory()
     if needed <= there:
         return []
@@ -168,7 +168,7 @@ def _too_large(model: Variant, training: TrainingConfig, spec: DataSpec) -> list
 
 
 def memory() -> int:
-    """Bytes of main memory that there are: the machine's, or fewer where a container limits it."""
+    """Main memory in bytes: the machine's, or the limit of a container."""
     import psutil
 
     limit = Path("/sys/fs/cgroup/memory.max")
@@ -178,7 +178,7 @@ def memory() -> int:
 
 
 def _wrong_form(request: Any) -> list[str]:
-    """What keeps a request, perhaps from a damaged file, from being read at all."""
+    """The reason why a request, perhaps from a damaged file, cannot be read at all."""
     if not isinstance(request, Mapping):
         return [f"A request names a dataset and a variant; this is {shown(request)}."]
     faults = [
@@ -194,7 +194,7 @@ def _wrong_form(request: Any) -> list[str]:
 
 
 def _longer_than_training(model: Variant, training: TrainingConfig) -> list[str]:
-    """The settings that count epochs of the training and name more than there are."""
+    """Problems of settings that count epochs and exceed those of the training."""
     return [
         f"{name} = {getattr(model, name)} is longer than the training, whose epochs = "
         f"{training.epochs}: give at most {training.epochs}, or more epochs."
@@ -209,7 +209,7 @@ FORMS = {str: "give a name", dict: "give settings by their names"}
 
 
 def defaults(spec: DataSpec, variant: type[Variant] | None) -> dict[str, dict[str, Any]]:
-    """The settings of a run that its data choose, where neither a person nor a preset does.
+    """Default settings of a run for its data.
 
     The form, the command line and the estimator all begin with these: `training` by the number of
     samples, `model` by the variant, such as its likelihood by the range of the data. Few samples
@@ -237,5 +237,5 @@ STEPPED_OVER = 300_000
 
 
 def dataset_of(config: RunConfig) -> Dataset:
-    """The dataset that a run is trained on."""
+    """Dataset that a run is trained on."""
     return data.get(config.dataset)

@@ -1,4 +1,4 @@
-"""The training loop: a generator of epochs, which can be cancelled and resumed."""
+"""Training loop: a generator of epochs, which can be cancelled and resumed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Diverged(Faults):
 
 
 class Evaluation(NamedTuple):
-    """A model's answers for one split."""
+    """Loss, errors and codes of one split."""
 
     terms: dict[str, float]
     """Mean of each term of the loss over the samples, and their `total`."""
@@ -50,7 +50,7 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch did. Terms are means over samples of sums over features."""
+    """Record of one epoch. Terms are means over samples of sums over features."""
 
     epoch: int
     """1 for the first."""
@@ -68,7 +68,7 @@ class EpochRecord:
 
 
 def pick_device(asked: str) -> torch.device:
-    """The device for "auto", "cpu", "cuda" or "mps"; raises `Faults` where it is not there."""
+    """Select the device "auto", "cpu", "cuda" or "mps"; raises `Faults` if it is absent."""
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -82,7 +82,7 @@ def pick_device(asked: str) -> torch.device:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than it emulates it."""
+    """Whether the device computes in bfloat16 in hardware."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
@@ -92,7 +92,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def build(config: RunConfig, spec: DataSpec) -> Autoencoder:
-    """The untrained model of a run, its weights fixed by the run's seed."""
+    """Build the untrained model of a run, initialised with the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         return config.model.build(spec)
@@ -189,7 +189,7 @@ def fit(
 
 @torch.inference_mode()
 def evaluate(model: Autoencoder, x: Tensor, labels: Tensor | None = None) -> Evaluation:
-    """The loss, reconstruction error and codes of samples (n, n_features), deterministically.
+    """Evaluate loss, reconstruction error and codes of samples (n, n_features), deterministically.
 
     A VAE's loss is estimated from one draw a sample with a fixed seed; its codes and
     reconstructions are those of the posterior's mean.
@@ -221,7 +221,7 @@ def _refuse_unless_finite(
     test: Evaluation,
     settings: TrainingConfig,
 ) -> None:
-    """Raise `Diverged` where anything that an epoch has come to is no finite number."""
+    """Raise `Diverged` if a value of an epoch is not finite."""
     damaged = {
         name: int((~value.isfinite()).sum())
         for name, value in model.state_dict().items()

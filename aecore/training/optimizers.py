@@ -13,7 +13,7 @@ from aecore.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A way to make steps, and what the defaults of torch are changed to."""
+    """An optimiser class of torch, and its changed defaults."""
 
     kind: type[torch.optim.Optimizer]
     options: Mapping[str, Any]

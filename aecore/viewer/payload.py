@@ -1,4 +1,4 @@
-"""What the linked maps are sent: the arrays of a run's samples and the facts about them."""
+"""Payload of the linked maps: the arrays of a run's samples and their facts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_CODES = 2 * 2**20
 
 
 class Shown(NamedTuple):
-    """The samples that are shown, whatever is drawn of them; each array has n rows."""
+    """Columns of the displayed samples; each array has n rows."""
 
     rows: np.ndarray
     """Numbers into the test split followed by the training split."""
@@ -45,7 +45,7 @@ class Shown(NamedTuple):
 
 
 def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
-    """The samples of a subset, from what is stored of a run.
+    """Load the samples of a subset from the stored arrays of a run.
 
     Raises `Faults` where training samples are asked for whose codes are not stored.
     """
@@ -94,7 +94,7 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
 
 
 def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
-    """The same; raises `Faults` where the codes are no finite numbers."""
+    """Load the samples of a subset; raises `Faults` if their codes are not finite."""
     samples = shown(run, dataset, subset)
     latent.refuse_unless_finite(run, samples.plane)
     return samples
@@ -109,7 +109,7 @@ def pack(
     sheets: Mapping[str, str],
     mode: str,
 ) -> bytes:
-    """One safetensors file with everything that the linked maps draw.
+    """Build the payload of the linked maps, one safetensors file.
 
     Arguments
         maps: a title and the map for each further pane, by its key.
@@ -184,7 +184,7 @@ def training(
     planes: Mapping[int, np.ndarray],
     history: Sequence[Mapping[str, Any]],
 ) -> bytes:
-    """The same of a training that runs: one pane, and the way it came so far.
+    """Build the payload of a running training: one pane, and its path so far.
 
     Arguments
         view: `plane` (m, 2) and `labels` (m,) of the first test samples after the last epoch.
@@ -221,7 +221,7 @@ def common(
     columns: Columns,
     sheets: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The facts that do not depend on a run."""
+    """Facts that do not depend on a run."""
     if "epochs" in arrays and not dataset.label_names:
         ranks = np.argsort(np.argsort(arrays["epochs/labels"]))
         steps = ranks * len(colors.POSITION_COLORS) // max(len(ranks), 1)
@@ -245,7 +245,7 @@ def common(
 
 
 def losses(history: Sequence[Mapping[str, Any]], kept: list[int]) -> dict[str, Any]:
-    """The curves of the loss, and the epochs of which there are codes."""
+    """Curves of the loss, and the epochs with stored codes."""
     return {
         "kept": kept,
         "loss": [entry["test"]["total"] for entry in history],
@@ -254,7 +254,7 @@ def losses(history: Sequence[Mapping[str, Any]], kept: list[int]) -> dict[str, A
 
 
 def sealed(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
-    """One safetensors file; its facts hold an `id` that changes when anything does."""
+    """Serialize to one safetensors file; its facts hold an `id` that depends on all content."""
     from safetensors.numpy import save
 
     # What a browser has typed arrays for.
@@ -270,19 +270,19 @@ def sealed(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
 
 
 class Columns:
-    """What samples can be coloured by: arrays of one number a sample, and how to read them."""
+    """Columns by which samples can be coloured, one number per sample, and their meaning."""
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.arrays = arrays
         self.facts: list[dict[str, Any]] = []
 
     def add(self, key: str, title: str, values: np.ndarray) -> None:
-        """Numbers, coloured in steps."""
+        """Add a numeric column, coloured in steps."""
         self.arrays[f"column/{key}"] = values
         self.facts.append({"key": key, "title": title})
 
     def add_classes(self, key: str, title: str, values: np.ndarray, names: tuple[str, ...]) -> None:
-        """Class numbers, each with its colour; numbers on a curve where they have no names."""
+        """Add a column of class numbers with colours, or of positions if classes have no names."""
         self.add(key, title, values)
         if names:
             own = [colors.class_color(number) for number in range(len(names))]
@@ -290,7 +290,7 @@ class Columns:
 
 
 def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str, str]:
-    """A pane's name and how far it can be trusted, as it stands above it."""
+    """Name and quality measures of a pane, shown above it."""
     names = ("trustworthiness", "continuity")
     said = [f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None]
     if metrics.get("knn_accuracy") is not None:
@@ -304,7 +304,7 @@ def decoding(
     known: Mapping[str, np.ndarray],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The decoder, the training codes and the grids, where the run has been analysed."""
+    """Decoder, training codes and grids of an analysed run."""
     arrays["plane/mean"], arrays["plane/axes"] = latent.plane_of_run(run)
     arrays |= {name: values for name, values in known.items() if name.startswith("weight/")}
     for name in ("codes", "rows", "labels", "reach"):
@@ -327,7 +327,7 @@ def decoding(
 def table(
     samples: Shown, dataset: Dataset, maps: Mapping[str, Map], chosen: np.ndarray
 ) -> pandas.DataFrame:
-    """What is known of the chosen samples, one line each, for other programs."""
+    """Table of the selected samples, one row each, for export."""
     import pandas
 
     rows = samples.rows[chosen]
@@ -356,12 +356,12 @@ def table(
 
 
 def identity(rows: np.ndarray, dataset: Dataset) -> str:
-    """What tells samples from others, so that a selection is not taken for one of others."""
+    """Identifier of a set of samples, so that a selection is not applied to another set."""
     return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32)).hexdigest()[:16]}"
 
 
 def unpacked_mask(text: str, n: int) -> np.ndarray:
-    """The selection that the scripts send: the bits of n samples, (n,) bool.
+    """Decode the selection that the scripts send: the bits of n samples, (n,) bool.
 
     Raises `Faults` where it is not that.
     """

@@ -1,4 +1,4 @@
-"""What the components may say to the server.
+"""Messages of the browser components to the server, validated.
 
 A message comes out of a browser, so it may be anything: what does not have the form that our own
 scripts send is ignored, and the page stays as it was.
@@ -22,13 +22,13 @@ Coordinate = Annotated[float, Field(strict=True, ge=-FAR, le=FAR, allow_inf_nan=
 
 
 class Message(BaseModel):
-    """One message: exactly these fields, of exactly these types, and finite numbers."""
+    """Base class of messages: exact fields and types, and finite numbers."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Moved(Message):
-    """A slider was moved."""
+    """Message: a slider was moved."""
 
     value: float
     settled: bool
@@ -36,7 +36,7 @@ class Moved(Message):
 
 
 class Selection(Message):
-    """Samples were selected."""
+    """Message: samples were selected."""
 
     samples: str = Field(max_length=200)
     """Of which samples, as in `pack.identity`."""
@@ -45,7 +45,7 @@ class Selection(Message):
 
 
 class Place(NamedTuple):
-    """A place of the plane is to be decoded; the scripts send a list of these three."""
+    """Message: a point of the plane is to be decoded; the scripts send a list of these three."""
 
     x: Coordinate
     y: Coordinate
@@ -53,7 +53,7 @@ class Place(NamedTuple):
 
 
 class Click(Message):
-    """One sample was clicked."""
+    """Message: one sample was clicked."""
 
     sample: Number
     when: float
@@ -61,7 +61,7 @@ class Click(Message):
 
 
 class Lasso(Selection):
-    """Samples were selected to be picked."""
+    """Message: samples were selected for picking."""
 
     when: float
 
@@ -71,7 +71,7 @@ Picks = Annotated[list[Pick], Field(max_length=MOST_PICKS)]
 
 
 def read(kind: Any, message: Any) -> Any:
-    """A message as an instance of `kind`, a `Message` or a type made of them; None if it is none.
+    """Parse a message as `kind`, a `Message` or a type composed of them; None if it is invalid.
 
     None is also what a component says before there is anything to say.
     """

@@ -1,4 +1,4 @@
-"""Inference with the models of runs on the pages, and indices over their codes."""
+"""Model inference on the pages, and nearest-neighbour indices over codes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _model(name: str, created: str) -> Autoencoder:
 
 @cache.once
 def _threads() -> int:
-    """How many threads torch uses by default."""
+    """Default number of threads of torch."""
     import torch
 
     return torch.get_num_threads()
 
 
 def _model_for(name: str, created: str, n: int) -> Autoencoder:
-    """The model of a run, with as many threads as n samples are worth."""
+    """Load the model of a run, with a number of threads suited to n samples."""
     import torch
 
     # A handful gains nothing by threads and waits for them where the machine is busy. What is set
@@ -64,7 +64,7 @@ def reconstruct(
 
 
 def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """Reconstructions (n, n_features) of codes (n, latent_dim); needs no dataset.
+    """Decode codes (n, latent_dim) to reconstructions (n, n_features); needs no dataset.
 
     A conditioned model reads the label. Raises `Faults` where an answer is no finite number.
     """
@@ -76,7 +76,7 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
 
 
 def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """Distance (n,) of each code to that of its reconstruction, in units of the code.
+    """Cycle error (n,) of codes, in units of the code.
 
     Raises `Faults` where an answer is no finite number.
     """
@@ -89,12 +89,12 @@ def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndar
 
 @cache.bounded(16)
 def class_means(name: str, created: str) -> np.ndarray:
-    """The mean code of each class over training samples, (classes, latent_dim)."""
+    """Mean code of each class over training samples, (classes, latent_dim)."""
     return denoising.class_means(encoder(name, created), cache.run(name).dataset)
 
 
 def encoder(name: str, created: str) -> denoising.Rebuild:
-    """A function from samples and labels to a run's codes."""
+    """Function from samples and labels to a run's codes."""
     return lambda x, labels: reconstruct(name, created, x, labels)[0]
 
 
@@ -103,7 +103,7 @@ def encoder(name: str, created: str) -> denoising.Rebuild:
 
 @cache.bounded(64)
 def errors(name: str, created: str, split: str) -> np.ndarray:
-    """The mean squared error per feature of every sample of "test" or "train", (n,).
+    """Mean squared error per feature of every sample of "test" or "train", (n,).
 
     Those of the test split were stored with the run. Raises `Faults` where the dataset is another
     than the run was trained on, or where an error is no finite number.
@@ -133,18 +133,18 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
 
 
 def load(chosen: store.Run) -> None:
-    """Read what every view of Generate needs, so that none of them waits for it in the middle."""
+    """Load everything that the views of Generate need, so that none waits for it later."""
     _model(*cache.identity(chosen))
     places(chosen)
 
 
 def places(chosen: store.Run) -> latent.Places:
-    """The neighbourhoods of a run's test codes."""
+    """Nearest-neighbour index of a run's test codes."""
     return _places(*cache.identity(chosen), None)
 
 
 def training_places(chosen: store.Run) -> latent.Places:
-    """The neighbourhoods of the training codes of a run that has been analysed."""
+    """Nearest-neighbour index of the training codes of an analysed run."""
     return _places(*cache.identity(chosen), cache.changed(latent.analysis_artifact(chosen)))
 
 
@@ -157,7 +157,7 @@ def _places(name: str, created: str, analysed: int | None) -> latent.Places:
 
 
 def marginals(chosen: store.Run, dimensions: Sequence[int]) -> latent.Marginals:
-    """The aggregate posterior in some dimensions of a run that has been analysed."""
+    """Marginals of the aggregate posterior in given dimensions of an analysed run."""
     analysed = cache.changed(latent.analysis_artifact(chosen))
     return _marginals(*cache.identity(chosen), analysed, tuple(dimensions))
 

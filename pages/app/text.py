@@ -1,4 +1,4 @@
-"""Text that is shown: names as plain text in Markdown, durations."""
+"""Formatting of text: escaping for Markdown, and durations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def plain(text: object) -> str:
-    """Markdown that shows a text as it is: no links, icons, formulas, lists or lines of its own.
+    """Escape a text for Markdown: no links, icons, formulas, lists or line breaks.
 
     Signs that nobody sees (line breaks, zero-width and direction marks) are shown as Python writes
     them, so that they hide nothing. What Streamlit makes of text only after Markdown has been read
@@ -38,7 +38,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Format seconds as a readable duration.
 
     >>> duration(200)
     '3 min 20 s'

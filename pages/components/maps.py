@@ -25,7 +25,7 @@ from pages.components.settings_form import settings_form
 
 
 class View(NamedTuple):
-    """What the maps are to show."""
+    """Settings of the linked maps: panes, second run, samples and projections."""
 
     run: store.Run
     subset: Subset
@@ -34,7 +34,7 @@ class View(NamedTuple):
 
 
 def ask(run: store.Run) -> View:
-    """Panes, a second run, samples and settings of the projections, kept in the address."""
+    """Input fields for panes, second run, samples and projections, kept in the address."""
     others = cache.comparable(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.pills(
@@ -83,13 +83,13 @@ NO_RUN = "no other run"
 
 
 def default_view(run: store.Run) -> View:
-    """All test samples, and projections with the settings that suit them."""
+    """Default view: all test samples, and default settings of the projections."""
     n = run.manifest.n_test
     return View(run, Subset(), tuple(kind(**kind.defaults(n)) for kind in PROJECTIONS.values()))
 
 
 def found(view: View) -> dict[str, Map]:
-    """The projections of a view that have been computed."""
+    """Computed projections of a view."""
     maps = {
         settings.name: cache.artifact(cache.map_of(view.run, settings, view.subset))
         for settings in view.projections
@@ -98,7 +98,7 @@ def found(view: View) -> dict[str, Map]:
 
 
 def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = lambda: None) -> Any:
-    """The panes; returns what they say: `selection`, `place`, `picked`, None until it is made.
+    """Show the panes; return their messages `selection`, `place` and `picked`, None if absent.
 
     Arguments
         mode: what they are for, as in `pack.pack`; only "pick" says `picked`.
@@ -110,7 +110,7 @@ def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = la
 
 
 def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) -> Any:
-    """The component with what it is to draw."""
+    """Mount the component with its payload."""
     return hosts.linked_maps()(
         key=key,
         data=content,
@@ -121,13 +121,13 @@ def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) ->
 
 
 def uncomputed(view: View) -> list[Projection]:
-    """The projections of a view that have not been computed."""
+    """Projections of a view that have not been computed."""
     computed = found(view)
     return [settings for settings in view.projections if settings.name not in computed]
 
 
 def offer_missing(view: View) -> None:
-    """The projections that are not computed yet: how far they are, or a button for each."""
+    """Show the progress of missing projections, or a button to compute each."""
     dataset = view.run.dataset
     missing = uncomputed(view)
     if missing and changed(view.run):
@@ -156,7 +156,7 @@ def offer_missing(view: View) -> None:
 
 
 def len_of(view: View) -> int:
-    """How many samples the view's split has."""
+    """Number of samples in the view's split."""
     manifest = view.run.manifest
     return {
         "test": manifest.n_test,
@@ -166,7 +166,7 @@ def len_of(view: View) -> int:
 
 
 def prepare(view: View) -> None:
-    """See to it that decoder, training codes and images are there, or say what is missing."""
+    """Ensure that decoder, training codes and images exist, or say what is missing."""
     run, dataset = view.run, view.run.dataset
     here = data.here(dataset)
     jobs = cache.jobs()
@@ -200,7 +200,7 @@ def prepare(view: View) -> None:
 
 
 def said(view: View) -> str:
-    """Which samples are shown, and what the panes can and cannot say."""
+    """Describe the samples shown, and the limits of the panes."""
     n, all_of = min(view.subset.limit, len_of(view)), len_of(view)
     split = {"test": "test", "train": "training", "all": "test and training"}[view.subset.split]
     which = f"All {n:,} {split} samples are shown"
@@ -226,7 +226,7 @@ def said(view: View) -> str:
 
 
 def metrics_table(view: View) -> None:
-    """How far each pane can be trusted, on the test split."""
+    """Table of the quality measures of each pane, on the test split."""
     rows = []
     for run in filter(None, (view.run, view.other)):
         facts = (cache.analysis(run) or ({}, {}))[1]

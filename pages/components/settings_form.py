@@ -1,4 +1,4 @@
-"""Forms made from the settings of a class."""
+"""Form generated from the settings of a class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def settings_form(
     advanced: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
-    """One widget for each setting of a class, filled with `defaults`, kept in the address.
+    """Widgets for the settings of a class, filled with `defaults`, kept in the address.
 
     Nothing is checked here, so that all show_error can be told together and what was typed stays.
 
@@ -42,7 +42,7 @@ def settings_form(
 
 
 def as_typed(setting: Setting, value: Any) -> Any:
-    """A setting's value in the form in which its widget holds it."""
+    """Value of a setting in the form that its widget holds."""
     return ", ".join(map(str, value)) if setting.kind == "widths" else value
 
 

@@ -1,4 +1,4 @@
-"""Denoising: corruptions of images, classical filters, and how runs compare with them."""
+"""Denoising: corruptions of images, classical filters, and their comparison with runs."""
 
 from __future__ import annotations
 

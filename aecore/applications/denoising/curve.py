@@ -47,7 +47,7 @@ def curve(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Curve:
-    """How well noise is taken away from n seeded test images as its level rises.
+    """Denoising curve of each run: mean PSNR on n seeded test images at each noise level.
 
     Arguments
         runs: a name, and what reconstructs noisy samples (n, n_features).
@@ -83,7 +83,7 @@ def verdict(
     baseline_curves: Mapping[str, np.ndarray],
     name: str = "The run",
 ) -> str:
-    """At which levels a classical filter is better than a run, and by how much.
+    """Markdown summary of the levels at which a classical filter beats a run, and by how much.
 
     Arguments
         levels: (m,), rising.
@@ -120,7 +120,7 @@ is best, by up to 2.0 dB.'
 
 
 class RunCurve(NamedTuple):
-    """The curve of one run under a noise, and how its codes drift."""
+    """Stored denoising curve of one run under one noise, with its code drift."""
 
     curve: Curve
     flipped: np.ndarray | None
@@ -128,7 +128,7 @@ class RunCurve(NamedTuple):
 
 
 def curve_artifact(run: store.Run, noise: str, clip: bool) -> Artifact[RunCurve]:
-    """The curve of a run under a noise as it is stored."""
+    """Artifact of the denoising curve of a run under a noise."""
     measured = Array((Size("measured", MOST_LEVELS),), finite=False)
     expected = {
         "levels": Array((Size("levels", MOST_LEVELS),)),

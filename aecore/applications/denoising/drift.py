@@ -1,4 +1,4 @@
-"""Code drift: where the code of a sample goes as the noise rises."""
+"""Code drift: displacement of the codes of samples with rising noise level."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEANS_OF = 5_000
 
 
 class Drift(NamedTuple):
-    """What becomes of the codes of some samples as noise rises."""
+    """Codes of the same samples at rising noise levels, and the nearest class mean of each."""
 
     codes: np.ndarray
     """(m, n, latent_dim), at m levels."""
@@ -28,12 +28,12 @@ class Drift(NamedTuple):
     where it stays the same."""
 
     def flipped(self, levels: Sequence[float]) -> np.ndarray:
-        """Share of the samples that have flipped by each level, (m,)."""
+        """Share of the samples whose nearest class mean has changed at each level, (m,)."""
         return (self.flips <= np.asarray(levels)[:, None]).mean(axis=1)
 
 
 def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
-    """The mean code of each class over 5,000 seeded training samples, (classes, latent_dim).
+    """Mean code of each class over 5,000 seeded training samples, (classes, latent_dim).
 
     NaN for a class of which there is none.
     """
@@ -56,7 +56,7 @@ def drift(
     seed: int = 0,
     clip: bool = False,
 ) -> Drift:
-    """Codes of the same samples under more and more of the same noise.
+    """Compute the codes of the same samples at rising levels of the same noise.
 
     Arguments
         encode: samples and their labels to codes (n, latent_dim).

@@ -1,4 +1,4 @@
-"""The task that measures how well a run removes a noise."""
+"""Task: measure the denoising curve of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aecore.runs import store
 
 @dataclass(frozen=True)
 class MeasureDenoising(Task):
-    """Measure how well a run and classical filters remove a noise, and where its codes move."""
+    """Measure the denoising curves of a run and of classical filters, and the run's code drift."""
 
     run_name: str
     noise: str
@@ -30,7 +30,7 @@ class MeasureDenoising(Task):
         return f"denoising by {self.run_name}"
 
     def run(self, reporter: Reporter) -> None:
-        """Measure the curve and store it."""
+        """Compute the curve and store it."""
         noise, clip = self.noise, self.clip
         run = store.load(self.run_name)
         locations.refuse_unwritable()

@@ -20,7 +20,7 @@ Rebuild = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Noise:
-    """One way to spoil an image whose pixels lie in [0, 1], at a level from `least` to `most`."""
+    """A corruption of images in [0, 1], with levels from `least` to `most`."""
 
     title: str
     unit: str
@@ -34,13 +34,13 @@ class Noise:
 
     @property
     def steps(self) -> np.ndarray:
-        """Every level that can be chosen, (m,)."""
+        """All selectable levels, (m,)."""
         first, last = (round(level / self.step) for level in (self.least, self.most))
         return (np.arange(first, last + 1) * self.step).round(2)
 
     @property
     def levels(self) -> np.ndarray:
-        """Some of them for a curve: `LEVELS` from the least to the most, and the usual one."""
+        """Levels of a curve: `LEVELS` from the least to the most, and the default level."""
         even = self.steps[np.linspace(0, len(self.steps) - 1, LEVELS).round().astype(int)]
         return np.union1d(even, self.default)
 
@@ -48,7 +48,7 @@ class Noise:
 def corrupt(
     x: np.ndarray, shape: Shape, noise: str, level: float, seed: int = 0, clip: bool = False
 ) -> np.ndarray:
-    """Samples with noise; one seed gives the same noise at every level, only more of it.
+    """Add noise to samples; one seed gives the same noise at every level, scaled.
 
     Arguments
         x: (n, n_features) in [0, 1], images of `shape` (height, width[, channels]).
@@ -68,7 +68,7 @@ def corrupt(
 
 
 def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
-    """Raise `Faults` where a noise is not known, or does not go with a dataset or with clipping."""
+    """Raise `Faults` for an unknown noise, or one that does not suit the dataset or clipping."""
     faults = []
     if not dataset.traits.pictures:
         faults.append(f"{dataset.name} has no images to denoise: choose a run of images.")
@@ -81,7 +81,7 @@ def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
 
 
 def _trained_on(name: str) -> Callable[..., np.ndarray]:
-    """Noise as a denoising autoencoder meets it in training."""
+    """The noise as `aecore.models.corruptions` applies it during training."""
 
     def draw(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
         import torch
@@ -133,7 +133,7 @@ NOISES = {
 
 
 def some(n: int, most: int, seed: int = 0) -> np.ndarray:
-    """Sorted numbers of `most` of n samples, or of all where there are no more."""
+    """Draw a sorted random subset of row indices: `most` of n, or all if n is not larger."""
     return np.sort(np.random.default_rng(seed).choice(n, min(n, most), replace=False))
 
 

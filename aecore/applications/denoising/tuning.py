@@ -1,4 +1,4 @@
-"""The search for the best settings of the classical filters."""
+"""Grid search for the best settings of the classical filters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TUNED_WITH = 2**31 - 1
 def best(
     baseline: str, clean: np.ndarray, noisy: np.ndarray, shape: Shape, pca: PCA
 ) -> tuple[Setting, float]:
-    """The setting of a filter with the highest mean PSNR, and that PSNR in dB.
+    """Find the setting of a filter with the highest mean PSNR; return it and that PSNR in dB.
 
     Arguments
         baseline: a key of `BASELINES`.
@@ -46,7 +46,7 @@ def best(
 
 
 class Tuned(NamedTuple):
-    """The best settings of every filter for one kind of noise, at the levels that were tried."""
+    """Best settings of every filter for one kind of noise, at the levels searched so far."""
 
     levels: np.ndarray
     """(m,), rising."""
@@ -54,11 +54,11 @@ class Tuned(NamedTuple):
     """Of each filter, one for each level."""
 
     def complete(self, noise: str) -> bool:
-        """Whether every filter was tried at every level that can be chosen."""
+        """Whether every filter was tuned at every selectable level."""
         return np.array_equal(self.levels, NOISES[noise].steps)
 
     def at(self, level: float) -> tuple[dict[str, Setting], float]:
-        """The settings at the nearest level that was tried, and that level."""
+        """The settings at the nearest tuned level, and that level."""
         nearest = int(np.abs(self.levels - level).argmin())
         found = {name: settings[nearest] for name, settings in self.settings.items()}
         return found, float(self.levels[nearest])
@@ -73,7 +73,7 @@ def tune(
     known: Tuned | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Tuned]:
-    """The best setting of every filter for a noise, on seeded images of the training split.
+    """Search the best setting of every filter for a noise, on seeded training images.
 
     Yields what is known after each level, from the usual level outwards.
 
@@ -101,7 +101,7 @@ def tune(
 
 
 def tuned_artifact(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Artifact[Tuned]:
-    """The best settings of the filters for a noise as they are stored; levels may be missing."""
+    """Artifact of the tuned filter settings for a noise; levels may be missing."""
     return Artifact(
         path=projections.data_folder(dataset_name, fingerprint) / f"filters-{suffix(noise, clip)}",
         facts=TypeAdapter(_TunedFacts),
@@ -115,7 +115,7 @@ def tuned_artifact(dataset_name: str, fingerprint: str, noise: str, clip: bool) 
 
 
 def _tuned_of(arrays: dict[str, np.ndarray], facts: _TunedFacts) -> Tuned | None:
-    """Stored settings; None where they were chosen among others than there are now."""
+    """Load tuned settings; None if they were searched over a different grid."""
     if facts.tried != _tried():
         return None
     levels, settings = arrays["levels"], facts.settings
@@ -138,7 +138,7 @@ def _tried() -> dict[str, list[Setting]]:
 
 @dataclass(frozen=True)
 class TuneFilters(Task):
-    """Search the best settings of the classical filters for a noise, or read them."""
+    """Search the best settings of the classical filters for a noise, or load them."""
 
     dataset_name: str
     noise: str
@@ -149,7 +149,7 @@ class TuneFilters(Task):
         return f"tuning filters for {self.noise} noise on {self.dataset_name}"
 
     def run(self, reporter: Reporter) -> Tuned:
-        """The settings, which are stored."""
+        """Return the tuned settings; levels that are missing are searched and stored."""
         noise, clip = self.noise, self.clip
         dataset = data.get(self.dataset_name)
         refuse(dataset, noise, clip)

@@ -34,7 +34,7 @@ Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
 
 
 def _split(widths: Any) -> Any:
-    """Take "512, 128" as typed in a form or on the command line for (512, 128)."""
+    """Parse "512, 128", as typed in a form or on the command line, into (512, 128)."""
     if isinstance(widths, str):
         return tuple(width.strip() for width in widths.split(",") if width.strip())
     return widths
@@ -53,7 +53,7 @@ Channels = Annotated[
 
 
 class CorruptionSettings(NamedTuple):
-    """The noise that a denoising model was trained to remove."""
+    """Corruption that a denoising model was trained with."""
 
     noise: Noise
     level: float
@@ -62,7 +62,7 @@ class CorruptionSettings(NamedTuple):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a trained model can do and how it was trained, declared by its settings."""
+    """Capabilities of a trained model and how it was trained, declared by its settings."""
 
     encode: bool = True
     """Whether samples have codes."""
@@ -83,7 +83,7 @@ class Capabilities:
 
 
 class Variant(BaseModel, ABC):
-    """Settings that every variant has."""
+    """Base class of variants: common settings, validation and construction of the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -111,16 +111,16 @@ class Variant(BaseModel, ABC):
 
     @classmethod
     def summary(cls) -> str:
-        """The first sentence of the variant's docstring."""
+        """First sentence of the variant's docstring."""
         return (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip()
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> dict[str, Any]:
-        """The settings whose sensible default depends on the data."""
+        """Default values of the settings that depend on the data."""
         return {}
 
     def faults(self, spec: DataSpec) -> dict[str, str]:
-        """What makes these settings impossible for a dataset: setting -> sentence."""
+        """Settings that are impossible for a dataset: setting -> sentence."""
         if self.latent_dim > spec.n_features and not self.overcomplete:
             return {
                 "latent_dim": f"latent_dim = {self.latent_dim} is wider than the data: "
@@ -131,7 +131,7 @@ class Variant(BaseModel, ABC):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a model of these settings can do."""
+        """Capabilities of a model of these settings."""
         return Capabilities(
             posterior=self.outputs_per_dimension == 2,
             prior=self.prior,
@@ -140,25 +140,25 @@ class Variant(BaseModel, ABC):
 
     @abstractmethod
     def build(self, spec: DataSpec) -> Autoencoder:
-        """The untrained model for samples like those of a dataset."""
+        """Build the untrained model for a data specification."""
 
     @abstractmethod
     def n_parameters(self, spec: DataSpec) -> int:
-        """How many numbers the model of `build` learns, without building it."""
+        """Number of trainable parameters of the model of `build`, without building it."""
 
     @abstractmethod
     def n_activations(self, spec: DataSpec, batch_size: int) -> int:
-        """About how many numbers a training step holds for each sample beside the parameters."""
+        """Approximate number of activations per sample in a training step, parameters excluded."""
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
-        """Bring an untrained model to a better start than random weights; most have none."""
+        """Pretrain the untrained model; most variants have no pretraining."""
 
 
 VARIANTS: dict[str, type[Variant]] = {}
 
 
 def register(name: str, title: str, source: str) -> Callable[[type[Variant]], type[Variant]]:
-    """Enter a settings class into the registry under `name`."""
+    """Decorator that adds a settings class to the registry under `name`."""
 
     def enter(variant: type[Variant]) -> type[Variant]:
         variant.name, variant.title, variant.source = name, title, source
@@ -169,7 +169,7 @@ def register(name: str, title: str, source: str) -> Callable[[type[Variant]], ty
 
 
 class LayerSettings(Variant):
-    """Fully connected layers."""
+    """Settings of fully connected layers."""
 
     widths_setting = "hidden"
 
@@ -180,7 +180,7 @@ class LayerSettings(Variant):
     )
 
     def widths(self, spec: DataSpec) -> tuple[list[int], list[int]]:
-        """The widths of the encoder's and of the decoder's layers, input and output included."""
+        """Layer widths of the encoder and of the decoder, input and output included."""
         told = spec.n_classes if self.conditioned else 0
         n_outputs = self.outputs_per_dimension * self.latent_dim
         return (
@@ -198,12 +198,12 @@ class LayerSettings(Variant):
 
     @property
     def n_decoded(self) -> int:
-        """How many codes of each sample a training step decodes."""
+        """Number of codes per sample that a training step decodes."""
         return 1
 
 
 class LikelihoodSettings(Variant):
-    """The person chooses the likelihood."""
+    """Setting of the likelihood."""
 
     activation: Activation = Field(
         "elu", description="Function between the layers; the code and the output have none."
@@ -235,7 +235,7 @@ class LikelihoodSettings(Variant):
 
 
 class BernoulliSettings(LikelihoodSettings):
-    """A Gaussian code; data in [0, 1] are scored by cross-entropy, as a probability model wants."""
+    """Settings of a Gaussian code; data in [0, 1] are scored by cross-entropy by default."""
 
     outputs_per_dimension = 2
     prior = True
@@ -251,7 +251,7 @@ class BernoulliSettings(LikelihoodSettings):
 
 
 class CodeSettings(LikelihoodSettings, LayerSettings):
-    """Fully connected, with a point for a code, whose own activation can be chosen."""
+    """Settings of fully connected layers with a point code and its own activation."""
 
     code_activation: CodeActivation = Field(
         "identity",
@@ -266,7 +266,7 @@ class CodeSettings(LikelihoodSettings, LayerSettings):
 
 
 class NoiseSettings(Variant):
-    """The encoder sees a corrupted input in training."""
+    """Settings of the corruption of the encoder's input in training."""
 
     overcomplete = True
 
@@ -306,7 +306,7 @@ class NoiseSettings(Variant):
         return replace(super().capabilities, corruption=noise)
 
     def corruption(self) -> Corruption:
-        """The noise that these settings ask for."""
+        """The corruption of these settings."""
         from aecore.models.corruptions import CORRUPTIONS, GaussianNoise
 
         if self.noise == "gaussian":
@@ -315,12 +315,12 @@ class NoiseSettings(Variant):
 
 
 def n_linear(widths: Sequence[int]) -> int:
-    """How many weights and biases linear layers of these widths have."""
+    """Number of weights and biases of linear layers of these widths."""
     return sum(n_in * n_out + n_out for n_in, n_out in pairwise(widths))
 
 
 def n_convolution(channels: Sequence[int]) -> int:
-    """The same of convolutions of 3 x 3."""
+    """Number of weights and biases of 3 x 3 convolutions."""
     return sum(9 * n_in * n_out + n_out for n_in, n_out in pairwise(channels))
 
 
@@ -336,7 +336,7 @@ def fully_connected(
     n_classes: int = 0,
     **plug_ins: Any,
 ) -> Autoencoder:
-    """A model of fully connected layers, its decoder the mirror of its encoder.
+    """Build a model of fully connected layers whose decoder mirrors its encoder.
 
     What a variant does not have among its settings takes the default of `ae`.
     """

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     source="Baldi & Hornik (1989), Neural networks and principal component analysis",
 )
 class Linear(LayerSettings):
-    """Only linear layers, trained on squared error: it learns the plane that PCA computes.
+    """Linear autoencoder: only linear layers and squared error, which learn the plane of PCA.
 
     min_W,V ||x - V W x||^2, reached where V W projects onto the leading principal components.
     """
@@ -54,7 +54,7 @@ class Linear(LayerSettings):
     "networks",
 )
 class Deep(CodeSettings):
-    """A plain autoencoder of any depth: a bent surface where PCA has a flat one.
+    """Plain autoencoder of any depth: a curved surface where PCA has a flat one.
 
     min ||x - g(f(x))||^2 over encoder f and decoder g, or cross-entropy for data in [0, 1].
     """
@@ -138,7 +138,7 @@ class Deep(CodeSettings):
     "representations with an energy-based model",
 )
 class SparseL1(CodeSettings):
-    """Active units of the code cost something, so that few of many explain a sample.
+    """Sparse autoencoder: an L1 penalty makes few of many code units active for each sample.
 
     min ||x - g(h)||^2 + weight * sum_j |h_j|, h = f(x).
     """
@@ -166,7 +166,7 @@ class SparseL1(CodeSettings):
     "(2011), CS294A lecture notes",
 )
 class SparseKL(CodeSettings):
-    """Each unit of the code is asked to be active as seldom as a target says.
+    """Sparse autoencoder: a KL penalty holds the mean activation of each code unit at a target.
 
     min ||x - g(h)||^2 + weight * sum_j KL(target || mean of h_j), h = sigmoid(f(x)).
     """
@@ -206,7 +206,7 @@ class SparseKL(CodeSettings):
     "features with denoising autoencoders",
 )
 class Denoising(NoiseSettings, CodeSettings):
-    """Sees a corrupted input and is asked for the clean one, so it learns where the data lie.
+    """Denoising autoencoder: reconstructs the clean input from a corrupted one.
 
     min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
     """
@@ -222,7 +222,7 @@ class Denoising(NoiseSettings, CodeSettings):
     "invariance during feature extraction",
 )
 class Contractive(CodeSettings):
-    """The code is asked to stand still when the input moves, but for moves along the data.
+    """Contractive autoencoder: a penalty on the encoder's Jacobian makes the code robust.
 
     min ||x - g(f(x))||^2 + weight * ||df/dx||_F^2.
     """

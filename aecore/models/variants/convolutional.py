@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ConvolutionSettings(LikelihoodSettings):
-    """Convolutions in place of fully connected layers."""
+    """Settings of convolutional encoders and decoders."""
 
     requires = ("image",)
     widths_setting = "channels"
@@ -70,7 +70,7 @@ class ConvolutionSettings(LikelihoodSettings):
         return faults
 
     def _sizes(self, spec: DataSpec) -> list[ImageSize]:
-        """The image's size and those of the feature maps after each level."""
+        """Image size and those of the feature maps after each level."""
         size = ImageSize(*spec.shape)
         return [size.halved(level) for level in range(len(self.channels) + 1)]
 
@@ -110,7 +110,7 @@ class ConvolutionSettings(LikelihoodSettings):
     "hierarchical feature extraction",
 )
 class Convolutional(ConvolutionSettings):
-    """Small filters, the same at every place of an image, in place of fully connected layers.
+    """Convolutional autoencoder: small filters, shared by all places of an image.
 
     min ||x - g(f(x))||^2, f of 3 x 3 convolutions and halvings, g of doublings and convolutions.
     """
@@ -127,7 +127,7 @@ class Convolutional(ConvolutionSettings):
     source="Vincent, Larochelle, Lajoie, Bengio & Manzagol (2010), Stacked denoising autoencoders",
 )
 class ConvolutionalDenoising(NoiseSettings, ConvolutionSettings):
-    """Sees a corrupted image and is asked for the clean one, by convolutions.
+    """Convolutional denoising autoencoder: reconstructs the clean image from a corrupted one.
 
     min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
     """
@@ -143,7 +143,7 @@ class ConvolutionalDenoising(NoiseSettings, ConvolutionSettings):
     "(2015), Markov chain Monte Carlo and variational inference: bridging the gap",
 )
 class ConvolutionalVariational(BernoulliSettings, ConvolutionSettings):
-    """A variational autoencoder whose encoder and decoder are convolutions.
+    """Convolutional variational autoencoder.
 
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """
@@ -165,7 +165,7 @@ def convolutional_model(
     encoder: type[PointEncoder | GaussianEncoder] | None = None,
     **plug_ins: Any,
 ) -> Autoencoder:
-    """A model of convolutions, its decoder the mirror of its encoder."""
+    """Build a convolutional model whose decoder mirrors its encoder."""
     from aecore.models.autoencoder import Autoencoder
     from aecore.models.likelihoods import LIKELIHOODS
     from aecore.models.networks import PointEncoder, convolutional_decoder, convolutional_encoder

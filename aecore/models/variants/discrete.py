@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     source="Tolstikhin, Bousquet, Gelly & Schoelkopf (2018), Wasserstein auto-encoders",
 )
 class Wasserstein(LikelihoodSettings, LayerSettings):
-    """A plain autoencoder whose codes together, not one by one, are drawn to N(0, I).
+    """Wasserstein autoencoder: an MMD penalty draws the codes of a batch, as a whole, to N(0, I).
 
     min ||x - g(f(x))||^2 + weight * MMD^2({f(x)}, {draws from N(0, I)}) over a batch.
     """
@@ -47,7 +47,7 @@ class Wasserstein(LikelihoodSettings, LayerSettings):
     source="van den Oord, Vinyals & Kavukcuoglu (2017), Neural discrete representation learning",
 )
 class VectorQuantised(LikelihoodSettings, LayerSettings):
-    """The code is made of vectors from a learned codebook: a few symbols instead of numbers.
+    """Vector-quantised autoencoder: the code is composed of vectors from a learned codebook.
 
     ||x - g(e)||^2 + ||sg[z] - e||^2 + commitment * ||z - sg[e]||^2, e the vectors nearest to
     z = f(x), and sg the gradient's stop.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     source="Kingma & Welling (2014), Auto-encoding variational Bayes",
 )
 class Variational(BernoulliSettings, LayerSettings):
-    """A code that is a Gaussian, kept near N(0, I), so that the space between samples decodes.
+    """Variational autoencoder: a Gaussian code near N(0, I), so that new codes can be decoded.
 
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """
@@ -46,7 +46,7 @@ class Variational(BernoulliSettings, LayerSettings):
     "constrained variational framework",
 )
 class BetaVariational(BernoulliSettings, LayerSettings):
-    """A variational autoencoder that pays beta times for its code, so dimensions come apart.
+    """Variational autoencoder whose KL term is weighted by beta, which disentangles dimensions.
 
     -E_q[log p(x|z)] + beta * KL(q(z|x) || N(0, I)); for beta = 1 the negative ELBO.
     """
@@ -85,7 +85,7 @@ class BetaVariational(BernoulliSettings, LayerSettings):
     "conditional generative models",
 )
 class ConditionalVariational(BernoulliSettings, LayerSettings):
-    """Encoder and decoder are told the label, so the code is left with what the label does not say.
+    """Conditional variational autoencoder: encoder and decoder see the label beside the sample.
 
     -E_q(z|x,y)[log p(x|z,y)] + KL(q(z|x,y) || N(0, I)), the label y one-hot beside x and z.
     """
@@ -120,7 +120,7 @@ class ConditionalVariational(BernoulliSettings, LayerSettings):
     source="Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders",
 )
 class ImportanceWeighted(BernoulliSettings, LayerSettings):
-    """A variational autoencoder on a tighter bound, of several draws weighted by their likelihood.
+    """Importance-weighted autoencoder: a variational one with a tighter bound of several draws.
 
     -E[log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x)], z_k ~ q(z|x); for K = 1 the negative ELBO.
     """

@@ -1,4 +1,4 @@
-"""Test images under a noise, and what runs and classical filters make of them."""
+"""Comparison of runs and classical filters on noisy test images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TITLES = 128  # points left of them, so that they stand still while settings of 
 
 
 def applies(run: store.Run) -> bool:
-    """Whether the run is of images; otherwise says why there is nothing to see."""
+    """Whether the run is one of images; otherwise says why the page is empty."""
     dataset = run.dataset
     if dataset.traits.pictures:
         return True
@@ -42,7 +42,7 @@ def applies(run: store.Run) -> bool:
 
 
 def ask() -> NoiseRequest:
-    """Which noise."""
+    """Input fields of the noise."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         noise = st.selectbox(
             "Noise",
@@ -67,7 +67,7 @@ def ask() -> NoiseRequest:
 
 @st.fragment
 def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
-    """Some test samples, the level, and where their codes go; a fragment with one inside."""
+    """Show test samples, the noise level and code drift; a fragment with one inside."""
     with frame.guarded():
         dataset = runs[0].dataset
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -93,7 +93,7 @@ def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
 
 
 def tune(dataset: Dataset, asked: NoiseRequest) -> None:
-    """See to it that the filters are tuned for this noise, or say how far that is."""
+    """Ensure that the filters are tuned for this noise, or show the progress."""
     data = dataset.name, dataset.fingerprint
     found = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
     if found is not None and found.complete(asked.noise):
@@ -113,7 +113,7 @@ def tune(dataset: Dataset, asked: NoiseRequest) -> None:
 def rows(
     runs: Sequence[store.Run], asked: NoiseRequest, chosen: SampleSelection, filters: Sequence[str]
 ) -> None:
-    """One picture of all at the level of the slider, drawn anew while it is dragged."""
+    """Show the comparison at the slider's level, redrawn while it is dragged."""
     with frame.guarded():
         dataset, noise = runs[0].dataset, NOISES[asked.noise]
         key = f"level_{asked.noise}"  # each noise has its own range
@@ -170,7 +170,7 @@ def rows(
 def filtered(
     dataset: Dataset, filters: Sequence[str], noisy: np.ndarray, asked: NoiseRequest, level: float
 ) -> dict[str, np.ndarray]:
-    """What classical filters make of noisy samples, each named with its best setting."""
+    """Outputs of classical filters for noisy samples, each named with its best setting."""
     data = dataset.name, dataset.fingerprint
     tuned = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
     if tuned is None:

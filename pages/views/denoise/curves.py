@@ -1,4 +1,4 @@
-"""PSNR against the level of noise: runs, classical filters, and who wins where."""
+"""Denoising curves: PSNR of runs and classical filters against the noise level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRAINED = "trained at this level"
 
 
 def show(runs: Sequence[store.Run], asked: Asked) -> None:
-    """PSNR against the level, computed once by a job for each run."""
+    """Show PSNR against the level, computed once per run by a job."""
     st.subheader("Over all levels")
     known = {run.name: cache.artifact(denoising.curve_artifact(run, *asked.kind)) for run in runs}
     missing = [name for name, found in known.items() if found is None]
@@ -45,7 +45,7 @@ def show(runs: Sequence[store.Run], asked: Asked) -> None:
 
 
 def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> None:
-    """The lines, who wins where, and from when on a code is taken for another class's."""
+    """Show the curves, the winner at each level, and the level at which codes change class."""
     measured = known[runs[0].name][0]
     own = {run.name: known[run.name][0].runs[run.name] for run in runs}
     classical = {BASELINES[name].title: line for name, line in measured.baselines.items()}
@@ -85,7 +85,7 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
 
 
 def trained_at(run: store.Run, asked: Asked) -> float | None:
-    """The level at which a run was trained on this noise, if it was."""
+    """Level at which a run was trained on this noise; None if it was not."""
     corruption = run.capabilities.corruption
     if corruption is None or (corruption.noise, corruption.clip) != asked.kind:
         return None
@@ -93,7 +93,7 @@ def trained_at(run: store.Run, asked: Asked) -> float | None:
 
 
 def drifted(name: str, levels: np.ndarray, flipped: np.ndarray | None) -> str:
-    """From which level on codes of half of the samples are nearest to another class's mean."""
+    """Level from which the codes of half of the samples are nearest to another class's mean."""
     if flipped is None:
         return ""
     half = np.flatnonzero(flipped >= 0.5)

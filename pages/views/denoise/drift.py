@@ -1,4 +1,4 @@
-"""Where the codes of noisy test samples go on a run's map."""
+"""Code drift of noisy test samples on a run's map."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FLIPS = (
 
 
 def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
-    """The way of each code as the noise rises, and where it comes nearest to another class."""
+    """Show the path of each code with rising noise, and where its nearest class changes."""
     dataset, noise = run.dataset, NOISES[asked.noise]
     st.subheader(f"Where the codes of {plain(run.name)} go")
     latent.refuse_unless_finite(run, run.codes["codes"])

@@ -1,4 +1,4 @@
-"""What sets two groups of samples apart, added to a third."""
+"""Latent arithmetic: the difference of two groups of samples added to a third."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BY_NUMBER = "test samples by number"
 
 
 def show(run: store.Run) -> None:
-    """The means of three groups, and the third with more and more of what A has and B lacks."""
+    """Show the means of three groups, and C + t (A - B) for several strengths t."""
     with st.container(horizontal=True, gap="medium"):
         asked = [ask(run, *each) for each in zip(GROUPS, DEFAULTS, strict=True)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -45,7 +45,7 @@ def show(run: store.Run) -> None:
 def sums(
     run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, told: int
 ) -> None:
-    """The decoded means of the groups, and below them C + t (A - B) for each strength t."""
+    """Show the decoded means of the groups, and below them C + t (A - B) for each strength t."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = members(run, asked)
     made = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
@@ -78,7 +78,7 @@ def sums(
 
 
 def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
-    """Which samples a group is made of: a class, or the text of their numbers."""
+    """Input fields of a group: a class, or sample numbers."""
     classes, key = run.dataset.label_names, GROUPS[name]
     kinds, kind = [BY_NUMBER, *map(every, classes)], BY_NUMBER
     with st.container(width=220):
@@ -92,7 +92,7 @@ def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
 
 
 def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]:
-    """The numbers of the test samples in each group; raises `Faults` with all that is wrong."""
+    """Indices of the test samples in each group; raises `Faults` with every problem."""
     labels, classes = run.codes["labels"], run.dataset.label_names
     of_class = {every(name): np.flatnonzero(labels == n).tolist() for n, name in enumerate(classes)}
     found, faults = [], []
@@ -110,10 +110,10 @@ def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]
 
 
 def every(name: str) -> str:
-    """What the group of all samples of a class is called."""
+    """Option label for all samples of a class."""
     return f"every {name}"
 
 
 def listed(numbers: Sequence[int]) -> str:
-    """The first few numbers of samples."""
+    """Format the first few sample numbers."""
     return ", ".join(f"#{number}" for number in numbers[:6]) + ", …" * (len(numbers) > 6)

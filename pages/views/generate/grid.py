@@ -1,4 +1,4 @@
-"""A lattice of codes, decoded; a strip where the code has one dimension."""
+"""Grid of decoded codes; a strip if the code has one dimension."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PALE = 0.4  # how opaque pictures are that no data vouches for
 
 
 def show(run: store.Run) -> None:
-    """A lattice by dimensions or through samples, faded and tinted by where data lie."""
+    """Show a grid over dimensions or through samples, shaded by the density of data."""
     d, prior = run.config.model.latent_dim, run.capabilities.prior
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
@@ -51,7 +51,7 @@ def show(run: store.Run) -> None:
 
 
 def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> None:
-    """Codes in the order of a lattice with n columns, decoded, and `where` they lie."""
+    """Decode codes in the order of a grid with n columns; `where` says where they lie."""
     d = run.config.model.latent_dim
     if not run.capabilities.prior:
         st.caption(common.NO_PRIOR)
@@ -82,7 +82,7 @@ def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> Non
 
 
 def ask_for_two(run: store.Run) -> tuple[list[int], str]:
-    """Two dimensions, and in which sample the others are as they should be."""
+    """Input fields of two dimensions, and the sample that fixes the others."""
     ranked = common.importance(run)
     order = ranked.order.tolist()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -104,7 +104,7 @@ def ask_for_two(run: store.Run) -> tuple[list[int], str]:
 def along_dimensions(
     run: store.Run, values: Sequence[np.ndarray], dimensions: Sequence[int], text: str
 ) -> tuple[np.ndarray, str]:
-    """A lattice of these values of one or two dimensions, and what says where it lies."""
+    """Grid of codes over one or two dimensions, and the description of its location."""
     if len(dimensions) == 2 and dimensions[0] == dimensions[1]:
         raise Faults(f"Across and up are both dimension {dimensions[0] + 1}: choose another.")
     where = "; ".join(
@@ -117,7 +117,7 @@ def along_dimensions(
 
 
 def ask_for_three() -> tuple[str, tuple[float, float]]:
-    """The numbers of three samples, and how far the plane goes beyond them."""
+    """Input fields of three sample numbers, and of the plane's margin beyond them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = common.numbers(THREE, "0, 1, 2", "corners")
         reach = common.slider(
@@ -134,7 +134,7 @@ def ask_for_three() -> tuple[str, tuple[float, float]]:
 def through_samples(
     run: store.Run, n: int, text: str, reach: tuple[float, float]
 ) -> tuple[np.ndarray, str]:
-    """The plane through the codes of three test samples, and what says where it lies."""
+    """Grid of codes on the plane through three test samples, and its description."""
     codes, (low, high) = run.codes["codes"], reach
     chosen = common.sample_numbers(text, len(codes))
     if len(chosen) != 3:

@@ -1,4 +1,4 @@
-"""How a posterior uses its dimensions."""
+"""Posterior usage of the dimensions of a code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PANELS = 6
 
 
 def show(run: store.Run) -> None:
-    """How a posterior uses its dimensions; of a point code only their spread."""
+    """Show the usage of dimensions by a posterior; for a point code only their variance."""
     codes = run.codes["codes"]
     if not run.capabilities.posterior:
         st.info(

@@ -1,4 +1,4 @@
-"""Ways between the codes of picked samples."""
+"""Interpolation between the codes of picked samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STOPS = "From one to the next"
 
 
 def show(run: store.Run) -> None:
-    """Ways between the codes of picked samples, and how far off the decoder is along each."""
+    """Show paths between the codes of picked samples, and the cycle error along each."""
     codes = run.codes["codes"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         told = common.label(run)
@@ -50,7 +50,7 @@ def show(run: store.Run) -> None:
 
 
 def along(run: store.Run, text: str, steps: int, ways: Sequence[latent.Way], told: int) -> None:
-    """Each way through the samples that a text names, as rows of pictures."""
+    """Decode each kind of path through the samples that a text names, as rows of pictures."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = common.sample_numbers(text, len(codes))
     if not 2 <= len(chosen) <= MOST_PICKED:

@@ -1,4 +1,4 @@
-"""How good the samples of a run are, in figures."""
+"""Sample quality of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 
 
 def show(run: store.Run) -> None:
-    """The figures of samples from each source beside those of real test samples, made by a job."""
+    """Show the quality of samples from each source beside real test samples, measured by a job."""
     st.subheader("How good the samples are")
     jobs, dataset = cache.jobs(), run.dataset
     found = cache.artifact(sample_quality.quality_artifact(run))

@@ -1,4 +1,4 @@
-"""Codes drawn at random."""
+"""Random samples from the prior or the mixture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pages.views.generate import common, quality
 
 
 def show(run: store.Run) -> None:
-    """Codes drawn at random, decoded, and the training samples whose codes are nearest."""
+    """Show decoded random codes, and the training samples with the nearest codes."""
     dataset, d = run.dataset, run.config.model.latent_dim
     prior = run.capabilities.prior
     sources = ["prior", "mixture of Gaussians"]
@@ -70,7 +70,7 @@ def show(run: store.Run) -> None:
 
 
 def fitted(run: store.Run) -> latent.Mixture | None:
-    """The mixture of the training codes; where it is not there yet, sees to it and says so."""
+    """Mixture of the training codes; if absent, queues its job and says so."""
     found, jobs = cache.artifact(latent.mixture_artifact(run)), cache.jobs()
     if found is None:
         job = jobs.find(latent.FitMixture(run.name))

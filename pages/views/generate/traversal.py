@@ -1,4 +1,4 @@
-"""One dimension of the code after the other."""
+"""Latent traversals: one dimension of the code at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGE = 168  # points of the picture of where it stands
 
 
 def show(run: store.Run) -> None:
-    """One strip for each of the dimensions that carry most, and a slider along one of them."""
+    """Show a strip for each of the most important dimensions, and a slider along one."""
     dataset, d = run.dataset, run.config.model.latent_dim
     ranked = common.importance(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -48,7 +48,7 @@ def slide(
     sides: dict[int, np.ndarray],
     ranked: latent.Importance,
 ) -> None:
-    """A slider along one dimension, with previews, that decodes while it is dragged."""
+    """Slider along one dimension, with previews, that decodes while it is dragged."""
     with frame.guarded():
         dataset, name = run.dataset, common.named(ranked)
         number = st.selectbox(
@@ -86,7 +86,7 @@ def strips(
     sides: dict[int, np.ndarray],
     ranked: latent.Importance,
 ) -> None:
-    """All dimensions below each other, each from end to end while the others stay."""
+    """Show traversals of all dimensions below each other."""
     dataset = run.dataset
     made, lines, beside = [], [], {"dimension": [], "value": []}
     for number, values in sides.items():

@@ -1,4 +1,4 @@
-"""The linked maps of a page and what becomes of a selection in them."""
+"""Linked maps of a page, and the export of a selection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pages.components.maps import show as show_maps
 
 @st.fragment
 def show(view: View) -> None:
-    """The panes, what they can say, and files of what is selected.
+    """Show the panes, their limits, and downloads of the selected samples.
 
     A fragment, so that a selection draws nothing else anew.
     """
@@ -34,7 +34,7 @@ def show(view: View) -> None:
 
 
 def export(view: View, selection: Selection) -> None:
-    """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
+    """Download buttons for the selected samples: numbers, labels, codes, maps, errors."""
     samples = cache.shown(view.run, view.subset)
     dataset = view.run.dataset
     if selection.samples != payload.identity(samples.rows, dataset):
@@ -75,7 +75,7 @@ def export(view: View, selection: Selection) -> None:
 
 
 def decoded(view: View, place: Place) -> None:
-    """What the server decodes where the decoder is too large to be sent."""
+    """Decode on the server if the decoder is too large for the browser."""
     dataset = view.run.dataset
     if place.label >= max(dataset.n_classes, 1):
         return

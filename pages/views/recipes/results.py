@@ -1,4 +1,4 @@
-"""What the page of recipes shows: a recipe, its reference, what was found, and the pictures."""
+"""Results on the page of recipes: lesson, reference, outcome and pictures."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ WORDS = {True: "holds", False: "does not hold"}
 
 
 def read() -> dict[str, Outcome | None]:
-    """What came of each recipe; None where it was not run here, or where its file is damaged."""
+    """Outcome of each recipe; None if it was not run here, or if its file is damaged."""
     return {name: cache.artifact(outcome_artifact(name)) for name in RECIPES}
 
 
 def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
-    """The recipe that the page is about, kept in the address."""
+    """Selection of the page's recipe, kept in the address."""
     names = list(RECIPES)
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
         pickers.show_unknown("recipe", stranger)
@@ -49,7 +49,7 @@ def _icon(outcome: Outcome | None) -> str:
 
 
 def about(recipe: Recipe) -> None:
-    """What it teaches, what is trained, and whose it is."""
+    """Show the lesson, architecture and source of a recipe."""
     st.subheader(recipe.title)
     st.markdown(plain(recipe.teaches))
     st.markdown(
@@ -61,7 +61,7 @@ def about(recipe: Recipe) -> None:
 
 
 def run(recipe: Recipe, before: Outcome | None) -> None:
-    """A button that queues it, or how far it is."""
+    """Button that queues the recipe, or its progress."""
     job = cache.jobs().find(recipes.Reproduce(recipe.name))
     if job is not None and job.active:
         st.fragment(run_every=0.8)(job_list.progress)(job)
@@ -82,7 +82,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
 
 
 def found(outcome: Outcome) -> None:
-    """Reference and own figure side by side, what else was measured, and the pictures."""
+    """Show the reference beside the reproduced figure, further facts, and the pictures."""
     with st.container(horizontal=True):
         st.metric("Found here", number(outcome.value), border=True, width=200)
         st.metric("Reference", number(outcome.reference), border=True, width=200)
@@ -101,7 +101,7 @@ def found(outcome: Outcome) -> None:
 
 
 def links(outcome: Outcome) -> None:
-    """The trained models of a recipe, where they are in the store, on the pages of runs."""
+    """Links to the pages of a recipe's trained runs, if they are in the store."""
     stored = {run.name for run in cache.runs()[0]}
     for name in filter(stored.__contains__, outcome.runs):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -111,7 +111,7 @@ def links(outcome: Outcome) -> None:
 
 
 def overview(outcomes: Mapping[str, Outcome | None]) -> None:
-    """Every recipe with what it teaches, its reference, and what was found."""
+    """Table of every recipe with its lesson, reference and result."""
     rows = []
     for recipe in RECIPES.values():
         outcome = outcomes[recipe.name]

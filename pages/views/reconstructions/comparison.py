@@ -1,4 +1,4 @@
-"""Samples beside their reconstructions by runs and PCA."""
+"""Comparison of samples with their reconstructions by runs and PCA."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SPLITS = {
 
 @st.fragment
 def show(runs: Sequence[store.Run]) -> None:
-    """Compare on one split; a fragment, so that a slider draws nothing else anew."""
+    """Show the comparison on one split; a fragment, so that a slider redraws nothing else."""
     with frame.guarded():
         run, dataset = runs[0], runs[0].dataset
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -55,7 +55,7 @@ def show(runs: Sequence[store.Run]) -> None:
 def samples(
     runs: Sequence[store.Run], dataset: Dataset, split: str, errors: Errors, k: int, maps: bool
 ) -> None:
-    """The part that other samples change; what is said of the whole split stays as it is."""
+    """Fragment redrawn when the sample selection changes; split-wide figures are left alone."""
     with frame.guarded():
         chosen = pick(dataset, split, errors)
         st.caption(SPLITS[split])
@@ -73,7 +73,7 @@ def samples(
 
 
 def components(run: store.Run, dataset: Dataset) -> int:
-    """How many principal components to compare with: as many as the code has, unless told."""
+    """Slider of the number of principal components; the code's width is the default."""
     most = min(
         cache.components(dataset.name, dataset.fingerprint).components.shape[0], MOST_COMPONENTS
     )
@@ -94,7 +94,7 @@ def components(run: store.Run, dataset: Dataset) -> int:
 
 
 def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
-    """Which samples to show: their numbers, in order."""
+    """Selection of the samples to show: their numbers, in order."""
     names, labels = dataset.label_names, getattr(dataset, split).labels
     mine, pca = next(iter(errors.values())), errors[PCA]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -134,7 +134,7 @@ def as_pictures(
     errors: Errors,
     maps: bool,
 ) -> None:
-    """Rows of images with the error of each, and maps of where the error is."""
+    """Show rows of images with their errors, and maps of signed errors."""
     original = x.reshape(-1, *dataset.shape)
     lines = [images.Row("original", original, [f"#{number}" for number in chosen])]
     for name, rebuilt in made.items():
@@ -164,7 +164,7 @@ def as_tables(
     made: Mapping[str, np.ndarray],
     errors: Errors,
 ) -> None:
-    """The same for data that is no image: tables of standardised features."""
+    """Show tables of standardised features, for data that are not images."""
     samples = [f"#{number}" for number in chosen]
     st.plotly_chart(
         figures.feature_rows([("original", x), *made.items()], dataset.spec.column_names, samples),

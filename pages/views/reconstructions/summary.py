@@ -1,4 +1,4 @@
-"""Who renders a split better, runs or PCA, on the whole and class by class."""
+"""Errors of runs and PCA on a split, as a whole and class by class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Errors = dict[str, np.ndarray]
 
 
 def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
-    """The error of each, and from how many components on PCA is better."""
+    """Show the error of each, and the number of components from which PCA is better."""
     mine, pca = next(iter(errors.values())), errors[PCA]
     with st.container(horizontal=True):
         for name, found in errors.items():
@@ -39,13 +39,13 @@ def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
 
 
 def curve(dataset: Dataset, split: str) -> np.ndarray:
-    """The error of PCA with 0, 1, 2, ... components."""
+    """Error of PCA with 0, 1, 2, ... components."""
     most = len(cache.components(dataset.name, dataset.fingerprint).components)
     return cache.pca_curve(dataset.name, dataset.fingerprint, split, min(most, MOST_COMPONENTS))
 
 
 def verdict(name: str, error: float, k: int, pca: np.ndarray) -> str:
-    """Who is better, a run or PCA with k components, and how many PCA needs to win.
+    """Markdown sentence: the better of a run and PCA with k components.
 
     Arguments
         pca: the error of PCA with 0, 1, 2, ... components.
@@ -64,7 +64,7 @@ def verdict(name: str, error: float, k: int, pca: np.ndarray) -> str:
 
 
 def classes(dataset: Dataset, split: str, errors: Errors) -> None:
-    """The mean error of every class, worst first."""
+    """Show the mean error of every class, worst first."""
     labels = getattr(dataset, split).labels
     count = np.bincount(labels, minlength=dataset.n_classes)
     means = {
