@@ -288,7 +288,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 check_classification_targets(y)
                 self.label_encoder_ = LabelEncoder()
                 labels = self.label_encoder_.fit_transform(y)
-                # Labels may be of any type and length; the model is told their numbers.
+                # Labels may be of any type and length; the model reads their numbers.
                 names = tuple(map(str, range(len(self.label_encoder_.classes_))))
                 if len(names) > MOST_CLASSES:
                     faults.append(f"y has {len(names):,} classes: give at most {MOST_CLASSES:,}.")

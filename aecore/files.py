@@ -191,7 +191,7 @@ def remove_stale(folder: Path, pattern: str) -> None:
 
 
 OPENING = os.O_NOFOLLOW | os.O_NONBLOCK
-"""A link is not followed, and nobody waits for the other end of a pipe."""
+"""Links are not followed, and opening a pipe does not block."""
 
 
 def lock(path: Path) -> int | None:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
 NAME = "latent-loupe"
 OTHERWISE = "set AECORE_STORE to another folder"
-"""What to do where the store takes no files."""
+"""Advice for a store that takes no files."""
 
 
 def is_clone() -> bool:

@@ -30,9 +30,9 @@ class Preservation(NamedTuple):
     """Trustworthiness and continuity of each sample on a map, 1 at best."""
 
     trustworthiness: np.ndarray
-    """(n,) float64; low where strangers in the data became neighbours on the map."""
+    """(n,) float64; low where neighbours on the map are far apart in the data."""
     continuity: np.ndarray
-    """(n,) float64; low where neighbours in the data were torn apart on the map."""
+    """(n,) float64; low where neighbours in the data are far apart on the map."""
 
 
 def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
@@ -342,7 +342,7 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy"), (0, 1)),
     **dict.fromkeys(("spearman", "silhouette"), (-1, 1)),
 }
-"""Between what a metric lies; a loss may be anything."""
+"""Bounds of each metric; a loss has none."""
 
 
 def possible(metrics: dict[MetricName, float | None]) -> dict[MetricName, float | None]:

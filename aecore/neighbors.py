@@ -13,7 +13,7 @@ class Neighbors(NamedTuple):
     indices: np.ndarray
     """(n, k) integers."""
     distances: np.ndarray
-    """(n, k) float32, in the metric that was asked for."""
+    """(n, k) float32, in the requested metric."""
 
 
 Metric = Literal["euclidean", "cosine", "manhattan"]

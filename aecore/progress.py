@@ -38,7 +38,7 @@ class Task(ABC):
     """A long-running computation: a frozen dataclass whose fields are its arguments.
 
     Tasks that are equal are the same work. A new kind of work is one subclass, beside what it
-    computes; the queue, the worker and the pages know no more of it than stands here.
+    computes; the queue, the worker and the pages use this interface alone.
     """
 
     @property

@@ -26,7 +26,7 @@ def read_settings(
     kind: type[Settings], asked: Mapping[str, Any], faults: list[str]
 ) -> tuple[Settings, set[str]]:
     """Read settings with defaults in place of invalid ones, and list the invalid ones."""
-    # Strangers first: where a name is no text, validation says no more than that one is wrong.
+    # Unknown names first: for a name that is no text, validation does not say which one is wrong.
     wrong = asked.keys() - kind.model_fields.keys()
     try:
         kind(**{name: asked[name] for name in asked.keys() - wrong})

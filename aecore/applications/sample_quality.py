@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MEASURED = 2_000
 """Samples of each source that are measured, where the test split has as many."""
 REFERENCE = 10_000
-"""Training samples that they are held against."""
+"""Training samples for the comparison."""
 NEIGHBORS = 5
 """How far coverage reaches around each training sample."""
 SEED = 0
@@ -71,7 +71,7 @@ class Classifier(NamedTuple):
     network: nn.Sequential
     """(n, n_features) -> (n, classes), in evaluation mode on the CPU."""
     accuracy: float
-    """Share of the test split that it names rightly."""
+    """Accuracy on the test split."""
 
 
 def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier:
@@ -196,7 +196,7 @@ class Quality(NamedTuple):
     n: Annotated[int, Field(ge=1)]
     """Samples of each source."""
     n_ref: Annotated[int, Field(ge=1)]
-    """Training samples that they were held against; coverage takes `n` of them."""
+    """Training samples of the comparison; coverage takes `n` of them."""
     seed: int
     """Of the samples, and of the choice of real ones."""
     accuracy: Annotated[FiniteFloat, Field(ge=0, le=1)] | None

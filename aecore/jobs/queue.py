@@ -3,8 +3,8 @@
 The first job starts a small cluster of its own as a child process (`python -m
 aecore.jobs.cluster`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
 scheduler to use instead.
-News of a job and its end travel as Dask events. A job is cancelled at the scheduler, and its worker
-stops a task that the scheduler no longer wants.
+Progress of a job and its end are published as Dask events. A job is cancelled at the scheduler, and
+its worker stops a task that the scheduler has cancelled.
 
 The threads of the pages read and change the queue in memory alone. Whatever waits for another
 process is done by one thread, the keeper, outside the lock and within a limit of time.

@@ -258,7 +258,7 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
 class Analyse(Task):
     """Analyse the latent space of a run for the pages.
 
-    Without its dataset only what the model alone can tell.
+    Without its dataset only what needs the model alone.
     """
 
     run_name: str

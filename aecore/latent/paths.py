@@ -12,7 +12,7 @@ from aecore.errors import Faults, unknown
 Way = Literal["straight", "spherical", "along the data"]
 WAYS: tuple[Way, ...] = get_args(Way)
 ON_THE_WAY = 2_000
-"""Codes among which a path along the data is sought."""
+"""Codes in the graph of a path along the data."""
 NEIGHBORS = 10
 
 

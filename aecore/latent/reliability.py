@@ -56,7 +56,7 @@ def reliability(
         codes: (n, d). The grid covers the box from the 0.5th to the 99.5th percentile of their
             places, widened by 15 % on each side; a box without extent is taken to be of 1.
         size: g, places along each side.
-        labels: (n,) of the codes. A model that is conditioned on the label is told that of the
+        labels: (n,) of the codes. A model that is conditioned on the label reads that of the
             code whose place is nearest.
 
     Raises `Faults` where the model is conditioned on the label and there are no labels.

@@ -14,7 +14,7 @@ class Around(NamedTuple):
     """Distance to the nearest reference code and local density, for each of n codes."""
 
     distances: np.ndarray
-    """(n,) to the nearest known code, in units of the code."""
+    """(n,) to the nearest reference code, in units of the code."""
     covered: np.ndarray
     """(n,) bool: whether the tenth nearest known code is no farther than `Places.limit`."""
     density: np.ndarray
@@ -55,7 +55,7 @@ class Places:
         distance to the tenth nearest known code (Loftsgaarden & Quesenberry 1965, "A nonparametric
         estimate of a multivariate density function"), on a scale of its logarithm:
         log(limit / r) / log(limit / closest), clipped to [0, 1]; d cancels, so that it reads the
-        same in any number of dimensions. Where no code ever lay, a decoder was never asked.
+        same in any number of dimensions. The decoder is untrained in regions without codes.
         """
         distances, _ = self._search.kneighbors(codes)
         # Copies of one code are at no distance, which has no logarithm.

@@ -14,7 +14,7 @@ from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.progress import Progress
 
 GRAPH_NEIGHBORS = 90
-"""What a perplexity of 30 asks for; larger perplexities and neighbourhoods search anew."""
+"""Neighbours for a perplexity of 30; larger neighbourhoods need a new search."""
 
 
 class Projection(BaseModel, ABC):

@@ -21,7 +21,7 @@ from aecore.projections.umap import UMAPProjection
 MEASURED = 10_000
 """A map is measured on no more samples than this."""
 NEIGHBORHOOD = 12
-"""What trustworthiness and continuity look at; they need more than twice as many samples."""
+"""Neighbours of trustworthiness and continuity, which need more than twice as many samples."""
 VOTERS = 10
 """Neighbours that vote on a sample's label."""
 

@@ -108,7 +108,7 @@ def _deep_32(experiment: Experiment) -> Finding:
 @recipe(
     "sparse-kl",
     reference=0.1,
-    title="Each unit is told how often to speak",
+    title="A target for each unit's mean activation",
     architecture="784-1000-784, ELU, sigmoid code, linear output, squared error, KL sparsity of "
     "target 0.1 and weight 0.2 (of the mean error: 156.8 of the summed one), Adam 0.01, batch "
     "1,000, 15 epochs",

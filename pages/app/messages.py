@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-MOST_PICKS = 500  # that a browser tells together
+MOST_PICKS = 500  # in one message
 MASK = 2_000_000  # signs, enough for ten million samples
 FAR = 1e9  # from the origin; beyond it float32 overflows in the decoder
 
@@ -57,7 +57,7 @@ class Click(Message):
 
     sample: Number
     when: float
-    """On the browser's clock, which tells the same click twice from two clicks."""
+    """Time on the browser's clock, which distinguishes a repeated message from a second click."""
 
 
 class Lasso(Selection):

@@ -2,7 +2,7 @@
 
 The scripts of the linked maps and the sheets of images are handed out from where they are, so that
 nothing is copied and an installation may be read-only. Their addresses change with their contents,
-so a browser asks for each once.
+so a browser requests each once.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ async def script(request: Request) -> FileResponse:
 async def sheet(request: Request) -> FileResponse:
     """Serve the images of a split of a dataset, gzipped."""
     dataset, fingerprint, split = map(request.path_params.get, ("dataset", "fingerprint", "split"))
-    # What is asked for becomes a part of a path.
+    # The requested names become parts of a path.
     asked, allowed = f"{dataset}/{fingerprint}", f"{DATASET_NAME}/[0-9a-f]{{{FINGERPRINT}}}"
     if not re.fullmatch(allowed, asked):
         raise HTTPException(404)
@@ -96,15 +96,15 @@ def routes() -> list[Route]:
     ]
 
 
-# --- Whom it answers ----------------------------------------------------------------------------
+# --- Host check ---------------------------------------------------------------------------------
 
 
 class Guard:
     """Middleware that accepts the names of `server.allowedHosts` only and restricts framing.
 
     Streamlit checks the name where a page opens its connection; here every request is checked, so
-    that a stranger's page that points a name of its own at this machine (DNS rebinding) reads
-    nothing, and a person is told what to do.
+    that a foreign page that points its own name at this machine (DNS rebinding) reads nothing, and
+    the user sees what to do.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -101,8 +101,8 @@ def _presses(label: str) -> str:
 def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
     """Set a picker from the address; return an unknown name that the address contains.
 
-    The address is the one truth: the picker's callback writes it, the links carry it, and so the
-    back button and a shared link find the same. A bound widget would lose it on some page changes.
+    The URL query is the single source of truth: the callback writes it and links carry it, so the
+    back button and shared links agree. A bound widget would lose it on some page changes.
 
     Arguments
         key: of the picker, and of its part of the address: `RUN` or `RECIPE`.

@@ -8,7 +8,7 @@ import re
 def plain(text: object) -> str:
     """Escape a text for Markdown: no links, icons, formulas, lists or line breaks.
 
-    Signs that nobody sees (line breaks, zero-width and direction marks) are shown as Python writes
+    Invisible characters (line breaks, zero-width and direction marks) are shown as Python writes
     them, so that they hide nothing. What Streamlit makes of text only after Markdown has been read
     (links out of addresses, icons out of names between colons, arrows out of hyphens) knows no
     escape; it looks at one piece of text at a time, so a directive without effect parts what it

@@ -1,7 +1,7 @@
 """Slider that updates a picture while it is dragged.
 
-Streamlit's own reports only when it is let go. This one asks for the next picture as soon as the
-last has come, through the scripts in `live_slider_assets`.
+Streamlit's own reports only on release. This one requests the next picture as soon as the last has
+arrived, through the scripts in `live_slider_assets`.
 """
 
 from __future__ import annotations

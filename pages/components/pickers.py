@@ -84,7 +84,7 @@ def pinned(run: store.Run) -> list[store.Run]:
             frame.show_error(error)
     if conditioned := [each.name for each in (run, *found) if each.capabilities.conditioned]:
         st.caption(
-            f"{plain(', '.join(conditioned))} is told the true class of each sample, which "
+            f"{plain(', '.join(conditioned))} is given the true class of each sample, which "
             "the others are not."
         )
     return found

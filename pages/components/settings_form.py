@@ -22,10 +22,10 @@ def settings_form(
 ) -> dict[str, Any]:
     """Widgets for the settings of a class, filled with `defaults`, kept in the address.
 
-    Nothing is checked here, so that all show_error can be told together and what was typed stays.
+    Nothing is validated here, so that all problems are reported together and typed text stays.
 
     Arguments
-        advanced: whether to show the settings for those who ask for more, or the others.
+        advanced: whether to show the advanced settings, or the others.
     """
     return {
         setting.name: _widget(

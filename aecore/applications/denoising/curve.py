@@ -23,7 +23,7 @@ from aecore.runs import store
 MEASURED = 256
 """Test images of which a curve is the mean."""
 NOTHING = "leaving the noise as it is"
-"""What a verdict calls the noisy image itself."""
+"""Name of the noisy image itself in a verdict."""
 
 
 class Curve(NamedTuple):
@@ -97,7 +97,7 @@ is best, by up to 2.0 dB.'
         return f"**{name}** answers with values that are no finite numbers."
     others = np.stack(list(baseline_curves.values()))
     names = np.array(list(baseline_curves))
-    lead = (run_curve - others.max(axis=0)).round(1)  # as it is told
+    lead = (run_curve - others.max(axis=0)).round(1)  # as it is printed
     if (lead >= 0).all():
         return (
             f"**{name}** is best at every level from {levels[0]:g} to {levels[-1]:g}, by "

@@ -11,7 +11,7 @@ from aecore.applications.denoising.noise import Rebuild, Shape, corrupt, some
 from aecore.data import Dataset
 
 MEANS_OF = 5_000
-"""Training samples of which class means are taken."""
+"""Number of training samples for the class means."""
 
 
 class Drift(NamedTuple):

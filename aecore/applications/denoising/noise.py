@@ -15,7 +15,7 @@ LEVELS = 8
 
 Shape = tuple[int, ...]
 Rebuild = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Samples (n, n_features) and their labels (n,) -> what a model makes of each, (n, m)."""
+"""Samples (n, n_features) and their labels (n,) -> codes or reconstructions, (n, m)."""
 
 
 @dataclass(frozen=True)

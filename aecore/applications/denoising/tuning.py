@@ -79,7 +79,7 @@ def tune(
 
     Arguments
         pca: the principal components of the training split.
-        levels: all that can be chosen, unless told.
+        levels: by default all selectable ones.
         known: what was found before; its levels are not tried again.
     """
     entry = NOISES[noise]

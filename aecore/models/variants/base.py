@@ -93,11 +93,11 @@ class Variant(BaseModel, ABC):
     requires: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
     """The modalities of data that it can learn."""
     impossible: ClassVar[dict[str, str]] = {}
-    """Settings of other variants that people ask this one for: setting -> why it has none."""
+    """Settings of other variants that this one refuses: setting -> reason."""
     overcomplete: ClassVar[bool] = False
-    """Whether something else than a narrow code keeps it from copying its input."""
+    """Whether a regulariser other than a narrow code prevents copying of the input."""
     conditioned: ClassVar[bool] = False
-    """Whether its encoder and decoder are told the label."""
+    """Whether its encoder and decoder read the label."""
     prior: ClassVar[bool] = False
     """Whether its training draws the codes towards N(0, I)."""
     widths_setting: ClassVar[str]

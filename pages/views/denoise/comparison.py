@@ -21,7 +21,7 @@ from pages.views.denoise import drift
 from pages.views.denoise.request import NOISY, NoiseRequest, SampleSelection
 
 FILTERS = ("median", "total-variation", "pca")
-"""Shown unless told otherwise."""
+"""Shown by default."""
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
 CELL = 72  # points of one image
 TITLES = 128  # points left of them, so that they stand still while settings of filters change

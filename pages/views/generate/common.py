@@ -52,7 +52,7 @@ def label(run: store.Run) -> int:
         key="told",
         bind="query-params",
         width=140,
-        help="A conditioned model is told what to make.",
+        help="The class that a conditioned model decodes.",
     )
     return names.index(name)
 
@@ -112,12 +112,12 @@ def sample_numbers(text: str, n: int) -> list[int]:
 def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, open_: bool) -> None:
     """Map to pick samples for these fields, shown or hidden by a switch.
 
-    It stands above what comes of the fields, so that it does not move under the hand.
+    It stands above the results of the fields, so that it does not move while it is used.
 
     Arguments
         fields: titles of text fields that have been drawn, by their keys.
         most: how many numbers each holds.
-        open_: whether it is shown unless told.
+        open_: whether it is shown by default.
     """
     # A name for each default, so that a view that needs a map begins with it.
     key = f"map_{'open' if open_ else 'closed'}"
@@ -153,7 +153,7 @@ def told_class(run: store.Run, told: int) -> str:
     if not run.capabilities.conditioned:
         return ""
     name = run.dataset.label_names[told]
-    return f" This model is told a class: everything is decoded as **{plain(name)}**."
+    return f" This model is conditioned on the class: everything is decoded as **{plain(name)}**."
 
 
 def dimension(number: int) -> str:

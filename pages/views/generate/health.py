@@ -31,7 +31,7 @@ def show(run: store.Run) -> None:
         return
     spread = common.known_spread(run)
     if spread is None:
-        # Without the data the posterior's widths cannot be had, and nobody is asked to wait.
+        # Without the data the posterior's widths cannot be computed, so no job is offered.
         if common.training_codes(run) is None:
             return
         spread = common.known_spread(run)

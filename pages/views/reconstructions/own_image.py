@@ -75,7 +75,7 @@ def prepared(
                 format_func=dataset.label_names.__getitem__,
                 key="own-class",
                 width=200,
-                help="A conditioned model is told what it is to see.",
+                help="The class of the image, which a conditioned model reads.",
             )
     return data.fit(picture.image, dataset.shape, invert, crop, fill)[None], label
 

@@ -13,7 +13,7 @@ MOST_COMPONENTS = 256
 PCA = "PCA"
 
 Errors = dict[str, np.ndarray]
-"""The mean squared error of every sample of a split, (n,), by who made it: runs, then `PCA`."""
+"""Mean squared error of every sample of a split, (n,), by its source: runs, then `PCA`."""
 
 
 def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
