@@ -168,21 +168,21 @@ def write_bytes(path: Path, content: bytes) -> None:
 def refuse_shapes(file: Any, expected: Mapping[str, Array], prefix: str = "") -> None:
     """Raise `Damaged` if names, types or shapes in an open file are not as expected."""
     there = file.keys()
-    faults = [f"{key} is not known" for key in there if key not in expected]
+    problems = [f"{key} is not known" for key in there if key not in expected]
     sizes: dict[str, int] = {}
     for key, wanted in expected.items():
         if key not in there:
-            faults += [] if wanted.optional else [f"{key} is missing"]
+            problems += [] if wanted.optional else [f"{key} is missing"]
             continue
         header = file.get_slice(key)
         kind, shape = header.get_dtype(), tuple(header.get_shape())
         if kind not in KINDS[wanted.kind]:
-            faults.append(f"{key} is of type {kind}")
+            problems.append(f"{key} is of type {kind}")
         if not _fits(shape, wanted.shape, sizes):
             named = ", ".join(str(getattr(size, "name", size)) for size in wanted.shape)
-            faults.append(f"{key} is of shape {shape} instead of ({named})")
-    if faults:
-        raise Damaged(f"{prefix}{'; '.join(faults[:5])}")
+            problems.append(f"{key} is of shape {shape} instead of ({named})")
+    if problems:
+        raise Damaged(f"{prefix}{'; '.join(problems[:5])}")
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | Size, ...], sizes: dict[str, int]) -> bool:

@@ -26,7 +26,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from aecore import data, files, locations, projections, recipes, training
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
 from aecore.settings import check_settings, list_settings
@@ -76,10 +76,14 @@ def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None
             command(*args, **options)
         except BrokenPipeError:  # the reader has had enough, which is no fault
             raise
-        except (Faults, OSError) as error:
-            fault = error if isinstance(error, Faults) else Faults(files.sentence(error))
+        except (InvalidRequest, OSError) as error:
+            fault = (
+                error
+                if isinstance(error, InvalidRequest)
+                else InvalidRequest(files.sentence(error))
+            )
             if options.get("as_json"):
-                print(json.dumps({"faults": fault.faults}))
+                print(json.dumps({"faults": fault.problems}))
             Console(stderr=True, highlight=False, soft_wrap=True).print(str(fault), markup=False)
             raise typer.Exit(REFUSED) from None
 
@@ -259,7 +263,7 @@ def doctor(as_json: AsJson = False) -> None:
     try:
         locations.refuse_unwritable()
         writable = "can be written to"
-    except Faults as error:
+    except InvalidRequest as error:
         writable = str(error)
         problems.append(writable)
     complete, broken = store.runs()
@@ -399,7 +403,9 @@ def train(
     if resume:
         others = (dataset, variant, preset, set_, name, *given.values())
         if any(value is not None for value in others):
-            raise Faults("--resume goes on with the settings of its run: leave out the others.")
+            raise InvalidRequest(
+                "--resume goes on with the settings of its run: leave out the others."
+            )
     else:
         config = training.RunConfig.check(request)
 

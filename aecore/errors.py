@@ -11,22 +11,22 @@ LONGEST = 80
 """Characters of a value in a sentence."""
 
 
-class Faults(ValueError):
+class InvalidRequest(ValueError):
     """All problems of one request, one sentence each.
 
     The command line and the pages show these sentences as they are, so each names the setting,
     the value that it got, and what to do next.
     """
 
-    def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults = [faults] if isinstance(faults, str) else list(faults)
-        super().__init__(self.faults)
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__(self.problems)
 
     def __str__(self) -> str:
-        return "\n".join(self.faults)
+        return "\n".join(self.problems)
 
 
-class Damaged(Faults):
+class Damaged(InvalidRequest):
     """A file whose content is invalid; what was computed can be computed again."""
 
 
@@ -70,8 +70,8 @@ def printable(name: str) -> str:
 def in_one_line(error: Exception) -> str:
     """Message of an error as one printable line."""
     if isinstance(error, ValidationError):
-        faults = error.errors(include_url=False, include_input=False)
-        text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:5])
+        problems = error.errors(include_url=False, include_input=False)
+        text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in problems[:5])
     else:
         text = f"{error}" or type(error).__name__
     return printable(" ".join(text.split()))[:400]

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from aecore import training
 from aecore.data import Dataset, Samples, without_rounding
 from aecore.data.spec import MOST_CLASSES, DataSpec
-from aecore.errors import Faults, shown
+from aecore.errors import InvalidRequest, shown
 from aecore.models import inference
 from aecore.models.variants import VARIANTS, Variant
 from aecore.training import RunConfig, TrainingConfig
@@ -127,8 +127,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Arguments
             y: labels, (n,); ignored where the variant is not conditioned on them.
 
-        Raises `Faults`, a ValueError, with everything that is wrong with the parameters at once,
-        and `Diverged` where a loss, a weight or a code is no longer a finite number.
+        Raises `InvalidRequest`, a ValueError, with everything that is wrong with the parameters at
+        once, and `Diverged` where a loss, a weight or a code is no longer a finite number.
 
         Warns where the scale of X is one at which networks learn badly, and by ConvergenceWarning
         where what was learned reconstructs X worse than its mean does.
@@ -137,17 +137,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         with _all_or_nothing(self):
             X = validate_data(self, X, **ARRAYS)
-            dataset, faults = self._dataset(X, y)
-            faults += self._wrong_settings()
-            faults += self._wrong_random_state()
+            dataset, problems = self._dataset(X, y)
+            problems += self._wrong_settings()
+            problems += self._wrong_random_state()
             try:
                 config = RunConfig.check(
-                    self._request(len(X), 0 if faults else self._seed()), dataset.spec
+                    self._request(len(X), 0 if problems else self._seed()), dataset.spec
                 )
-            except Faults as error:
-                faults += error.faults
-            if faults:
-                raise Faults(faults)
+            except InvalidRequest as error:
+                problems += error.problems
+            if problems:
+                raise InvalidRequest(problems)
             _warn_of_scale(X)
             history = []
             for record in training.fit(config, dataset):
@@ -170,7 +170,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Arguments
             y: labels, (n,), where the variant is conditioned on them.
 
-        Raises `Faults` where they are missing.
+        Raises `InvalidRequest` where they are missing.
         """
         X = self._samples(X)
         return self._inferred(inference.encode, X, y)
@@ -181,12 +181,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Arguments
             y: labels, (n,), where the variant is conditioned on them.
 
-        Raises `Faults` where they are missing, or where Z has not latent_dim columns.
+        Raises `InvalidRequest` where they are missing, or where Z has not latent_dim columns.
         """
         check_is_fitted(self, "model_")
         Z = check_array(Z, **ARRAYS)
         if Z.shape[1] != self._n_features_out:
-            raise Faults(
+            raise InvalidRequest(
                 f"Z has {Z.shape[1]} column(s), and the code has {self._n_features_out} "
                 "dimension(s): give codes as transform returns them."
             )
@@ -201,7 +201,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             X: samples, (n, n_features).
             y: labels, (n,), where the variant is conditioned on them.
 
-        Raises `Faults` where they are missing.
+        Raises `InvalidRequest` where they are missing.
         """
         X = self._samples(X)
         return -float(np.mean((X - self._inferred(inference.reconstruct, X, y)) ** 2))
@@ -263,7 +263,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _dataset(self, X: np.ndarray, y: ArrayLike | None) -> tuple[Dataset, list[str]]:
         """Samples as a dataset, and the problems of their shape."""
         n, n_features = X.shape
-        faults = []
+        problems = []
         image = self.shape is not None or (
             self._chosen is not None and "table" not in self._chosen.requires
         )
@@ -272,7 +272,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if _is_image_of(self.shape, n_features):
                 shape = tuple(int(side) for side in self.shape)
             else:
-                faults.append(
+                problems.append(
                     f"shape = {shown(self.shape)} is not possible: X has {n_features} feature(s), "
                     "so give (height, width) or (height, width, channels) whose product that is."
                 )
@@ -281,7 +281,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if y is not None and self._conditioned:
             check_consistent_length(X, y)
             if wrong := _wrong_labels(y):
-                faults.append(wrong)
+                problems.append(wrong)
                 names = ("unknown",)  # so that labels are not asked for once more
             else:
                 y = _in_order(y)
@@ -291,10 +291,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 # Labels may be of any type and length; the model reads their numbers.
                 names = tuple(map(str, range(len(self.label_encoder_.classes_))))
                 if len(names) > MOST_CLASSES:
-                    faults.append(f"y has {len(names):,} classes: give at most {MOST_CLASSES:,}.")
+                    problems.append(f"y has {len(names):,} classes: give at most {MOST_CLASSES:,}.")
                     names = names[:MOST_CLASSES]
         if max(-X.min(), X.max()) > LARGEST:
-            faults.append(
+            problems.append(
                 f"X has values from {X.min():.4g} to {X.max():.4g}, whose squares are too large "
                 "for single precision: scale X, such as by StandardScaler."
             )
@@ -318,7 +318,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             ),
             splits.__getitem__,
         )
-        return dataset, faults
+        return dataset, problems
 
     def _wrong_settings(self) -> Iterator[str]:
         if self.settings is None:
@@ -385,13 +385,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not self.model_.n_classes:
             return None
         if y is None:
-            raise Faults(
+            raise InvalidRequest(
                 f"variant = '{self.config_.variant}' is conditioned on the label, and y was not "
                 "given: give y, one label a sample."
             )
         encoder = self.label_encoder_
         if wrong := _wrong_labels(y, encoder.classes_):
-            raise Faults(wrong)
+            raise InvalidRequest(wrong)
         y = _in_order(y)
         if encoder.classes_.dtype.kind in TIMES:
             # In the finer unit of both: in that of fit another hour would be the same day.
@@ -399,7 +399,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             encoder.classes_ = known.astype(np.result_type(known, y))
         labels = encoder.transform(y)
         if len(labels) != n:
-            raise Faults(f"y has {len(labels)} label(s) for {n} sample(s): give one a sample.")
+            raise InvalidRequest(
+                f"y has {len(labels)} label(s) for {n} sample(s): give one a sample."
+            )
         return labels
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 STALE_SECONDS = 3600
 """A partial file of this age was left by a process that was killed."""
@@ -21,14 +21,14 @@ PATIENCE_SECONDS = 0.5
 """How long a lock is tried for: `locked` holds one for a moment, too."""
 
 
-class DiskFault(Faults):
+class DiskFault(InvalidRequest):
     """Error of writing a file, such as a full disk."""
 
 
 def from_environment(variable: str) -> Path | None:
     """Folder named by an environment variable, `~` expanded; None if it is not set.
 
-    Raises `Faults` where it cannot be a folder.
+    Raises `InvalidRequest` where it cannot be a folder.
     """
     value = os.environ.get(variable)
     if not value:
@@ -40,7 +40,9 @@ def from_environment(variable: str) -> Path | None:
             raise NotADirectoryError(errno.ENOTDIR, f"{_nearest(path)} is a file")
     except (OSError, RuntimeError) as error:  # RuntimeError: no such user
         reason = getattr(error, "strerror", None) or error
-        raise Faults(f"{variable} = '{value}' is not possible ({reason}): name a folder.") from None
+        raise InvalidRequest(
+            f"{variable} = '{value}' is not possible ({reason}): name a folder."
+        ) from None
     return path
 
 

@@ -48,10 +48,10 @@ class Task(ABC):
 
     @abstractmethod
     def run(self, reporter: Reporter) -> Any:
-        """Carry out the task, in any process; raises `Faults` if it is impossible."""
+        """Carry out the task, in any process; raises `InvalidRequest` if it is impossible."""
 
     def check(self) -> None:  # noqa: B027 (most tasks have nothing to check)
-        """Raise `Faults` if the task is already known to be impossible."""
+        """Raise `InvalidRequest` if the task is already known to be impossible."""
 
     @property
     def reserves(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from aecore.errors import Faults, shown, unknown
+from aecore.errors import InvalidRequest, shown, unknown
 
 ADVANCED = {"advanced": True}
 """Metadata of a field that a form shows only on request."""
@@ -23,7 +23,7 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def read_settings(
-    kind: type[Settings], asked: Mapping[str, Any], faults: list[str]
+    kind: type[Settings], asked: Mapping[str, Any], problems: list[str]
 ) -> tuple[Settings, set[str]]:
     """Read settings with defaults in place of invalid ones, and list the invalid ones."""
     # Unknown names first: for a name that is no text, validation does not say which one is wrong.
@@ -35,21 +35,21 @@ def read_settings(
     for name in sorted(wrong):
         if name in kind.model_fields:
             what = f"give {allowed_values(kind, name)}."
-            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
+            problems.append(f"{name} = {shown(asked[name])} is not possible: {what}")
         elif name in getattr(kind, "impossible", {}):
             what = kind.impossible[name]
-            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
+            problems.append(f"{name} = {shown(asked[name])} is not possible: {what}")
         else:
-            faults.append(unknown("setting", name, kind.model_fields))
+            problems.append(unknown("setting", name, kind.model_fields))
     return kind(**{name: value for name, value in asked.items() if name not in wrong}), wrong
 
 
 def check_settings(kind: type[Settings], asked: Mapping[str, Any]) -> Settings:
-    """Validate settings of one class from typed values; raises `Faults` with every problem."""
-    faults: list[str] = []
-    settings, _ = read_settings(kind, asked, faults)
-    if faults:
-        raise Faults(faults)
+    """Validate typed settings of one class; raises `InvalidRequest` with every problem."""
+    problems: list[str] = []
+    settings, _ = read_settings(kind, asked, problems)
+    if problems:
+        raise InvalidRequest(problems)
     return settings
 
 

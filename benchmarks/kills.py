@@ -37,7 +37,7 @@ from itertools import count
 from typing import Any
 
 from aecore import data, jobs
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.runs.train import Resume, Train
 from aecore.training import RunConfig
@@ -247,7 +247,7 @@ class Served:
         self._queue = queue
         try:
             self._job: jobs.Job | None = ask(queue)
-        except Faults:
+        except InvalidRequest:
             self._job = None
 
     def kill(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from aecore import data
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
 from aecore.runs.train import Resume, Train
@@ -100,7 +100,7 @@ def ask(known: Mapping[str, data.Dataset]) -> None:
         request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
         try:
             job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
-        except Faults as error:
+        except InvalidRequest as error:
             frame.show_error(error)
             return
         state.answer_press("Train")

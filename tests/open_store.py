@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 def read_all() -> dict[str, Any]:
     """Problem messages of the engine for each run; empty if everything can be read."""
-    from aecore.errors import Faults
+    from aecore.errors import InvalidRequest
     from aecore.runs import store
 
     found, broken = store.runs()
@@ -34,8 +34,8 @@ def read_all() -> dict[str, Any]:
         for read in (lambda run=run: run.codes, lambda run=run: run.history, run.model):
             try:
                 read()
-            except Faults as error:
-                said[run.name] += error.faults
+            except InvalidRequest as error:
+                said[run.name] += error.problems
     return said
 
 

@@ -137,7 +137,7 @@ def test_what_is_damaged_is_named_with_its_file(
     stored.path.write_bytes(content)
     with pytest.raises(Damaged) as error:
         stored.load()
-    (fault,) = error.value.faults
+    (fault,) = error.value.problems
     assert fault.startswith(f"{stored.path} is damaged (") and reason in fault
     assert fault.endswith("): compute it again.") and fault.isprintable()
     with caplog.at_level(logging.WARNING):

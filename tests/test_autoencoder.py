@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.autoencoder import Autoencoder, ImportanceWeightedAutoencoder
 from aecore.models.contracts import Posterior
 from aecore.models.corruptions import CORRUPTIONS
@@ -269,7 +269,7 @@ def test_labels_may_be_any_whole_numbers_and_the_model_without_classes_ignores_t
     ]
     assert all(torch.equal(code, codes[0]) for code in codes)
     assert torch.equal(mirror().encode(X, labels=torch.tensor([2, 0])), X)
-    with pytest.raises(Faults, match="give `labels`"):
+    with pytest.raises(InvalidRequest, match="give `labels`"):
         model.decode(X)
 
 

@@ -21,7 +21,7 @@ from aecore.cli import app
 from aecore.data import Dataset, Samples
 from aecore.data import stored as own_data
 from aecore.data.spec import DataSpec
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.projections import PCAProjection
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -127,15 +127,15 @@ def test_only_json_and_safetensors_are_written_and_nothing_is_left_aside(
 
 @pytest.mark.parametrize("name", ["iris", "mnist"])
 def test_the_names_of_built_in_datasets_are_taken(name: str) -> None:
-    with pytest.raises(Faults, match=f"name = '{name}' is taken"):
+    with pytest.raises(InvalidRequest, match=f"name = '{name}' is taken"):
         add(name=name)
 
 
 def test_a_name_is_given_once_and_upper_case_is_refused() -> None:
     add()
-    with pytest.raises(Faults, match="name = 'flowers' is taken"):
+    with pytest.raises(InvalidRequest, match="name = 'flowers' is taken"):
         add()
-    with pytest.raises(Faults, match="name = 'Flowers' is not possible: give up to 30"):
+    with pytest.raises(InvalidRequest, match="name = 'Flowers' is not possible: give up to 30"):
         add(name="Flowers")
 
 
@@ -143,9 +143,9 @@ def test_every_reason_is_given_at_once_and_nothing_is_stored(store_folder: Path)
     x, labels = samples(60)
     broken = x.copy()
     broken[0, 0] = np.nan
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         data.add(spec(name="Flowers"), (broken, labels), (x[:30, :4], labels[:30]))
-    assert len(error.value.faults) == 3
+    assert len(error.value.problems) == 3
     assert "train.x has values that are no finite numbers" in str(error.value)
     assert "test.x is of type float32 and shape (30, 4)" in str(error.value)
     assert not (store_folder / "_datasets").exists()
@@ -165,23 +165,23 @@ WRONG: dict[str, tuple[Any, Any, str]] = {
 @pytest.mark.parametrize("wrong", WRONG)
 def test_arrays_that_differ_from_the_specification_are_refused(wrong: str) -> None:
     x, labels, said = WRONG[wrong]
-    with pytest.raises(Faults, match=said):
+    with pytest.raises(InvalidRequest, match=said):
         data.add(spec(value_range=(0, 1)), (x, labels), samples(30))
     assert own_data.names() == []
 
 
 def test_images_must_be_such_as_can_be_shown() -> None:
-    with pytest.raises(Faults, match="scale pixels to"):
+    with pytest.raises(InvalidRequest, match="scale pixels to"):
         add(modality="image", shape=(4, 4), value_range=(0, 255))
 
 
 def test_a_removed_dataset_is_unknown_and_only_stored_ones_can_be_removed() -> None:
     add()
     own_data.remove("flowers")
-    with pytest.raises(Faults, match="Unknown dataset 'flowers'"):
+    with pytest.raises(InvalidRequest, match="Unknown dataset 'flowers'"):
         data.get("flowers")
     for name in ("flowers", "iris", "../x"):
-        with pytest.raises(Faults, match="Unknown stored dataset"):
+        with pytest.raises(InvalidRequest, match="Unknown stored dataset"):
             own_data.remove(name)
 
 
@@ -194,7 +194,7 @@ def use(name: str) -> list[str]:
         dataset = data.get(name)
         assert len(dataset.train.x) + len(dataset.test.x) > 0
     except Damaged as error:
-        return error.faults
+        return error.problems
     return []
 
 
@@ -219,9 +219,9 @@ def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
         card.write_bytes(
             chance.choice((b"", b"{", b"[" * 100_000, b"null", b"\xff", b" " * 9_000_000))
         )
-    faults = use("flowers")
-    assert faults or not certain
-    for fault in faults:
+    problems = use("flowers")
+    assert problems or not certain
+    for fault in problems:
         assert "'flowers' is damaged" in fault and fault.isprintable()
     usable, damaged = data.entries()
     assert "healthy" in [each.name for each in usable]
@@ -282,9 +282,9 @@ def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
         lambda: run.dataset.train,
         lambda: sample_quality.MeasureSamples("own").run(Listener()),
     ):
-        with pytest.raises(Faults) as error:
+        with pytest.raises(InvalidRequest) as error:
             compute()
-        assert error.value.faults == [missing]
+        assert error.value.problems == [missing]
     add()
     assert store.load("own").dataset.missing == "" and store.load("own").has_data()
 
@@ -300,7 +300,7 @@ def test_a_run_opens_where_its_dataset_is_another(change: dict[str, Any]) -> Non
     run = store.load("own")
     assert run.spec.agrees(spec()) and run.codes["codes"].shape == (30, 2)
     assert run.dataset.missing == run.data_changed
-    with pytest.raises(Faults, match="has changed since the run 'own' was trained on it"):
+    with pytest.raises(InvalidRequest, match="has changed since the run 'own' was trained on it"):
         latent.refuse_changed(run, run.dataset)
 
 
@@ -367,5 +367,5 @@ def test_the_command_line_lists_and_trains_on_a_stored_dataset() -> None:
 
 def test_an_unknown_dataset_gets_the_nearest_stored_one() -> None:
     add()
-    with pytest.raises(Faults, match="did you mean 'flowers'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'flowers'"):
         data.get("flower")

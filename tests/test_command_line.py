@@ -25,7 +25,7 @@ from aecore import data, files, projections, recipes, training
 from aecore.applications import denoising, sample_quality
 from aecore.cli import app, print_table
 from aecore.data import DATASETS, Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
 from aecore.recipes import RECIPES, Experiment, Finding, Recipe
@@ -55,9 +55,9 @@ def refusal(*arguments: str) -> list[str]:
         assert result.exit_code == 2
         assert "Traceback" not in result.output
     assert plain.stdout == ""
-    faults = json.loads(with_json.stdout)["faults"]
-    assert plain.stderr.strip() == "\n".join(faults)
-    return faults
+    problems = json.loads(with_json.stdout)["faults"]
+    assert plain.stderr.strip() == "\n".join(problems)
+    return problems
 
 
 TRAIN = ("train", "--dataset", "digits", "--variant", "ae", "--set", "hidden=16", "--device", "cpu")
@@ -247,7 +247,7 @@ def test_what_is_left_out_is_chosen_by_the_data(
 
     def run(task: Train, reporter: Any) -> None:
         asked.append(task.config)
-        raise Faults("This is enough.")
+        raise InvalidRequest("This is enough.")
 
     monkeypatch.setattr(Train, "run", run)
     assert refusal("train", "--dataset", dataset, "--variant", variant) == ["This is enough."]
@@ -263,16 +263,16 @@ def test_small_data_are_trained_without_settings(dataset: str) -> None:
 
 
 def test_every_fault_of_a_request_is_said() -> None:
-    faults = refusal(
+    problems = refusal(
         *("train", "--dataset", "irsi", "--variant", "aee", "--epochs", "none"),
         *("--learning-rate", "-1", "--batch-size", "0", "--device", "tpu"),
     )
-    assert len(faults) == 6
+    assert len(problems) == 6
 
 
 def test_faults_of_the_model_are_said() -> None:
-    faults = refusal(*TINY, "--set", "latnt_dim=2", "--set", "hidden", "--set", "activation=new")
-    assert [fault.split()[0] for fault in faults] == ["activation", "hidden", "Unknown"]
+    problems = refusal(*TINY, "--set", "latnt_dim=2", "--set", "hidden", "--set", "activation=new")
+    assert [fault.split()[0] for fault in problems] == ["activation", "hidden", "Unknown"]
 
 
 ODD = ("", "-1", "nan", "1e400", "-1e400", "9" * 60_000, "x\ny", os.fsdecode(b"\xff"), "[red]")
@@ -649,14 +649,14 @@ def test_a_fault_of_a_recipe_is_a_sentence_after_what_was_found(
     two_recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find(experiment: Experiment) -> Finding:
-        raise Faults("The data are not on this machine.")
+        raise InvalidRequest("The data are not on this machine.")
 
     monkeypatch.setitem(two_recipes, "bad", replace(two_recipes["bad"], find=find))
     result = call("reproduce", "--json")
     assert result.exit_code == 2
-    found, faults = lines(result)
+    found, problems = lines(result)
     assert found["name"] == "good"
-    assert faults == {"faults": ["The data are not on this machine."]}
+    assert problems == {"faults": ["The data are not on this machine."]}
     assert "Traceback" not in result.output
 
 

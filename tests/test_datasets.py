@@ -18,7 +18,7 @@ import pytest
 
 from aecore import data
 from aecore.data import DATASETS, DIGESTS, IDX_FILES, Samples, Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.settings import list_settings
 
 WITHOUT_FILES = [name for name in DATASETS if name not in DIGESTS]
@@ -153,7 +153,7 @@ def test_tables_are_standardised_as_scikit_learn_does_it(name: str) -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
-    with pytest.raises(Faults, match="did you mean 'mnist'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'mnist'"):
         data.get("mnits")
 
 
@@ -270,7 +270,7 @@ def test_a_damaged_idx_file_is_named(idx: Idx, damage: str) -> None:
     name, content = DAMAGES[damage](idx.contents[LABELS])
     path = idx.cache / "mnist" / name
     path.write_bytes(content)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         DATASETS["mnist"].read("test")
     assert str(path) in str(error.value) and "delete it or replace it" in str(error.value)
 
@@ -283,7 +283,7 @@ def test_a_gzip_bomb_does_not_fill_the_memory(idx: Idx) -> None:
         for _ in range(64):
             stream.write(bytes(2**20))
     tracemalloc.start()
-    with pytest.raises(Faults, match="is not the published"):
+    with pytest.raises(InvalidRequest, match="is not the published"):
         data.decode_idx(bomb, LABELS, "")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -412,9 +412,9 @@ FAILURES: dict[str, Answer] = {
 
 
 def check_refusal(idx: Idx) -> None:
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         data.fetch("mnist")
-    assert len(error.value.faults) == 1
+    assert len(error.value.problems) == 1
     assert str(idx.cache / "mnist") in str(error.value)
     assert "'digits'" in str(error.value)
     assert idx.cached() == []
@@ -454,7 +454,7 @@ def test_the_folder_that_was_named_is_the_one_to_put_files_into(
 ) -> None:
     monkeypatch.setenv("AECORE_DATA", str(idx.own))
     mirrors(monkeypatch, serve({}))
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         data.fetch("mnist")
     assert str(idx.own / "mnist") in str(error.value)
 

@@ -17,7 +17,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from aecore import artifacts, data, metrics, projections
 from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.corruptions import GaussianNoise, Masking, SaltAndPepper
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -99,7 +99,7 @@ def test_blur_is_scipys() -> None:
 
 @pytest.mark.parametrize(("noise", "level"), [("gauss", 0.3), ("masking", 0.95), ("blur", -1)])
 def test_impossible_noise_is_a_sentence(noise: str, level: float) -> None:
-    with pytest.raises(Faults, match=r"did you mean 'gaussian'|out of range: give 0 to"):
+    with pytest.raises(InvalidRequest, match=r"did you mean 'gaussian'|out of range: give 0 to"):
         denoising.corrupt(part("test", 1), SHAPE, noise, level)
 
 

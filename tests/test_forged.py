@@ -22,7 +22,7 @@ from test_pages import (  # noqa: F401
 )
 
 from aecore import data, latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.viewer import payload
 from pages.components import hosts, live_slider, picking
@@ -255,7 +255,7 @@ def test_a_forged_selection_or_place_leaves_the_map(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (Faults(["a <b>", "c"]), "- a \\<b\\>\n- c"),
+        (InvalidRequest(["a <b>", "c"]), "- a \\<b\\>\n- c"),
         (RecursionError("x"), "could not be shown: RecursionError"),
     ],
 )

@@ -18,7 +18,7 @@ from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 
 from aecore import data, latent
 from aecore.applications import sample_quality
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.jobs import Jobs
 from aecore.plots import images
 from aecore.runs import store
@@ -375,9 +375,9 @@ def test_picks_that_make_no_path_are_said(stops: str) -> None:
 
 def test_all_numbers_that_are_no_samples_are_told() -> None:
     assert common.sample_numbers("3, 17  4", 20) == [3, 17, 4]
-    with pytest.raises(Faults) as told:
+    with pytest.raises(InvalidRequest) as told:
         common.sample_numbers("20, a, 1", 20)
-    assert len(told.value.faults) == 2
+    assert len(told.value.problems) == 2
 
 
 # --- Arithmetic ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from test_variants import model, variant  # noqa: F401
 
 from aecore import latent, metrics
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.latent import WAYS, Places, grid, lattice, path
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
@@ -54,10 +54,10 @@ def test_linear_sides_include_both_ends_and_one_value_is_the_middle() -> None:
 
 
 def test_all_that_is_wrong_with_a_grid_is_told() -> None:
-    with pytest.raises(Faults) as told:
+    with pytest.raises(InvalidRequest) as told:
         grid(0, 2, -np.inf, "linear")
-    assert [fault.split()[0] for fault in told.value.faults] == ["n", "low", "low"]
-    with pytest.raises(Faults, match="spacing"):
+    assert [fault.split()[0] for fault in told.value.problems] == ["n", "low", "low"]
+    with pytest.raises(InvalidRequest, match="spacing"):
         grid(3, spacing="log")
 
 
@@ -232,7 +232,7 @@ def test_few_or_equal_codes_make_a_mixture(codes: np.ndarray) -> None:
 
 
 def test_too_wide_a_mixture_is_refused() -> None:
-    with pytest.raises(Faults, match="512"):
+    with pytest.raises(InvalidRequest, match="512"):
         latent.fit_mixture(np.zeros((2_000, 513)))
 
 
@@ -305,9 +305,9 @@ def test_what_is_added_to_what_is_taken_away_gives_what_was_added() -> None:
 
 
 def test_all_empty_groups_are_told() -> None:
-    with pytest.raises(Faults) as told:
+    with pytest.raises(InvalidRequest) as told:
         latent.arithmetic(BLOB[:0], BLOB, BLOB[:0], np.ones(1))
-    assert [fault.split("'")[1] for fault in told.value.faults] == ["plus", "onto"]
+    assert [fault.split("'")[1] for fault in told.value.problems] == ["plus", "onto"]
 
 
 # --- Paths --------------------------------------------------------------------------------------
@@ -380,18 +380,18 @@ def test_every_way_passes_each_code(way: latent.Way, n: int, steps: int) -> None
 
 def test_islands_are_said() -> None:
     islands = np.concatenate([BLOB[:50], BLOB[:50] + 100])
-    with pytest.raises(Faults, match="No way along the data"):
+    with pytest.raises(InvalidRequest, match="No way along the data"):
         path(islands[[0, -1]], 5, "along the data", islands)
 
 
 def test_what_makes_no_path_is_said() -> None:
-    with pytest.raises(Faults, match="two codes"):
+    with pytest.raises(InvalidRequest, match="two codes"):
         path(np.ones((1, 2)), 5)
-    with pytest.raises(Faults, match="known"):
+    with pytest.raises(InvalidRequest, match="known"):
         path(np.ones((2, 2)), 5, "along the data")
-    with pytest.raises(Faults, match="way"):
+    with pytest.raises(InvalidRequest, match="way"):
         path(np.ones((2, 2)), 5, "backwards")
-    with pytest.raises(Faults, match="2 steps cannot pass 3 codes: take 3 or more"):
+    with pytest.raises(InvalidRequest, match="2 steps cannot pass 3 codes: take 3 or more"):
         path(np.ones((3, 2)), 2)
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from aecore import data
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 
 GREY, COLOUR = (28, 28), (16, 16, 3)
@@ -118,13 +118,13 @@ def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     ids=["nothing", "text", "only a beginning", "svg"],
 )
 def test_what_is_no_picture_is_refused_in_a_sentence(content: bytes) -> None:
-    with pytest.raises(Faults, match=r"give a PNG, JPEG, WebP or BMP file\.$"):
+    with pytest.raises(InvalidRequest, match=r"give a PNG, JPEG, WebP or BMP file\.$"):
         data.read(content, GREY)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "PPM"])
 def test_other_formats_are_refused(kind: str) -> None:
-    with pytest.raises(Faults, match="PNG, JPEG, WebP or BMP"):
+    with pytest.raises(InvalidRequest, match="PNG, JPEG, WebP or BMP"):
         data.read(file(stroke(), kind), GREY)
 
 
@@ -134,7 +134,7 @@ def test_a_huge_picture_is_refused_by_its_header(
     side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("it was decoded"))
-    with pytest.raises(Faults, match="too large: make it smaller than 25 million pixels"):
+    with pytest.raises(InvalidRequest, match="too large: make it smaller than 25 million pixels"):
         data.read(png(side, side), GREY)
 
 
@@ -146,12 +146,12 @@ def test_a_long_thin_picture_within_the_limit_is_read() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
 def test_a_file_that_ends_too_early_is_a_fault(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8))
-    with pytest.raises(Faults, match=r"(save or copy it again|give a PNG)"):
+    with pytest.raises(InvalidRequest, match=r"(save or copy it again|give a PNG)"):
         data.read(file(noise, kind)[:-1500], GREY)
 
 
 def test_a_broken_stream_is_a_fault() -> None:
-    with pytest.raises(Faults, match="This PNG is damaged"):
+    with pytest.raises(InvalidRequest, match="This PNG is damaged"):
         data.read(png(20, 20, rows=b"\0" * 5), GREY)
 
 

@@ -12,7 +12,7 @@ import torch
 from test_variants import model, variant  # noqa: F401
 
 from aecore.data import DATASETS
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.runs import store
@@ -73,7 +73,7 @@ def test_labels_are_asked_for_where_the_model_reads_them(model: Autoencoder) -> 
             inference.encode(model, X, LABELS / 7), inference.encode(model, X)
         )
         return
-    with pytest.raises(Faults, match="give `labels`"):
+    with pytest.raises(InvalidRequest, match="give `labels`"):
         inference.encode(model, X)
     other = inference.decode(model, CODES, (LABELS + 1) % 10)
     assert (other != inference.decode(model, CODES, LABELS)).any(axis=1).all()

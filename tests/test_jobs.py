@@ -22,7 +22,7 @@ from conftest import run_config, wait_until
 
 from aecore import data, latent, projections, recipes
 from aecore.applications import sample_quality
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.jobs import TRIES, Job, Jobs
 from aecore.progress import Reporter, Task
 from aecore.projections import PCAProjection, TSNEProjection
@@ -124,7 +124,7 @@ def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
 
 def test_a_name_is_taken_while_its_training_waits(queue: Jobs) -> None:
     queue.submit(Train.named(run_config(), "mine"))
-    with pytest.raises(Faults, match="'mine'"):
+    with pytest.raises(InvalidRequest, match="'mine'"):
         queue.submit(Train.named(run_config(), "mine"))
 
 
@@ -134,9 +134,9 @@ def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
     progress = {"epochs_done": 1, "history": []}
     store.write_checkpoint("half", run_config(), Checkpoint({}, progress))
     queue.submit(Resume.of("half"))
-    with pytest.raises(Faults, match="'half' is being trained already"):
+    with pytest.raises(InvalidRequest, match="'half' is being trained already"):
         queue.submit(Resume.of("half"))
-    with pytest.raises(Faults, match="Unknown unfinished run 'hlaf': did you mean 'half'"):
+    with pytest.raises(InvalidRequest, match="Unknown unfinished run 'hlaf': did you mean 'half'"):
         queue.submit(Resume.of("hlaf"))
 
 
@@ -172,7 +172,7 @@ def test_of_simultaneous_requests_one_is_queued(
     def ask() -> None:
         try:
             ASKED[asked](queue)
-        except Faults as fault:
+        except InvalidRequest as fault:
             refused.append(str(fault))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -186,7 +186,7 @@ def test_of_simultaneous_requests_one_is_queued(
 
 
 def test_names_that_cannot_be_used_are_refused_before_anything_is_queued(queue: Jobs) -> None:
-    with pytest.raises(Faults, match="is not possible"):
+    with pytest.raises(InvalidRequest, match="is not possible"):
         queue.submit(Train.named(run_config(), "../x"))
     assert queue.all() == []
 

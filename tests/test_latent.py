@@ -17,7 +17,7 @@ from torch import nn
 
 from aecore import data, latent, metrics, projections
 from aecore.data import DATASETS, Dataset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.networks import ACTIVATION_LAYERS, ImageSize
@@ -382,7 +382,7 @@ def test_the_density_of_a_few_samples_ends_beyond_the_grid() -> None:
 
 
 def test_a_conditional_model_asks_for_the_labels_of_the_codes() -> None:
-    with pytest.raises(Faults, match="give `labels`"):
+    with pytest.raises(InvalidRequest, match="give `labels`"):
         latent.reliability(build("cvae"), flat(), draw(20, 3), size=3)
 
 
@@ -616,7 +616,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
 
 
 def test_a_dataset_that_has_changed_is_refused(shipped: store.Run) -> None:
-    with pytest.raises(Faults, match="'digits' has changed since the run 'digits-"):
+    with pytest.raises(InvalidRequest, match="'digits' has changed since the run 'digits-"):
         latent.analyse(shipped, data.get("iris"), Listener().progress)
     assert latent.analysis_artifact(shipped).load() is None
 
@@ -634,9 +634,9 @@ def test_codes_that_are_no_numbers_are_refused(
         codes = shipped.codes["codes"].copy()
         codes[7] = np.inf
         shipped.__dict__["codes"] = shipped.codes | {"codes": codes}
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         latent.analyse(shipped, data.get("digits"), Listener().progress)
-    assert caught.value.faults == [
+    assert caught.value.problems == [
         f"The codes of the run '{shipped.name}' are not finite: its training diverged; train it "
         "again with a lower learning rate."
     ]

@@ -535,15 +535,15 @@ def shown(
     content, samples, dataset = contents[getattr(request, "param", "vae")]
     context = browser.new_context(viewport={"width": 1400, "height": 1500})
     page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
     page.goto(served[0])
     found = Shown(page, samples, dataset)
     found.mount(content)
     yield found
     context.close()
-    assert not faults
+    assert not problems
 
 
 def showing(*names: str) -> pytest.MarkDecorator:

@@ -17,7 +17,7 @@ from safetensors.numpy import load
 
 from aecore import data, latent, projections
 from aecore.data import Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import colors
 from aecore.projections import Map
 from aecore.runs import store
@@ -192,7 +192,7 @@ def test_training_samples_come_from_the_analysis(analysed: store.Run, split: str
 
 
 def test_training_samples_wait_for_the_analysis(shipped: store.Run) -> None:
-    with pytest.raises(Faults, match="not been encoded yet"):
+    with pytest.raises(InvalidRequest, match="not been encoded yet"):
         packed(shipped, subset=Subset(split="train"))
 
 
@@ -217,7 +217,7 @@ def test_a_limit_keeps_the_share_of_each_class(analysed: store.Run, split: str) 
 def test_a_wide_code_that_keeps_too_few_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aecore.latent.analysis.VALUES_KEPT", 500)
     run = trained(model={"latent_dim": 5})
-    with pytest.raises(Faults, match="only 100 training samples are kept"):
+    with pytest.raises(InvalidRequest, match="only 100 training samples are kept"):
         packed(run, subset=Subset(split="train"))
     kept = Subset(split="train", limit=100)
     np.testing.assert_array_equal(packed(run, subset=kept)[0]["rows"], kept.rows(DIGITS))
@@ -292,7 +292,7 @@ def test_codes_that_are_no_numbers_are_a_sentence(shipped: store.Run) -> None:
     known = shipped.manifest.model_dump(exclude={"format", "created", "files"})
     weights = shipped.model().state_dict()
     run = store.save("diverged", shipped.config, weights, broken, shipped.history, **known)
-    with pytest.raises(Faults, match="'diverged' are not finite: its training diverged"):
+    with pytest.raises(InvalidRequest, match="'diverged' are not finite: its training diverged"):
         packed(run)
 
 
@@ -413,7 +413,7 @@ def test_a_selection_is_unpacked(n: int) -> None:
 @pytest.mark.parametrize("n", [0, 7, 8, 17, 1000])
 def test_a_selection_of_other_samples_is_refused(n: int) -> None:
     text = base64.b64encode(np.packbits(np.ones(16, bool))).decode()
-    with pytest.raises(Faults, match=f"of 16 samples instead of {n}"):
+    with pytest.raises(InvalidRequest, match=f"of 16 samples instead of {n}"):
         payload.unpacked_mask(text, n)
 
 

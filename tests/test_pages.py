@@ -24,7 +24,7 @@ from test_store import arrays
 
 from aecore import data, latent, projections, recipes
 from aecore.data import Samples, Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.jobs import Jobs, TrainingLog
 from aecore.models.variants import VARIANTS
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
@@ -602,7 +602,7 @@ def test_the_form_begins_with_what_the_data_choose(
 
     def submit(jobs: Jobs, task: Train) -> None:
         asked.append(task.config)
-        raise Faults("This is enough.")
+        raise InvalidRequest("This is enough.")
 
     monkeypatch.setattr(Jobs, "submit", submit)
     at = opened(ROOT / "pages" / "train.py", dataset=dataset, variant=variant)
@@ -692,7 +692,7 @@ def test_a_button_that_was_drawn_before_another_server_took_the_training_does_no
     with store.Reservation("half"):
         at.button(key=button).click().run()
         assert not at.exception and folder.is_dir() and not idle_jobs.all()
-        with pytest.raises(Faults, match="'half' is being trained already"):
+        with pytest.raises(InvalidRequest, match="'half' is being trained already"):
             idle_jobs.submit(Resume.of("half"))
 
 

@@ -16,7 +16,7 @@ from conftest import run_config
 from torch import Tensor, nn
 
 from aecore import data, training
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.likelihoods import LIKELIHOODS
 from aecore.models.networks import PointEncoder, mlp, tied_mlp
@@ -474,10 +474,10 @@ def test_machines_are_refused_for_an_output_that_is_not_logistic() -> None:
     """Their visible units are: unrolled, the last layer gives logits, far from the data."""
     for likelihood in ("bernoulli", "squashed-gaussian"):
         deep("rbm", likelihood=likelihood)
-    with pytest.raises(Faults, match=r"pretraining = 'rbm' needs .*likelihood"):
+    with pytest.raises(InvalidRequest, match=r"pretraining = 'rbm' needs .*likelihood"):
         deep("rbm", likelihood="gaussian")
 
 
 def test_a_code_that_no_machine_has_is_refused_by_its_name() -> None:
-    with pytest.raises(Faults, match=r"pretraining = 'rbm' needs .*code_activation"):
+    with pytest.raises(InvalidRequest, match=r"pretraining = 'rbm' needs .*code_activation"):
         deep("rbm", code_activation="relu")

@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 
 from aecore import artifacts, data, recipes
 from aecore.data import DATASETS, Dataset, Samples
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.plots import figures, images
 from aecore.recipes import RECIPES, Experiment, Finding, Outcome, Picture, Recipe
 from aecore.runs import store
@@ -113,9 +113,9 @@ def test_named_recipes_come_in_the_order_of_the_names() -> None:
 
 
 def test_unknown_names_are_all_told_at_once() -> None:
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         recipes.every(["vea-20", "manifold", "sprase-kl", ""])
-    first, second, third = error.value.faults
+    first, second, third = error.value.problems
     assert "'vea-20': did you mean 'vae-20'" in first
     assert "'sprase-kl': did you mean 'sparse-kl'" in second
     assert third.startswith("Unknown recipe ''")
@@ -123,13 +123,13 @@ def test_unknown_names_are_all_told_at_once() -> None:
 
 @pytest.mark.parametrize("ask", [recipes.get, recipes.outcome_artifact])
 def test_an_unknown_recipe_gets_the_nearest_one(ask: Callable[[str], Any]) -> None:
-    with pytest.raises(Faults, match="Unknown recipe 'manifolds': did you mean 'manifold'"):
+    with pytest.raises(InvalidRequest, match="Unknown recipe 'manifolds': did you mean 'manifold'"):
         ask("manifolds")
 
 
 def test_an_unknown_recipe_is_not_run() -> None:
     heard = Listener()
-    with pytest.raises(Faults, match=r"Unknown recipe '\.\./x'"):
+    with pytest.raises(InvalidRequest, match=r"Unknown recipe '\.\./x'"):
         recipes.Reproduce("../x").run(heard)
     assert not heard.heard
 
@@ -388,7 +388,7 @@ def test_faults_inside_a_recipe_are_said_and_nothing_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entered(monkeypatch, lambda experiment: train_iris(experiment, epochs=0))
-    with pytest.raises(Faults, match="epochs = 0 is not possible"):
+    with pytest.raises(InvalidRequest, match="epochs = 0 is not possible"):
         recipes.Reproduce("tiny").run(Listener())
     assert recipes.outcome_artifact("tiny").load() is None
 
@@ -664,9 +664,9 @@ def test_a_damaged_outcome_is_a_fault_that_names_the_file(
     healthy = recipes.Reproduce("tiny").run(Listener())
     path = recipes.outcome_artifact("tiny").path
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         recipes.outcome_artifact("tiny").load()
-    (fault,) = error.value.faults
+    (fault,) = error.value.problems
     assert str(path) in fault and "Traceback" not in fault
     assert recipes.outcome_artifact("manifold").load() is None
     recipes.Reproduce("tiny").run(Listener())
@@ -677,7 +677,7 @@ def test_an_outcome_of_an_absurd_size_is_not_read(monkeypatch: pytest.MonkeyPatc
     entered(monkeypatch, lambda experiment: experiment.at_most(1, {}, one_of_each_kind()))
     recipes.Reproduce("tiny").run(Listener())
     monkeypatch.setattr(artifacts, "MAX_TENSORS", 10)
-    with pytest.raises(Faults, match=re.escape(str(recipes.outcome_artifact("tiny").path))):
+    with pytest.raises(InvalidRequest, match=re.escape(str(recipes.outcome_artifact("tiny").path))):
         recipes.outcome_artifact("tiny").load()
 
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, opened, shipped_runs  # noqa: F401
 
 from aecore import data, metrics, projections
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.runs.train import Train
 from pages.app import cache, models
@@ -403,5 +403,5 @@ def test_a_damaged_codes_file_is_a_fault() -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(Faults, match="has changed since the run was saved"):
+    with pytest.raises(InvalidRequest, match="has changed since the run was saved"):
         models.errors(*cache.identity(store.load("damaged-codes")), "test")

@@ -18,7 +18,7 @@ from conftest import Listener
 
 from aecore import data, latent, projections
 from aecore.applications import denoising, sample_quality
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.projections import PCAProjection
 from aecore.runs import store
 
@@ -100,7 +100,7 @@ def test_three_hundred_tampered_runs_are_named_and_the_others_open(
     only_when_asked: None, store_folder: Path
 ) -> None:
     found = look_at(store_folder, range(1_000, 1_300), PAGES)
-    named = sum(bool(faults) for faults in found["runs"].values())
+    named = sum(bool(problems) for problems in found["runs"].values())
     print(f"{named} of 300 named; peak {found['peak'] / 2**20:.0f} MiB")
 
 
@@ -128,10 +128,10 @@ def test_a_model_of_huge_weights_is_one_sentence_in_every_task(store_folder: Pat
         lambda: denoising.MeasureDenoising(HEALTHY[1], "gaussian", False).run(Listener()),
         lambda: sample_quality.MeasureSamples(HEALTHY[1]).run(Listener()),
     ):
-        with pytest.raises(Faults) as error:
+        with pytest.raises(InvalidRequest) as error:
             compute()
-        assert error.value.faults == [NOT_FINITE]
-    with pytest.raises(Faults, match="are not finite"):
+        assert error.value.problems == [NOT_FINITE]
+    with pytest.raises(InvalidRequest, match="are not finite"):
         latent.Analyse(HEALTHY[1]).run(Listener())
 
 
@@ -145,7 +145,7 @@ def test_folder_names_that_cannot_be_printed_are_shown_in_escapes(store_folder: 
     found, broken = store.runs()
     assert [run.name for run in found] == [HEALTHY[0]]
     assert len(broken) == len(UNPRINTABLE)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         store.load("no-such-run")
     assert str(error.value).isprintable()
     page = answers("start", "latent_map")
@@ -167,7 +167,7 @@ def test_unfinished_folders_that_cannot_be_printed_are_shown_in_escapes(
         (store_folder / "_unfinished" / os.fsdecode(name)).mkdir(parents=True)
     damaged = store.checkpoints()[1]
     assert len(damaged) == len(UNPRINTABLE)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         store.read_checkpoint("no-such-run")
     assert str(error.value).isprintable()
     for each in damaged:
@@ -245,7 +245,7 @@ def damage_each(folder: Path, seeds: range) -> dict[str, tuple[Path, bool]]:
         try:
             found = known[file]()
         except Damaged as error:
-            (fault,) = error.faults
+            (fault,) = error.problems
             assert str(file) in fault and "compute it again" in fault and fault.isprintable()
             done[f"{seed}: {what}"] = file, True
         else:

@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 
 from aecore import data, training
 from aecore.data import Dataset, Samples
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.contracts import Reporting
 from aecore.models.variants import VARIANTS
@@ -641,7 +641,7 @@ def test_every_variant_is_finite_and_repeats_on_every_dataset(
     request = {"dataset": dataset, "variant": variant, "training": options}
     try:
         RunConfig.check(request)
-    except Faults:
+    except InvalidRequest:
         pytest.skip(f"{variant} is refused for {dataset}, as test_variants.py checks.")
     assert_finite_and_repeatable(first_samples(dataset), request)
 
@@ -680,7 +680,7 @@ def test_damaged_tensors_are_named_and_float32_is_offered_where_it_is_not_in_use
     monkeypatch.setattr("aecore.training.loop.build", damaged)
     with pytest.raises(Diverged) as error:
         list(fit(small("conv", precision=precision), DIGITS))
-    (said,) = error.value.faults
+    (said,) = error.value.problems
     assert "epoch 1: the loss is no longer a number; weights are no longer finite (36 of" in said
     assert "encoder.network.1.weight, 4 of encoder.network.1.bias," in said
     assert "tensors more); 1440 of 1440 numbers in the test split's codes are not finite" in said
@@ -740,9 +740,9 @@ def test_facts_of_every_variant_are_finite_and_have_their_own_names(variant: str
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
     config = run_config(variant="vae", epochs=50, learning_rate=10)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         train(config)
-    assert len(error.value.faults) == 1
+    assert len(error.value.problems) == 1
     assert "learning_rate (it is 10; try 1)" in str(error.value)
     assert "stopped in epoch " in str(error.value)
 
@@ -767,7 +767,7 @@ def test_the_epoch_that_failed_is_named() -> None:
         x[3] = math.nan
         return Samples(x, labels)
 
-    with pytest.raises(Faults, match=r"stopped in epoch 1: the loss is no longer a number"):
+    with pytest.raises(InvalidRequest, match=r"stopped in epoch 1: the loss is no longer a number"):
         list(fit(run_config(), IRIS.derived(read)))
 
 
@@ -810,7 +810,7 @@ def test_auto_takes_an_accelerator_where_there_is_one(present: dict[str, bool]) 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_a_device_that_is_not_there_is_refused(present: dict[str, bool], device: str) -> None:
-    with pytest.raises(Faults, match=f"device = '{device}' is not on this machine"):
+    with pytest.raises(InvalidRequest, match=f"device = '{device}' is not on this machine"):
         train(run_config(device=device))
 
 

@@ -13,7 +13,7 @@ from aecore import latent, locations, metrics, projections
 from aecore.artifacts import Array, Artifact
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter, Task, no_progress
 from aecore.runs import store
 from aecore.runs.store import Run
@@ -80,10 +80,12 @@ def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier
     n_features-256-64-classes with ReLU, cross-entropy, Adam (Kingma & Ba 2015), for one seed. It
     is the same for all runs of a dataset, so that their figures can be compared.
 
-    Raises `Faults` where the dataset has no classes.
+    Raises `InvalidRequest` where the dataset has no classes.
     """
     if not dataset.label_names:
-        raise Faults(f"The dataset '{dataset.name}' has no classes to tell apart: choose another.")
+        raise InvalidRequest(
+            f"The dataset '{dataset.name}' has no classes to tell apart: choose another."
+        )
     import torch
 
     stored = _classifier_artifact(dataset)
@@ -214,8 +216,8 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     `generation.fit_mixture`, left out where a code is too wide for it. A conditioned model is told
     labels as frequent as in the training split. What is decoded is cut off at the dataset's range.
 
-    Raises `Faults` where the dataset has changed since the run, or its codes or samples are not
-    finite.
+    Raises `InvalidRequest` where the dataset has changed since the run, or its codes or samples are
+    not finite.
     """
     from aecore.models import inference
 

@@ -8,7 +8,7 @@ from aecore.data import stored
 from aecore.data.builtin import DATASETS
 from aecore.data.dataset import Dataset, Samples
 from aecore.data.spec import DataSpec
-from aecore.errors import Damaged, Faults, unknown
+from aecore.errors import Damaged, InvalidRequest, unknown
 
 
 def names() -> list[str]:
@@ -19,13 +19,13 @@ def names() -> list[str]:
 def get(name: str) -> Dataset:
     """Get a dataset by name.
 
-    Raises `Faults` with the nearest name where there is none, or where its card is damaged.
+    Raises `InvalidRequest` with the nearest name where there is none, or where its card is damaged.
     """
     if name in DATASETS:
         return DATASETS[name]
     found = stored.entry(name) if isinstance(name, str) else None
     if found is None:
-        raise Faults(unknown("dataset", name, names()))
+        raise InvalidRequest(unknown("dataset", name, names()))
     return _stored(found)
 
 
@@ -44,7 +44,7 @@ def entries() -> tuple[list[Dataset], list[str]]:
         try:
             usable.append(get(name))
         except Damaged as error:
-            damaged += error.faults
+            damaged += error.problems
     return usable, damaged
 
 
@@ -55,6 +55,6 @@ def add(spec: DataSpec, train: stored.Split, test: stored.Split) -> Dataset:
         train, test: features (n, n_features), and labels (n,): class numbers, or numbers where
             `spec.label_names` is empty.
 
-    Raises `Faults` with every reason why it cannot be stored, such as a name that is taken.
+    Raises `InvalidRequest` with every reason why it cannot be stored, such as a name that is taken.
     """
     return _stored(stored.add(spec, train, test, reserved=DATASETS))

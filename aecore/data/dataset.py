@@ -12,7 +12,7 @@ import numpy as np
 
 from aecore.data.modalities import Modality
 from aecore.data.spec import DataSpec
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 
 class Samples(NamedTuple):
@@ -44,7 +44,7 @@ class Dataset:
         """Dataset of a specification alone; access to its arrays raises the reason."""
 
         def refuse(split: str) -> Samples:
-            raise Faults(reason)
+            raise InvalidRequest(reason)
 
         return cls(spec, refuse, missing=reason)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from aecore import files
 from aecore.data.dataset import Dataset, Read, Samples
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
@@ -81,7 +81,7 @@ def here(dataset: str | Dataset) -> bool:
 def fetch(name: str, download: Progress | None = None) -> None:
     """Ensure that the files of `name` are on this machine; download the missing ones.
 
-    Raises `Faults` that name the folder where the files may be put by hand.
+    Raises `InvalidRequest` that name the folder where the files may be put by hand.
     """
     if name not in DIGESTS:
         return
@@ -93,8 +93,8 @@ def fetch(name: str, download: Progress | None = None) -> None:
 def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
     """Decode an IDX file: unsigned bytes, (n, 784) for images or (n,) for labels.
 
-    Raises `Faults` where the file is not exactly the published one. Reading stops one byte after
-    the expected size, so that a crafted gzip file cannot fill the memory.
+    Raises `InvalidRequest` where the file is not exactly the published one. Reading stops one byte
+    after the expected size, so that a crafted gzip file cannot fill the memory.
     """
     count = N_TRAIN if file.startswith("train") else N_TEST
     shape = (count, SIDE, SIDE) if "images" in file else (count,)
@@ -104,11 +104,13 @@ def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = stream.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise Faults(f"{path} cannot be read ({error}): delete it or replace it.") from error
+        raise InvalidRequest(
+            f"{path} cannot be read ({error}): delete it or replace it."
+        ) from error
     if len(content) != expected or not content.startswith(header):
-        raise Faults(f"{path} is not the published {file}: delete it or replace it.")
+        raise InvalidRequest(f"{path} is not the published {file}: delete it or replace it.")
     if hashlib.sha256(content).hexdigest() != digest:
-        raise Faults(f"{path} differs from the published {file}: delete it or replace it.")
+        raise InvalidRequest(f"{path} differs from the published {file}: delete it or replace it.")
     values = np.frombuffer(content, np.uint8, offset=len(header))
     return values.reshape(count, -1) if "images" in file else values
 
@@ -153,11 +155,11 @@ def _download(name: str, file: str, download: Progress | None) -> None:
             return
         except (requests.RequestException, OSError) as error:
             failures.append(f"{mirror} did not deliver it ({type(error).__name__})")
-        except Faults:
+        except InvalidRequest:
             failures.append(f"{mirror} delivered a file that is not the published one")
         finally:
             part.unlink(missing_ok=True)
-    raise Faults(
+    raise InvalidRequest(
         f"The {name} file {file}.gz is not on this machine and could not be downloaded: "
         f"{'; '.join(failures)}. Put the four {name} files into {places(name)[0]} and try again, "
         "or choose the dataset 'digits', which needs no download."
@@ -180,7 +182,9 @@ def read_idx(name: str) -> Read:
 def _found(name: str, file: str) -> Path:
     path = locate(name, file)
     if path is None:
-        raise Faults(f"{file} of {name} was removed from {places(name)[0]} while it was in use.")
+        raise InvalidRequest(
+            f"{file} of {name} was removed from {places(name)[0]} while it was in use."
+        )
     return path
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MAX_PIXELS = 25_000_000
@@ -35,8 +35,8 @@ def read(
 ) -> np.ndarray:
     """Decode a PNG, JPEG, WebP or BMP file and `fit` it as one sample.
 
-    Returns (height * width,) or (height * width * 3,) float32 in [0, 1]. Raises `Faults` where
-    the file is none of these, damaged or too large.
+    Returns (height * width,) or (height * width * 3,) float32 in [0, 1]. Raises `InvalidRequest`
+    where the file is none of these, damaged or too large.
     """
     return fit(decode(content).image, shape, invert, crop, fill)
 
@@ -46,13 +46,13 @@ def decode(content: bytes) -> Picture:
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise Faults(_too_large()) from error
+        raise InvalidRequest(_too_large()) from error
     except Exception as error:
-        raise Faults(
+        raise InvalidRequest(
             "This file is not a picture that can be read here: give a PNG, JPEG, WebP or BMP file."
         ) from error
     if image.width * image.height > MAX_PIXELS:
-        raise Faults(_too_large(f"{image.width:,} x {image.height:,} pixels are"))
+        raise InvalidRequest(_too_large(f"{image.width:,} x {image.height:,} pixels are"))
     # A photograph of a telephone may be a JPEG with a preview behind it, which is no animation.
     kind = image.format
     animated = kind in ("PNG", "WEBP") and getattr(image, "is_animated", False)
@@ -60,7 +60,7 @@ def decode(content: bytes) -> Picture:
         image = _opaque(ImageOps.exif_transpose(image))
         image.thumbnail((MAX_SIDE, MAX_SIDE))
     except Exception as error:
-        raise Faults(
+        raise InvalidRequest(
             f"This {kind} is damaged or ends too early: save or copy it again "
             "and give it once more."
         ) from error

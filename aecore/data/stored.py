@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aecore import files, locations
 from aecore.data.spec import DataSpec, Sha256, StoredSpec
-from aecore.errors import Damaged, Faults, unknown
+from aecore.errors import Damaged, InvalidRequest, unknown
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
@@ -149,7 +149,7 @@ def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ())
             and labels (n,): class numbers, or numbers where `spec.label_names` is empty.
         reserved: names that are taken by others.
 
-    Raises `Faults` with every reason why it cannot be stored.
+    Raises `InvalidRequest` with every reason why it cannot be stored.
     """
     arrays, problems = _checked_arrays(spec, {"train": train, "test": test})
     problems += spec.traits.display_problems(spec.shape, spec.value_range)
@@ -163,7 +163,7 @@ def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ())
             f"name = '{spec.name}' is taken: choose another, or remove that dataset first."
         )
     if problems:
-        raise Faults(problems)
+        raise InvalidRequest(problems)
     spec = spec.model_copy(update={"fingerprint": None})  # which follows from the digests
     digests = tuple(_digest(arrays[name]) for name in array_names())
     card = Card(format=FORMAT, spec=spec, digests=digests)
@@ -176,10 +176,10 @@ def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ())
 def remove(name: str) -> None:
     """Remove a stored dataset; runs trained on it remain and report that it is missing.
 
-    Raises `Faults` where there is none of that name.
+    Raises `InvalidRequest` where there is none of that name.
     """
     if name not in names():
-        raise Faults(unknown("stored dataset", name, names()))
+        raise InvalidRequest(unknown("stored dataset", name, names()))
     with files.writing(root(), locations.OTHERWISE):
         aside = files.partial(root() / name)
         (root() / name).rename(aside)
@@ -204,7 +204,9 @@ def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
                 aside.rename(place)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise Faults(f"name = '{name}' has just been taken: choose another.") from None
+                    raise InvalidRequest(
+                        f"name = '{name}' has just been taken: choose another."
+                    ) from None
                 raise
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)

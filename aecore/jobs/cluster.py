@@ -14,7 +14,7 @@ from concurrent.futures import Future as Answer
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -65,11 +65,11 @@ IMPORT = "import aecore.jobs"
 
 
 def connect_to(address: str) -> Client:
-    """Client of the scheduler in `AECORE_SCHEDULER`; raises `Faults` if it does not answer."""
+    """Client of the `AECORE_SCHEDULER`; raises `InvalidRequest` if it does not answer."""
     try:
         return ask(client_of, address, CONNECT_WITHIN).result(2 * CONNECT_WITHIN)
     except Exception as error:
-        raise Faults(
+        raise InvalidRequest(
             f"The cluster cannot be reached: AECORE_SCHEDULER = '{address}' is not the address of "
             f"a Dask scheduler that answers ({str(error) or 'no answer'}). Start one there, "
             "give its address, such as tcp://127.0.0.1:8786, or unset the variable to use a worker "
@@ -93,7 +93,7 @@ SETTINGS = {
 
 
 def start() -> tuple[subprocess.Popen[bytes], Client]:
-    """Start a new cluster and its client; raises `Faults` if a few attempts fail."""
+    """Start a new cluster and its client; raises `InvalidRequest` if a few attempts fail."""
     for _ in range(TRIES):
         cluster = _start_cluster()
         # A process that says nothing is killed, which ends the reading.
@@ -107,7 +107,7 @@ def start() -> tuple[subprocess.Popen[bytes], Client]:
         except Exception as error:
             log.warning("the cluster at %s does not answer: %s", address, error)
         kill(cluster)
-    raise Faults(
+    raise InvalidRequest(
         f"The worker process did not start, tried {TRIES} times: the server's log says why. "
         "Start the job again."
     )

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.jobs.cluster import IMPORT, START_WITHIN, TRIES, ask, connect_to, kill, log, start
 from aecore.jobs.worker import TOPIC, State, unpack
 from aecore.progress import Task
@@ -126,7 +126,7 @@ class Jobs:
     def submit(self, task: Task) -> Job:
         """Queue a task, or return the job that waits for it or runs it.
 
-        Raises `Faults` where it cannot be carried out, or another job writes the same run.
+        Raises `InvalidRequest` where it cannot be carried out, or another job writes the same run.
         """
         with self._lock:
             job = self.find(task)
@@ -149,7 +149,7 @@ class Jobs:
 
     def _refuse_busy(self, run: str) -> None:
         if run and any(job.active and job.task.reserves == run for job in self._jobs.values()):
-            raise Faults(f"'{run}' is being trained already.")
+            raise InvalidRequest(f"'{run}' is being trained already.")
 
     def cancel(self, job: Job) -> None:
         """Cancel a job: dequeue it, or stop it before its next batch or iteration."""
@@ -207,7 +207,7 @@ class Jobs:
                 self._send()
             except Exception as error:
                 self.trouble = ""
-                log.error("jobs failed: %s", error, exc_info=not isinstance(error, Faults))
+                log.error("jobs failed: %s", error, exc_info=not isinstance(error, InvalidRequest))
                 for job in self._in("queued"):
                     self._end(job, "failed", f"{error}" or type(error).__name__)
 

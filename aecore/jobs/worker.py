@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.progress import Task
 from aecore.runs import store
 
@@ -65,7 +65,7 @@ def work(job_id: str, task: Task) -> Ended:
         ended = "done", "", result.name if isinstance(result, store.Run) else ""
     except Cancelled:
         ended = "cancelled", "", ""
-    except Faults as error:
+    except InvalidRequest as error:
         ended = "failed", str(error), ""
     finally:
         reporter.say(ended=ended)

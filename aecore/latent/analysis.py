@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 from aecore import data, locations, metrics, projections
 from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.data import Dataset, Subset
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.latent.decoder import MOST_WEIGHTS, LayerFacts, browser_decoder
 from aecore.latent.reliability import reach, reliability
 from aecore.progress import Progress, Reporter, Task
@@ -67,7 +67,8 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
     the posterior is Gaussian; `trustworthiness` and `continuity` (n_test,) of the plane, NaN where
     a sample was not measured. Without it the density is that of the stored test codes.
 
-    Raises `Faults` where the dataset has changed since the run, or its codes are not finite.
+    Raises `InvalidRequest` where the dataset has changed since the run, or its codes are not
+    finite.
     """
     model, codes = run.model(), run.codes["codes"]
     labels = run.codes["labels"].astype(np.int64)
@@ -129,26 +130,26 @@ def _with_data(
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
-    """Raise `Faults` if the dataset that a run was trained on has been removed or changed."""
+    """Raise `InvalidRequest` if the dataset of a run has been removed or changed."""
     if dataset.missing:
-        raise Faults(dataset.missing)
+        raise InvalidRequest(dataset.missing)
     if dataset.fingerprint != run.manifest.fingerprint:
-        raise Faults(run.data_changed)
+        raise InvalidRequest(run.data_changed)
 
 
 def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
-    """Raise `Faults` if codes of a run are not finite."""
+    """Raise `InvalidRequest` if codes of a run are not finite."""
     if not np.isfinite(codes).all():
-        raise Faults(
+        raise InvalidRequest(
             f"The codes of the run '{run.name}' are not finite: its training diverged; train it "
             "again with a lower learning rate."
         )
 
 
 def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
-    """Raise `Faults` if outputs of a run's model are not finite."""
+    """Raise `InvalidRequest` if outputs of a run's model are not finite."""
     if not all(np.isfinite(answer).all() for answer in answers):
-        raise Faults(
+        raise InvalidRequest(
             f"The run '{name}' answers with values that are no finite numbers (NaN): train it "
             "again with a lower learning rate."
         )

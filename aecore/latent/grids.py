@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 Spacing = Literal["quantiles", "linear"]
 
@@ -33,20 +33,20 @@ def grid(
     (Kingma & Welling 2014, appendix A, draw their manifolds so);
     linear: evenly spaced from low to high, both included.
 
-    One value is the median, or the middle. Raises `Faults` where n < 1 or the bounds are reversed
-    or, for linear spacing, not finite.
+    One value is the median, or the middle. Raises `InvalidRequest` where n < 1 or the bounds are
+    reversed or, for linear spacing, not finite.
     """
-    faults = []
+    problems = []
     if n < 1:
-        faults.append(f"n = {n} is too small: a grid has at least 1 value a side.")
+        problems.append(f"n = {n} is too small: a grid has at least 1 value a side.")
     if not low <= high:
-        faults.append(f"low = {low} is above high = {high}: exchange them.")
+        problems.append(f"low = {low} is above high = {high}: exchange them.")
     if spacing == "linear" and not np.isfinite([low, high]).all():
-        faults.append(f"low = {low} and high = {high} must be finite for linear spacing.")
+        problems.append(f"low = {low} and high = {high} must be finite for linear spacing.")
     if spacing not in get_args(Spacing):
-        faults.append(unknown("spacing", spacing, get_args(Spacing)))
-    if faults:
-        raise Faults(faults)
+        problems.append(unknown("spacing", spacing, get_args(Spacing)))
+    if problems:
+        raise InvalidRequest(problems)
     middles = (np.arange(n) + 0.5) / n
     if spacing == "quantiles":
         from scipy.stats import norm

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 Way = Literal["straight", "spherical", "along the data"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -36,11 +36,11 @@ def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths:
         plus, minus, onto: (m, d) codes with means a, b and c; m may differ.
         strengths: (n,), t.
 
-    Raises `Faults` where a group has no code.
+    Raises `InvalidRequest` where a group has no code.
     """
     groups = {"plus": plus, "minus": minus, "onto": onto}
     if empty := [name for name, codes in groups.items() if not len(codes)]:
-        raise Faults(f"The group '{name}' has no code: give one or more." for name in empty)
+        raise InvalidRequest(f"The group '{name}' has no code: give one or more." for name in empty)
     a, b, c = means = np.stack([each.mean(axis=0, dtype=np.float64) for each in groups.values()])
     moved = c + np.asarray(strengths)[:, None] * (a - b)
     return Sum(means.astype(np.float32), moved.astype(np.float32))
@@ -67,19 +67,21 @@ def path(
         codes: (m, d), m >= 2.
         known: (n, d), for the way along the data; 2,000 of them are taken, drawn with `seed`.
 
-    Raises `Faults` where there are fewer than two codes, fewer steps than codes, or no way along
-    the data.
+    Raises `InvalidRequest` where there are fewer than two codes, fewer steps than codes, or no way
+    along the data.
     """
     codes = np.asarray(codes, np.float64)
     if len(codes) < 2:
-        raise Faults(f"A path needs two codes or more, and got {len(codes)}.")
+        raise InvalidRequest(f"A path needs two codes or more, and got {len(codes)}.")
     if steps < len(codes):
-        raise Faults(f"{steps} steps cannot pass {len(codes)} codes: take {len(codes)} or more.")
+        raise InvalidRequest(
+            f"{steps} steps cannot pass {len(codes)} codes: take {len(codes)} or more."
+        )
     if way not in WAYS:
-        raise Faults(unknown("way", way, WAYS))
+        raise InvalidRequest(unknown("way", way, WAYS))
     if way == "along the data":
         if known is None:
-            raise Faults("A path along the data needs the codes of the data: give `known`.")
+            raise InvalidRequest("A path along the data needs the codes of the data: give `known`.")
         return _at_equal_lengths(_over_neighbors(codes, known, seed), steps).astype(np.float32)
     t = np.interp(np.arange(steps), stops(len(codes), steps), np.arange(len(codes)))
     part = np.minimum(t.astype(int), len(codes) - 2)
@@ -117,7 +119,7 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
     parts = []
     for start in ends:
         if not np.isfinite(distances[start, start + 1]):
-            raise Faults(
+            raise InvalidRequest(
                 f"No way along the data leads from stop {start + 1} to stop {start + 2}: they lie "
                 f"in parts of the code space that no {NEIGHBORS} nearest neighbours connect. Take "
                 "the straight way, or pick others."

@@ -59,7 +59,7 @@ def reliability(
         labels: (n,) of the codes. A model that is conditioned on the label reads that of the
             code whose place is nearest.
 
-    Raises `Faults` where the model is conditioned on the label and there are no labels.
+    Raises `InvalidRequest` where the model is conditioned on the label and there are no labels.
     """
     import torch
 

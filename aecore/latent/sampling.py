@@ -9,7 +9,7 @@ import numpy as np
 
 from aecore import locations
 from aecore.artifacts import Array, Artifact, Size
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.latent.analysis import Analyse, analysis_artifact
 from aecore.latent.paths import _some
 from aecore.progress import Reporter, Task
@@ -58,11 +58,11 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
         codes: (n, d) of the training split, of which 10,000 are taken, drawn with `seed`. Few
             codes get fewer parts, so that each has more of them than dimensions.
 
-    Raises `Faults` where the code has more than 512 dimensions.
+    Raises `InvalidRequest` where the code has more than 512 dimensions.
     """
     d = codes.shape[1]
     if d > WIDEST_MIXTURE:
-        raise Faults(
+        raise InvalidRequest(
             f"A mixture of Gaussians is fitted to codes of up to {WIDEST_MIXTURE} dimensions, and "
             f"this one has {d}: draw from the prior."
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.contracts import Corruption, Likelihood, Penalty, Posterior, Reporting
 from aecore.models.networks import SeededDropout
 
@@ -131,7 +131,9 @@ class Autoencoder(nn.Module):
         if not self.n_classes:
             return values
         if labels is None:
-            raise Faults("This model is conditioned on the label: give `labels`, one a sample.")
+            raise InvalidRequest(
+                "This model is conditioned on the label: give `labels`, one a sample."
+            )
         one_hot = functional.one_hot(labels.long(), self.n_classes)
         return torch.cat([values, one_hot.to(values.dtype)], dim=1)
 

@@ -3,7 +3,7 @@
 Every function runs in inference mode, in batches, on the model's device and in its precision, and
 returns new arrays of that precision, on the CPU. Answers are deterministic: a Gaussian code is its
 mean. `labels` are those of the samples or codes, (n,), or one number for all; only a model that is
-conditioned on them reads them, and raises `Faults` without.
+conditioned on them reads them, and raises `InvalidRequest` without.
 """
 
 from __future__ import annotations

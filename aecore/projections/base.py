@@ -38,7 +38,7 @@ class Projection(BaseModel, ABC):
         """Default values of the settings that depend on the number of samples."""
         return {}
 
-    def faults(self, n: int) -> list[str]:
+    def problems(self, n: int) -> list[str]:
         """Reasons why these settings are impossible for n samples."""
         return []
 

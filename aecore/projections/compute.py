@@ -11,7 +11,7 @@ from aecore import data, locations, metrics
 from aecore.artifacts import SHARE, Array, Artifact
 from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.data.idx import fetch_data
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 from aecore.progress import Progress, Reporter, Task, no_progress
 from aecore.projections.base import Projection, folder
 from aecore.projections.pca import PCAProjection, pca_mse
@@ -32,9 +32,9 @@ PROJECTIONS: dict[str, type[Projection]] = {
 
 
 def get(name: str) -> type[Projection]:
-    """Get a projection by name; raises `Faults` with the nearest name if there is none."""
+    """Get a projection by name; raises `InvalidRequest` with the nearest name if there is none."""
     if name not in PROJECTIONS:
-        raise Faults(unknown("projection", name, PROJECTIONS))
+        raise InvalidRequest(unknown("projection", name, PROJECTIONS))
     return PROJECTIONS[name]
 
 
@@ -89,13 +89,13 @@ def compute(
 ) -> Map:
     """Load the map of samples of a dataset, or compute and store it.
 
-    Raises `Faults` where the settings do not suit the number of samples.
+    Raises `InvalidRequest` where the settings do not suit the number of samples.
     """
     stored = map_artifact(dataset, dataset.fingerprint, projection, subset)
     if (computed := stored.load_intact()) is not None:
         return computed
-    if faults := projection.faults(subset.count(dataset)):
-        raise Faults(faults)
+    if problems := projection.problems(subset.count(dataset)):
+        raise InvalidRequest(problems)
     locations.refuse_unwritable()
     plane = projection.place(dataset, progress, subset).astype(np.float32)
     progress(f"Measuring {projection.title}", 0, 1)
@@ -125,7 +125,9 @@ def measure(
         where it was not measured.
     """
     if not np.isfinite(plane).all():
-        raise Faults("The map cannot be measured: some of its coordinates are not finite numbers.")
+        raise InvalidRequest(
+            "The map cannot be measured: some of its coordinates are not finite numbers."
+        )
     measured = np.flatnonzero(subset.rows(dataset) < dataset.n_test)
     if not len(measured):
         measured = np.arange(len(plane))

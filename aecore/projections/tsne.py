@@ -34,7 +34,7 @@ class TSNEProjection(Projection):
     def defaults(cls, n: int) -> dict[str, Any]:
         return {"perplexity": max(2, min(30, (n - 1) // 3))}
 
-    def faults(self, n: int) -> list[str]:
+    def problems(self, n: int) -> list[str]:
         most = (n - 1) // 3
         if most < 2:
             return [f"t-SNE needs at least 7 samples: here are {n}."]

@@ -41,7 +41,7 @@ class UMAPProjection(Projection):
     def defaults(cls, n: int) -> dict[str, Any]:
         return {"n_neighbors": max(2, min(15, n - 1))}
 
-    def faults(self, n: int) -> list[str]:
+    def problems(self, n: int) -> list[str]:
         if n < 4:
             return [f"UMAP needs at least 4 samples: here are {n}."]
         if self.n_neighbors >= n:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 from aecore.recipes.experiment import Experiment, Recipe
 from aecore.recipes.results import Finding
 
@@ -29,15 +29,15 @@ def recipe(name: str, **facts: Any) -> Callable[[Callable], Callable]:
 
 
 def get(name: str) -> Recipe:
-    """Get a recipe by name; raises `Faults` with the nearest name if there is none."""
+    """Get a recipe by name; raises `InvalidRequest` with the nearest name if there is none."""
     if name not in RECIPES:
-        raise Faults(unknown("recipe", name, RECIPES))
+        raise InvalidRequest(unknown("recipe", name, RECIPES))
     return RECIPES[name]
 
 
 def every(names: Sequence[str]) -> Iterator[Recipe]:
-    """Get the recipes of these names, or all; raises `Faults` with every unknown name."""
+    """Get the recipes of these names, or all; raises `InvalidRequest` with every unknown name."""
     wrong = [unknown("recipe", name, RECIPES) for name in names if name not in RECIPES]
     if wrong:
-        raise Faults(wrong)
+        raise InvalidRequest(wrong)
     return iter([RECIPES[name] for name in names or RECIPES])

@@ -76,7 +76,7 @@ class Reproduce(Task):
 def outcome_artifact(name: str) -> Artifact[Outcome]:
     """Artifact of the latest outcome of a recipe on this machine.
 
-    Raises `Faults` where there is no recipe of that name.
+    Raises `InvalidRequest` where there is no recipe of that name.
     """
 
     def build(arrays: dict[str, np.ndarray], facts: _OutcomeFacts) -> Outcome:

@@ -63,7 +63,7 @@ from aecore.artifacts import (
 )
 from aecore.data import Dataset
 from aecore.data.spec import Count, DataSpec, Sha256, StoredSpec
-from aecore.errors import Damaged, Faults, in_one_line, printable, unknown
+from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 from aecore.metrics import Metrics
 from aecore.models.variants import Capabilities
 from aecore.training import RunConfig
@@ -169,7 +169,7 @@ class Run:
         """
         try:
             now = data.get(self.spec.name)
-        except Faults as error:
+        except InvalidRequest as error:
             return Dataset.without_arrays(self.spec, self._gone(error))
         # Where digests are known, the fingerprint is made without reading an array.
         same = not now.digests or now.fingerprint == self.manifest.fingerprint
@@ -190,8 +190,8 @@ class Run:
             "on it: train the run again."
         )
 
-    def _gone(self, error: Faults) -> str:
-        reason = error.faults[0] if isinstance(error, Damaged) else "it is not in the catalogue"
+    def _gone(self, error: InvalidRequest) -> str:
+        reason = error.problems[0] if isinstance(error, Damaged) else "it is not in the catalogue"
         return (
             f"The samples of the dataset '{self.spec.name}' are missing, on which the run "
             f"'{self.name}' was trained: {reason.rstrip('.')}. Add that dataset again."
@@ -296,14 +296,16 @@ def runs() -> tuple[list[Run], list[Broken]]:
 
 
 def load(name: str) -> Run:
-    """Load the run called `name`; raises `Faults` if it is absent or broken."""
+    """Load the run called `name`; raises `InvalidRequest` if it is absent or broken."""
     folder = root() / name
     if not RUN_NAME.fullmatch(name) or not folder.is_dir():
-        raise Faults(unknown("run", name, (printable(each.name) for each in _folders(root()))))
+        raise InvalidRequest(
+            unknown("run", name, (printable(each.name) for each in _folders(root())))
+        )
     try:
         return _open(folder)
     except Exception as error:
-        raise Faults(f"The run '{name}' cannot be read: {in_one_line(error)}") from error
+        raise InvalidRequest(f"The run '{name}' cannot be read: {in_one_line(error)}") from error
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -320,31 +322,39 @@ def _open(folder: Path) -> Run:
 
 def _refuse_name(folder: Path) -> None:
     if not RUN_NAME.fullmatch(folder.name):
-        raise Faults("its name is not one of lower-case letters, digits and hyphens: rename it.")
+        raise InvalidRequest(
+            "its name is not one of lower-case letters, digits and hyphens: rename it."
+        )
 
 
 def _read(folder: Path, name: str) -> Run:
     """Read the run `name` from a folder that may have another name while it is written."""
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
-        raise Faults("manifest.json is missing, so it is not a complete run.")
+        raise InvalidRequest("manifest.json is missing, so it is not a complete run.")
     manifest = Manifest.model_validate(_read_json(manifest_path, MAX_MANIFEST))
     if manifest.format != FORMAT:
-        raise Faults(f"its format is {manifest.format}, and this version reads format {FORMAT}.")
+        raise InvalidRequest(
+            f"its format is {manifest.format}, and this version reads format {FORMAT}."
+        )
     if manifest.files.keys() != RUN_FILES:
-        raise Faults(f"its manifest lists {', '.join(manifest.files) or 'no files'}.")
+        raise InvalidRequest(f"its manifest lists {', '.join(manifest.files) or 'no files'}.")
     for file, (size, _) in manifest.files.items():
         if not (folder / file).is_file():
-            raise Faults(f"{file} is missing.")
+            raise InvalidRequest(f"{file} is missing.")
         if (folder / file).stat().st_size != size:
-            raise Faults(f"{file} has {(folder / file).stat().st_size} bytes instead of {size}.")
+            raise InvalidRequest(
+                f"{file} has {(folder / file).stat().st_size} bytes instead of {size}."
+            )
     check_size(folder / "config.json", MAX_JSON)
     _check_bytes(folder / "config.json", manifest)
     request = _read_json(folder / "config.json")
     spec = manifest.data or _built_in(request, manifest)
     config = RunConfig.check(request, own=spec, trains=False)
     if config.dataset != spec.name:
-        raise Faults(f"it was trained on {spec.name}, and its settings say {config.dataset}.")
+        raise InvalidRequest(
+            f"it was trained on {spec.name}, and its settings say {config.dataset}."
+        )
     check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
     with open_tensors(folder / "codes.safetensors", "np") as file:
         refuse_shapes(file, _codes(config, spec), "codes.safetensors: ")
@@ -360,7 +370,7 @@ def _built_in(request: Any, manifest: Manifest) -> DataSpec:
     """
     name = request.get("dataset") if isinstance(request, dict) else None
     if not isinstance(name, str) or name not in data.DATASETS:
-        raise Faults(unknown("dataset", name, data.DATASETS))
+        raise InvalidRequest(unknown("dataset", name, data.DATASETS))
     facts = ("fingerprint", "n_train", "n_test")
     known = data.DATASETS[name].spec
     return known.model_copy(update={fact: getattr(manifest, fact) for fact in facts})
@@ -407,14 +417,15 @@ def writing() -> AbstractContextManager[None]:
     return locations.writing()
 
 
-class Taken(Faults):
+class Taken(InvalidRequest):
     """The name already exists in the store."""
 
 
 def free_name(config: RunConfig, asked: str | None = None) -> str:
     """Name for a new run: the requested one, or one derived from its settings.
 
-    Raises `Faults` where the name cannot be a folder's or is taken, or the store takes no files.
+    Raises `InvalidRequest` where the name cannot be a folder's or is taken, or the store takes no
+    files.
     """
     locations.refuse_unwritable()
     if asked:
@@ -437,7 +448,7 @@ def name_beside(name: str) -> str:
 
 def _refuse_impossible(name: str) -> None:
     if not RUN_NAME.fullmatch(name):
-        raise Faults(
+        raise InvalidRequest(
             f"name = '{name}' is not possible: give up to 60 lower-case letters, digits and "
             "hyphens, beginning with a letter or digit."
         )
@@ -531,7 +542,7 @@ def delete(name: str) -> None:
     """Delete a run or a broken folder atomically: rename it first, then remove it."""
     known = {printable(folder.name): folder for folder in _folders(root())}
     if name not in known:
-        raise Faults(unknown("run", name, known))
+        raise InvalidRequest(unknown("run", name, known))
     folder = known[name]
     with Reservation(folder.name):
         _remove(folder)
@@ -562,13 +573,13 @@ def owner(name: str) -> Owner | None:
 
 
 def refuse_held(name: str) -> None:
-    """Raise `Faults` if a process trains or changes the run of a name."""
+    """Raise `InvalidRequest` if a process trains or changes the run of a name."""
     if holder := owner(name):
         raise _held(name, holder)
 
 
-def _held(name: str, holder: Owner) -> Faults:
-    return Faults(
+def _held(name: str, holder: Owner) -> InvalidRequest:
+    return InvalidRequest(
         f"'{printable(name)}' is being trained already ({holder}): wait until that has ended, or "
         "choose another name."
     )
@@ -577,8 +588,8 @@ def _held(name: str, holder: Owner) -> Faults:
 class Reservation:
     """Exclusive lock on a name of the store, as a context manager.
 
-    The operating system takes it back when the process ends, however it ends. Raises `Faults` where
-    another holds it.
+    The operating system takes it back when the process ends, however it ends. Raises
+    `InvalidRequest` where another holds it.
     """
 
     def __init__(self, name: str) -> None:
@@ -619,11 +630,11 @@ class Reservation:
                     folder.rmdir()
 
     def verify(self) -> None:
-        """Raise `Faults` if the store or the lock was removed since the name was reserved."""
+        """Raise `InvalidRequest` if store or lock were removed since the reservation."""
         if files.holds(self._descriptor, self._path):
             return
         if _unfinished(self.name).is_dir():
-            raise Faults(
+            raise InvalidRequest(
                 f"The lock {self._path} was removed, so another process may train '{self.name}': "
                 f"this one has stopped. Go on with `python -m aecore train --resume {self.name}`."
             )
@@ -653,7 +664,7 @@ class Reservation:
 
 @contextmanager
 def reserve(name: str) -> Iterator[Reservation]:
-    """Reserve the name of a new run; raises `Faults` if the name is locked or taken."""
+    """Reserve the name of a new run; raises `InvalidRequest` if the name is locked or taken."""
     _refuse_impossible(name)
     with Reservation(name) as held:
         _refuse_taken(name)
@@ -662,7 +673,7 @@ def reserve(name: str) -> Iterator[Reservation]:
 
 @contextmanager
 def reserve_unfinished(name: str) -> Iterator[Reservation]:
-    """Reserve an unfinished run to resume it; raises `Faults` if it is locked or unknown."""
+    """Reserve an unfinished run for resuming; raises `InvalidRequest` if locked or unknown."""
     refuse_unknown(name)
     with Reservation(name) as held:
         yield held
@@ -728,8 +739,8 @@ def unfinished() -> list[Unfinished]:
 def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
     """Read the config and last checkpoint of an unfinished run.
 
-    Raises `Faults` where there is none or it is damaged. Whether the tensors suit the model is
-    known when training goes on.
+    Raises `InvalidRequest` where there is none or it is damaged. Whether the tensors suit the model
+    is known when training goes on.
     """
     from aecore.training import Checkpoint
 
@@ -744,19 +755,19 @@ def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
         raise damaged_checkpoint(name, [in_one_line(error)]) from error
 
 
-def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
+def damaged_checkpoint(name: str, reasons: list[str]) -> InvalidRequest:
     """Message for a checkpoint from which training cannot resume."""
     said = [reason.rstrip(".") for reason in reasons[:REASONS_SAID]]
     if more := len(reasons) - len(said):
         said.append(f"and {more} more")
-    return Faults(
+    return InvalidRequest(
         f"The checkpoint of '{printable(name)}' cannot be used: {'; '.join(said)}. Discard it on "
         f"the page Train or by `python -m aecore discard {printable(name)}`."
     )
 
 
 def discard(name: str) -> None:
-    """Delete an unfinished run, damaged or not; raises `Faults` if it is being trained."""
+    """Delete an unfinished run, damaged or not; raises `InvalidRequest` if it is being trained."""
     known = {printable(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
     if name in known:
         with Reservation(known[name]) as held:
@@ -772,26 +783,30 @@ def _names_of_unfinished() -> list[str]:
 
 
 def refuse_unknown(name: str) -> None:
-    """Raise `Faults` if there is no unfinished run of that name and none in training."""
+    """Raise `InvalidRequest` if there is no unfinished run of that name and none in training."""
     known = _names_of_unfinished()
     if name in {*known, *map(printable, known)}:
         return
     if RUN_NAME.fullmatch(name):
         refuse_held(name)
         if (root() / name / "manifest.json").is_file():
-            raise Faults(f"The run '{name}' is complete: there is nothing to resume or discard.")
-    raise Faults(unknown("unfinished run", name, map(printable, known)))
+            raise InvalidRequest(
+                f"The run '{name}' is complete: there is nothing to resume or discard."
+            )
+    raise InvalidRequest(unknown("unfinished run", name, map(printable, known)))
 
 
 def _open_unfinished(folder: Path) -> Unfinished:
     _refuse_name(folder)
     for file in ("config.json", CHECKPOINT):
         if not (folder / file).is_file():
-            raise Faults(f"{file} is missing.")
+            raise InvalidRequest(f"{file} is missing.")
     config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
     epochs_done = _checkpoint_facts(folder).epochs_done
     if epochs_done > config.training.epochs:
-        raise Faults(f"epochs_done = {epochs_done} of {config.training.epochs} is impossible.")
+        raise InvalidRequest(
+            f"epochs_done = {epochs_done} of {config.training.epochs} is impossible."
+        )
     return Unfinished(folder.name, config, epochs_done, owner(folder.name))
 
 
@@ -812,7 +827,7 @@ def _discarded_as_complete(name: str) -> bool:
             if own and run.history == _checkpoint_facts(_unfinished(name)).history:
                 held.discard()
                 return True
-    except Faults as error:  # of the run, or of a store that is read-only
+    except InvalidRequest as error:  # of the run, or of a store that is read-only
         log.info("the checkpoint of %s is kept: %s", printable(name), error)
     return False
 

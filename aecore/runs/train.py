@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from aecore import data, locations, projections, training
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.files import DiskFault
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
@@ -52,7 +52,7 @@ class Train(Training):
     """Train a run from its beginning, measure it, and store it.
 
     Arguments
-        name: reserved while it trains; `run` raises `Faults` where it is taken.
+        name: reserved while it trains; `run` raises `InvalidRequest` where it is taken.
         resumable: whether a checkpoint is stored after each epoch.
     """
 
@@ -64,12 +64,12 @@ class Train(Training):
     def named(cls, config: RunConfig, name: str | None = None) -> Self:
         """Training task under a free name, derived from its settings unless one is given.
 
-        Raises `Faults` where the name cannot be used.
+        Raises `InvalidRequest` where the name cannot be used.
         """
         return cls(config, store.free_name(config, name))
 
     def check(self) -> None:
-        """Raise `Faults` if the name was taken after it was chosen."""
+        """Raise `InvalidRequest` if the name was taken after it was chosen."""
         store.free_name(self.config, self.name)
 
     def run(self, reporter: Reporter) -> store.Run:
@@ -89,7 +89,7 @@ class Resume(Training):
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """Task that resumes the unfinished run `name`; raises `Faults` if there is none."""
+        """Task that resumes the unfinished run `name`; raises `InvalidRequest` if there is none."""
         config, checkpoint = store.read_checkpoint(name)
         return cls(config, name, checkpoint.progress["history"])
 
@@ -98,7 +98,7 @@ class Resume(Training):
         return f"{super().title}, resumed"
 
     def check(self) -> None:
-        """Raise `Faults` if another process is training it."""
+        """Raise `InvalidRequest` if another process is training it."""
         store.refuse_held(self.name)
 
     def run(self, reporter: Reporter) -> store.Run:
@@ -125,8 +125,8 @@ def _train(
     history: list[dict[str, Any]] = []
     kept: list[np.ndarray] = []
     if checkpoint is not None:
-        if faults := _history_faults(checkpoint, config, dataset):
-            raise store.damaged_checkpoint(place.name, faults)
+        if problems := _history_problems(checkpoint, config, dataset):
+            raise store.damaged_checkpoint(place.name, problems)
         history = checkpoint.progress["history"]
         kept = list(checkpoint.tensors["history.codes"].numpy())
     model = None
@@ -155,7 +155,7 @@ def _train(
 
 
 def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
-    """Records of a training; turns divergence and unsuitable checkpoints into `Faults`."""
+    """Records of a training; turns divergence and unsuitable checkpoints into `InvalidRequest`."""
     from aecore.training import Diverged, Misfit
 
     try:
@@ -164,7 +164,7 @@ def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterat
         place.discard()  # resumed, it would only diverge in the same epoch again
         raise
     except Misfit as error:
-        raise store.damaged_checkpoint(place.name, error.faults) from error
+        raise store.damaged_checkpoint(place.name, error.problems) from error
 
 
 HISTORY_ENTRY = 600
@@ -186,22 +186,22 @@ def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
     return 2 * (3 * weights + epochs + history) + weights + codes + history
 
 
-def _history_faults(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
+def _history_problems(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
     """Reasons why a checkpoint's history does not match its epochs."""
-    done, faults = checkpoint.progress["epochs_done"], []
+    done, problems = checkpoint.progress["epochs_done"], []
     try:
         history = [HistoryEntry.model_validate(entry) for entry in checkpoint.progress["history"]]
         if [entry.epoch for entry in history] != list(range(1, done + 1)):
-            faults.append(f"its history has other epochs than 1 to {done}")
+            problems.append(f"its history has other epochs than 1 to {done}")
     except ValidationError as error:
-        faults.append(f"its history has {error.error_count()} wrong entries")
+        problems.append(f"its history has {error.error_count()} wrong entries")
     kept = sum(epoch <= done for epoch in _epochs_kept(config.training.epochs))
     shape = (kept, _samples_kept(dataset, config) if kept else 0, config.model.latent_dim)
     codes = checkpoint.tensors.get("history.codes")
     if codes is None or tuple(codes.shape) != shape:
         given = "missing" if codes is None else f"of shape {tuple(codes.shape)}"
-        faults.append(f"history.codes is {given} and should be of shape {shape}")
-    return faults
+        problems.append(f"history.codes is {given} and should be of shape {shape}")
+    return problems
 
 
 def _epochs_kept(epochs: int) -> set[int]:
@@ -309,7 +309,7 @@ def _with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
     try:
         projections.compute(dataset, projections.PCAProjection(), reporter.progress)
     except DiskFault as error:
-        raise Faults(
-            [f"The run is stored as '{run.name}', but not its map.", *error.faults]
+        raise InvalidRequest(
+            [f"The run is stored as '{run.name}', but not its map.", *error.problems]
         ) from error
     return run

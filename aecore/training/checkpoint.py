@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.training.optimizers import OPTIMIZERS
 
 
-class Misfit(Faults):
+class Misfit(InvalidRequest):
     """The checkpoint does not belong to the training to be resumed; one reason per sentence."""
 
 
@@ -78,7 +78,7 @@ def _refuse_misfit(
         fresh: the state before the first epoch.
         moments: what the optimiser keeps of each parameter.
     """
-    faults: list[str] = []
+    problems: list[str] = []
     expected = dict(fresh.tensors)
     indices = {name.split(".")[1] for name in given.tensors if name.startswith("optimizer.")}
     for index, parameter in enumerate(parameters):
@@ -90,18 +90,18 @@ def _refuse_misfit(
                 expected[name] = torch.empty(()) if one else parameter.detach()
     tensors = {k: v for k, v in given.tensors.items() if not k.startswith("history.")}
     for name in sorted(expected.keys() ^ tensors.keys()):
-        faults.append(f"{name} is {'missing' if name in expected else 'not known'}")
+        problems.append(f"{name} is {'missing' if name in expected else 'not known'}")
     for name in sorted(expected.keys() & tensors.keys()):
         ours, theirs = ((tuple(t.shape), t.dtype) for t in (expected[name], tensors[name]))
         if ours != theirs:
-            faults.append(f"{name} has shape {theirs[0]} and {theirs[1]} instead of {ours}")
+            problems.append(f"{name} has shape {theirs[0]} and {theirs[1]} instead of {ours}")
     for key, value in fresh.progress.items():
         if key not in given.progress:
-            faults.append(f"{key} is missing")
+            problems.append(f"{key} is missing")
         elif _outline(given.progress[key]) != _outline(value):
-            faults.append(f"{key} is not that of this optimiser and schedule")
-    if faults:
-        raise Misfit(faults)
+            problems.append(f"{key} is not that of this optimiser and schedule")
+    if problems:
+        raise Misfit(problems)
 
 
 def _moments(optimizer: str) -> set[str]:

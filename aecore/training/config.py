@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from aecore import data
 from aecore.data import Dataset
 from aecore.data.spec import DataSpec
-from aecore.errors import Faults, shown, unknown
+from aecore.errors import InvalidRequest, shown, unknown
 from aecore.models.variants import VARIANTS, Variant
 from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings
 
@@ -94,42 +94,42 @@ class RunConfig(BaseModel):
             trains: whether it is to be trained here, so that it has to fit into the memory and no
                 setting may be of no use; what is stored is read in any case.
 
-        Raises `Faults` with every fault of the request, not just the first.
+        Raises `InvalidRequest` with every fault of the request, not just the first.
         """
-        faults = _wrong_form(request)
-        if faults:
-            raise Faults(faults)
+        problems = _wrong_form(request)
+        if problems:
+            raise InvalidRequest(problems)
         name, variant_name = request.get("dataset"), request.get("variant")
         spec = own
         if spec is None:
             try:
                 spec = data.get(name).spec
-            except Faults as error:
-                faults += error.faults
+            except InvalidRequest as error:
+                problems += error.problems
         variant = VARIANTS.get(variant_name)
         if variant is None:
-            faults.append(unknown("variant", variant_name, VARIANTS))
+            problems.append(unknown("variant", variant_name, VARIANTS))
 
         chosen = defaults(spec, variant) if spec else {"training": {}, "model": {}}
         asked = chosen["training"] | dict(request.get("training", {}))
-        training, wrong_training = read_settings(TrainingConfig, asked, faults)
+        training, wrong_training = read_settings(TrainingConfig, asked, problems)
         if spec and "batch_size" not in wrong_training and training.batch_size > spec.n_train:
-            faults.append(
+            problems.append(
                 f"batch_size = {training.batch_size} is larger than the data: {spec.name} has "
                 f"{spec.n_train} training samples, so give at most {spec.n_train}."
             )
         if variant:
             asked = chosen["model"] | dict(request.get("model", {}))
-            model, wrong = read_settings(variant, asked, faults)
+            model, wrong = read_settings(variant, asked, problems)
             if spec:
-                impossible = model.faults(spec)
-                faults += [text for setting, text in impossible.items() if setting not in wrong]
+                impossible = model.problems(spec)
+                problems += [text for setting, text in impossible.items() if setting not in wrong]
             if trains and "epochs" not in wrong_training:
-                faults += _longer_than_training(model, training)
-        if trains and not faults:
-            faults += _too_large(model, training, spec)
-        if faults:
-            raise Faults(faults)
+                problems += _longer_than_training(model, training)
+        if trains and not problems:
+            problems += _too_large(model, training, spec)
+        if problems:
+            raise InvalidRequest(problems)
         return RunConfig(dataset=name, variant=variant_name, model=model, training=training)
 
 
@@ -181,7 +181,7 @@ def _wrong_form(request: Any) -> list[str]:
     """The reason why a request, perhaps from a damaged file, cannot be read at all."""
     if not isinstance(request, Mapping):
         return [f"A request names a dataset and a variant; this is {shown(request)}."]
-    faults = [
+    problems = [
         unknown("part of a request", part, REQUEST) for part in request if part not in REQUEST
     ]
     for part, kind in REQUEST.items():
@@ -189,8 +189,8 @@ def _wrong_form(request: Any) -> list[str]:
         # A name that is None was not given, which is said with the names that there are.
         right = isinstance(value, kind) or (kind is str and value is None)
         if not right or (kind is dict and not all(isinstance(name, str) for name in value)):
-            faults.append(f"{part} = {shown(value)} is not possible: {FORMS[kind]}.")
-    return faults
+            problems.append(f"{part} = {shown(value)} is not possible: {FORMS[kind]}.")
+    return problems
 
 
 def _longer_than_training(model: Variant, training: TrainingConfig) -> list[str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aecore.data import Dataset
 from aecore.data.spec import DataSpec
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.pretraining import Stage
 from aecore.progress import Progress, no_progress
@@ -28,7 +28,7 @@ BESIDE_OTHERS = ", slowed by other programs that need a processor"
 """Follows what is being done while threads sleep instead of spin."""
 
 
-class Diverged(Faults):
+class Diverged(InvalidRequest):
     """A loss, a weight or a code is no longer a finite number.
 
     Going on from the last checkpoint would end the same way.
@@ -68,7 +68,7 @@ class EpochRecord:
 
 
 def pick_device(asked: str) -> torch.device:
-    """Select the device "auto", "cpu", "cuda" or "mps"; raises `Faults` if it is absent."""
+    """Select the device "auto", "cpu", "cuda" or "mps"; raises `InvalidRequest` if it is absent."""
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -77,7 +77,7 @@ def pick_device(asked: str) -> torch.device:
     if asked == "auto":
         return torch.device(next(name for name, there in present.items() if there))
     if not present[asked]:
-        raise Faults(f"device = '{asked}' is not on this machine: choose 'auto' or 'cpu'.")
+        raise InvalidRequest(f"device = '{asked}' is not on this machine: choose 'auto' or 'cpu'.")
     return torch.device(asked)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Preset:
-    """Get a preset by name; raises `Faults` with the nearest name if there is none."""
+    """Get a preset by name; raises `InvalidRequest` with the nearest name if there is none."""
     if name not in PRESETS:
-        raise Faults(unknown("preset", name, PRESETS))
+        raise InvalidRequest(unknown("preset", name, PRESETS))
     return PRESETS[name]

@@ -12,7 +12,7 @@ import numpy as np
 
 from aecore import latent, projections
 from aecore.data import Dataset, Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import colors
 from aecore.projections import Map
 from aecore.runs.store import Run
@@ -47,7 +47,7 @@ class Shown(NamedTuple):
 def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     """Load the samples of a subset from the stored arrays of a run.
 
-    Raises `Faults` where training samples are asked for whose codes are not stored.
+    Raises `InvalidRequest` where training samples are asked for whose codes are not stored.
     """
     codes, analysis = run.codes, latent.analysis_artifact(run).load_intact()
     arrays = analysis[0] if analysis else {}
@@ -67,11 +67,13 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
         )
         return part._replace(per_sample={name: values[rows] for name, values in extra.items()})
     if not arrays:
-        raise Faults("The training split has not been encoded yet: wait for the analysis to end.")
+        raise InvalidRequest(
+            "The training split has not been encoded yet: wait for the analysis to end."
+        )
     at = np.searchsorted(arrays["train_rows"], train)
     found = arrays["train_rows"][np.minimum(at, len(arrays["train_rows"]) - 1)] == train
     if not found.all():
-        raise Faults(
+        raise InvalidRequest(
             f"Of this wide code only {len(arrays['train_rows']):,} training samples are kept, and "
             "others were chosen: show the test split."
         )
@@ -94,7 +96,7 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
 
 
 def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
-    """Load the samples of a subset; raises `Faults` if their codes are not finite."""
+    """Load the samples of a subset; raises `InvalidRequest` if their codes are not finite."""
     samples = shown(run, dataset, subset)
     latent.refuse_unless_finite(run, samples.plane)
     return samples
@@ -363,12 +365,14 @@ def identity(rows: np.ndarray, dataset: Dataset) -> str:
 def unpacked_mask(text: str, n: int) -> np.ndarray:
     """Decode the selection that the scripts send: the bits of n samples, (n,) bool.
 
-    Raises `Faults` where it is not that.
+    Raises `InvalidRequest` where it is not that.
     """
     try:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(text, validate=True), np.uint8))
     except ValueError as error:
-        raise Faults(f"The selection cannot be read ({error}): select anew.") from error
+        raise InvalidRequest(f"The selection cannot be read ({error}): select anew.") from error
     if not 0 <= len(bits) - n < 8:
-        raise Faults(f"The selection is of {len(bits)} samples instead of {n}: select anew.")
+        raise InvalidRequest(
+            f"The selection is of {len(bits)} samples instead of {n}: select anew."
+        )
     return bits[:n].astype(bool)

@@ -113,7 +113,7 @@ def _runs(root: str, changed: int) -> tuple[list[store.Run], list[store.Broken]]
 
 
 def run(name: str) -> store.Run:
-    """Load a run by name; raises `Faults` if it is absent or broken."""
+    """Load a run by name; raises `InvalidRequest` if it is absent or broken."""
     return next((found for found in runs()[0] if found.name == name), None) or store.load(name)
 
 
@@ -139,7 +139,7 @@ def analysis(chosen: store.Run) -> Analysis | None:
 
 @bounded(64)
 def thumbnail(name: str, created: str) -> bytes:
-    """Thumbnail of a run's map; raises `Faults` if its codes cannot be drawn."""
+    """Thumbnail of a run's map; raises `InvalidRequest` if its codes cannot be drawn."""
     codes = run(name).codes
     latent.refuse_unless_finite(run(name), codes["plane"])
     classes = bool(run(name).dataset.label_names)

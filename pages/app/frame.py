@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from pages.app import cache, state
 from pages.app.job_list import job_list
 from pages.app.text import plain
@@ -63,7 +63,7 @@ def failed(error: Exception) -> bool:
     Returns True, for the server, which asks this of what is raised outside of `guarded`, such as in
     a callback, and would otherwise show more.
     """
-    if isinstance(error, Faults):
+    if isinstance(error, InvalidRequest):
         show_error(error)
         return True
     log.error("a page failed", exc_info=error)
@@ -75,6 +75,6 @@ def failed(error: Exception) -> bool:
     return True
 
 
-def show_error(error: Faults) -> None:
+def show_error(error: InvalidRequest) -> None:
     """Show every problem of a request."""
-    st.error("\n".join(f"- {plain(fault)}" for fault in error.faults), icon=":material/error:")
+    st.error("\n".join(f"- {plain(fault)}" for fault in error.problems), icon=":material/error:")

@@ -80,6 +80,6 @@ def read(kind: Any, message: Any) -> Any:
     try:
         return TypeAdapter(kind).validate_python(message)
     except ValidationError as error:
-        faults = sorted({fault["type"] for fault in error.errors(include_input=False)})
-        log.warning("ignored a malformed message of a component: %s", ", ".join(faults[:5]))
+        problems = sorted({fault["type"] for fault in error.errors(include_input=False)})
+        log.warning("ignored a malformed message of a component: %s", ", ".join(problems[:5]))
         return None

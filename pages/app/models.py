@@ -9,7 +9,7 @@ import numpy as np
 
 from aecore import latent
 from aecore.applications import denoising
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from pages.app import cache
 
@@ -51,8 +51,8 @@ def reconstruct(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n, latent_dim) and reconstructions (n, n_features) of samples.
 
-    Only the model is cached. A conditioned model reads the labels (n,). Raises `Faults` where an
-    answer is no finite number.
+    Only the model is cached. A conditioned model reads the labels (n,). Raises `InvalidRequest`
+    where an answer is no finite number.
     """
     from aecore.models import inference
 
@@ -66,7 +66,8 @@ def reconstruct(
 def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
     """Decode codes (n, latent_dim) to reconstructions (n, n_features); needs no dataset.
 
-    A conditioned model reads the label. Raises `Faults` where an answer is no finite number.
+    A conditioned model reads the label. Raises `InvalidRequest` where an answer is no finite
+    number.
     """
     from aecore.models import inference
 
@@ -78,7 +79,7 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
 def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
     """Cycle error (n,) of codes, in units of the code.
 
-    Raises `Faults` where an answer is no finite number.
+    Raises `InvalidRequest` where an answer is no finite number.
     """
     from aecore.models import inference
 
@@ -105,8 +106,8 @@ def encoder(name: str, created: str) -> denoising.Rebuild:
 def errors(name: str, created: str, split: str) -> np.ndarray:
     """Mean squared error per feature of every sample of "test" or "train", (n,).
 
-    Those of the test split were stored with the run. Raises `Faults` where the dataset is another
-    than the run was trained on, or where an error is no finite number.
+    Those of the test split were stored with the run. Raises `InvalidRequest` where the dataset is
+    another than the run was trained on, or where an error is no finite number.
     """
     chosen = cache.run(name)
     dataset = chosen.dataset
@@ -122,7 +123,7 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
             model = _model_for(name, created, dataset.n_train)
             values = inference.encode_with_errors(model, *dataset.train).errors
     if not np.isfinite(values).all():
-        raise Faults(
+        raise InvalidRequest(
             f"The run '{name}' answers with values that are no finite numbers (NaN), so there is "
             "nothing to compare: train it again with a lower learning rate."
         )

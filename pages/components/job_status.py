@@ -89,7 +89,7 @@ def ensure_ready(run: store.Run) -> bool:
 
 
 def _refuse_unless_answering(run: store.Run, dataset: Dataset) -> None:
-    """Raise `Faults` if a run's stored errors, or its output for a sample, are not finite."""
+    """Raise `InvalidRequest` if a run's stored errors, or its outputs, are not finite."""
     models.errors(*cache.identity(run), "test")
     models.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
 

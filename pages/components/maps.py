@@ -13,7 +13,7 @@ import streamlit as st
 
 from aecore import data, latent, metrics, projections
 from aecore.data import Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.projections import PROJECTIONS, Map, Projection
 from aecore.runs import store
 from aecore.settings import check_settings
@@ -67,14 +67,14 @@ def ask(run: store.Run) -> View:
                     kind, kind.defaults(n), f"{name}_", kind.title, width=190
                 )
     kinds = [(Subset, subset), *((PROJECTIONS[name], asked[name]) for name in chosen)]
-    checked, faults = [], []
+    checked, problems = [], []
     for kind, values in kinds:
         try:
             checked.append(check_settings(kind, values))
-        except Faults as error:
-            faults += error.faults
-    if faults:
-        raise Faults(faults)
+        except InvalidRequest as error:
+            problems += error.problems
+    if problems:
+        raise InvalidRequest(problems)
     second = next((found for found in others if found.name == other), None)
     return View(run, checked[0], tuple(checked[1:]), second)
 
@@ -134,8 +134,8 @@ def offer_missing(view: View) -> None:
         return
     for settings in missing:
         n = min(view.subset.limit, len_of(view))
-        if faults := settings.faults(n):
-            st.warning("  \n".join(plain(fault) for fault in faults))
+        if problems := settings.problems(n):
+            st.warning("  \n".join(plain(fault) for fault in problems))
             continue
         job = cache.jobs().find(projections.Project(dataset.name, settings, view.subset))
         if job is not None and job.active:

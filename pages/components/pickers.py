@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from pages.app import cache, frame, state
 from pages.app.text import plain
@@ -80,7 +80,7 @@ def pinned(run: store.Run) -> list[store.Run]:
         try:
             _refuse_unless_answering(usable[name], usable[name].dataset)
             found.append(usable[name])
-        except Faults as error:
+        except InvalidRequest as error:
             frame.show_error(error)
     if conditioned := [each.name for each in (run, *found) if each.capabilities.conditioned]:
         st.caption(

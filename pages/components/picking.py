@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from aecore.data import Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.viewer import payload
 from pages.app import cache, messages, state
@@ -84,7 +84,7 @@ def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> 
                 text, said = selected(members(run, pick), most.get(field, MOST))
             elif pick.sample < run.manifest.n_test:
                 text = clicked(text, pick.sample, most.get(field))
-        except Faults as error:
+        except InvalidRequest as error:
             said = str(error)
         texts = (*texts, text)
     heard = frozenset(pick.when for pick in told)
@@ -137,8 +137,8 @@ def selected(numbers: Sequence[int] | np.ndarray, most: int) -> tuple[str, str]:
 
 
 def members(run: store.Run, selection: Selection) -> np.ndarray:
-    """Numbers of the selected test samples; raises `Faults` if they cannot be read."""
+    """Numbers of the selected test samples; raises `InvalidRequest` if they cannot be read."""
     rows = cache.shown(run, Subset()).rows
     if selection.samples != payload.identity(rows, run.dataset):
-        raise Faults("The selection is of other samples than these: select anew.")
+        raise InvalidRequest("The selection is of other samples than these: select anew.")
     return rows[payload.unpacked_mask(selection.mask, len(rows))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecore.data import Dataset
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 LEVELS = 8
 """Levels of a curve, evenly spaced; the usual level comes between them."""
@@ -55,29 +55,29 @@ def corrupt(
         noise: a key of `NOISES`; level: in its unit, 0 for none.
         clip: whether Gaussian noise is cut off at 0 and 1; the others stay there anyway.
 
-    Raises `Faults` for a noise that is not known and a level out of its range.
+    Raises `InvalidRequest` for a noise that is not known and a level out of its range.
     """
     if noise not in NOISES:
-        raise Faults(unknown("noise", noise, NOISES))
+        raise InvalidRequest(unknown("noise", noise, NOISES))
     entry = NOISES[noise]
     if not 0 <= level <= entry.most:
-        raise Faults(
+        raise InvalidRequest(
             f"level = {level:g} of {entry.title.lower()} is out of range: give 0 to {entry.most:g}."
         )
     return entry.draw(np.asarray(x, np.float32), shape, level, seed, clip)
 
 
 def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
-    """Raise `Faults` for an unknown noise, or one that does not suit the dataset or clipping."""
-    faults = []
+    """Raise `InvalidRequest` for an unknown noise, or one unsuited to the dataset or clipping."""
+    problems = []
     if not dataset.traits.pictures:
-        faults.append(f"{dataset.name} has no images to denoise: choose a run of images.")
+        problems.append(f"{dataset.name} has no images to denoise: choose a run of images.")
     if noise not in NOISES:
-        faults.append(unknown("noise", noise, NOISES))
+        problems.append(unknown("noise", noise, NOISES))
     elif clip and noise != "gaussian":
-        faults.append(f"clip is for Gaussian noise: {noise} stays within 0 and 1 anyway.")
-    if faults:
-        raise Faults(faults)
+        problems.append(f"clip is for Gaussian noise: {noise} stays within 0 and 1 anyway.")
+    if problems:
+        raise InvalidRequest(problems)
 
 
 def _trained_on(name: str) -> Callable[..., np.ndarray]:

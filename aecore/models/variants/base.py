@@ -119,7 +119,7 @@ class Variant(BaseModel, ABC):
         """Default values of the settings that depend on the data."""
         return {}
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
+    def problems(self, spec: DataSpec) -> dict[str, str]:
         """Settings that are impossible for a dataset: setting -> sentence."""
         if self.latent_dim > spec.n_features and not self.overcomplete:
             return {
@@ -224,14 +224,14 @@ class LikelihoodSettings(Variant):
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities, likelihood=self.likelihood)
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.likelihood != "gaussian" and not spec.in_unit_range:
-            faults["likelihood"] = (
+            problems["likelihood"] = (
                 f"likelihood = '{self.likelihood}' needs data in [0, 1], and {spec.name} has "
                 "values outside of it: choose 'gaussian'."
             )
-        return faults
+        return problems
 
 
 class BernoulliSettings(LikelihoodSettings):
@@ -285,20 +285,20 @@ class NoiseSettings(Variant):
         False, description="Whether Gaussian noise is cut off at 0 and 1; for data in [0, 1]."
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         for setting, asked in (
             ("noise", self.noise == "salt-and-pepper" and "noise = 'salt-and-pepper'"),
             ("clip", self.clip and "clip = True"),
         ):
             if asked and not spec.in_unit_range:
-                faults[setting] = (
+                problems[setting] = (
                     f"{asked} needs data in [0, 1], and {spec.name} has values outside of it: "
                     "choose noise = 'gaussian' without clip, or 'masking'."
                 )
         if self.clip and self.noise != "gaussian":
-            faults["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
-        return faults
+            problems["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
+        return problems
 
     @property
     def capabilities(self) -> Capabilities:

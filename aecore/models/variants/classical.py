@@ -92,8 +92,8 @@ class Deep(CodeSettings):
         json_schema_extra=ADVANCED,
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.pretraining == "rbm":
             reasons = []
             if self.activation != "sigmoid":
@@ -110,8 +110,8 @@ class Deep(CodeSettings):
             if self.tied:
                 reasons.append("tied = False, because it starts both directions apart")
             if reasons:
-                faults["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
-        return faults
+                problems["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
+        return problems
 
     def n_parameters(self, spec: DataSpec) -> int:
         inward, outward = self.widths(spec)
@@ -183,14 +183,14 @@ class SparseKL(CodeSettings):
         10, ge=0, le=1e6, description="Weight of the divergence, beside the summed error."
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.code_activation != "sigmoid":
-            faults["code_activation"] = (
+            problems["code_activation"] = (
                 f"code_activation = '{self.code_activation}' leaves (0, 1), where alone the "
                 "KL divergence of activations is defined: choose 'sigmoid', or variant 'sparse-l1'."
             )
-        return faults
+        return problems
 
     def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.models.penalties import SparsityKL
@@ -243,14 +243,14 @@ class Contractive(CodeSettings):
         "'closed-form' holds for one sigmoid layer (hidden empty), 'exact' is slow.",
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.jacobian == "closed-form" and (self.hidden or self.code_activation != "sigmoid"):
-            faults["jacobian"] = (
+            problems["jacobian"] = (
                 "jacobian = 'closed-form' holds for one sigmoid layer alone: leave hidden empty "
                 "and set code_activation to 'sigmoid', or choose 'hutchinson'."
             )
-        return faults
+        return problems
 
     def n_activations(self, spec: DataSpec, batch_size: int) -> int:
         # Derivatives of the encoder are held beside it, the exact ones for each unit of the code.

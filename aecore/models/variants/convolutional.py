@@ -51,23 +51,23 @@ class ConvolutionSettings(LikelihoodSettings):
         "last feature map, and latent_dim must be its size.",
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if spec.modality not in self.requires:
-            faults["channels"] = (
+            problems["channels"] = (
                 f"Convolutions need images, and {spec.name} is none: its features have no "
                 "order. Choose a variant with fully connected layers, such as 'ae'."
             )
-            return faults
+            return problems
         *_, inner = self._sizes(spec)
         size = self.channels[-1] * inner.height * inner.width
         if not self.dense and self.latent_dim != size:
-            faults["latent_dim"] = (
+            problems["latent_dim"] = (
                 f"latent_dim = {self.latent_dim} is not the size of the last feature map, which "
                 f"is the code when dense = False: {self.channels[-1]} channels of {inner.height} x "
                 f"{inner.width} pixels, so give {size}, or dense = True."
             )
-        return faults
+        return problems
 
     def _sizes(self, spec: DataSpec) -> list[ImageSize]:
         """Image size and those of the feature maps after each level."""

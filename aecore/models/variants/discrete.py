@@ -72,14 +72,14 @@ class VectorQuantised(LikelihoodSettings, LayerSettings):
         parts = {"latent_dim": 16} if spec.traits.pictures else {}
         return super().defaults(spec) | parts
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.latent_dim % self.vector_dim:
-            faults["vector_dim"] = (
+            problems["vector_dim"] = (
                 f"vector_dim = {self.vector_dim} does not divide latent_dim = {self.latent_dim}: "
                 "give a multiple of vector_dim for latent_dim."
             )
-        return faults
+        return problems
 
     def n_parameters(self, spec: DataSpec) -> int:
         return super().n_parameters(spec) + self.codebook_size * self.vector_dim

@@ -92,14 +92,14 @@ class ConditionalVariational(BernoulliSettings, LayerSettings):
 
     conditioned = True
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if not spec.label_names:
-            faults["variant"] = (
+            problems["variant"] = (
                 f"variant = 'cvae' is conditioned on the label, and {spec.name} has no classes: "
                 "give labels (y), or choose variant 'vae'."
             )
-        return faults
+        return problems
 
     def build(self, spec: DataSpec) -> Autoencoder:
         from aecore.models.networks import GaussianEncoder

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.runs import store
 from pages.app import models
@@ -92,20 +92,22 @@ def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
 
 
 def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]:
-    """Indices of the test samples in each group; raises `Faults` with every problem."""
+    """Indices of the test samples in each group; raises `InvalidRequest` with every problem."""
     labels, classes = run.codes["labels"], run.dataset.label_names
     of_class = {every(name): np.flatnonzero(labels == n).tolist() for n, name in enumerate(classes)}
-    found, faults = [], []
+    found, problems = [], []
     for name, (kind, text) in zip(GROUPS, asked, strict=True):
         try:
             found.append(of_class.get(kind) or common.sample_numbers(text, len(labels)))
-        except Faults as error:
-            faults += [f"{name}: {fault}" for fault in error.faults]
+        except InvalidRequest as error:
+            problems += [f"{name}: {fault}" for fault in error.problems]
         else:
             if not found[-1]:
-                faults.append(f"{name} has no test sample: choose another group, or give numbers.")
-    if faults:
-        raise Faults(faults)
+                problems.append(
+                    f"{name} has no test sample: choose another group, or give numbers."
+                )
+    if problems:
+        raise InvalidRequest(problems)
     return found
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from aecore import data, latent
 from aecore.data import Dataset, Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.runs import store
 from pages.app import cache
@@ -74,7 +74,9 @@ def held(run: store.Run, text: str) -> np.ndarray:
     codes = run.codes["codes"]
     chosen = sample_numbers(text, len(codes))
     if len(chosen) > 1:
-        raise Faults(f"The others are held as in one sample, and '{text}' names {len(chosen)}.")
+        raise InvalidRequest(
+            f"The others are held as in one sample, and '{text}' names {len(chosen)}."
+        )
     return codes[chosen[0]] if chosen else codes.mean(axis=0)
 
 
@@ -94,7 +96,7 @@ def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> l
 
 
 def sample_numbers(text: str, n: int) -> list[int]:
-    """Parse a list such as "3, 17, 4"; raises `Faults` with all numbers that are no samples.
+    """Parse a list such as "3, 17, 4"; raises `InvalidRequest` with all invalid numbers.
 
     >>> sample_numbers("3, 17", 20)
     [3, 17]
@@ -102,7 +104,7 @@ def sample_numbers(text: str, n: int) -> list[int]:
     words = picking.words(text)
     strange = [word for word in words if not picking.is_number(word) or int(word) >= n]
     if strange:
-        raise Faults(
+        raise InvalidRequest(
             f"'{word[:20]}' is no test sample: give whole numbers from 0 to {n - 1}, with commas."
             for word in strange[:5]
         )

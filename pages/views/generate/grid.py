@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.runs import store
 from pages.app import controls, models
@@ -106,7 +106,9 @@ def along_dimensions(
 ) -> tuple[np.ndarray, str]:
     """Grid of codes over one or two dimensions, and the description of its location."""
     if len(dimensions) == 2 and dimensions[0] == dimensions[1]:
-        raise Faults(f"Across and up are both dimension {dimensions[0] + 1}: choose another.")
+        raise InvalidRequest(
+            f"Across and up are both dimension {dimensions[0] + 1}: choose another."
+        )
     where = "; ".join(
         f"{way} dimension {number + 1} from {value[0]:.2f} to {value[-1]:.2f}"
         for way, number, value in zip(("across", "upwards"), dimensions, values, strict=False)
@@ -138,7 +140,9 @@ def through_samples(
     codes, (low, high) = run.codes["codes"], reach
     chosen = common.sample_numbers(text, len(codes))
     if len(chosen) != 3:
-        raise Faults(f"A plane goes through three samples, and '{text}' names {len(chosen)}.")
+        raise InvalidRequest(
+            f"A plane goes through three samples, and '{text}' names {len(chosen)}."
+        )
     sides = latent.grid(n, low, high, "linear")
     a, b, c = chosen
     where = f"from sample {a} towards {b} to the right and towards {c} upwards, {low:g} to {high:g}"

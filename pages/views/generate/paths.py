@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.runs import store
 from pages.app import cache, models
@@ -54,16 +54,18 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[latent.Way], tol
     codes, dataset = run.codes["codes"], run.dataset
     chosen = common.sample_numbers(text, len(codes))
     if not 2 <= len(chosen) <= MOST_PICKED:
-        raise Faults(f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}.")
+        raise InvalidRequest(
+            f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}."
+        )
     analysed = cache.analysis(run)
     known = (analysed[0] if analysed else {}).get("train_codes")
-    lines, made, faults = [], {}, []
+    lines, made, problems = [], {}, []
     beside: dict[str, list[Any]] = {"way": [], "cycle error": []}
     for way in ways:
         try:
             found = latent.path(codes[chosen], steps, way, codes if known is None else known)
-        except Faults as error:
-            faults.append(plain(str(error)))
+        except InvalidRequest as error:
+            problems.append(plain(str(error)))
             continue
         away = models.cycle_error(run, found, told)
         beside["way"] += [way] * steps
@@ -74,7 +76,7 @@ def along(run: store.Run, text: str, steps: int, ways: Sequence[latent.Way], tol
         for stop, number in zip(latent.stops(len(chosen), steps), chosen, strict=True):
             captions[stop] = f"#{number}: {captions[stop]}"
         lines.append(images.Row(way, strip, captions))
-    for fault in dict.fromkeys(faults):  # what hinders every way is said once
+    for fault in dict.fromkeys(problems):  # what hinders every way is said once
         st.info(fault, icon=":material/wrong_location:")
     if not lines:
         return

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.viewer import payload
 from pages.app import cache, frame, messages, models
@@ -41,7 +41,7 @@ def export(view: View, selection: Selection) -> None:
         return  # of what was shown before; the scripts take it back in a moment
     try:
         rows = np.flatnonzero(payload.unpacked_mask(selection.mask, len(samples.rows)))
-    except Faults as error:
+    except InvalidRequest as error:
         st.caption(plain(str(error)))
         return
     name = f"{view.run.name}-{len(rows)}-samples"
