@@ -500,7 +500,7 @@ def contents(
         runs["line"] = Train(run_config("digits", model={"latent_dim": 1}), "l").run(Listener())
         runs["iris"] = Train(run_config(), "iris").run(Listener())
         # Before any analysis: no decoder, no images.
-        bare = payload.pack(runs["ae"], digits, subset, {}, None, {}, "all")
+        bare = payload.build_payload(runs["ae"], digits, subset, {}, None, {}, "all")
         found["bare"] = bare, payload.shown(runs["ae"], digits, subset), digits
         for run in runs.values():
             latent.Analyse(run.name).run(Listener())
@@ -514,12 +514,12 @@ def contents(
             maps = {"pca": ("PCA", pca)} if dataset is digits else {}
             other = runs["ae"] if name == "vae" else None
             own = sheets if dataset is digits else {}
-            content = payload.pack(run, dataset, subset, maps, other, own, "all")
+            content = payload.build_payload(run, dataset, subset, maps, other, own, "all")
             found[name] = content, payload.shown(run, dataset, subset), dataset
-        content = payload.pack(runs["vae"], digits, subset, {}, None, sheets, "pick")
+        content = payload.build_payload(runs["vae"], digits, subset, {}, None, sheets, "pick")
         found["pick"] = content, payload.shown(runs["vae"], digits, subset), digits
         both = Subset(split="all")
-        content = payload.pack(runs["ae"], digits, both, {}, None, sheets, "all")
+        content = payload.build_payload(runs["ae"], digits, both, {}, None, sheets, "all")
         found["both"] = content, payload.shown(runs["ae"], digits, both), digits
     return found
 

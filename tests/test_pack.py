@@ -75,7 +75,7 @@ def packed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     subset = subset or Subset()
     found = principal(dataset, subset) if maps else {}
-    return opened(payload.pack(run, dataset, subset, found, other, {}, "all"))
+    return opened(payload.build_payload(run, dataset, subset, found, other, {}, "all"))
 
 
 def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
@@ -359,7 +359,7 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
             "sheets": {},
             "mode": "all",
         }
-        return opened(payload.pack(**(asked | changed)))[1]["id"]
+        return opened(payload.build_payload(**(asked | changed)))[1]["id"]
 
     before = id_of()
     assert id_of() == before

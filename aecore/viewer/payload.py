@@ -102,7 +102,7 @@ def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     return samples
 
 
-def pack(
+def build_payload(
     run: Run,
     dataset: Dataset,
     subset: Subset,

@@ -155,7 +155,7 @@ def map_of(chosen: store.Run, settings: Projection, subset: Subset) -> Artifact[
     return projections.map_artifact(chosen.dataset, fingerprint, settings, subset)
 
 
-def pack(
+def build_payload(
     chosen: store.Run,
     subset: Subset,
     computed: Sequence[Projection],
@@ -163,7 +163,7 @@ def pack(
     mode: str,
 ) -> bytes:
     """Build the payload of the linked maps of a run."""
-    return _pack(
+    return _build_payload(
         *identity(chosen),
         subset.model_dump_json(),
         tuple(
@@ -178,7 +178,7 @@ def pack(
 
 
 @bounded(12)
-def _pack(
+def _build_payload(
     name: str,
     created: str,
     subset: str,
@@ -194,7 +194,9 @@ def _pack(
         projection = projections.get(kind).model_validate_json(settings)
         maps[kind] = projection.title, _load(map_of(chosen, projection, choice))
     second = run(other[0]) if other else None
-    content = payload.pack(chosen, chosen.dataset, choice, maps, second, dict(sheets), mode)
+    content = payload.build_payload(
+        chosen, chosen.dataset, choice, maps, second, dict(sheets), mode
+    )
     settle("the maps")
     return content
 

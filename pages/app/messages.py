@@ -39,9 +39,9 @@ class Selection(Message):
     """Message: samples were selected."""
 
     samples: str = Field(max_length=200)
-    """Of which samples, as in `pack.identity`."""
+    """Of which samples, as in `payload.identity`."""
     mask: str = Field(max_length=MASK)
-    """Which of them, for `pack.unpacked_mask`."""
+    """Which of them, for `payload.unpacked_mask`."""
 
 
 class Place(NamedTuple):

@@ -101,12 +101,12 @@ def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = la
     """Show the panes; return their messages `selection`, `place` and `picked`, None if absent.
 
     Arguments
-        mode: what they are for, as in `pack.pack`; only "pick" says `picked`.
+        mode: what they are for, as in `payload.build_payload`; only "pick" says `picked`.
         heard: the callback of `picked`.
     """
     known = found(view)
     computed = [settings for settings in view.projections if settings.name in known]
-    return mount(cache.pack(view.run, view.subset, computed, view.other, mode), key, heard)
+    return mount(cache.build_payload(view.run, view.subset, computed, view.other, mode), key, heard)
 
 
 def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) -> Any:
