@@ -38,7 +38,7 @@ SHOTS = ROOT / "test-results"
 DIGITS = data.get("digits")
 
 
-def shipped_samples(name: str) -> payload.Shown:
+def shipped_samples(name: str) -> payload.SampleTable:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
         return payload.shown(store.load(name), DIGITS, Subset())

@@ -407,7 +407,7 @@ def test_a_number_is_said_shortly(lab: Page, value: float, said: str) -> None:
 class Shown:
     """Maps in a page, and their messages to the host."""
 
-    def __init__(self, page: Page, samples: payload.Shown, dataset: data.Dataset) -> None:
+    def __init__(self, page: Page, samples: payload.SampleTable, dataset: data.Dataset) -> None:
         self.page, self.samples, self.dataset = page, samples, dataset
 
     def mount(self, content: bytes) -> None:
@@ -483,7 +483,7 @@ class Shown:
 @pytest.fixture(scope="module")
 def contents(
     tmp_path_factory: pytest.TempPathFactory, served: tuple[str, dict[str, bytes]]
-) -> dict[str, tuple[bytes, payload.Shown, data.Dataset]]:
+) -> dict[str, tuple[bytes, payload.SampleTable, data.Dataset]]:
     """Payloads of several runs."""
     found = {}
     digits, iris = data.get("digits"), data.get("iris")
@@ -529,7 +529,7 @@ def shown(
     request: pytest.FixtureRequest,
     browser: Browser,
     served: tuple[str, dict[str, bytes]],
-    contents: dict[str, tuple[bytes, payload.Shown, data.Dataset]],
+    contents: dict[str, tuple[bytes, payload.SampleTable, data.Dataset]],
 ) -> Iterator[Shown]:
     """Component with the payload that the test requests, by default "vae"."""
     content, samples, dataset = contents[getattr(request, "param", "vae")]

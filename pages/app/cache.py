@@ -201,14 +201,14 @@ def _build_payload(
     return content
 
 
-def shown(chosen: store.Run, subset: Subset) -> payload.Shown:
+def shown(chosen: store.Run, subset: Subset) -> payload.SampleTable:
     """Load the samples of a view with labels, codes and errors."""
     analysed = changed(latent.analysis_artifact(chosen))
     return _shown(*identity(chosen), subset.model_dump_json(), analysed)
 
 
 @bounded(4)
-def _shown(name: str, created: str, subset: str, analysed: int) -> payload.Shown:
+def _shown(name: str, created: str, subset: str, analysed: int) -> payload.SampleTable:
     chosen = run(name)
     return payload.shown(chosen, chosen.dataset, Subset.model_validate_json(subset))
 
