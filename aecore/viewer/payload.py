@@ -28,7 +28,7 @@ MOST_CODES = 2 * 2**20
 """Numbers of the codes that are sent along, 8 MiB of float32."""
 
 
-class Shown(NamedTuple):
+class SampleTable(NamedTuple):
     """Columns of the displayed samples; each array has n rows."""
 
     rows: np.ndarray
@@ -44,7 +44,7 @@ class Shown(NamedTuple):
     """`trustworthiness` and `continuity` of the bottleneck, and `spread`; NaN where unknown."""
 
 
-def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
+def shown(run: Run, dataset: Dataset, subset: Subset) -> SampleTable:
     """Load the samples of a subset from the stored arrays of a run.
 
     Raises `InvalidRequest` where training samples are asked for whose codes are not stored.
@@ -57,12 +57,12 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     if subset.whole_test(dataset):
         rows = np.arange(n_test)
         plane, labels = codes["plane"], codes["labels"]
-        return Shown(rows, labels, codes["codes"], plane, codes["error"], extra)
+        return SampleTable(rows, labels, codes["codes"], plane, codes["error"], extra)
     rows = subset.rows(dataset)
     train = rows[rows >= n_test] - n_test
     test = rows[rows < n_test]
     if not len(train):
-        part = Shown(
+        part = SampleTable(
             rows, *(codes[name][rows] for name in ("labels", "codes", "plane", "error")), {}
         )
         return part._replace(per_sample={name: values[rows] for name, values in extra.items()})
@@ -85,7 +85,7 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     lowered = (
         latent.plane_of_run(run).lower(own) if own.shape[1] > 1 else projections.plane_of(own, own)
     )
-    return Shown(
+    return SampleTable(
         rows,
         np.concatenate([codes["labels"][test], arrays["train_labels"][at]]),
         np.concatenate([codes["codes"][test], own]),
@@ -95,7 +95,7 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     )
 
 
-def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
+def drawable(run: Run, dataset: Dataset, subset: Subset) -> SampleTable:
     """Load the samples of a subset; raises `InvalidRequest` if their codes are not finite."""
     samples = shown(run, dataset, subset)
     latent.refuse_unless_finite(run, samples.plane)
@@ -327,7 +327,7 @@ def decoding(
 
 
 def table(
-    samples: Shown, dataset: Dataset, maps: Mapping[str, Map], chosen: np.ndarray
+    samples: SampleTable, dataset: Dataset, maps: Mapping[str, Map], chosen: np.ndarray
 ) -> pandas.DataFrame:
     """Table of the selected samples, one row each, for export."""
     import pandas
