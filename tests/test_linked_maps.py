@@ -119,7 +119,7 @@ def test_a_file_of_arrays_is_unpacked_as_it_was_packed(lab: Page) -> None:
         "unknown": np.array([np.nan, np.inf, -np.inf], np.float32),
     }
     facts = {"title": "Schöne Größe ≈ 模型 “x”", "n": 3, "note": None, "list": [1.5, "ß"]}
-    content = payload.sealed(arrays, facts)
+    content = payload.serialize(arrays, facts)
     found = lab.evaluate(
         """([text, offset]) => {
           // As Streamlit hands it over: somewhere in a larger buffer.
@@ -199,7 +199,10 @@ def check_decoder(lab: Page, model: Autoencoder, d: int = 3) -> None:
           const all = () => codes.map((code) => [...decode(code)]);
           return [all(), all()];
         }""",
-        [text_of(payload.sealed(weights, {"layers": layers})), np.hstack([codes, told]).tolist()],
+        [
+            text_of(payload.serialize(weights, {"layers": layers})),
+            np.hstack([codes, told]).tolist(),
+        ],
     )
     np.testing.assert_allclose(first, wanted, atol=1e-4, rtol=1e-4)
     assert first == again
@@ -255,7 +258,7 @@ def test_the_shipped_decoders_give_the_same_pictures(lab: Page, name: str) -> No
           const decode = decoder(facts.layers, weights);
           return codes.map((code) => [...decode(code)]);
         }""",
-        [text_of(payload.sealed(weights, {"layers": layers})), codes.tolist()],
+        [text_of(payload.serialize(weights, {"layers": layers})), codes.tolist()],
     )
     assert np.abs(np.array(found) - wanted).max() < 1 / 255
 

@@ -392,7 +392,7 @@ def test_the_samples_are_called_the_same_whatever_is_drawn_of_them(store_folder:
 
 def test_facts_and_names_of_any_language_are_kept() -> None:
     facts = {"title": "Größe “模型”", "list": [1, None, "ß"]}
-    content = payload.sealed({"ä": np.arange(3)}, dict(facts))
+    content = payload.serialize({"ä": np.arange(3)}, dict(facts))
     arrays, found = opened(content)
     assert found == facts | {"id": found["id"]}
     np.testing.assert_array_equal(arrays["ä"], np.arange(3))

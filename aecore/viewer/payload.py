@@ -177,7 +177,7 @@ def build_payload(
     facts["mode"] = mode
     facts["latent_dim"] = samples.codes.shape[1]
     facts["prior"] = run.capabilities.prior and samples.codes.shape[1] == 2
-    return sealed(arrays, facts | common(dataset, arrays, panes, columns, sheets))
+    return serialize(arrays, facts | common(dataset, arrays, panes, columns, sheets))
 
 
 def training(
@@ -213,7 +213,7 @@ def training(
         "latent_dim": 2,
         "prior": False,
     }
-    return sealed(arrays, facts | common(dataset, arrays, panes, columns, {}))
+    return serialize(arrays, facts | common(dataset, arrays, panes, columns, {}))
 
 
 def common(
@@ -255,7 +255,7 @@ def losses(history: Sequence[Mapping[str, Any]], kept: list[int]) -> dict[str, A
     }
 
 
-def sealed(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
+def serialize(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
     """Serialize to one safetensors file; its facts hold an `id` that depends on all content."""
     from safetensors.numpy import save
 
