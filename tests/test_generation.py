@@ -14,7 +14,7 @@ from test_variants import model, variant  # noqa: F401
 
 from aecore import latent, metrics
 from aecore.errors import InvalidRequest
-from aecore.latent import WAYS, Places, grid, lattice, path
+from aecore.latent import PATH_METHODS, Places, grid, lattice, path
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.plots.images import sheet
@@ -366,9 +366,9 @@ def test_the_way_along_the_data_is_the_shortest() -> None:
     np.testing.assert_allclose(length, best[1], rtol=1e-3)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", PATH_METHODS)
 @pytest.mark.parametrize(("n", "steps"), [(2, 2), (3, 10), (3, 600), (5, 16), (8, 8)])
-def test_every_way_passes_each_code(way: latent.Way, n: int, steps: int) -> None:
+def test_every_way_passes_each_code(way: latent.PathMethod, n: int, steps: int) -> None:
     stops = BLOB[3 : 3 + n]
     found = path(stops, steps, way, BLOB)
     assert found.shape == (steps, 3)
@@ -395,8 +395,8 @@ def test_what_makes_no_path_is_said() -> None:
         path(np.ones((3, 2)), 2)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_path_from_a_code_to_itself_stays(way: latent.Way) -> None:
+@pytest.mark.parametrize("way", PATH_METHODS)
+def test_a_path_from_a_code_to_itself_stays(way: latent.PathMethod) -> None:
     stops = BLOB[[5, 5]]
     np.testing.assert_allclose(path(stops, 4, way, BLOB), stops[[0] * 4], atol=1e-5)
 
@@ -411,7 +411,7 @@ def test_every_variant_decodes_what_is_made(model: Autoencoder) -> None:  # noqa
         lattice(grid(4), grid(3), codes[0], (0, 2)),
         latent.from_prior(5, 3),
         latent.fit_mixture(codes).draw(5),
-        *(path(codes[:2], 6, way, codes) for way in WAYS),
+        *(path(codes[:2], 6, way, codes) for way in PATH_METHODS),
         latent.traversal(codes[0], 1, -1, 1, 4),
         codes,
     ]
@@ -447,6 +447,6 @@ def test_the_health_of_a_stored_run_agrees_with_its_history() -> None:
 
 
 def test_a_long_path_has_no_leaps() -> None:
-    for way in WAYS:
+    for way in PATH_METHODS:
         steps = [np.linalg.norm(b - a) for a, b in pairwise(path(BLOB[:2], 200, way, BLOB))]
         assert max(steps) < 0.5

@@ -18,8 +18,8 @@ from aecore.latent.grids import lattice as lattice
 from aecore.latent.grids import plane_through as plane_through
 from aecore.latent.grids import traversal as traversal
 from aecore.latent.grids import units as units
-from aecore.latent.paths import WAYS as WAYS
-from aecore.latent.paths import Way as Way
+from aecore.latent.paths import PATH_METHODS as PATH_METHODS
+from aecore.latent.paths import PathMethod as PathMethod
 from aecore.latent.paths import arithmetic as arithmetic
 from aecore.latent.paths import path as path
 from aecore.latent.paths import stops as stops

@@ -9,8 +9,8 @@ import numpy as np
 
 from aecore.errors import InvalidRequest, unknown
 
-Way = Literal["straight", "spherical", "along the data"]
-WAYS: tuple[Way, ...] = get_args(Way)
+PathMethod = Literal["straight", "spherical", "along the data"]
+PATH_METHODS: tuple[PathMethod, ...] = get_args(PathMethod)
 ON_THE_WAY = 2_000
 """Codes in the graph of a path along the data."""
 NEIGHBORS = 10
@@ -49,7 +49,7 @@ def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths:
 def path(
     codes: np.ndarray,
     steps: int,
-    way: Way = "straight",
+    way: PathMethod = "straight",
     known: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
@@ -77,8 +77,8 @@ def path(
         raise InvalidRequest(
             f"{steps} steps cannot pass {len(codes)} codes: take {len(codes)} or more."
         )
-    if way not in WAYS:
-        raise InvalidRequest(unknown("way", way, WAYS))
+    if way not in PATH_METHODS:
+        raise InvalidRequest(unknown("way", way, PATH_METHODS))
     if way == "along the data":
         if known is None:
             raise InvalidRequest("A path along the data needs the codes of the data: give `known`.")

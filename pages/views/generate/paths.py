@@ -36,9 +36,9 @@ def show(run: store.Run) -> None:
         )
         ways = st.pills(
             "Ways",
-            latent.WAYS,
+            latent.PATH_METHODS,
             selection_mode="multi",
-            default=latent.WAYS,
+            default=latent.PATH_METHODS,
             key="ways",
             bind="query-params",
         )
@@ -49,7 +49,9 @@ def show(run: store.Run) -> None:
         st.info("Choose a way.", icon=":material/info:")
 
 
-def along(run: store.Run, text: str, steps: int, ways: Sequence[latent.Way], told: int) -> None:
+def along(
+    run: store.Run, text: str, steps: int, ways: Sequence[latent.PathMethod], told: int
+) -> None:
     """Decode each kind of path through the samples that a text names, as rows of pictures."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = common.sample_numbers(text, len(codes))
