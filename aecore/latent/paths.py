@@ -16,7 +16,7 @@ ON_THE_WAY = 2_000
 NEIGHBORS = 10
 
 
-class Sum(NamedTuple):
+class LatentArithmetic(NamedTuple):
     """Group means of latent arithmetic, and the resulting codes."""
 
     means: np.ndarray
@@ -25,7 +25,9 @@ class Sum(NamedTuple):
     """(n, d) float32, one for each strength."""
 
 
-def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths: np.ndarray) -> Sum:
+def arithmetic(
+    plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths: np.ndarray
+) -> LatentArithmetic:
     """Latent arithmetic: the difference of two group means added to a third, z = c + t (a - b).
 
     a, b and c are the means of the groups: single codes carry their own chance along, means do
@@ -43,7 +45,7 @@ def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths:
         raise InvalidRequest(f"The group '{name}' has no code: give one or more." for name in empty)
     a, b, c = means = np.stack([each.mean(axis=0, dtype=np.float64) for each in groups.values()])
     moved = c + np.asarray(strengths)[:, None] * (a - b)
-    return Sum(means.astype(np.float32), moved.astype(np.float32))
+    return LatentArithmetic(means.astype(np.float32), moved.astype(np.float32))
 
 
 def path(
