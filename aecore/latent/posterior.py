@@ -51,7 +51,7 @@ def kl_by_dimension(means: np.ndarray, spread: np.ndarray) -> np.ndarray:
     return (np.square(mean) + variance - 1 - logarithm).mean(axis=0) / 2
 
 
-class Health(NamedTuple):
+class PosteriorUsage(NamedTuple):
     """Usage of each dimension by a Gaussian posterior; each array is (d,)."""
 
     active: int
@@ -68,7 +68,7 @@ class Health(NamedTuple):
     """What is wrong and what to change, where dimensions have collapsed onto the prior."""
 
 
-def health(means: np.ndarray, spread: np.ndarray) -> Health:
+def health(means: np.ndarray, spread: np.ndarray) -> PosteriorUsage:
     """Compute active units, KL by dimension, and the aggregate posterior against the prior.
 
     q(z) = 1/n sum_i q(z | x_i) has mean E[mu] and variance Var[mu] + E[sigma^2] in each dimension
@@ -78,7 +78,7 @@ def health(means: np.ndarray, spread: np.ndarray) -> Health:
         means, spread: (n, d), mu and sigma of the posteriors of a split.
     """
     used = means.var(axis=0) > metrics.ACTIVE
-    return Health(
+    return PosteriorUsage(
         metrics.active_units(means),
         kl_by_dimension(means, spread),
         means.mean(axis=0, dtype=np.float64),
