@@ -14,7 +14,7 @@ MEANS_OF = 5_000
 """Number of training samples for the class means."""
 
 
-class Drift(NamedTuple):
+class CodeDrift(NamedTuple):
     """Codes of the same samples at rising noise levels, and the nearest class mean of each."""
 
     codes: np.ndarray
@@ -55,7 +55,7 @@ def drift(
     levels: Sequence[float],
     seed: int = 0,
     clip: bool = False,
-) -> Drift:
+) -> CodeDrift:
     """Compute the codes of the same samples at rising levels of the same noise.
 
     Arguments
@@ -76,4 +76,4 @@ def drift(
     found, clean = np.stack([nearest(each) for each in codes]), nearest(encode(x, labels))
     other = found != clean
     first = np.asarray(levels, np.float64)[other.argmax(axis=0)]
-    return Drift(codes, found, clean, np.where(other.any(axis=0), first, np.nan))
+    return CodeDrift(codes, found, clean, np.where(other.any(axis=0), first, np.nan))
