@@ -94,7 +94,7 @@ def class_means(name: str, created: str) -> np.ndarray:
     return denoising.class_means(encoder(name, created), cache.run(name).dataset)
 
 
-def encoder(name: str, created: str) -> denoising.Rebuild:
+def encoder(name: str, created: str) -> denoising.ReconstructFn:
     """Function from samples and labels to a run's codes."""
     return lambda x, labels: reconstruct(name, created, x, labels)[0]
 

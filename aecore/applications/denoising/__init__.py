@@ -14,9 +14,9 @@ from aecore.applications.denoising.filters import BASELINES as BASELINES
 from aecore.applications.denoising.filters import told as told
 from aecore.applications.denoising.measure import MeasureDenoising as MeasureDenoising
 from aecore.applications.denoising.noise import NOISES as NOISES
-from aecore.applications.denoising.noise import Rebuild as Rebuild
+from aecore.applications.denoising.noise import ReconstructFn as ReconstructFn
 from aecore.applications.denoising.noise import corrupt as corrupt
-from aecore.applications.denoising.noise import some as some
+from aecore.applications.denoising.noise import some as subsample
 from aecore.applications.denoising.similarity import psnr as psnr
 from aecore.applications.denoising.similarity import ssim as ssim
 from aecore.applications.denoising.tuning import TUNED_ON as TUNED_ON

@@ -11,7 +11,7 @@ import numpy as np
 
 from aecore import metrics
 from aecore.applications.denoising.filters import BASELINES
-from aecore.applications.denoising.noise import NOISES, Rebuild, corrupt, some, suffix
+from aecore.applications.denoising.noise import NOISES, ReconstructFn, corrupt, subsample, suffix
 from aecore.applications.denoising.tuning import MOST_LEVELS, Tuned
 from aecore.artifacts import Array, Artifact, Size
 from aecore.data import Dataset
@@ -37,7 +37,7 @@ class Curve(NamedTuple):
 
 def curve(
     dataset: Dataset,
-    runs: Mapping[str, Rebuild],
+    runs: Mapping[str, ReconstructFn],
     pca: PCA,
     noise: str,
     tuned: Tuned,
@@ -55,7 +55,7 @@ def curve(
         tuned: the settings of the filters for this noise.
         levels: (m,) in the unit of the noise.
     """
-    chosen = some(dataset.n_test, n, seed)
+    chosen = subsample(dataset.n_test, n, seed)
     x, labels = (part[chosen] for part in dataset.test)
     noisy_curve: list[float] = []
     run_curves: dict[str, list[float]] = {name: [] for name in runs}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aecore.applications.denoising.noise import Rebuild, Shape, corrupt, some
+from aecore.applications.denoising.noise import ReconstructFn, Shape, corrupt, subsample
 from aecore.data import Dataset
 
 MEANS_OF = 5_000
@@ -32,12 +32,12 @@ class CodeDrift(NamedTuple):
         return (self.flips <= np.asarray(levels)[:, None]).mean(axis=1)
 
 
-def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
+def class_means(encode: ReconstructFn, dataset: Dataset) -> np.ndarray:
     """Mean code of each class over 5,000 seeded training samples, (classes, latent_dim).
 
     NaN for a class of which there is none.
     """
-    x, labels = (part[some(dataset.n_train, MEANS_OF)] for part in dataset.train)
+    x, labels = (part[subsample(dataset.n_train, MEANS_OF)] for part in dataset.train)
     codes = encode(x, labels)
     means = np.full((dataset.n_classes, codes.shape[1]), np.nan)
     for label in np.unique(labels):
@@ -46,7 +46,7 @@ def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
 
 
 def drift(
-    encode: Rebuild,
+    encode: ReconstructFn,
     x: np.ndarray,
     labels: np.ndarray,
     means: np.ndarray | None,

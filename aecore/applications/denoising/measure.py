@@ -10,7 +10,7 @@ import numpy as np
 from aecore import latent, locations, projections
 from aecore.applications.denoising.curve import MEASURED, RunCurve, curve, curve_artifact
 from aecore.applications.denoising.drift import class_means, drift
-from aecore.applications.denoising.noise import NOISES, some
+from aecore.applications.denoising.noise import NOISES, subsample
 from aecore.applications.denoising.tuning import TuneFilters
 from aecore.data.idx import fetch_data
 from aecore.progress import Reporter, Task
@@ -62,7 +62,7 @@ class MeasureDenoising(Task):
         )
         flipped = None
         if dataset.label_names:
-            chosen = some(dataset.n_test, MEASURED)
+            chosen = subsample(dataset.n_test, MEASURED)
             x, labels = (part[chosen] for part in dataset.test)
             means = class_means(encode, dataset)
             moved = drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)

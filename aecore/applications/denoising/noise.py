@@ -14,7 +14,7 @@ LEVELS = 8
 """Levels of a curve, evenly spaced; the usual level comes between them."""
 
 Shape = tuple[int, ...]
-Rebuild = Callable[[np.ndarray, np.ndarray], np.ndarray]
+ReconstructFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Samples (n, n_features) and their labels (n,) -> codes or reconstructions, (n, m)."""
 
 
@@ -132,7 +132,7 @@ NOISES = {
 }
 
 
-def some(n: int, most: int, seed: int = 0) -> np.ndarray:
+def subsample(n: int, most: int, seed: int = 0) -> np.ndarray:
     """Draw a sorted random subset of row indices: `most` of n, or all if n is not larger."""
     return np.sort(np.random.default_rng(seed).choice(n, min(n, most), replace=False))
 

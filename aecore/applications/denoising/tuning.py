@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from aecore import data, locations, metrics, projections
 from aecore.applications.denoising.filters import BASELINES, Setting
-from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, some, suffix
+from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, subsample, suffix
 from aecore.artifacts import Array, Artifact, Size
 from aecore.data import Dataset
 from aecore.data.idx import fetch_data
@@ -83,7 +83,7 @@ def tune(
         known: what was found before; its levels are not tried again.
     """
     entry = NOISES[noise]
-    clean = dataset.train.x[some(dataset.n_train, TUNED_ON)]
+    clean = dataset.train.x[subsample(dataset.n_train, TUNED_ON)]
     levels = entry.steps.tolist() if levels is None else levels
     found = {level: known.at(level)[0] for level in known.levels.tolist()} if known else {}
     for level in sorted(set(levels) - found.keys(), key=lambda level: abs(level - entry.default)):
