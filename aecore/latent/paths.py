@@ -109,7 +109,7 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
 
     from aecore import neighbors
 
-    places = np.concatenate([codes, _some(known, ON_THE_WAY, seed)])
+    places = np.concatenate([codes, _subsample(known, ON_THE_WAY, seed)])
     n = len(places)
     near = neighbors.nearest(places, min(NEIGHBORS, n - 1))
     # An edge of length 0 would count as none.
@@ -148,5 +148,5 @@ def stops(n: int, steps: int) -> np.ndarray:
     return np.linspace(0, steps - 1, n).round().astype(int)
 
 
-def _some(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
+def _subsample(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
     return codes if len(codes) <= n else np.random.default_rng(seed).permutation(codes)[:n]

@@ -11,7 +11,7 @@ from aecore import locations
 from aecore.artifacts import Array, Artifact, Size
 from aecore.errors import Damaged, InvalidRequest
 from aecore.latent.analysis import Analyse, analysis_artifact
-from aecore.latent.paths import _some
+from aecore.latent.paths import _subsample
 from aecore.progress import Reporter, Task
 from aecore.runs import store
 from aecore.runs.store import Run
@@ -68,7 +68,7 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
         )
     from sklearn.mixture import GaussianMixture
 
-    chosen = _some(codes, MIXED, seed).astype(np.float64)
+    chosen = _subsample(codes, MIXED, seed).astype(np.float64)
     if len(chosen) == 1:  # scikit-learn asks for two
         chosen = chosen.repeat(2, axis=0)
     # A collapsed code has fewer places than parts.

@@ -16,7 +16,7 @@ from aecore.applications.denoising.measure import MeasureDenoising as MeasureDen
 from aecore.applications.denoising.noise import NOISES as NOISES
 from aecore.applications.denoising.noise import ReconstructFn as ReconstructFn
 from aecore.applications.denoising.noise import corrupt as corrupt
-from aecore.applications.denoising.noise import some as subsample
+from aecore.applications.denoising.noise import subsample as subsample
 from aecore.applications.denoising.similarity import psnr as psnr
 from aecore.applications.denoising.similarity import ssim as ssim
 from aecore.applications.denoising.tuning import TUNED_ON as TUNED_ON
