@@ -24,7 +24,7 @@ class Samples(NamedTuple):
     """Class numbers, (n,) int64; or a position along a curve, (n,) float32."""
 
 
-Read = Callable[[str], Samples]
+SplitReader = Callable[[str], Samples]
 """Turns "train" or "test" into that split."""
 
 
@@ -33,7 +33,7 @@ class Dataset:
     """A dataset: its specification, and its arrays, read on demand."""
 
     spec: DataSpec
-    read: Read = field(repr=False)
+    read: SplitReader = field(repr=False)
     digests: tuple[str, ...] = ()
     """Known SHA-256 of the decoded files; empty where the arrays themselves are hashed."""
     missing: str = ""
@@ -48,7 +48,7 @@ class Dataset:
 
         return cls(spec, refuse, missing=reason)
 
-    def derived(self, read: Read | None = None, **changes: Any) -> Dataset:
+    def derived(self, read: SplitReader | None = None, **changes: Any) -> Dataset:
         """Copy of a dataset with other arrays, a changed specification, or both."""
         facts = dict(self.spec) | {"fingerprint": None} | changes
         if read is None:

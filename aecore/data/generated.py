@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from aecore.data.dataset import Read, Samples
+from aecore.data.dataset import Samples, SplitReader
 
 
-def stratified(loader: str, test_size: float, scale: float | None) -> Read:
+def stratified(loader: str, test_size: float, scale: float | None) -> SplitReader:
     """Labelled dataset of scikit-learn, split by class with seed 0.
 
     Divided by `scale`, or standardised on the training split where that is None.
@@ -39,7 +39,7 @@ def _standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
     return (train - mean) / deviation, (test - mean) / deviation
 
 
-def curve(points: Callable[[], tuple[np.ndarray, np.ndarray]], n_train: int) -> Read:
+def curve(points: Callable[[], tuple[np.ndarray, np.ndarray]], n_train: int) -> SplitReader:
     """Points on a curve or surface, standardised on the training split, the first `n_train`."""
 
     def read(split: str) -> Samples:

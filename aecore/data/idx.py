@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from aecore import files
-from aecore.data.dataset import Dataset, Read, Samples
+from aecore.data.dataset import Dataset, Samples, SplitReader
 from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter
 
@@ -166,7 +166,7 @@ def _download(name: str, file: str, download: Progress | None) -> None:
     )
 
 
-def read_idx(name: str) -> Read:
+def read_idx(name: str) -> SplitReader:
     def read(split: str) -> Samples:
         fetch(name)
         first = 0 if split == "train" else 2
