@@ -140,7 +140,7 @@ def _serve() -> None:
     import dask
     from distributed import Client, LocalCluster, WorkerPlugin
 
-    class Modest(WorkerPlugin):
+    class LowPriority(WorkerPlugin):
         """Worker plugin that lowers the priority of the process, in favour of the dashboard."""
 
         def setup(self, worker: Any) -> None:
@@ -158,7 +158,7 @@ def _serve() -> None:
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.register_plugin(Modest())
+        client.register_plugin(LowPriority())
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 
