@@ -164,7 +164,7 @@ class Experiment:
             aside = store.free_name(config)
             try:
                 # A recipe begins anew, it is not resumed; what was kept before stays until the end.
-                Train(config, aside, resumable=False).run(_Quiet(self._progress(what)))
+                Train(config, aside, resumable=False).run(_ProgressOnly(self._progress(what)))
             except BaseException:
                 if (store.root() / aside).exists():
                     store.delete(aside)
@@ -181,7 +181,7 @@ class Experiment:
         )
 
 
-class _Quiet:
+class _ProgressOnly:
     """Reporter that forwards the progress of a training, but not its epochs."""
 
     def __init__(self, progress: Progress) -> None:
