@@ -48,7 +48,7 @@ def jobs() -> Jobs:
 
 
 @once
-def settle(libraries: str) -> None:
+def freeze_gc(libraries: str) -> None:
     """Freeze all live objects so that later collections skip them; runs once per key.
 
     Streamlit collects after every rerun, which costs 150 ms and more once torch is loaded.
@@ -197,7 +197,7 @@ def _build_payload(
     content = payload.build_payload(
         chosen, chosen.dataset, choice, maps, second, dict(sheets), mode
     )
-    settle("the maps")
+    freeze_gc("the maps")
     return content
 
 

@@ -41,7 +41,7 @@ def page(title: str) -> Iterator[None]:
         job_list()
     with guarded():
         yield
-    cache.settle("the pages")
+    cache.freeze_gc("the pages")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ HANDFUL = 1_000
 @cache.bounded(16)
 def _model(name: str, created: str) -> Autoencoder:
     model = cache.run(name).model()
-    cache.settle("torch and scikit-learn")
+    cache.freeze_gc("torch and scikit-learn")
     return model
 
 

@@ -89,7 +89,7 @@ def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
         if filters:
             tune(dataset, asked)
         drift.show(runs[0], asked, chosen)
-        cache.settle("what denoises")
+        cache.freeze_gc("what denoises")
 
 
 def tune(dataset: Dataset, asked: NoiseRequest) -> None:

@@ -29,5 +29,5 @@ def show(run: store.Run) -> None:
         view = controls.one_of("View", list(VIEWS), "view")
         with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
             models.load(run)
-        cache.settle("what generates")
+        cache.freeze_gc("what generates")
         VIEWS[view](run)
