@@ -259,8 +259,8 @@ def test_images_of_a_stored_dataset_get_sheets_and_convolutions() -> None:
     dataset = pictures()
     trained("stripes", variant="conv", model={"channels": (2,)})
     projections.Prepare("stripes").run(Listener())
-    for split, file in projections.sheet_files("stripes", dataset.fingerprint).items():
-        assert projections.stored_sheet(file, projections.sheet_size(dataset, split))
+    for split, file in projections.sprite_files("stripes", dataset.fingerprint).items():
+        assert projections.stored_sprite(file, projections.sprite_size(dataset, split))
 
 
 def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:

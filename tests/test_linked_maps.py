@@ -508,7 +508,7 @@ def contents(
         for run in runs.values():
             latent.Analyse(run.name).run(Listener())
         sheets = {}
-        for split, file in projections.sheet_files("digits", digits.fingerprint).items():
+        for split, file in projections.sprite_files("digits", digits.fingerprint).items():
             served[1][f"/images/{split}.gz"] = file.read_bytes()
             sheets[split] = split
         pca = projections.compute(digits, projections.PCAProjection(), Listener().progress)

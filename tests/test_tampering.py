@@ -220,9 +220,9 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
     of_data = [projections.map_artifact(*identity, each) for each in maps]
     of_data += [projections.graph_artifact(digits), projections.components_artifact(digits)]
     found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in of_data}
-    for split, file in projections.sheet_files(*identity).items():
-        size = projections.sheet_size(digits, split)
-        found[file] = lambda file=file, size=size: projections.stored_sheet(file, size)
+    for split, file in projections.sprite_files(*identity).items():
+        size = projections.sprite_size(digits, split)
+        found[file] = lambda file=file, size=size: projections.stored_sprite(file, size)
     stored = [denoising.tuned_artifact(*identity, noise, False) for noise in denoising.NOISES]
     stored += [latent.analysis_artifact(run), latent.mixture_artifact(run)]
     stored += [

@@ -25,9 +25,9 @@ from aecore.projections.plane import _plane_as_it_is as _plane_as_it_is
 from aecore.projections.plane import fit_plane as fit_plane
 from aecore.projections.plane import plane_of as plane_of
 from aecore.projections.prepare import Prepare as Prepare
-from aecore.projections.prepare import sheet_files as sheet_files
-from aecore.projections.prepare import sheet_size as sheet_size
-from aecore.projections.prepare import stored_sheet as stored_sheet
+from aecore.projections.prepare import sprite_files as sprite_files
+from aecore.projections.prepare import sprite_size as sprite_size
+from aecore.projections.prepare import stored_sprite as stored_sprite
 from aecore.projections.tsne import TSNEProjection as TSNEProjection
 from aecore.projections.umap import UMAPProjection as UMAPProjection
 from aecore.projections.umap import fuzzy_graph as fuzzy_graph

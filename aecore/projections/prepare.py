@@ -34,28 +34,28 @@ class Prepare(Task):
         fetch_data(dataset, reporter)
         reporter.progress(f"Principal components of {dataset.name}", 0, 1)
         components(dataset)
-        for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
+        for split, file in sprite_files(dataset.name, dataset.fingerprint).items():
             reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
-            size = sheet_size(dataset, split)
-            if dataset.traits.pictures and artifacts.intact(stored_sheet, file, size) is None:
+            size = sprite_size(dataset, split)
+            if dataset.traits.pictures and artifacts.intact(stored_sprite, file, size) is None:
                 pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
                 artifacts.write_bytes(
                     file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0)
                 )
 
 
-def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
+def sprite_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
     """Paths of the image sprites of each split, for the browser: gzipped bytes, image by image."""
     folder = data_folder(dataset_name, fingerprint)
     return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
 
 
-def sheet_size(dataset: Dataset, split: str) -> int:
+def sprite_size(dataset: Dataset, split: str) -> int:
     """Decompressed size in bytes of the images of "test" or "train"."""
     return {"test": dataset.n_test, "train": dataset.n_train}[split] * dataset.n_features
 
 
-def stored_sheet(file: Path, size: int) -> Path | None:
+def stored_sprite(file: Path, size: int) -> Path | None:
     """Path of an existing sprite file; raises `Damaged` if it does not hold `size` bytes.
 
     Decompressed in portions, and no further than that size.

@@ -217,8 +217,8 @@ def sheets(chosen: store.Run) -> dict[str, str]:
     """Addresses of the image sprites of a run's dataset, if they have been prepared."""
     dataset, fingerprint = chosen.dataset, chosen.manifest.fingerprint
     files = {
-        split: intact(_sheet, str(file), _changed(file), projections.sheet_size(dataset, split))
-        for split, file in projections.sheet_files(dataset.name, fingerprint).items()
+        split: intact(_sheet, str(file), _changed(file), projections.sprite_size(dataset, split))
+        for split, file in projections.sprite_files(dataset.name, fingerprint).items()
     }
     return {
         split: server.sheet_address(dataset.name, fingerprint, split)
@@ -229,7 +229,7 @@ def sheets(chosen: store.Run) -> dict[str, str]:
 
 @bounded(32)
 def _sheet(path: str, changed: int, size: int) -> Path | None:
-    return projections.stored_sheet(Path(path), size)
+    return projections.stored_sprite(Path(path), size)
 
 
 # --- Data ---------------------------------------------------------------------------------------

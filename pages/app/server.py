@@ -80,7 +80,7 @@ async def sheet(request: Request) -> FileResponse:
     asked, allowed = f"{dataset}/{fingerprint}", f"{DATASET_NAME}/[0-9a-f]{{{FINGERPRINT}}}"
     if not re.fullmatch(allowed, asked):
         raise HTTPException(404)
-    file = projections.sheet_files(dataset, fingerprint).get(split)
+    file = projections.sprite_files(dataset, fingerprint).get(split)
     if file is None or not file.is_file():
         raise HTTPException(404)
     return FileResponse(file, headers=FOREVER, media_type="application/gzip")
