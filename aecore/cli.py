@@ -277,7 +277,7 @@ def doctor(as_json: AsJson = False) -> None:
         "dashboard": str(locations.dashboard()),
         "store": f"{store.root()}: {writable}",
         "runs": f"{len(complete)}, and {len(broken)} that cannot be read",
-        "datasets": ", ".join(name for name in data.names() if data.here(name)),
+        "datasets": ", ".join(name for name in data.names() if data.is_available(name)),
     }
     if as_json:
         print(json.dumps({**checks, "problems": problems}, indent=1))
@@ -308,7 +308,7 @@ def list_datasets(as_json: AsJson = False) -> None:
     rows = []
     usable, damaged = data.entries()
     for dataset in usable:
-        here = data.here(dataset)
+        here = data.is_available(dataset)
         rows.append(
             {
                 "name": dataset.name,

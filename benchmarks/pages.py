@@ -171,7 +171,7 @@ def training(browser: Browser, repeats: int = 8) -> dict:
     """Measure seconds from a widget's change to its answer, idle and while a job trains."""
     from aecore import data
 
-    trained = "mnist" if data.here("mnist") else "digits"
+    trained = "mnist" if data.is_available("mnist") else "digits"
     with dashboard() as address, browser.new_context() as context:
         tabs = {name: context.new_page() for name in ("reconstructions", "latent_map", "train")}
         for name, tab in tabs.items():
@@ -217,7 +217,7 @@ def watched(browser: Browser, turns: int = 5) -> dict:
     from aecore import data
     from aecore.runs import store
 
-    each = 3 if data.here("mnist") else 30
+    each = 3 if data.is_available("mnist") else 30
     what = "dataset=mnist&preset=mnist-published" if each == 3 else "dataset=digits"
     epochs = each * 2 * turns + 1
     with tempfile.TemporaryDirectory() as folder:

@@ -65,7 +65,7 @@ ONE = """async value => {
 
 
 def dataset_name() -> str:
-    return "mnist" if data.here("mnist") else "digits"
+    return "mnist" if data.is_available("mnist") else "digits"
 
 
 def denoise(browser: Browser, repeats: int = 20) -> dict:

@@ -61,7 +61,7 @@ def ask(known: Mapping[str, data.Dataset]) -> None:
     again = {"on_change": refill, "args": (True,)}
     dataset = st.selectbox("Dataset", list(known), key="dataset", **bound, **again)
     entry = known[dataset]
-    where = "" if data.here(entry) else " It is not on this machine: training downloads it."
+    where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
     st.caption(
         f"{plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
     )

@@ -35,7 +35,7 @@ def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def mnist() -> data.Dataset:
     """Real MNIST; skips the test if its files are not on this machine."""
-    if not data.here("mnist"):
+    if not data.is_available("mnist"):
         pytest.skip("MNIST is not on this machine: set AECORE_DATA to a folder that holds mnist/.")
     return data.get("mnist")
 

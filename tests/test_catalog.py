@@ -70,7 +70,7 @@ def test_a_stored_dataset_is_found_by_its_name_with_its_arrays() -> None:
     np.testing.assert_array_equal(known.test.labels, np.arange(30) % 2)
     assert known.train.x.dtype == np.float32 and known.train.labels.dtype == np.int64
     assert not known.train.x.flags.writeable
-    assert data.here("flowers") and data.here(known)
+    assert data.is_available("flowers") and data.is_available(known)
     assert known in data.entries()[0]
 
 
@@ -274,7 +274,7 @@ def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
     assert run.model() is not None and run.dataset.label_names == ("red", "blue")
     missing = run.dataset.missing
     assert "'flowers' are missing" in missing and "not in the catalogue" in missing
-    assert not data.here(run.dataset) and not run.has_data()
+    assert not data.is_available(run.dataset) and not run.has_data()
     latent.Analyse("own").run(Listener())
     arrays, facts = latent.analysis_artifact(run).load()
     assert facts["complete"] is False and "cycle_error" in arrays

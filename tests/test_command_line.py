@@ -238,7 +238,7 @@ def test_a_preset_is_a_start_and_options_change_it() -> None:
     assert config["training"]["epochs"] == 2
 
 
-@pytest.mark.parametrize("dataset", [name for name in DATASETS if data.here(name)])
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if data.is_available(name)])
 @pytest.mark.parametrize("variant", ["linear", "ae", "vae"])
 def test_what_is_left_out_is_chosen_by_the_data(
     dataset: str, variant: str, monkeypatch: pytest.MonkeyPatch

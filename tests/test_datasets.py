@@ -234,12 +234,12 @@ def test_the_folder_that_was_named_goes_before_the_cache_and_that_before_debians
 
 
 def test_a_dataset_is_here_when_all_its_files_are(idx: Idx) -> None:
-    assert data.here("iris")
-    assert not data.here("mnist")
+    assert data.is_available("iris")
+    assert not data.is_available("mnist")
     idx.write(idx.cache)
-    assert data.here("mnist")
+    assert data.is_available("mnist")
     (idx.cache / "mnist" / IDX_FILES[3]).unlink()
-    assert not data.here("mnist")
+    assert not data.is_available("mnist")
 
 
 LABELS = IDX_FILES[3]
@@ -499,10 +499,10 @@ def test_mnist_arrives_over_http(
     monkeypatch.setattr("aecore.data.idx.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr("aecore.data.idx.DEBIAN", tmp_path / "debian")
     mirrors(monkeypatch, serve(files))
-    assert not data.here("mnist")
+    assert not data.is_available("mnist")
     x, labels = mnist.read("test")
     assert x.shape == (10_000, 784) and labels.shape == (10_000,)
-    assert data.here("mnist")
+    assert data.is_available("mnist")
 
 
 # --- Subsets ------------------------------------------------------------------------------------

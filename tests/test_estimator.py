@@ -635,7 +635,7 @@ def test_without_settings_it_asks_for_what_the_form_does(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("aecore.training.loop.fit", fit)
     for dataset in DATASETS.values():
-        if not data.here(dataset.name):
+        if not data.is_available(dataset.name):
             continue
         x, y = dataset.train
         for name in VARIANTS if len(x) < 10_000 else ["ae"]:

@@ -55,7 +55,7 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 
 def test_the_stand_in_is_like_mnist_and_needs_no_file(small_mnist: Dataset) -> None:
-    assert data.here("mnist")
+    assert data.is_available("mnist")
     assert small_mnist.shape == (28, 28)
     assert small_mnist.train.x.shape == (1437, 784) and small_mnist.test.x.shape == (360, 784)
     assert small_mnist.train.x.dtype == np.float32

@@ -635,7 +635,7 @@ def test_every_variant_is_finite_and_repeats_on_every_dataset(
     variant: str, dataset: str, precision: str
 ) -> None:
     """The last batch holds one sample."""
-    if not data.here(dataset):
+    if not data.is_available(dataset):
         pytest.skip(f"{dataset} is not on this machine.")
     options = {"epochs": 2, "batch_size": 16, "precision": precision, "device": "cpu"}
     request = {"dataset": dataset, "variant": variant, "training": options}

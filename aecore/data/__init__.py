@@ -18,7 +18,7 @@ from aecore.data.idx import MIRRORS as MIRRORS
 from aecore.data.idx import decode_idx as decode_idx
 from aecore.data.idx import fetch as fetch
 from aecore.data.idx import fetch_data as fetch_data
-from aecore.data.idx import here as here
+from aecore.data.idx import is_available as is_available
 from aecore.data.idx import locate as locate
 from aecore.data.idx import places as places
 from aecore.data.pictures import FORMATS as FORMATS

@@ -70,7 +70,7 @@ def locate(name: str, file: str) -> Path | None:
     return None
 
 
-def here(dataset: str | Dataset) -> bool:
+def is_available(dataset: str | Dataset) -> bool:
     """Whether a dataset can be read without a download."""
     if isinstance(dataset, Dataset) and dataset.missing:
         return False

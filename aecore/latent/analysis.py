@@ -274,7 +274,7 @@ class Analyse(Task):
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         dataset = None
-        if data.here(run.dataset):
+        if data.is_available(run.dataset):
             Prepare(run.spec.name).run(reporter)
             dataset = run.dataset
         analyse(run, dataset, reporter.progress)

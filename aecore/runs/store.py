@@ -180,7 +180,7 @@ class Run:
     def has_data(self) -> bool:
         """Whether the exact samples of the run are available; may have to read them."""
         dataset = self.dataset
-        return data.here(dataset) and dataset.fingerprint == self.manifest.fingerprint
+        return data.is_available(dataset) and dataset.fingerprint == self.manifest.fingerprint
 
     @property
     def data_changed(self) -> str:

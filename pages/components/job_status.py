@@ -18,7 +18,7 @@ from pages.app.text import plain
 def ensure_analysed(run: store.Run) -> bool:
     """Ensure that a run is analysed as far as its data allow; return whether it is."""
     jobs, analysis = cache.jobs(), cache.analysis(run)
-    here = data.here(run.dataset)
+    here = data.is_available(run.dataset)
     if analysis is not None and (analysis[1]["complete"] or not here):
         return True
     job = jobs.find(latent.Analyse(run.name))
@@ -59,7 +59,7 @@ def ensure_ready(run: store.Run) -> bool:
             icon=":material/cloud_off:",
         )
         return False
-    jobs, here = cache.jobs(), data.here(dataset)
+    jobs, here = cache.jobs(), data.is_available(dataset)
     with st.spinner("Loading torch and the model, a few seconds the first time"):
         if here and cache.artifact(projections.components_artifact(dataset)) is not None:
             _refuse_unless_answering(run, dataset)

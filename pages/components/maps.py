@@ -149,7 +149,7 @@ def offer_missing(view: View) -> None:
                 cache.jobs().submit(projections.Project(dataset.name, settings, view.subset))
                 st.rerun()
             hint = f"{settings.title} of these {n:,} samples is not computed yet."
-            if not data.here(dataset):
+            if not data.is_available(dataset):
                 name = plain(dataset.name)
                 hint += f" {name} is not on this machine and will be downloaded first."
             st.caption(hint)
@@ -168,7 +168,7 @@ def len_of(view: View) -> int:
 def prepare(view: View) -> None:
     """Ensure that decoder, training codes and images exist, or say what is missing."""
     run, dataset = view.run, view.run.dataset
-    here = data.here(dataset)
+    here = data.is_available(dataset)
     jobs = cache.jobs()
     analysed = job_status.ensure_analysed(run)
     if dataset.missing:

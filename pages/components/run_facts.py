@@ -28,7 +28,7 @@ def changed(run: store.Run) -> bool:
             icon=":material/warning:",
         )
         return True
-    if not data.here(dataset) or dataset.fingerprint == run.manifest.fingerprint:
+    if not data.is_available(dataset) or dataset.fingerprint == run.manifest.fingerprint:
         return False
     st.warning(
         f"The dataset {dataset.name} has changed since '{run.name}' was trained on it, so what has "

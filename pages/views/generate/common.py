@@ -178,7 +178,7 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
     if dataset.missing:
         st.info(plain(dataset.missing), icon=":material/cloud_off:")
         return None
-    if not data.here(dataset):
+    if not data.is_available(dataset):
         st.info(
             f"{plain(dataset.name)} is not on this machine, so nothing is known of its "
             "training samples. The page Reconstructions can download it.",

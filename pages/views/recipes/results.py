@@ -76,7 +76,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
             cache.jobs().submit(recipes.Reproduce(recipe.name))
             st.rerun()
         hint = f"It took {duration(before.seconds)} the last time." if before else ""
-        if recipe.dataset in data.DATASETS and not data.here(recipe.dataset):
+        if recipe.dataset in data.DATASETS and not data.is_available(recipe.dataset):
             hint = f"{recipe.dataset} is not on this machine: the recipe downloads it. {hint}"
         st.caption(hint or "It has not been run here yet. It takes a few minutes at most.")
 
