@@ -65,10 +65,10 @@ def reliability(
 
     from aecore.models import inference
 
-    places = plane.lower(codes)
+    places = plane.project(codes)
     x, y = (_side(column, size) for column in places.T)
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    z = plane.lift(grid).astype(np.float32)
+    z = plane.embed(grid).astype(np.float32)
     nearest_label = None
     if model.n_classes and labels is not None:
         from scipy.spatial import KDTree

@@ -15,11 +15,11 @@ class Plane(NamedTuple):
     axes: np.ndarray
     """(2, d), orthonormal rows; the second is zero where d = 1."""
 
-    def lower(self, codes: np.ndarray) -> np.ndarray:
+    def project(self, codes: np.ndarray) -> np.ndarray:
         """Project codes (n, d) to the plane: (codes - mean) axes^T, (n, 2)."""
         return (codes - self.mean) @ self.axes.T
 
-    def lift(self, places: np.ndarray) -> np.ndarray:
+    def embed(self, places: np.ndarray) -> np.ndarray:
         """Embed points (n, 2) of the plane in the latent space: mean + points axes, (n, d)."""
         return self.mean + places @ self.axes
 
@@ -53,4 +53,4 @@ def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     if codes.shape[1] == 1:
         heights = np.random.default_rng(0).uniform(-1, 1, (len(codes), 1))
         return np.hstack([codes, heights * codes.std() / 4]).astype(np.float32)
-    return fit_plane(fitted_on).lower(codes)
+    return fit_plane(fitted_on).project(codes)

@@ -83,7 +83,9 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> SampleTable:
         for name, values in extra.items()
     }
     lowered = (
-        latent.plane_of_run(run).lower(own) if own.shape[1] > 1 else projections.plane_of(own, own)
+        latent.plane_of_run(run).project(own)
+        if own.shape[1] > 1
+        else projections.plane_of(own, own)
     )
     return SampleTable(
         rows,

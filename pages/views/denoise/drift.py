@@ -48,7 +48,7 @@ def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
         asked.seed,
         asked.clip,
     )
-    places = latent.plane_of_run(run).lower(found.codes)
+    places = latent.plane_of_run(run).project(found.codes)
     st.plotly_chart(
         figures.drift_map(
             run.codes["plane"],

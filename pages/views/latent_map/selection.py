@@ -79,7 +79,7 @@ def decoded(view: View, place: Place) -> None:
     dataset = view.run.dataset
     if place.label >= max(dataset.n_classes, 1):
         return
-    code = latent.plane_of_run(view.run).lift(np.array([[place.x, place.y]]))
+    code = latent.plane_of_run(view.run).embed(np.array([[place.x, place.y]]))
     features = models.generated(view.run, code, place.label)[0]
     where = f"{place.x:.3g}, {place.y:.3g}"
     if not dataset.traits.pictures:
