@@ -582,7 +582,7 @@ def list_recipes(as_json: AsJson = False) -> None:
     fields = ("name", "title", "teaches", "dataset", "architecture", "source")
     rows = [
         {field: getattr(recipe, field) for field in fields}
-        | {"metric": recipe.says(recipe.reference)}
+        | {"metric": recipe.describe_metric(recipe.reference)}
         for recipe in recipes.every([])
     ]
     show(rows, as_json, ("name", "teaches", "metric"))

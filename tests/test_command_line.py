@@ -92,7 +92,7 @@ def test_recipes_lists_the_registry_with_what_each_teaches() -> None:
         recipe = RECIPES[row["name"]]
         for field in ("title", "teaches", "dataset", "architecture", "source"):
             assert row[field] == getattr(recipe, field)
-        assert row["metric"] == recipe.says(recipe.reference)
+        assert row["metric"] == recipe.describe_metric(recipe.reference)
         assert "{" not in row["metric"]
 
 

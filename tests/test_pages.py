@@ -778,7 +778,7 @@ def test_a_recipe_that_was_not_run_says_so_beside_its_reference(
     assert not at.exception and not at.error and not at.warning
     said = texts(at)
     assert "It has not been run here yet." in said
-    assert f"- Measured: {recipe.says(recipe.reference)}" in said
+    assert f"- Measured: {recipe.describe_metric(recipe.reference)}" in said
     for text in (recipe.title, recipe.teaches, recipe.architecture, recipe.source):
         assert text in said
     assert at.button(key="run-recipe").label == "Run it"
@@ -792,7 +792,7 @@ def test_the_first_recipe_is_shown_where_none_is_asked_for() -> None:
     assert at.subheader[0].value == first.title
     assert at.pills(key="recipe").options == list(RECIPES)
     for row, recipe in zip(overview(at), RECIPES.values(), strict=True):
-        for text in (recipe.name, recipe.teaches, recipe.says(recipe.reference)):
+        for text in (recipe.name, recipe.teaches, recipe.describe_metric(recipe.reference)):
             assert text in row
         assert "not run here yet" in row
 

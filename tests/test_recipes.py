@@ -86,15 +86,15 @@ def test_every_metric_says_its_reference(name: str) -> None:
     recipe = RECIPES[name]
     assert recipe.metric.count("{reference}") == 1
     if recipe.reference is None:
-        assert "measured in the same run" in recipe.says(None)
-    assert recipe.says(0.5) == recipe.metric.replace("{reference}", "0.5")
+        assert "measured in the same run" in recipe.describe_metric(None)
+    assert recipe.describe_metric(0.5) == recipe.metric.replace("{reference}", "0.5")
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if RECIPES[name].reference is not None])
 def test_a_published_reference_is_said_in_full(name: str) -> None:
     recipe = RECIPES[name]
     before, after = recipe.metric.split("{reference}")
-    said = recipe.says(recipe.reference).removeprefix(before).removesuffix(after)
+    said = recipe.describe_metric(recipe.reference).removeprefix(before).removesuffix(after)
     assert float(said) == recipe.reference
 
 
@@ -162,7 +162,7 @@ def test_every_recipe_runs_on_a_tenth_and_is_not_judged(tried: Tried) -> None:
     recipe = RECIPES[outcome.name]
     assert (outcome.holds, outcome.fast) == (None, True)
     assert (outcome.dataset, outcome.source) == (recipe.dataset, recipe.source)
-    assert outcome.metric == recipe.says(outcome.reference)
+    assert outcome.metric == recipe.describe_metric(outcome.reference)
     assert "{" not in outcome.metric
     assert outcome.seconds >= 0
     for value in (outcome.value, outcome.reference, *outcome.figures.values()):

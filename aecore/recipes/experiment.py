@@ -37,7 +37,7 @@ class Recipe:
     reference: float | None = None
     """The published figure; None where the reference is a baseline measured in the same run."""
 
-    def says(self, reference: float | None) -> str:
+    def describe_metric(self, reference: float | None) -> str:
         """Format the metric with its reference, if that is known."""
         return self.metric.format(
             reference="measured in the same run" if reference is None else number(reference)

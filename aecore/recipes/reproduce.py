@@ -54,7 +54,7 @@ class Reproduce(Task):
         outcome = Outcome(
             name=self.name,
             dataset=chosen.dataset,
-            metric=chosen.says(found.reference),
+            metric=chosen.describe_metric(found.reference),
             value=float(found.value),
             reference=float(found.reference),
             holds=None if self.fast else bool(found.holds),

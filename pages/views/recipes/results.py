@@ -55,7 +55,7 @@ def about(recipe: Recipe) -> None:
     st.markdown(
         f"- Data: {recipe.dataset}\n"
         f"- What is trained: {plain(recipe.architecture)}\n"
-        f"- Measured: {plain(recipe.says(recipe.reference))}\n"
+        f"- Measured: {plain(recipe.describe_metric(recipe.reference))}\n"
         f"- Source: {plain(recipe.source)}"
     )
 
@@ -119,7 +119,9 @@ def overview(outcomes: Mapping[str, Outcome | None]) -> None:
             {
                 "recipe": f"{_icon(outcome)} {recipe.name}",
                 "what it teaches": plain(recipe.teaches),
-                "metric": plain(outcome.metric if outcome else recipe.says(recipe.reference)),
+                "metric": plain(
+                    outcome.metric if outcome else recipe.describe_metric(recipe.reference)
+                ),
                 "found": number(outcome.value) if outcome else "not run here yet",
             }
         )
