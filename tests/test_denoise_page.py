@@ -101,7 +101,7 @@ def test_the_setting_of_a_filter_is_the_tuned_one() -> None:
     pca = cache.components("digits", digits.fingerprint)
     for name in comparison.FILTERS:
         setting, _ = denoising.best(name, clean, noisy, digits.shape, pca)
-        assert f"{BASELINES[name].title}, {denoising.told(setting)}," in live(at)["alt"]
+        assert f"{BASELINES[name].title}, {denoising.format_setting(setting)}," in live(at)["alt"]
 
 
 def test_filters_wait_for_their_tuning_and_take_the_nearest_level(store_folder: Path) -> None:

@@ -11,7 +11,7 @@ from aecore.applications.denoising.drift import MEANS_OF as MEANS_OF
 from aecore.applications.denoising.drift import class_means as class_means
 from aecore.applications.denoising.drift import drift as drift
 from aecore.applications.denoising.filters import BASELINES as BASELINES
-from aecore.applications.denoising.filters import told as told
+from aecore.applications.denoising.filters import format_setting as format_setting
 from aecore.applications.denoising.measure import MeasureDenoising as MeasureDenoising
 from aecore.applications.denoising.noise import NOISES as NOISES
 from aecore.applications.denoising.noise import ReconstructFn as ReconstructFn

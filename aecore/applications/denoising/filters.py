@@ -119,10 +119,10 @@ BASELINES = {
 }
 
 
-def told(setting: Setting) -> str:
+def format_setting(setting: Setting) -> str:
     """Format filter settings as text.
 
-    >>> told({"patch": 3, "h": 0.2})
+    >>> format_setting({"patch": 3, "h": 0.2})
     'patch 3, h 0.2'
     """
     return ", ".join(f"{name} {value}" for name, value in setting.items())

@@ -179,7 +179,7 @@ def filtered(
     elsewhere = "" if tried == level else f", tuned at {tried:g}"
     found = {}
     for name in (name for name in filters if name in settings):
-        title = f"{BASELINES[name].title}, {denoising.told(settings[name])}{elsewhere}"
+        title = f"{BASELINES[name].title}, {denoising.format_setting(settings[name])}{elsewhere}"
         pca = cache.components(*data)
         found[title] = BASELINES[name].denoise(noisy, dataset.shape, pca, settings[name])
     return found
