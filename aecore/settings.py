@@ -36,8 +36,8 @@ def read_settings(
         if name in kind.model_fields:
             what = f"give {allowed_values(kind, name)}."
             problems.append(f"{name} = {shown(asked[name])} is not possible: {what}")
-        elif name in getattr(kind, "impossible", {}):
-            what = kind.impossible[name]
+        elif name in getattr(kind, "unsupported", {}):
+            what = kind.unsupported[name]
             problems.append(f"{name} = {shown(asked[name])} is not possible: {what}")
         else:
             problems.append(unknown("setting", name, kind.model_fields))

@@ -92,7 +92,7 @@ class Variant(BaseModel, ABC):
     source: ClassVar[str]
     requires: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
     """The modalities of data that it can learn."""
-    impossible: ClassVar[dict[str, str]] = {}
+    unsupported: ClassVar[dict[str, str]] = {}
     """Settings of other variants that this one refuses: setting -> reason."""
     overcomplete: ClassVar[bool] = False
     """Whether a regulariser other than a narrow code prevents copying of the input."""

@@ -28,7 +28,7 @@ class ConvolutionSettings(LikelihoodSettings):
 
     requires = ("image",)
     widths_setting = "channels"
-    impossible: ClassVar[dict[str, str]] = {
+    unsupported: ClassVar[dict[str, str]] = {
         "tied": "tied needs fully connected layers: pooling, strides and upsampling have no "
         "transposed weights to share. Leave it out, or choose variant 'ae'.",
         "hidden": "hidden gives the widths of fully connected layers: give channels instead, or "
