@@ -14,7 +14,7 @@ from test_variants import model, variant  # noqa: F401
 
 from aecore import latent, metrics
 from aecore.errors import InvalidRequest
-from aecore.latent import PATH_METHODS, Places, grid, lattice, path
+from aecore.latent import PATH_METHODS, LatentSupport, grid, lattice, path
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.plots.images import sheet
@@ -242,16 +242,16 @@ def test_too_wide_a_mixture_is_refused() -> None:
 def test_the_nearest_code_is_found_by_plain_search() -> None:
     codes = rng.normal(size=(20, 3))
     distances = np.linalg.norm(codes[:, None] - BLOB[None], axis=2)
-    rows, found = Places(BLOB).nearest(codes)
+    rows, found = LatentSupport(BLOB).nearest(codes)
     np.testing.assert_array_equal(rows, distances.argmin(1))
     np.testing.assert_allclose(found, distances.min(1))
-    np.testing.assert_allclose(Places(BLOB).around(codes).distances, distances.min(1))
+    np.testing.assert_allclose(LatentSupport(BLOB).around(codes).distances, distances.min(1))
 
 
 def test_codes_are_covered_where_others_lie() -> None:
-    assert Places(BLOB).around(BLOB).covered.mean() > 0.98
-    assert not Places(BLOB).around(BLOB + 50).covered.any()
-    assert Places(BLOB[:1]).around(BLOB[:2]).covered.tolist() == [True, False]
+    assert LatentSupport(BLOB).around(BLOB).covered.mean() > 0.98
+    assert not LatentSupport(BLOB).around(BLOB + 50).covered.any()
+    assert LatentSupport(BLOB[:1]).around(BLOB[:2]).covered.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("d", [1, 2, 16])
@@ -259,20 +259,20 @@ def test_the_density_is_that_of_ten_neighbours_by_scipys_tree(d: int) -> None:
     from scipy.spatial import KDTree
 
     known, codes = rng.normal(size=(900, d)), rng.normal(0, 2, size=(200, d))
-    places = Places(known)
+    places = LatentSupport(known)
     tree = KDTree(known)
     reach = np.sort(tree.query(known, 11)[0][:, -1])  # each is its own nearest
-    np.testing.assert_allclose(places.limit, np.percentile(reach, 99), rtol=1e-5)
-    np.testing.assert_allclose(places.closest, np.percentile(reach, 1), rtol=1e-5)
+    np.testing.assert_allclose(places.sparse_radius, np.percentile(reach, 99), rtol=1e-5)
+    np.testing.assert_allclose(places.dense_radius, np.percentile(reach, 1), rtol=1e-5)
     density = 1 / tree.query(codes, 10)[0][:, -1] ** d
-    sparse, dense = 1 / places.limit**d, 1 / places.closest**d
+    sparse, dense = 1 / places.sparse_radius**d, 1 / places.dense_radius**d
     wanted = np.log(density / sparse) / np.log(dense / sparse)
     np.testing.assert_allclose(places.around(codes).density, wanted.clip(0, 1), atol=1e-6)
     assert np.mean((wanted > 0) & (wanted < 1)) > 0
 
 
 def test_the_density_falls_from_the_middle_outwards_and_is_none_where_nothing_is_near() -> None:
-    places = Places(rng.normal(size=(5_000, 2)))
+    places = LatentSupport(rng.normal(size=(5_000, 2)))
     ring = np.stack([np.linspace(0, 6, 13), np.zeros(13)], axis=1)
     around = places.around(ring)
     assert around.density[0] > 0.8 and around.density[-1] == 0
@@ -282,7 +282,7 @@ def test_the_density_falls_from_the_middle_outwards_and_is_none_where_nothing_is
 
 @pytest.mark.parametrize("known", [np.ones((50, 2)), np.ones((1, 2)), np.ones((4, 2))], ids=len)
 def test_copies_of_one_code_are_dense_there_and_nowhere_else(known: np.ndarray) -> None:
-    around = Places(known).around(np.array([[1, 1], [1, 1.5]]))
+    around = LatentSupport(known).around(np.array([[1, 1], [1, 1.5]]))
     assert around.density.tolist() == [1, 0]
     assert around.covered.tolist() == [True, False]
 

@@ -37,4 +37,4 @@ from aecore.latent.sampling import Mixture as Mixture
 from aecore.latent.sampling import fit_mixture as fit_mixture
 from aecore.latent.sampling import from_prior as from_prior
 from aecore.latent.sampling import mixture_artifact as mixture_artifact
-from aecore.latent.support import Places as Places
+from aecore.latent.support import LatentSupport as LatentSupport

@@ -139,22 +139,22 @@ def load(chosen: store.Run) -> None:
     places(chosen)
 
 
-def places(chosen: store.Run) -> latent.Places:
+def places(chosen: store.Run) -> latent.LatentSupport:
     """Nearest-neighbour index of a run's test codes."""
     return _places(*cache.identity(chosen), None)
 
 
-def training_places(chosen: store.Run) -> latent.Places:
+def training_places(chosen: store.Run) -> latent.LatentSupport:
     """Nearest-neighbour index of the training codes of an analysed run."""
     return _places(*cache.identity(chosen), cache.changed(latent.analysis_artifact(chosen)))
 
 
 @cache.bounded(8)
-def _places(name: str, created: str, analysed: int | None) -> latent.Places:
+def _places(name: str, created: str, analysed: int | None) -> latent.LatentSupport:
     chosen = cache.run(name)
     if analysed is None:
-        return latent.Places(chosen.codes["codes"])
-    return latent.Places(cache.analysis(chosen).arrays["train_codes"])
+        return latent.LatentSupport(chosen.codes["codes"])
+    return latent.LatentSupport(cache.analysis(chosen).arrays["train_codes"])
 
 
 def marginals(chosen: store.Run, dimensions: Sequence[int]) -> latent.Marginals:
