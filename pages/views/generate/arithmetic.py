@@ -65,8 +65,8 @@ def sums(
     under = " Under a sum stands t." if dataset.traits.pictures else ""
     st.caption(
         f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
-        f"sums with ten test codes within {models.places(run).sparse_radius:.2g}; the nearest to each is "
-        f"{away.min():.2g} to {away.max():.2g} away.{under}{common.told_class(run, told)}"
+        f"sums with ten test codes within {models.places(run).sparse_radius:.2g}; the nearest to "
+        f"each is {away.min():.2g} to {away.max():.2g} away.{under}{common.told_class(run, told)}"
     )
     beside = {
         "code": [*GROUPS, *(f"C + {t:.2f} (A - B)" for t in strengths)],
