@@ -16,7 +16,7 @@ class NeighborhoodDensity(NamedTuple):
     distances: np.ndarray
     """(n,) to the nearest reference code, in units of the code."""
     covered: np.ndarray
-    """(n,) bool: whether the tenth nearest reference code is within `LatentSupport.sparse_radius`."""
+    """(n,) bool: whether the tenth nearest code is within `LatentSupport.sparse_radius`."""
     density: np.ndarray
     """(n,) in [0, 1]: 0 as sparse as at `LatentSupport.sparse_radius`, 1 as dense as at
     `LatentSupport.dense_radius`."""
