@@ -422,13 +422,13 @@ def train(
                 markup=False,
             )
     except KeyboardInterrupt:
-        told = Unbroken(sys.stderr)
+        output = Unbroken(sys.stderr)
         if any(left.name == task.name for left in store.unfinished()):
             # On a line of its own, which nothing breaks, so that it can be copied and run.
             hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", task.name])
-            print(f"Stopped. Go on with:\n{hint}", file=told)
+            print(f"Stopped. Go on with:\n{hint}", file=output)
         else:
-            print("Stopped before the first epoch was complete: nothing is kept.", file=told)
+            print("Stopped before the first epoch was complete: nothing is kept.", file=output)
         raise typer.Exit(130) from None
     show_one(run_row(run), as_json, RUN_COLUMNS)
 
@@ -603,8 +603,8 @@ def reproduce(
     with reporting() as reporter:
         for recipe in chosen:
             try:
-                told = RecipeReporter(reporter, recipe.name)
-                outcome = recipes.Reproduce(recipe.name, fast).run(told)
+                recipe_reporter = RecipeReporter(reporter, recipe.name)
+                outcome = recipes.Reproduce(recipe.name, fast).run(recipe_reporter)
             except KeyboardInterrupt:
                 print(f"Stopped in {recipe.name}; what came before is kept.", file=sys.stderr)
                 raise typer.Exit(130) from None

@@ -44,20 +44,20 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+def unknown(kind: str, name: object, valid: Iterable[str]) -> str:
     """Message for an unknown `name` of a `kind`, with the nearest valid name and all others.
 
     >>> unknown("dataset", "minst", ["digits", "mnist"])
     "Unknown dataset 'minst': did you mean 'mnist'? Known: digits, mnist."
     """
-    known = list(known)
-    if not known:
+    valid = list(valid)
+    if not valid:
         return f"Unknown {kind} {shown(str(name))}. There is none yet."
     if name is None:
-        return f"No {kind} was given. Known: {', '.join(known)}."
-    near = get_close_matches(str(name)[:LONGEST], known, n=1, cutoff=0.4)
+        return f"No {kind} was given. Known: {', '.join(valid)}."
+    near = get_close_matches(str(name)[:LONGEST], valid, n=1, cutoff=0.4)
     hint = f": did you mean '{near[0]}'?" if near else "."
-    return f"Unknown {kind} {shown(str(name))}{hint} Known: {', '.join(known)}."
+    return f"Unknown {kind} {shown(str(name))}{hint} Known: {', '.join(valid)}."
 
 
 def printable(name: str) -> str:

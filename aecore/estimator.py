@@ -435,11 +435,11 @@ def _warn_of_scale(X: np.ndarray) -> None:
         )
 
 
-def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
+def _wrong_labels(y: ArrayLike, classes: np.ndarray | None = None) -> str | None:
     """The reason why labels cannot be sorted into classes, or None.
 
     Arguments
-        known: the classes, of whose kind the labels then have to be.
+        classes: the classes, of whose kind the labels then have to be.
     """
     labels = _array(y).ravel()
     # What is missing is not equal to itself, or, as pandas.NA, will not say.
@@ -460,11 +460,11 @@ def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
             f"y has labels of several kinds, which have no order, such as {examples}: give all of "
             "one kind, such as strings."
         )
-    if known is not None and kinds.keys() - set(map(_kind, known)):
+    if classes is not None and kinds.keys() - set(map(_kind, classes)):
         ((kind, label),) = kinds.items()
         return (
             f"y has labels such as {shown(label)} ({kind}), and fit was given others, such as "
-            f"{shown(known[0])} ({_kind(known[0])}): give labels of the same kind."
+            f"{shown(classes[0])} ({_kind(classes[0])}): give labels of the same kind."
         )
     return None
 

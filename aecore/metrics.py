@@ -235,22 +235,22 @@ def _covariance_root(x: np.ndarray) -> np.ndarray:
     return np.linalg.qr(centred, mode="r") / np.sqrt(len(x) - 1)
 
 
-def nearest_distance(x: np.ndarray, known: np.ndarray) -> np.ndarray:
+def nearest_distance(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Root-mean-square difference per feature of each sample to its nearest reference, (n,).
 
-    min_j ||x_i - known_j|| / sqrt(n_features), by exact search.
+    min_j ||x_i - reference_j|| / sqrt(n_features), by exact search.
 
     Arguments
         x: (n, n_features); known: (m, n_features), in the same units.
     """
-    return _to_nearest(x, known) / np.sqrt(x.shape[1])
+    return _to_nearest(x, reference) / np.sqrt(x.shape[1])
 
 
-def coverage(real: np.ndarray, made: np.ndarray, k: int = 5) -> float:
+def coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> float:
     """Coverage: share of real samples with a generated one within their k-th real neighbour.
 
-    1/n sum_i [min_j ||real_i - made_j|| <= NND_k(real_i)], where NND_k is the distance to the k-th
-    nearest other real sample (Naeem, Oh, Uh, Choi & Yoo 2020, Reliable fidelity and diversity
+    1/n sum_i [min_j ||real_i - generated_j|| <= NND_k(real_i)], where NND_k is the distance to the
+    k-th nearest other real sample (Naeem, Oh, Uh, Choi & Yoo 2020, Reliable fidelity and diversity
     metrics for generative models). As many samples of the same distribution reach about 1 - 2^-k.
 
     Arguments
@@ -262,13 +262,13 @@ def coverage(real: np.ndarray, made: np.ndarray, k: int = 5) -> float:
     from aecore.neighbors import nearest
 
     reach = nearest(real, k).distances[:, -1]
-    return float((_to_nearest(real, made).astype(np.float32) <= reach).mean())
+    return float((_to_nearest(real, generated).astype(np.float32) <= reach).mean())
 
 
-def _to_nearest(x: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _to_nearest(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
     from sklearn.neighbors import NearestNeighbors
 
-    return NearestNeighbors(n_neighbors=1).fit(known).kneighbors(x)[0][:, 0]
+    return NearestNeighbors(n_neighbors=1).fit(reference).kneighbors(x)[0][:, 0]
 
 
 class Definition(NamedTuple):

@@ -49,18 +49,18 @@ def refill(preset_too: bool) -> None:
 
 
 @st.fragment
-def ask(known: Mapping[str, data.Dataset]) -> None:
+def ask(datasets: Mapping[str, data.Dataset]) -> None:
     """Show the form; a valid request is queued and shown.
 
     A fragment, so that a change in it does not draw the running training anew.
 
     Arguments
-        known: the datasets to choose from, by name.
+        datasets: the datasets to choose from, by name.
     """
     bound = {"bind": "query-params"}
     again = {"on_change": refill, "args": (True,)}
-    dataset = st.selectbox("Dataset", list(known), key="dataset", **bound, **again)
-    entry = known[dataset]
+    dataset = st.selectbox("Dataset", list(datasets), key="dataset", **bound, **again)
+    entry = datasets[dataset]
     where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
     st.caption(
         f"{plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"

@@ -52,7 +52,7 @@ def path(
     codes: np.ndarray,
     steps: int,
     way: PathMethod = "straight",
-    known: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """Interpolate a path through codes, from the first to the last, (steps, d) float32.
@@ -67,7 +67,7 @@ def path(
 
     Arguments
         codes: (m, d), m >= 2.
-        known: (n, d), for the way along the data; 2,000 of them are taken, drawn with `seed`.
+        reference: (n, d), for the way along the data; 2,000 of them are taken, drawn with `seed`.
 
     Raises `InvalidRequest` where there are fewer than two codes, fewer steps than codes, or no way
     along the data.
@@ -82,9 +82,9 @@ def path(
     if way not in PATH_METHODS:
         raise InvalidRequest(unknown("way", way, PATH_METHODS))
     if way == "along the data":
-        if known is None:
+        if reference is None:
             raise InvalidRequest("A path along the data needs the codes of the data: give `known`.")
-        return _at_equal_lengths(_over_neighbors(codes, known, seed), steps).astype(np.float32)
+        return _at_equal_lengths(_over_neighbors(codes, reference, seed), steps).astype(np.float32)
     t = np.interp(np.arange(steps), stops(len(codes), steps), np.arange(len(codes)))
     part = np.minimum(t.astype(int), len(codes) - 2)
     share = (t - part)[:, None]
@@ -102,14 +102,14 @@ def path(
     return np.where(round_, spherical, straight).astype(np.float32)
 
 
-def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.ndarray]:
+def _over_neighbors(codes: np.ndarray, reference: np.ndarray, seed: int) -> list[np.ndarray]:
     """Vertices of the shortest path over the neighbour graph, (p, d) for each segment."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
     from aecore import neighbors
 
-    places = np.concatenate([codes, _subsample(known, ON_THE_WAY, seed)])
+    places = np.concatenate([codes, _subsample(reference, ON_THE_WAY, seed)])
     n = len(places)
     near = neighbors.nearest(places, min(NEIGHBORS, n - 1))
     # An edge of length 0 would count as none.

@@ -181,12 +181,12 @@ def blocks(network: nn.Sequential) -> list[nn.Sequential]:
     >>> [len(block) for block in blocks(mlp([4, 3, 2], "elu"))]
     [2, 1]
     """
-    found: list[list[nn.Module]] = []
+    parts: list[list[nn.Module]] = []
     for layer in network:
         if isinstance(layer, nn.Linear | TiedLinear):
-            found.append([])
-        found[-1].append(layer)
-    return [nn.Sequential(*layers) for layers in found]
+            parts.append([])
+        parts[-1].append(layer)
+    return [nn.Sequential(*layers) for layers in parts]
 
 
 # --- Convolutions -------------------------------------------------------------------------------

@@ -112,10 +112,12 @@ def drift_map(
     figure.update_traces(marker_opacity=0.25, hoverinfo="skip", hovertemplate=None)
     for number, (sample, flip) in enumerate(zip(samples, flips, strict=True)):
         way = ways[:, number]
-        told = [f"{sample}, level {level:g}" for level in levels]
+        hover_texts = [f"{sample}, level {level:g}" for level in levels]
         if label_names:
             classes = (label_names[label] for label in nearest[:, number])
-            told = [f"{text}: nearest {name}" for text, name in zip(told, classes, strict=True)]
+            hover_texts = [
+                f"{text}: nearest {name}" for text, name in zip(hover_texts, classes, strict=True)
+            ]
         color = class_color(int(of[number])) if label_names else LINE_COLORS[0]
         figure.add_trace(
             go.Scatter(
@@ -124,7 +126,7 @@ def drift_map(
                 mode="lines+markers",
                 line={"color": color, "width": 2},
                 marker={"size": [9] + [3] * (len(way) - 1)},
-                text=told,
+                text=hover_texts,
                 hovertemplate="%{text}<extra></extra>",
             )
         )

@@ -284,15 +284,15 @@ class Unfinished:
 
 def runs() -> tuple[list[Run], list[Broken]]:
     """List every run, newest first, and the folders that are not readable runs."""
-    found: list[Run] = []
+    readable: list[Run] = []
     broken: list[Broken] = []
     for folder in _folders(root()):
         try:
-            found.append(_open(folder))
+            readable.append(_open(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
             broken.append(Broken(printable(folder.name), in_one_line(error)))
-    found.sort(key=lambda run: run.manifest.created, reverse=True)
-    return found, broken
+    readable.sort(key=lambda run: run.manifest.created, reverse=True)
+    return readable, broken
 
 
 def load(name: str) -> Run:
@@ -719,16 +719,16 @@ def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> No
 
 def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
     """List unfinished trainings, and the checkpoints that cannot be read."""
-    found: list[Unfinished] = []
+    readable: list[Unfinished] = []
     damaged: list[Broken] = []
     for folder in _folders(root() / "_unfinished"):
         try:
             if not _discarded_as_complete(folder.name):
-                found.append(_open_unfinished(folder))
+                readable.append(_open_unfinished(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
             if folder.is_dir():  # or else its training has just ended
                 damaged.append(Broken(printable(folder.name), in_one_line(error)))
-    return found, damaged
+    return readable, damaged
 
 
 def unfinished() -> list[Unfinished]:

@@ -305,22 +305,22 @@ def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str,
 def decoding(
     run: Run,
     arrays: dict[str, np.ndarray],
-    known: Mapping[str, np.ndarray],
+    analysis: Mapping[str, np.ndarray],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Decoder, training codes and grids of an analysed run."""
     arrays["plane/mean"], arrays["plane/axes"] = latent.plane_of_run(run)
-    arrays |= {name: values for name, values in known.items() if name.startswith("weight/")}
+    arrays |= {name: values for name, values in analysis.items() if name.startswith("weight/")}
     for name in ("codes", "rows", "labels", "reach"):
-        if f"train_{name}" in known:
-            arrays[f"train/{name}"] = known[f"train_{name}"]
-    backgrounds = [name for name in latent.Reliability._fields[2:] if name in known]
+        if f"train_{name}" in analysis:
+            arrays[f"train/{name}"] = analysis[f"train_{name}"]
+    backgrounds = [name for name in latent.Reliability._fields[2:] if name in analysis]
     for name in backgrounds:
-        arrays[f"grid/{name}"] = known[name]
+        arrays[f"grid/{name}"] = analysis[name]
     if backgrounds:
-        arrays |= {"grid/x": known["grid_x"], "grid/y": known["grid_y"]}
+        arrays |= {"grid/x": analysis["grid_x"], "grid/y": analysis["grid_y"]}
     return {
-        "decodes": bool(known),
+        "decodes": bool(analysis),
         "layers": facts.get("layers"),
         "decoder_note": facts.get("decoder_note", ""),
         "conditioned": facts.get("conditioned", False),

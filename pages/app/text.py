@@ -30,9 +30,9 @@ MARKDOWN = re.compile(
 )
 
 
-def _escaped(found: re.Match[str]) -> str:
-    sign = found[0]
-    if not found["parted"]:
+def _escaped(match: re.Match[str]) -> str:
+    sign = match[0]
+    if not match["parted"]:
         return f"{sign[:-1]}\\{sign[-1]}"
     return f":color[\\{sign}]" if sign == ":" else f":color[{sign}]"
 

@@ -34,13 +34,13 @@ def ensure_analysed(run: store.Run) -> bool:
     return False
 
 
-def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
+def offer(jobs: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
     """Show the progress of jobs, or a button to start them; return whether it was pressed."""
-    for job in known:
+    for job in jobs:
         if job is not None and job.error:
             st.error(plain(job.error), icon=":material/error:")
     st.caption(hint)
-    if any(job is not None and job.active for job in known):
+    if any(job is not None and job.active for job in jobs):
         st.info(
             "This is being computed; the menu says how far it is, and the page shows it when it is "
             "done.",

@@ -67,12 +67,12 @@ def picker(
 def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:
     """Put new picks into the active field; the map's callback."""
     field, last = active(fields), state.value(LAST, Picked())
-    told = messages.read(messages.Picks, state.said(MAP, "picked")) or []
-    picks = [pick for pick in told if pick.when not in last.heard]
+    picks_sent = messages.read(messages.Picks, state.said(MAP, "picked")) or []
+    picks = [pick for pick in picks_sent if pick.when not in last.heard]
     if not picks:
         return
     text, said = state.value(field) or "", ""
-    texts = last.texts if len(picks) < len(told) and last.field == field else ()
+    texts = last.texts if len(picks) < len(picks_sent) and last.field == field else ()
     if text in texts:  # a quick series: the browser does not know yet what became of the last pick
         text = texts[-1]
     else:
@@ -87,7 +87,7 @@ def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> 
         except InvalidRequest as error:
             said = str(error)
         texts = (*texts, text)
-    heard = frozenset(pick.when for pick in told)
+    heard = frozenset(pick.when for pick in picks_sent)
     state.put({field: text, LAST: Picked(heard, field, texts, said)})
 
 

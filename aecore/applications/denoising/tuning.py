@@ -70,7 +70,7 @@ def tune(
     noise: str,
     clip: bool = False,
     levels: Sequence[float] | None = None,
-    known: Tuned | None = None,
+    previous: Tuned | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Tuned]:
     """Search the best setting of every filter for a noise, on seeded training images.
@@ -80,23 +80,23 @@ def tune(
     Arguments
         pca: the principal components of the training split.
         levels: by default all selectable ones.
-        known: what was found before; its levels are not tried again.
+        previous: what was found before; its levels are not tried again.
     """
     entry = NOISES[noise]
     clean = dataset.train.x[subsample(dataset.n_train, TUNED_ON)]
     levels = entry.steps.tolist() if levels is None else levels
-    found = {level: known.at(level)[0] for level in known.levels.tolist()} if known else {}
-    for level in sorted(set(levels) - found.keys(), key=lambda level: abs(level - entry.default)):
+    tuned = {level: previous.at(level)[0] for level in previous.levels.tolist()} if previous else {}
+    for level in sorted(set(levels) - tuned.keys(), key=lambda level: abs(level - entry.default)):
         noisy = corrupt(clean, dataset.shape, noise, level, TUNED_WITH, clip)
         best_of: dict[str, Setting] = {}
         for name, baseline in BASELINES.items():
             what = f"{baseline.title} on training images of {dataset.name}, {entry.title.lower()}"
-            progress(what, len(found), len(levels))
+            progress(what, len(tuned), len(levels))
             best_of[name] = best(name, clean, noisy, dataset.shape, pca)[0]
-        found[level] = best_of
-        rising = sorted(found)
+        tuned[level] = best_of
+        rising = sorted(tuned)
         yield Tuned(
-            np.array(rising), {name: [found[at][name] for at in rising] for name in BASELINES}
+            np.array(rising), {name: [tuned[at][name] for at in rising] for name in BASELINES}
         )
 
 

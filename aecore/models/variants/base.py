@@ -181,11 +181,11 @@ class LayerSettings(Variant):
 
     def widths(self, spec: DataSpec) -> tuple[list[int], list[int]]:
         """Layer widths of the encoder and of the decoder, input and output included."""
-        told = spec.n_classes if self.conditioned else 0
+        label_width = spec.n_classes if self.conditioned else 0
         n_outputs = self.outputs_per_dimension * self.latent_dim
         return (
-            [spec.n_features + told, *self.hidden, n_outputs],
-            [self.latent_dim + told, *reversed(self.hidden), spec.n_features],
+            [spec.n_features + label_width, *self.hidden, n_outputs],
+            [self.latent_dim + label_width, *reversed(self.hidden), spec.n_features],
         )
 
     def n_parameters(self, spec: DataSpec) -> int:

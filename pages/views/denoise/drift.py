@@ -17,8 +17,7 @@ from pages.app.text import plain
 from pages.components import downloads
 
 if TYPE_CHECKING:
-    from pages.views.denoise.request import NoiseRequest as Asked
-    from pages.views.denoise.request import SampleSelection as Chosen
+    from pages.views.denoise.request import NoiseRequest, SampleSelection
 
 
 FLIPS = (
@@ -28,7 +27,7 @@ FLIPS = (
 )
 
 
-def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
+def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
     """Show the path of each code with rising noise, and where its nearest class changes."""
     dataset, noise = run.dataset, NOISES[asked.noise]
     st.subheader(f"Where the codes of {plain(run.name)} go")

@@ -25,7 +25,7 @@ def show(run: store.Run) -> None:
     with st.container(horizontal=True, gap="medium"):
         asked = [ask(run, *each) for each in zip(GROUPS, DEFAULTS, strict=True)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         steps = common.slider("Steps", 2, 12, 7, "sums", help="Sums from t = 0 to the strength.")
         strength = common.slider(
             "Strength", 0.5, 3.0, 1.5, "strength", help="The largest t of C + t (A - B)."
@@ -39,17 +39,17 @@ def show(run: store.Run) -> None:
         st.caption(f"Choose *{BY_NUMBER}* for a group to pick its samples on a map.")
     if fields:
         common.map_to_pick(run, fields, None, open_=True)
-    sums(run, asked, np.linspace(0, strength, steps), told)
+    sums(run, asked, np.linspace(0, strength, steps), label)
 
 
 def sums(
-    run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, told: int
+    run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, label: int
 ) -> None:
     """Show the decoded means of the groups, and below them C + t (A - B) for each strength t."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = members(run, asked)
     made = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
-    decoded, around = models.generated(run, made, told), models.places(run).around(made)
+    decoded, around = models.generated(run, made, label), models.places(run).around(made)
     means, added = np.split(common.shaped(dataset, decoded), [len(GROUPS)])
     near = np.where(around.covered, "near", "far")[len(GROUPS) :]
     captions = [f"{t:.2f} {word}" for t, word in zip(strengths, near, strict=True)]
@@ -66,7 +66,8 @@ def sums(
     st.caption(
         f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
         f"sums with ten test codes within {models.places(run).sparse_radius:.2g}; the nearest to "
-        f"each is {away.min():.2g} to {away.max():.2g} away.{under}{common.told_class(run, told)}"
+        f"each is {away.min():.2g} to {away.max():.2g} away."
+        f"{under}{common.class_sentence(run, label)}"
     )
     beside = {
         "code": [*GROUPS, *(f"C + {t:.2f} (A - B)" for t in strengths)],

@@ -150,11 +150,11 @@ def importance(run: store.Run) -> latent.Importance:
     return latent.importance(run.codes["codes"], known_spread(run))
 
 
-def told_class(run: store.Run, told: int) -> str:
+def class_sentence(run: store.Run, label: int) -> str:
     """Sentence about the class of a conditioned model; empty for others."""
     if not run.capabilities.conditioned:
         return ""
-    name = run.dataset.label_names[told]
+    name = run.dataset.label_names[label]
     return f" This model is conditioned on the class: everything is decoded as **{plain(name)}**."
 
 

@@ -25,7 +25,7 @@ def show(run: store.Run) -> None:
     """Show a grid over dimensions or through samples, shaded by the density of data."""
     d, prior = run.config.model.latent_dim, run.capabilities.prior
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         n = common.slider("Side", 1, MOST_SIDE, 12, "n", help="Pictures along each side.")
         plane = "two dimensions"
         if d > 2:
@@ -41,44 +41,46 @@ def show(run: store.Run) -> None:
     if plane == "through three samples":
         text, reach = ask_for_three()
         common.map_to_pick(run, {"corners": THREE}, 3, open_=True)
-        draw(run, n, told, *through_samples(run, n, text, reach))
+        draw(run, n, label, *through_samples(run, n, text, reach))
         return
     dimensions, text = ask_for_two(run) if d > 2 else (list(range(d)), "")
     values = common.ranges(run, n, spacing, dimensions)
     if d > 2:
         common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
-    draw(run, n, told, *along_dimensions(run, values, dimensions, text))
+    draw(run, n, label, *along_dimensions(run, values, dimensions, text))
 
 
-def draw(run: store.Run, n: int, told: int, made: np.ndarray, where: str) -> None:
+def draw(run: store.Run, n: int, label: int, codes: np.ndarray, where: str) -> None:
     """Decode codes in the order of a grid with n columns; `where` says where they lie."""
     d = run.config.model.latent_dim
     if not run.capabilities.prior:
         st.caption(common.NO_PRIOR)
-    decoded = models.generated(run, made, told)
-    dataset, around = run.dataset, models.places(run).around(made)
+    decoded = models.generated(run, codes, label)
+    dataset, around = run.dataset, models.places(run).around(codes)
     pictures = dataset.traits.pictures
     far = np.count_nonzero(~around.covered)
     said = f"{where[0].upper()}{where[1:]}. "
     if pictures:
-        said += f"Faded where no test codes lie near: {far} of {len(made)}. The bluer the frame of "
+        said += (
+            f"Faded where no test codes lie near: {far} of {len(codes)}. The bluer the frame of "
+        )
         said += "a picture, the denser test codes lie there."
     else:
-        said += f"No test codes lie near {far} of {len(made)}; density is 0 there, 1 where they "
+        said += f"No test codes lie near {far} of {len(codes)}; density is 0 there, 1 where they "
         said += "lie closest."
-    st.caption(said + common.told_class(run, told))
+    st.caption(said + common.class_sentence(run, label))
     if pictures:
         opaque = np.where(around.covered, 1, PALE)
         png = images.mosaic(common.shaped(dataset, decoded), opaque, around.density, n, WIDTH)
         # An image with a width of its own would be made smaller and written anew.
         with st.container(width=WIDTH):
-            st.image(png, alt=f"{len(made)} images decoded by {run.name} from a grid: {where}")
+            st.image(png, alt=f"{len(codes)} images decoded by {run.name} from a grid: {where}")
     else:
         png = None
-        beside = {f"code {i + 1}": made[:, i] for i in range(min(d, 8))}
+        beside = {f"code {i + 1}": codes[:, i] for i in range(min(d, 8))}
         beside |= {"data near": around.covered, "density": around.density}
         common.table(dataset, decoded, beside)
-    downloads.downloads(f"{run.name}-grid", png, codes=made, decoded=decoded, **around._asdict())
+    downloads.downloads(f"{run.name}-grid", png, codes=codes, decoded=decoded, **around._asdict())
 
 
 def ask_for_two(run: store.Run) -> tuple[list[int], str]:

@@ -24,7 +24,7 @@ def show(run: store.Run) -> None:
     """Show paths between the codes of picked samples, and the cycle error along each."""
     codes = run.codes["codes"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         text = common.numbers(STOPS, ", ".join(map(str, range(min(len(codes), 2)))), "stops")
         steps = common.slider(
             "Steps",
@@ -44,13 +44,13 @@ def show(run: store.Run) -> None:
         )
     common.map_to_pick(run, {"stops": STOPS}, MOST_PICKED, open_=True)
     if ways:
-        along(run, text, steps, ways, told)
+        along(run, text, steps, ways, label)
     else:
         st.info("Choose a way.", icon=":material/info:")
 
 
 def along(
-    run: store.Run, text: str, steps: int, ways: Sequence[latent.PathMethod], told: int
+    run: store.Run, text: str, steps: int, ways: Sequence[latent.PathMethod], label: int
 ) -> None:
     """Decode each kind of path through the samples that a text names, as rows of pictures."""
     codes, dataset = run.codes["codes"], run.dataset
@@ -69,10 +69,10 @@ def along(
         except InvalidRequest as error:
             problems.append(plain(str(error)))
             continue
-        away = models.cycle_error(run, found, told)
+        away = models.cycle_error(run, found, label)
         beside["way"] += [way] * steps
         beside["cycle error"] += away.tolist()
-        made[way] = found, models.generated(run, found, told)
+        made[way] = found, models.generated(run, found, label)
         strip = common.shaped(dataset, made[way][1])
         captions = [f"{value:.2g}" for value in away]
         for stop, number in zip(latent.stops(len(chosen), steps), chosen, strict=True):
@@ -87,7 +87,7 @@ def along(
     st.caption(
         f"{where} its cycle error, how far encoding it again leads away from its code: large where "
         "the decoder leaves what it knows. A number with # is a picked sample's. The way along the "
-        f"data follows nearest neighbours among {neighbours}.{common.told_class(run, told)}"
+        f"data follows nearest neighbours among {neighbours}.{common.class_sentence(run, label)}"
     )
     passed, decoded = (np.concatenate(each) for each in zip(*made.values(), strict=True))
     moving = [line.images for line in lines]

@@ -19,7 +19,7 @@ def show(run: store.Run) -> None:
     prior = run.capabilities.prior
     sources = ["prior", "mixture of Gaussians"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         # A name for each default, so that a run without a prior begins with what suits it.
         source = controls.one_of(
             "Source",
@@ -34,7 +34,7 @@ def show(run: store.Run) -> None:
         seed = controls.whole_number("Seed", "draw", 0, 2**31 - 1, width=120)
     known = common.training_codes(run)
     if source == "prior":
-        made = latent.from_prior(count, d, temperature, seed)
+        codes = latent.from_prior(count, d, temperature, seed)
         if not prior:
             st.caption(common.NO_PRIOR)
     elif known is None:
@@ -43,11 +43,11 @@ def show(run: store.Run) -> None:
         mixture = fitted(run)
         if mixture is None:
             return
-        made = mixture.draw(count, temperature, seed)
-    decoded = models.generated(run, made, told)
+        codes = mixture.draw(count, temperature, seed)
+    decoded = models.generated(run, codes, label)
     lines, beside, away = [], {}, []
     if known is not None:
-        nearest, distances = models.training_places(run).nearest(made)
+        nearest, distances = models.training_places(run).nearest(codes)
         numbers = known["train_rows"][nearest]
         beside = {"nearest training sample": numbers, "distance": distances}
         away = [f"{distance:.2g}" for distance in distances]
@@ -58,10 +58,10 @@ def show(run: store.Run) -> None:
         st.caption(
             f"{away_said} is how far its code is from the nearest training code, whose sample is "
             "shown, too: where the two differ, the sample is no copy. The median distance is "
-            f"{np.median(distances):.3g}.{common.told_class(run, told)}"
+            f"{np.median(distances):.3g}.{common.class_sentence(run, label)}"
         )
     lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
-    common.pictures(run, "sample", lines, beside, codes=made, decoded=decoded)
+    common.pictures(run, "sample", lines, beside, codes=codes, decoded=decoded)
     if known is not None and not dataset.traits.pictures:
         st.caption("The nearest training sample of each, by code:")
         common.table(dataset, originals, {"training sample": numbers})

@@ -23,7 +23,7 @@ def show(run: store.Run) -> None:
     dataset, d = run.dataset, run.config.model.latent_dim
     ranked = common.importance(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         text = common.ask_held() if d > 1 else ""
         most = min(d, 12)
         count = (
@@ -36,15 +36,15 @@ def show(run: store.Run) -> None:
         common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
     base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
     if dataset.traits.pictures:
-        slide(run, base, told, moved, ranked)
-    strips(run, base, told, moved, ranked)
+        slide(run, base, label, moved, ranked)
+    strips(run, base, label, moved, ranked)
 
 
 @st.fragment
 def slide(
     run: store.Run,
     base: np.ndarray,
-    told: int,
+    label: int,
     sides: dict[int, np.ndarray],
     ranked: latent.Importance,
 ) -> None:
@@ -70,7 +70,9 @@ def slide(
         at = middle + unit * place
         code = latent.traversal(base, number, at, at, 1)
         before = latent.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
-        pixels = common.shaped(dataset, models.generated(run, np.concatenate([code, before]), told))
+        pixels = common.shaped(
+            dataset, models.generated(run, np.concatenate([code, before]), label)
+        )
         row = images.Row(f"at {at:.2f}", pixels[:1])
         picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
         seen, clear = np.ones(len(before)), np.zeros(len(before))
@@ -82,7 +84,7 @@ def slide(
 def strips(
     run: store.Run,
     base: np.ndarray,
-    told: int,
+    label: int,
     sides: dict[int, np.ndarray],
     ranked: latent.Importance,
 ) -> None:
@@ -95,7 +97,7 @@ def strips(
         beside["dimension"] += [number + 1] * len(values)
         beside["value"] += values.tolist()
     codes = np.concatenate(made)
-    decoded = models.generated(run, codes, told)
+    decoded = models.generated(run, codes, label)
     name = common.named(ranked)
     for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
         captions = [f"{value:.2f}" for value in part[:, number]]
@@ -103,7 +105,7 @@ def strips(
     under = " Under a picture stands its value." if dataset.traits.pictures else ""
     st.caption(
         f"Most {ranked.measure} first: each dimension moves while all others stay.{under}"
-        f"{common.told_class(run, told)}"
+        f"{common.class_sentence(run, label)}"
     )
     moving = [line.images for line in lines]
     common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)

@@ -130,25 +130,25 @@ def as_pictures(
     split: str,
     chosen: np.ndarray,
     x: np.ndarray,
-    made: Mapping[str, np.ndarray],
+    reconstructions: Mapping[str, np.ndarray],
     errors: Errors,
     maps: bool,
 ) -> None:
     """Show rows of images with their errors, and maps of signed errors."""
     original = x.reshape(-1, *dataset.shape)
     lines = [images.Row("original", original, [f"#{number}" for number in chosen])]
-    for name, rebuilt in made.items():
+    for name, rebuilt in reconstructions.items():
         rebuilt = rebuilt.reshape(original.shape)
         lines.append(images.Row(name, rebuilt, [f"{error:.4f}" for error in errors[name]]))
         if maps:
             lines.append(images.Row("its error", images.error_colors(original, rebuilt)))
     where = " and where it is too bright or too dark" if maps else ""
     # Many rows are shown smaller, so that they can be seen together.
-    with st.container(width="stretch" if len(made) < 3 else 780):
+    with st.container(width="stretch" if len(reconstructions) < 3 else 780):
         st.image(
             images.compose(lines, st.context.theme.type or "light"),
             alt=f"{len(chosen)} {split} images of {dataset.name}; under each the reconstructions "
-            f"by {', '.join(made)}, each with its mean squared error{where}",
+            f"by {', '.join(reconstructions)}, each with its mean squared error{where}",
         )
     st.caption(
         "The number under a reconstruction is its mean squared error per pixel. "
@@ -161,17 +161,19 @@ def as_tables(
     split: str,
     chosen: np.ndarray,
     x: np.ndarray,
-    made: Mapping[str, np.ndarray],
+    reconstructions: Mapping[str, np.ndarray],
     errors: Errors,
 ) -> None:
     """Show tables of standardised features, for data that are not images."""
     samples = [f"#{number}" for number in chosen]
     st.plotly_chart(
-        figures.feature_rows([("original", x), *made.items()], dataset.spec.column_names, samples),
+        figures.feature_rows(
+            [("original", x), *reconstructions.items()], dataset.spec.column_names, samples
+        ),
         key="tables",
         config=figures.MODEBAR,
         alt=f"{len(chosen)} {split} samples of {dataset.name} beside their reconstructions by "
-        f"{', '.join(made)}, one row a sample and one column a feature",
+        f"{', '.join(reconstructions)}, one row a sample and one column a feature",
     )
     st.dataframe(
         {"sample": samples} | {f"{name} MSE": found for name, found in errors.items()},
