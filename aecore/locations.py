@@ -30,9 +30,22 @@ def store() -> Path:
     return platformdirs.user_data_path(NAME, appauthor=False) / "models_store"
 
 
-def shipped() -> Path:
-    """The folder of the runs that ship with the project, which may be read-only."""
-    return CLONE / "models_store" if is_clone() else PACKAGE / "_models_store"
+def shipped() -> Path | None:
+    """The read-only folder of runs that ship with an installed package; None in a clone.
+
+    It is a layer under the store: what is not in the store is looked for here, and nothing is ever
+    written here. In a clone these runs are in the store itself.
+    """
+    return None if is_clone() else PACKAGE / "_models_store"
+
+
+def readable(path: Path) -> Path:
+    """The file at a path in the store, or the one that ships in its place where there is none."""
+    layer = shipped()
+    if layer is None or path.exists() or not path.is_relative_to(store()):
+        return path
+    below = layer / path.relative_to(store())
+    return below if below.exists() else path
 
 
 def dashboard() -> Path:

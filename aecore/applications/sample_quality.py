@@ -271,7 +271,7 @@ def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
 def quality_artifact(run: Run) -> Artifact[Quality]:
     """The figures of a run as they are stored."""
     return Artifact(
-        path=run.folder / "quality.safetensors",
+        path=run.computed / "quality.safetensors",
         created=run.manifest.created,
         facts=TypeAdapter(_QualityFacts),
         expected=lambda facts: {},

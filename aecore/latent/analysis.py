@@ -189,7 +189,7 @@ def negative_elbo(run: Run) -> float | None:
 def analysis_artifact(run: Run) -> Artifact[Analysis]:
     """The analysis of a run as it is stored."""
     return Artifact(
-        path=run.folder / "latent.safetensors",
+        path=run.computed / "latent.safetensors",
         created=run.manifest.created,
         facts=ANALYSIS_FACTS,
         expected=lambda facts: _analysis_arrays(run, facts),

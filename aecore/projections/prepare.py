@@ -45,7 +45,7 @@ class Prepare(Task):
 
 
 def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
-    """Where the images of each split are kept for a browser: gzipped bytes, image after image."""
+    """Where the images of each split are written for a browser: gzipped, image after image."""
     folder = data_folder(dataset_name, fingerprint)
     return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
 
@@ -60,6 +60,7 @@ def stored_sheet(file: Path, size: int) -> Path | None:
 
     Decompressed in portions, and no further than that size.
     """
+    file = locations.readable(file)
     if not file.is_file():
         return None
     found = 0
