@@ -484,7 +484,7 @@ def test_a_file_that_vanishes_while_a_run_is_open_is_a_fault(run: store.Run, fil
 def test_files_of_an_absurd_size_are_not_read(
     run: store.Run, monkeypatch: pytest.MonkeyPatch, limit: str, file: str
 ) -> None:
-    monkeypatch.setattr(store if limit == "MAX_JSON" else artifacts, limit, 10)
+    monkeypatch.setattr(artifacts if limit == "MAX_TENSORS" else store, limit, 10)
     with pytest.raises(Faults, match=f"{file} is larger than"):
         look_at_everything(store.load("iris"))
 
