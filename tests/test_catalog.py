@@ -18,8 +18,7 @@ from typer.testing import CliRunner
 from aecore import data, latent, projections
 from aecore.applications import sample_quality
 from aecore.cli import app
-from aecore.data import Dataset, Samples
-from aecore.data import stored as own_data
+from aecore.data import Dataset, Samples, stored as own_data
 from aecore.data.spec import DataSpec
 from aecore.errors import Damaged, Faults
 from aecore.projections import PCAProjection

@@ -8,11 +8,10 @@ import numpy as np
 
 from aecore import data, metrics, projections
 from aecore.data import Samples
-from aecore.recipes.deep import HINTON
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.field import _lattice
 from aecore.recipes.pictures import curves_picture, decode, encode, maps_picture
-from aecore.recipes.registry import recipe
+from aecore.recipes.registry import HINTON, recipe
 from aecore.recipes.results import Finding, Picture
 
 

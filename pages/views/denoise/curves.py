@@ -15,8 +15,7 @@ from aecore.runs import store
 from pages.app import cache, frame
 from pages.app.text import plain
 from pages.components import downloads, job_status
-from pages.views.denoise.request import NOISY
-from pages.views.denoise.request import NoiseRequest as Asked
+from pages.views.denoise.request import NOISY, NoiseRequest as Asked
 
 TRAINED = "trained at this level"
 

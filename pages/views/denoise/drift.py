@@ -17,8 +17,7 @@ from pages.app.text import plain
 from pages.components import downloads
 
 if TYPE_CHECKING:
-    from pages.views.denoise.request import NoiseRequest as Asked
-    from pages.views.denoise.request import SampleSelection as Chosen
+    from pages.views.denoise.request import NoiseRequest as Asked, SampleSelection as Chosen
 
 
 FLIPS = (
