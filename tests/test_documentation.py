@@ -55,11 +55,16 @@ def test_the_code_of_every_entry_is_found_by_the_tree_alone() -> None:
     text = text_of("reference/code.md")
     for page in (ROOT / "pages").glob("*.py"):
         assert f"| {page.stem} | `pages/{page.name}` |" in text
-    rows = re.findall(r"^\| `([\w-]+)` \| `(?:\w+` \| `)?(aecore/[\w/]+\.py)` \|$", text, re.M)
-    files = dict(rows)
-    assert {files[name].rsplit("/", 1)[0] for name in VARIANTS} == {"aecore/models/variants"}
-    assert {files[name].rsplit("/", 1)[0] for name in RECIPES} == {"aecore/recipes"}
-    assert all((ROOT / file).is_file() for file in files.values())
+    sections = dict(part.split("\n", 1) for part in text.split("## ")[1:])
+    folders = {
+        "Variants": ("aecore/models/variants", VARIANTS),
+        "Recipes": ("aecore/recipes", RECIPES),
+    }
+    for section, (folder, registry) in folders.items():
+        rows = dict(re.findall(r"^\| `([\w-]+)` .*`(aecore/[\w/.]+)` \|$", sections[section], re.M))
+        assert rows.keys() == registry.keys()
+        assert {file.rsplit("/", 1)[0] for file in rows.values()} == {folder}
+        assert all((ROOT / file).is_file() for file in rows.values())
 
 
 def test_every_link_and_picture_is_there() -> None:
