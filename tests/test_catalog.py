@@ -81,7 +81,7 @@ def test_another_process_sees_it_with_the_same_fingerprint() -> None:
     )
     seen = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(own_data.__file__).parents[1],
+        cwd=Path(own_data.__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,

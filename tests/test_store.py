@@ -647,7 +647,7 @@ def test_progress_of_an_absurd_size_is_not_parsed(
 HOLD = """
 import sys
 from contextlib import ExitStack
-from aecore import store
+from aecore.runs import store
 
 with ExitStack() as held:
     for name in sys.argv[1:]:
@@ -1059,13 +1059,14 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 from conftest import Listener, run_config
-from aecore import store, tasks
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
 
 config = run_config("digits", "vae", epochs=12, batch_size=64)
 if store.unfinished():
-    tasks.Resume.of("run").run(Listener())
+    Resume.of("run").run(Listener())
 else:
-    tasks.Train(config, "run").run(Listener())
+    Train(config, "run").run(Listener())
 """
 
 

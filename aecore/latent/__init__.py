@@ -37,7 +37,7 @@ from aecore.latent.posterior import (
     kl_by_dimension as kl_by_dimension,
     marginals as marginals,
 )
-from aecore.latent.reliability import Reliability as Reliability, reliability as reliability
+from aecore.latent.reliability_map import Reliability as Reliability, reliability as reliability
 from aecore.latent.sampling import (
     WIDEST_MIXTURE as WIDEST_MIXTURE,
     FitMixture as FitMixture,

@@ -13,7 +13,7 @@ from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.data import Dataset, Subset
 from aecore.errors import Damaged, Faults
 from aecore.latent.decoder import MOST_WEIGHTS, LayerFacts, browser_decoder
-from aecore.latent.reliability import reach, reliability
+from aecore.latent.reliability_map import reach, reliability
 from aecore.progress import Progress, Reporter, Task
 from aecore.projections import Plane, Prepare, _plane_as_it_is
 from aecore.runs import store

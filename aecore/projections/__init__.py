@@ -8,7 +8,7 @@ from aecore.projections.base import (
     data_folder as data_folder,
     folder as folder,
 )
-from aecore.projections.compute import (
+from aecore.projections.maps import (
     PROJECTIONS as PROJECTIONS,
     Map as Map,
     Project as Project,
@@ -17,7 +17,7 @@ from aecore.projections.compute import (
     map_artifact as map_artifact,
     measure as measure,
 )
-from aecore.projections.graph import graph as graph, graph_artifact as graph_artifact
+from aecore.projections.neighbor_graph import graph as graph, graph_artifact as graph_artifact
 from aecore.projections.pca import (
     PCA as PCA,
     PCAProjection as PCAProjection,

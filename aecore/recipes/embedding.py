@@ -100,11 +100,11 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
                 learning_rate=2e-3,
             )
             own.append(trained.mse)
-            flat.append(projections.pca_mse(data, size))
+            flat.append(projections.pca_mse(part, size))
         ratios = np.array(own) / flat
         figures[f"code sizes of {len(sizes)} at which PCA wins, {name}"] = int((ratios >= 1).sum())
         figures[f"largest ratio to PCA, {name}"] = ratios.max()
-        if data is dataset:
+        if part is dataset:
             worst = ratios.max()
         curves = {"autoencoder": own, "PCA": flat}
         title = f"Error by width of the code, {name}"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from aecore.applications.denoising.curve import (
+from aecore.applications.denoising.code_drift import (
+    MEANS_OF as MEANS_OF,
+    class_means as class_means,
+    drift as drift,
+)
+from aecore.applications.denoising.curves import (
     MEASURED as MEASURED,
     NOTHING as NOTHING,
     curve as curve,
     curve_artifact as curve_artifact,
     verdict as verdict,
-)
-from aecore.applications.denoising.drift import (
-    MEANS_OF as MEANS_OF,
-    class_means as class_means,
-    drift as drift,
 )
 from aecore.applications.denoising.filters import BASELINES as BASELINES, told as told
 from aecore.applications.denoising.measure import MeasureDenoising as MeasureDenoising
