@@ -5,6 +5,7 @@
 # make check lint and format
 # make docs   the documentation as a site, in site/
 # make reference  the tables of docs/reference, from the registries
+# make pictures  the pictures of docs/, from the running dashboard (needs MNIST)
 # make wheel  a package to install, in dist/
 HOST ?= 127.0.0.1
 PORT ?= 8501
@@ -15,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 # Processes that tests are shared out to.
 WORKERS ?= 2
 
-.PHONY: run test test-fast check docs reference wheel
+.PHONY: run test test-fast check docs reference pictures wheel
 
 run: .venv/.for-run
 	$(BIN)/streamlit run app.py --server.address=$(HOST) --server.port=$(PORT) \
@@ -42,6 +43,9 @@ docs: .venv/.for-docs reference
 
 reference: .venv/.for-run
 	$(BIN)/python docs/write_reference.py
+
+pictures: .venv/.for-test
+	$(BIN)/python docs/make_pictures.py
 
 wheel: .venv/bin/python
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -74,6 +74,7 @@ class Artifact(Generic[Value]):
     """A stored value: its path, its run, and the expected contents of its file."""
 
     path: Path
+    """Path to write. The value may also ship with the project, see `file`."""
     dump: Callable[[Value], tuple[Mapping[str, np.ndarray], Mapping[str, Any]]]
     """The arrays and facts of a value."""
     build: Callable[[dict[str, np.ndarray], Any], Value | None]
@@ -86,8 +87,13 @@ class Artifact(Generic[Value]):
     created: datetime | None = None
     """When the run was created that it is of; None where it is of a dataset."""
 
+    @property
+    def file(self) -> Path:
+        """Path to read: in the store, or among the shipped runs."""
+        return locations.readable(self.path)
+
     def save(self, value: Value) -> None:
-        """Write the value, replacing the file in one rename."""
+        """Write the value to the store, replacing the file in one rename."""
         arrays, facts = self.dump(value)
         own = {} if self.created is None else {"created": self.created.isoformat()}
         write_arrays(self.path, arrays, {**own, **facts})
@@ -97,10 +103,11 @@ class Artifact(Generic[Value]):
 
         Raises `Damaged`, with a sentence that names the file, where it is anything else.
         """
-        if not self.path.is_file():
+        path = self.file
+        if not path.is_file():
             return None
         try:
-            with open_tensors(self.path, "np", MAX_FACTS) as file:
+            with open_tensors(path, "np", MAX_FACTS) as file:
                 stated = json.loads((file.metadata() or {}).get("json", "{}"))
                 if self.created is not None:
                     if stated.get("created") is None:
@@ -112,7 +119,7 @@ class Artifact(Generic[Value]):
                 refuse_shapes(file, expected)
                 return self.build(_arrays(file, expected), facts)
         except Exception as error:  # whatever lies there, it is not what was stored
-            raise damaged(self.path, in_one_line(error)) from error
+            raise damaged(path, in_one_line(error)) from error
 
     def load_intact(self) -> Value | None:
         """Load the value; None, after a log entry, if its file is damaged."""

@@ -524,7 +524,7 @@ def project(
 
     with reporting() as reporter:
         result = projections.Project(dataset, projection, subset).run(reporter)
-    path = projections.folder(entry, entry.fingerprint, subset) / f"{projection.key}.safetensors"
+    path = projections.map_artifact(entry, entry.fingerprint, projection, subset).file
     row = {
         "dataset": dataset,
         "projection": projection.name,

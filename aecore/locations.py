@@ -30,9 +30,22 @@ def store() -> Path:
     return platformdirs.user_data_path(NAME, appauthor=False) / "models_store"
 
 
-def shipped() -> Path:
-    """Folder of the shipped runs, which may be read-only."""
-    return CLONE / "models_store" if is_clone() else PACKAGE / "_models_store"
+def shipped() -> Path | None:
+    """Read-only folder of the runs shipped with an installed package; None in a clone.
+
+    It is a layer under the store: files missing from the store are read from here, and nothing is
+    ever written here. In a clone these runs are in the store itself.
+    """
+    return None if is_clone() else PACKAGE / "_models_store"
+
+
+def readable(path: Path) -> Path:
+    """Path in the store, or of the shipped file if the store has none."""
+    layer = shipped()
+    if layer is None or path.exists() or not path.is_relative_to(store()):
+        return path
+    below = layer / path.relative_to(store())
+    return below if below.exists() else path
 
 
 def dashboard() -> Path:

@@ -6,9 +6,11 @@ python docs/write_reference.py --check    exit 1 if one of them is not what woul
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import typer
@@ -21,7 +23,9 @@ from aecore import metrics, recipes  # noqa: E402
 from aecore.applications import sample_quality  # noqa: E402
 from aecore.cli import app  # noqa: E402
 from aecore.data import DATASETS  # noqa: E402
+from aecore.data.modalities import MODALITIES  # noqa: E402
 from aecore.models.variants import VARIANTS  # noqa: E402
+from aecore.progress import Task  # noqa: E402
 from aecore.projections import PROJECTIONS  # noqa: E402
 from aecore.settings import Setting, list_settings  # noqa: E402
 from aecore.training import PRESETS, TrainingConfig  # noqa: E402
@@ -131,6 +135,65 @@ def commands() -> Iterator[str]:
             yield table(("argument or option", "meaning"), rows)
 
 
+def first_line(path: Path) -> str:
+    """The first line of a module's docstring."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return escaped(text.split("\n")[0])
+
+
+def module_file(value: object) -> str:
+    """The file of a class or function, below the root of the project."""
+    return f"`{Path(inspect.getfile(value)).relative_to(ROOT)}`"
+
+
+def subclasses(kind: type) -> Iterator[type]:
+    """All concrete subclasses of a class."""
+    for sub in kind.__subclasses__():
+        if not inspect.isabstract(sub):
+            yield sub
+        yield from subclasses(sub)
+
+
+def code() -> str:
+    """Where each page, variant, recipe, task, modality and module is."""
+    pages = []
+    for page in sorted((ROOT / "pages").glob("*.py")):
+        view = ROOT / "pages" / "views" / page.stem
+        pages.append(
+            (page.stem, f"`pages/{page.name}`", f"`pages/views/{page.stem}/`" * view.is_dir())
+        )
+    tasks = sorted(set(subclasses(Task)), key=lambda task: task.__name__)
+    modules = [
+        (f"`{path.relative_to(ROOT)}`", first_line(path))
+        for folder in ("aecore", "pages/app", "pages/components", "pages/views")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+    parts = [
+        "## Pages\n\n" + table(("page", "file", "its views"), pages),
+        "## Variants\n\n" + table(("variant", "class", "file"), named(VARIANTS)),
+        "## Recipes\n\n"
+        + table(
+            ("recipe", "file"),
+            ((f"`{name}`", module_file(entry.find)) for name, entry in recipes.RECIPES.items()),
+        ),
+        "## Projections\n\n" + table(("projection", "class", "file"), named(PROJECTIONS)),
+        "## Modalities\n\n" + table(("modality", "class", "file"), named(MODALITIES)),
+        "## Tasks\n\n"
+        + table(
+            ("task", "what it does", "file"),
+            ((f"`{t.__name__}`", (t.__doc__ or "").split("\n")[0], module_file(t)) for t in tasks),
+        ),
+        "## Modules\n\n" + table(("module", "what is in it"), modules),
+    ]
+    return "\n\n".join(parts)
+
+
+def named(registry: Mapping[str, type]) -> Iterator[tuple[str, str, str]]:
+    """Name, class and file of the entries of a registry."""
+    for name, kind in registry.items():
+        yield f"`{name}`", f"`{kind.__name__}`", module_file(kind)
+
+
 PAGES = {
     "variants": ("Variants", variants),
     "datasets": ("Datasets", datasets),
@@ -138,6 +201,7 @@ PAGES = {
     "projections": ("Projections", projections),
     "recipes": ("Recipes", reproductions),
     "metrics": ("Metrics", figures),
+    "code": ("Where the code is", code),
     "commands": ("Commands", lambda: "\n\n".join(commands())),
 }
 

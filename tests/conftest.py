@@ -7,7 +7,9 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is loaded: one thread a process
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import math
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +32,14 @@ def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "store"
     monkeypatch.setenv("AECORE_STORE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def threads_that_spin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting of threads is not changed, and not said, however busy the machine of the tests is."""
+    loaded = sys.modules.get("aecore.training.threads")
+    if loaded and request.module.__name__ != "test_threads":
+        monkeypatch.setattr(loaded, "CONTENTION", math.inf)
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from aecore.errors import InvalidRequest
 from aecore.models.autoencoder import Autoencoder, ImportanceWeightedAutoencoder
 from aecore.models.contracts import Posterior
 from aecore.models.corruptions import CORRUPTIONS
-from aecore.models.likelihoods import Bernoulli as BernoulliLikelihood
-from aecore.models.likelihoods import Gaussian
+from aecore.models.likelihoods import Bernoulli as BernoulliLikelihood, Gaussian
 from aecore.models.networks import GaussianEncoder, PointEncoder, SeededDropout, mlp
 from aecore.models.penalties import LatentKL
 

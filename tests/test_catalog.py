@@ -18,8 +18,7 @@ from typer.testing import CliRunner
 from aecore import data, latent, projections
 from aecore.applications import sample_quality
 from aecore.cli import app
-from aecore.data import Dataset, Samples
-from aecore.data import stored as own_data
+from aecore.data import Dataset, Samples, stored as own_data
 from aecore.data.spec import DataSpec
 from aecore.errors import Damaged, InvalidRequest
 from aecore.projections import PCAProjection
@@ -82,7 +81,7 @@ def test_another_process_sees_it_with_the_same_fingerprint() -> None:
     )
     seen = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(own_data.__file__).parents[1],
+        cwd=Path(own_data.__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,

@@ -292,7 +292,7 @@ def test_other_variants_are_shown(variant: str) -> None:
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.data.idx.is_available", lambda name: False)
+    monkeypatch.setattr("aecore.data.is_available", lambda name: False)
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert not at.get("bidi_component")

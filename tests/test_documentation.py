@@ -42,14 +42,29 @@ def test_every_shipped_outcome_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for name in RECIPES if not recipes.outcome_artifact(name).load().holds] == []
 
 
-def test_the_architecture_names_every_module_and_nothing_else() -> None:
-    text = text_of("architecture.md")
-    named = set(re.findall(r"^(aecore/\w+\.py)", text, re.M))
-    assert named == {f"aecore/{path.name}" for path in (ROOT / "aecore").glob("[!_]*.py")} | (
-        {"aecore/__main__.py"}
-    )
-    for name in ("app.py", "pages", "models_store", "benchmarks", "tests"):
-        assert (ROOT / name).exists()
+def test_the_architecture_names_every_wing_and_nothing_else() -> None:
+    named = set(re.findall(r"^\| `aecore/(\w+)/`", text_of("architecture.md"), re.M))
+    wings = {path.parent.name for path in (ROOT / "aecore").glob("*/__init__.py")}
+    assert named == wings
+    for name in ("pages/app", "pages/components", "pages/views", "models_store", "benchmarks"):
+        assert (ROOT / name).is_dir()
+
+
+def test_the_code_of_every_entry_is_found_by_the_tree_alone() -> None:
+    """As the contributing guide says: the folder of a kind, then the name of what is in it."""
+    text = text_of("reference/code.md")
+    for page in (ROOT / "pages").glob("*.py"):
+        assert f"| {page.stem} | `pages/{page.name}` |" in text
+    sections = dict(part.split("\n", 1) for part in text.split("## ")[1:])
+    folders = {
+        "Variants": ("aecore/models/variants", VARIANTS),
+        "Recipes": ("aecore/recipes", RECIPES),
+    }
+    for section, (folder, registry) in folders.items():
+        rows = dict(re.findall(r"^\| `([\w-]+)` .*`(aecore/[\w/.]+)` \|$", sections[section], re.M))
+        assert rows.keys() == registry.keys()
+        assert {file.rsplit("/", 1)[0] for file in rows.values()} == {folder}
+        assert all((ROOT / file).is_file() for file in rows.values())
 
 
 def test_every_link_and_picture_is_there() -> None:

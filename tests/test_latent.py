@@ -27,7 +27,7 @@ from aecore.runs import store
 from aecore.runs.train import Train
 from aecore.training import RunConfig
 
-SHIPPED = Path(store.__file__).parents[1] / "models_store"
+SHIPPED = Path(store.__file__).parents[2] / "models_store"
 CONVOLUTIONAL = [name for name in VARIANTS if "channels" in VARIANTS[name].model_fields]
 SMALL: dict[str, Any] = {"hidden": (16, 8), "channels": (4, 3), "vector_dim": 3}
 DIGITS = DATASETS["digits"]

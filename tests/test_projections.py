@@ -214,7 +214,7 @@ def test_a_map_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert projections.map_artifact("iris", IRIS.fingerprint, projection).load() is None
     first = projections.compute(IRIS, projection)
     monkeypatch.setattr(PCAProjection, "place", refuse)
-    monkeypatch.setattr("aecore.projections.compute.compute.measure", refuse)
+    monkeypatch.setattr("aecore.projections.maps.measure", refuse)
     second = projections.compute(IRIS, projection)
     for name in ("plane", "trustworthiness", "continuity"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
@@ -247,7 +247,7 @@ def test_a_damaged_map_is_named_and_computed_anew() -> None:
 def test_the_stored_graph_is_the_exact_one(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = nearest(IRIS.test.x, k)
     projections.graph(IRIS, 10)
-    monkeypatch.setattr("aecore.projections.graph.nearest", refuse)
+    monkeypatch.setattr("aecore.projections.neighbor_graph.nearest", refuse)
     found = projections.graph(IRIS, k)
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_array_equal(found.distances, expected.distances)
@@ -292,7 +292,7 @@ def test_each_metric_has_a_stored_graph_of_its_own(
     expected = nearest(IRIS.test.x, 12, metric)
     projections.graph(IRIS, 12)
     projections.graph(IRIS, 12, metric=metric)
-    monkeypatch.setattr("aecore.projections.graph.nearest", refuse)
+    monkeypatch.setattr("aecore.projections.neighbor_graph.nearest", refuse)
     found = projections.graph(IRIS, 12, metric=metric)
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_array_equal(found.distances, expected.distances)
@@ -390,7 +390,7 @@ def test_of_training_samples_all_are_measured() -> None:
 
 
 def test_of_very_many_samples_a_choice_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.projections.compute.compute.MEASURED", 30)
+    monkeypatch.setattr("aecore.projections.maps.compute.MEASURED", 30)
     facts, each = projections.measure(IRIS, Subset(), IRIS.test.x[:, :2])
     assert facts["measured"] == 30 == np.isfinite(each["continuity"]).sum()
 

@@ -23,7 +23,7 @@ from aecore.runs import store
 from aecore.runs.train import Train
 
 DIGITS = data.get("digits")
-SHIPPED = Path(store.__file__).parents[1] / "models_store"
+SHIPPED = Path(store.__file__).parents[2] / "models_store"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -202,7 +202,7 @@ def test_an_analysis_changes_no_figure(quick: None) -> None:
 def test_of_a_code_too_wide_for_a_mixture_there_is_the_prior(
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aecore.latent.sampling.WIDEST_MIXTURE", 1)
+    monkeypatch.setattr("aecore.latent.WIDEST_MIXTURE", 1)
     found = sample_quality.measure(trained("iris"), data.get("iris"))
     assert [row.source for row in found.rows] == ["prior", "test samples"]
 

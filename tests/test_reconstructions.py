@@ -210,7 +210,7 @@ def test_positions_on_a_curve_have_no_classes() -> None:
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.data.idx.is_available", lambda name: False)
+    monkeypatch.setattr("aecore.data.is_available", lambda name: False)
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert "Download mnist" in [button.label for button in at.button]

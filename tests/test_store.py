@@ -484,7 +484,7 @@ def test_a_file_that_vanishes_while_a_run_is_open_is_a_fault(run: store.Run, fil
 def test_files_of_an_absurd_size_are_not_read(
     run: store.Run, monkeypatch: pytest.MonkeyPatch, limit: str, file: str
 ) -> None:
-    monkeypatch.setattr(store if limit == "MAX_JSON" else artifacts, limit, 10)
+    monkeypatch.setattr(artifacts if limit == "MAX_TENSORS" else store, limit, 10)
     with pytest.raises(InvalidRequest, match=f"{file} is larger than"):
         look_at_everything(store.load("iris"))
 
@@ -647,7 +647,7 @@ def test_progress_of_an_absurd_size_is_not_parsed(
 HOLD = """
 import sys
 from contextlib import ExitStack
-from aecore import store
+from aecore.runs import store
 
 with ExitStack() as held:
     for name in sys.argv[1:]:
@@ -1066,13 +1066,14 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 from conftest import Listener, run_config
-from aecore import store, tasks
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
 
 config = run_config("digits", "vae", epochs=12, batch_size=64)
 if store.unfinished():
-    tasks.Resume.of("run").run(Listener())
+    Resume.of("run").run(Listener())
 else:
-    tasks.Train(config, "run").run(Listener())
+    Train(config, "run").run(Listener())
 """
 
 

@@ -273,7 +273,7 @@ def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
 def quality_artifact(run: Run) -> Artifact[Quality]:
     """Artifact of the quality figures of a run."""
     return Artifact(
-        path=run.folder / "quality.safetensors",
+        path=run.computed / "quality.safetensors",
         created=run.manifest.created,
         facts=TypeAdapter(_QualityFacts),
         expected=lambda facts: {},

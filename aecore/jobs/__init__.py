@@ -3,6 +3,4 @@
 from __future__ import annotations
 
 from aecore.jobs.cluster import TRIES as TRIES
-from aecore.jobs.queue import Job as Job
-from aecore.jobs.queue import Jobs as Jobs
-from aecore.jobs.queue import TrainingLog as TrainingLog
+from aecore.jobs.queue import Job as Job, Jobs as Jobs, TrainingLog as TrainingLog

@@ -13,7 +13,7 @@ from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.data import Dataset, Subset
 from aecore.errors import Damaged, InvalidRequest
 from aecore.latent.decoder import MOST_WEIGHTS, LayerFacts, browser_decoder
-from aecore.latent.reliability import reach, reliability
+from aecore.latent.reliability_map import reach, reliability
 from aecore.progress import Progress, Reporter, Task
 from aecore.projections import Plane, Prepare, _plane_as_it_is
 from aecore.runs import store
@@ -190,7 +190,7 @@ def negative_elbo(run: Run) -> float | None:
 def analysis_artifact(run: Run) -> Artifact[Analysis]:
     """Artifact of the analysis of a run."""
     return Artifact(
-        path=run.folder / "latent.safetensors",
+        path=run.computed / "latent.safetensors",
         created=run.manifest.created,
         facts=ANALYSIS_FACTS,
         expected=lambda facts: _analysis_arrays(run, facts),

@@ -88,7 +88,7 @@ def mixture_artifact(run: Run) -> Artifact[Mixture]:
         return mixture
 
     return Artifact(
-        path=run.folder / "mixture.safetensors",
+        path=run.computed / "mixture.safetensors",
         created=run.manifest.created,
         expected=lambda facts: {
             "weights": Array((k,), low=0, high=1 + 1e-6),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aecore.latent.paths import NEIGHBORS
-from aecore.latent.reliability import reach
+from aecore.latent.reliability_map import reach
 
 
 class NeighborhoodDensity(NamedTuple):

@@ -60,6 +60,7 @@ def stored_sprite(file: Path, size: int) -> Path | None:
 
     Decompressed in portions, and no further than that size.
     """
+    file = locations.readable(file)
     if not file.is_file():
         return None
     found = 0

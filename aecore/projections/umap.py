@@ -14,7 +14,7 @@ from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.neighbors import Metric, Neighbors
 from aecore.progress import Progress
 from aecore.projections.base import Projection
-from aecore.projections.graph import graph
+from aecore.projections.neighbor_graph import graph
 from aecore.projections.pca import _principal_plane
 from aecore.projections.tsne import _start
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-# Importing a family enters its members into the registry.
-from aecore.recipes import (  # noqa: F401
-    convolutional,
-    deep,
-    denoising,
-    embedding,
-    field,
-    linear,
-    sparse,
-    variational,
+# Importing a family enters its recipes into the registry, in this order.
+# isort: off
+from aecore.recipes import linear as linear
+from aecore.recipes import deep as deep
+from aecore.recipes import sparse as sparse
+from aecore.recipes import convolutional as convolutional
+from aecore.recipes import denoising as denoising
+from aecore.recipes import variational as variational
+from aecore.recipes import embedding as embedding
+from aecore.recipes import field as field
+
+# isort: on
+from aecore.recipes.experiment import Experiment as Experiment, Recipe as Recipe
+from aecore.recipes.field import (
+    SPIRAL_NOISE as SPIRAL_NOISE,
+    spiral as spiral,
+    spiral_score as spiral_score,
 )
-from aecore.recipes.experiment import Experiment as Experiment
-from aecore.recipes.experiment import Recipe as Recipe
-from aecore.recipes.field import SPIRAL_NOISE as SPIRAL_NOISE
-from aecore.recipes.field import spiral as spiral
-from aecore.recipes.field import spiral_score as spiral_score
-from aecore.recipes.registry import RECIPES as RECIPES
-from aecore.recipes.registry import every as every
-from aecore.recipes.registry import get as get
-from aecore.recipes.reproduce import Reproduce as Reproduce
-from aecore.recipes.reproduce import outcome_artifact as outcome_artifact
-from aecore.recipes.results import Finding as Finding
-from aecore.recipes.results import Outcome as Outcome
-from aecore.recipes.results import Picture as Picture
-from aecore.recipes.results import number as number
+from aecore.recipes.registry import RECIPES as RECIPES, every as every, get as get
+from aecore.recipes.reproduce import Reproduce as Reproduce, outcome_artifact as outcome_artifact
+from aecore.recipes.results import (
+    Finding as Finding,
+    Outcome as Outcome,
+    Picture as Picture,
+    number as number,
+)

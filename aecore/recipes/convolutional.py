@@ -7,9 +7,8 @@ import numpy as np
 from aecore import metrics
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import add_noise, beside_pca, one_of_each, reconstruct, rows_picture
-from aecore.recipes.registry import recipe
+from aecore.recipes.registry import KERAS, recipe
 from aecore.recipes.results import Finding
-from aecore.recipes.sparse import KERAS
 
 
 @recipe(

@@ -15,10 +15,8 @@ from aecore.recipes.pictures import (
     rows_picture,
     test_curve,
 )
-from aecore.recipes.registry import recipe
+from aecore.recipes.registry import HINTON, recipe
 from aecore.recipes.results import Finding
-
-HINTON = "Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural networks"
 
 
 @recipe(

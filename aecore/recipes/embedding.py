@@ -8,11 +8,10 @@ import numpy as np
 
 from aecore import data, metrics, projections
 from aecore.data import Samples
-from aecore.recipes.deep import HINTON
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.field import _lattice
 from aecore.recipes.pictures import curves_picture, decode, encode, maps_picture
-from aecore.recipes.registry import recipe
+from aecore.recipes.registry import HINTON, recipe
 from aecore.recipes.results import Finding, Picture
 
 
@@ -101,11 +100,11 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
                 learning_rate=2e-3,
             )
             own.append(trained.mse)
-            flat.append(projections.pca_mse(data, size))
+            flat.append(projections.pca_mse(part, size))
         ratios = np.array(own) / flat
         figures[f"code sizes of {len(sizes)} at which PCA wins, {name}"] = int((ratios >= 1).sum())
         figures[f"largest ratio to PCA, {name}"] = ratios.max()
-        if data is dataset:
+        if part is dataset:
             worst = ratios.max()
         curves = {"autoencoder": own, "PCA": flat}
         title = f"Error by width of the code, {name}"

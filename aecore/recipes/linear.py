@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from aecore import data, projections
-from aecore.recipes.deep import HINTON
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import (
     beside_pca,
@@ -16,7 +15,7 @@ from aecore.recipes.pictures import (
     reconstruct,
     test_curve,
 )
-from aecore.recipes.registry import recipe
+from aecore.recipes.registry import HINTON, recipe
 from aecore.recipes.results import Finding, Picture
 
 STARTS = 5

@@ -9,6 +9,10 @@ from aecore.errors import InvalidRequest, unknown
 from aecore.recipes.experiment import Experiment, Recipe
 from aecore.recipes.results import Finding
 
+HINTON = "Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural networks"
+KERAS = "Chollet (2016), Building autoencoders in Keras"
+"""Sources of several recipes."""
+
 RECIPES: dict[str, Recipe] = {}
 
 

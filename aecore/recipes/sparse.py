@@ -12,10 +12,9 @@ from aecore.recipes.pictures import (
     reconstruct,
     rows_picture,
 )
-from aecore.recipes.registry import recipe
+from aecore.recipes.registry import KERAS, recipe
 from aecore.recipes.results import Finding
 
-KERAS = "Chollet (2016), Building autoencoders in Keras"
 SINGLE = {
     "hidden": (),
     "latent_dim": 32,

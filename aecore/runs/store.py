@@ -202,6 +202,11 @@ class Run:
         """Capabilities of the run's model."""
         return self.config.model.capabilities
 
+    @property
+    def computed(self) -> Path:
+        """Folder of the run's computed values: in the store, also if the run only ships."""
+        return root() / self.name
+
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """History, an entry per epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
@@ -286,7 +291,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
     """List every run, newest first, and the folders that are not readable runs."""
     readable: list[Run] = []
     broken: list[Broken] = []
-    for folder in _folders(root()):
+    for folder in _run_folders().values():
         try:
             readable.append(_open(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
@@ -297,13 +302,11 @@ def runs() -> tuple[list[Run], list[Broken]]:
 
 def load(name: str) -> Run:
     """Load the run called `name`; raises `InvalidRequest` if it is absent or broken."""
-    folder = root() / name
-    if not RUN_NAME.fullmatch(name) or not folder.is_dir():
-        raise InvalidRequest(
-            unknown("run", name, (printable(each.name) for each in _folders(root())))
-        )
+    folders = _run_folders()
+    if not RUN_NAME.fullmatch(name) or name not in folders:
+        raise InvalidRequest(unknown("run", name, map(printable, folders)))
     try:
-        return _open(folder)
+        return _open(folders[name])
     except Exception as error:
         raise InvalidRequest(f"The run '{name}' cannot be read: {in_one_line(error)}") from error
 
@@ -312,6 +315,22 @@ def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if path.is_dir() and path.name[0] not in "._")
+
+
+def _run_folders() -> dict[str, Path]:
+    """Folder of each run by name: in the store, or among the shipped runs.
+
+    A folder in the store that holds only what was computed of a run that ships is not the run.
+    """
+    own = {folder.name: folder for folder in _folders(root())}
+    layer = locations.shipped()
+    below = {folder.name: folder for folder in _folders(layer)} if layer else {}
+    whole = {name: own[name] for name in own if name not in below or _is_whole(own[name])}
+    return dict(sorted((below | whole).items()))
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()
 
 
 def _open(folder: Path) -> Run:
@@ -455,6 +474,8 @@ def _refuse_impossible(name: str) -> None:
 
 
 def _refuse_taken(name: str) -> None:
+    if name in _run_folders() and not (root() / name).exists():
+        raise Taken(f"name = '{name}' is taken by a run that ships: choose another.")
     # A link that leads nowhere is in the way, too.
     if os.path.lexists(root() / name):
         raise Taken(f"name = '{name}' is taken: choose another, or delete that run first.")
@@ -467,7 +488,8 @@ def _refuse_taken(name: str) -> None:
 
 def _is_taken(name: str) -> bool:
     places = root() / name, _unfinished(name)
-    return owner(name) is not None or any(os.path.lexists(place) for place in places)
+    taken = name in _run_folders() or any(os.path.lexists(place) for place in places)
+    return taken or owner(name) is not None
 
 
 def save(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
-from aecore import data, latent, projections
+from aecore import data, latent, locations, projections
 from aecore.artifacts import Artifact
 from aecore.data import Subset
 from aecore.errors import Damaged
@@ -71,7 +71,7 @@ def artifact(stored: Artifact[Value]) -> Value | None:
 def _load(stored: Artifact[Value]) -> Value | None:
     """Load the value of an artifact; raises `Damaged`."""
     created = stored.created and stored.created.isoformat()
-    return _loaded(str(stored.path), created, changed(stored), stored)
+    return _loaded(str(stored.file), created, changed(stored), stored)
 
 
 # A file holds what was computed by one choice of settings, so its path stands for them.
@@ -95,6 +95,7 @@ def changed(stored: Artifact[Any]) -> int:
 
 
 def _changed(path: Path) -> int:
+    path = locations.readable(path)
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 

@@ -22,7 +22,7 @@ from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from aecore import projections
+from aecore import locations, projections
 from aecore.data.spec import DATASET_NAME
 from aecore.viewer import STATIC
 
@@ -81,6 +81,7 @@ async def sheet(request: Request) -> FileResponse:
     if not re.fullmatch(allowed, asked):
         raise HTTPException(404)
     file = projections.sprite_files(dataset, fingerprint).get(split)
+    file = file and locations.readable(file)
     if file is None or not file.is_file():
         raise HTTPException(404)
     return FileResponse(file, headers=FOREVER, media_type="application/gzip")

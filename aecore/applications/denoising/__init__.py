@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from aecore.applications.denoising.curve import MEASURED as MEASURED
-from aecore.applications.denoising.curve import NOTHING as NOTHING
-from aecore.applications.denoising.curve import curve as curve
-from aecore.applications.denoising.curve import curve_artifact as curve_artifact
-from aecore.applications.denoising.curve import verdict as verdict
-from aecore.applications.denoising.drift import MEANS_OF as MEANS_OF
-from aecore.applications.denoising.drift import class_means as class_means
-from aecore.applications.denoising.drift import drift as drift
-from aecore.applications.denoising.filters import BASELINES as BASELINES
-from aecore.applications.denoising.filters import format_setting as format_setting
+from aecore.applications.denoising.code_drift import (
+    MEANS_OF as MEANS_OF,
+    class_means as class_means,
+    drift as drift,
+)
+from aecore.applications.denoising.curves import (
+    MEASURED as MEASURED,
+    NOTHING as NOTHING,
+    curve as curve,
+    curve_artifact as curve_artifact,
+    verdict as verdict,
+)
+from aecore.applications.denoising.filters import (
+    BASELINES as BASELINES,
+    format_setting as format_setting,
+)
 from aecore.applications.denoising.measure import MeasureDenoising as MeasureDenoising
-from aecore.applications.denoising.noise import NOISES as NOISES
-from aecore.applications.denoising.noise import ReconstructFn as ReconstructFn
-from aecore.applications.denoising.noise import corrupt as corrupt
-from aecore.applications.denoising.noise import subsample as subsample
-from aecore.applications.denoising.similarity import psnr as psnr
-from aecore.applications.denoising.similarity import ssim as ssim
-from aecore.applications.denoising.tuning import TUNED_ON as TUNED_ON
-from aecore.applications.denoising.tuning import TUNED_WITH as TUNED_WITH
-from aecore.applications.denoising.tuning import Tuned as Tuned
-from aecore.applications.denoising.tuning import TuneFilters as TuneFilters
-from aecore.applications.denoising.tuning import best as best
-from aecore.applications.denoising.tuning import tune as tune
-from aecore.applications.denoising.tuning import tuned_artifact as tuned_artifact
+from aecore.applications.denoising.noise import (
+    NOISES as NOISES,
+    ReconstructFn as ReconstructFn,
+    corrupt as corrupt,
+    subsample as subsample,
+)
+from aecore.applications.denoising.similarity import psnr as psnr, ssim as ssim
+from aecore.applications.denoising.tuning import (
+    TUNED_ON as TUNED_ON,
+    TUNED_WITH as TUNED_WITH,
+    Tuned as Tuned,
+    TuneFilters as TuneFilters,
+    best as best,
+    tune as tune,
+    tuned_artifact as tuned_artifact,
+)

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from aecore import latent, locations, projections
-from aecore.applications.denoising.curve import MEASURED, RunCurve, curve, curve_artifact
-from aecore.applications.denoising.drift import class_means, drift
+from aecore.applications.denoising.code_drift import class_means, drift
+from aecore.applications.denoising.curves import MEASURED, RunCurve, curve, curve_artifact
 from aecore.applications.denoising.noise import NOISES, subsample
 from aecore.applications.denoising.tuning import TuneFilters
 from aecore.data.idx import fetch_data

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-# Importing a family enters its members into the registry.
-from aecore.models.variants import classical, convolutional, discrete, variational  # noqa: F401
-from aecore.models.variants.base import VARIANTS as VARIANTS
-from aecore.models.variants.base import Activation as Activation
-from aecore.models.variants.base import Capabilities as Capabilities
-from aecore.models.variants.base import CodeActivation as CodeActivation
-from aecore.models.variants.base import Initialization as Initialization
-from aecore.models.variants.base import LikelihoodName as LikelihoodName
-from aecore.models.variants.base import Noise as Noise
-from aecore.models.variants.base import Variant as Variant
+# Importing a family enters its variants into the registry, in this order.
+# isort: off
+from aecore.models.variants import classical as classical
+from aecore.models.variants import convolutional as convolutional
+from aecore.models.variants import variational as variational
+from aecore.models.variants import discrete as discrete
+
+# isort: on
+from aecore.models.variants.base import (
+    VARIANTS as VARIANTS,
+    Activation as Activation,
+    Capabilities as Capabilities,
+    CodeActivation as CodeActivation,
+    Initialization as Initialization,
+    LikelihoodName as LikelihoodName,
+    Noise as Noise,
+    Variant as Variant,
+)

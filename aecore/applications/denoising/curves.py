@@ -160,7 +160,7 @@ def curve_artifact(run: store.Run, noise: str, clip: bool) -> Artifact[RunCurve]
         return RunCurve(curve, arrays.get("flipped"))
 
     return Artifact(
-        path=run.folder / f"denoising-{suffix(noise, clip)}",
+        path=run.computed / f"denoising-{suffix(noise, clip)}",
         created=run.manifest.created,
         expected=lambda facts: expected,
         dump=dump,

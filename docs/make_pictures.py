@@ -1,0 +1,71 @@
+"""Take the pictures of the documentation from the running dashboard.
+
+    make pictures
+
+Needs MNIST (`AECORE_DATA`) and Chromium. The runs that ship are copied, so that nothing is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from benchmarks.pages import FLAGS, chromium, dashboard  # noqa: E402
+
+WIDTH = 1280
+READY = ".loupe[data-ready]"
+IMAGE = "[data-testid=stImage] img"
+PICTURES = {
+    # file: address, height, what the page has when it is ready
+    "start": ("", 1000, READY),
+    "latent_map": ("latent_map?run=mnist-vae", 1500, READY),
+    "reconstructions": ("reconstructions?run=mnist-ae", 1250, IMAGE),
+    "denoise": ("denoise?run=mnist-ae", 1380, ".live-picture[src]"),
+    "generate": ("generate?run=mnist-vae", 1100, IMAGE),
+    "recipes": ("recipes?recipe=manifold", 900, "[data-testid=stMetric]"),
+    "train": ("train?dataset=mnist&preset=mnist-map", 1000, READY),
+}
+
+
+def main() -> None:
+    """Take every picture, or those that the command line names."""
+    asked = sys.argv[1:] or list(PICTURES)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        store = Path(folder) / "store"
+        shutil.copytree(ROOT / "models_store", store)
+        os.environ["AECORE_STORE"] = str(store)
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
+        with dashboard() as address:
+            for name in asked:
+                path, height, ready = PICTURES[name]
+                page = browser.new_page(viewport={"width": WIDTH, "height": height})
+                page.set_default_timeout(120_000)
+                page.goto(f"{address}/{path}")
+                if name == "train":
+                    page.get_by_role("button", name="Train", exact=True).click()
+                    page.get_by_text("epoch 3 of").first.wait_for()
+                page.wait_for_selector(ready)
+                settled(page)
+                page.screenshot(path=ROOT / "docs" / f"{name}.png")
+                page.close()
+                print(f"docs/{name}.png")
+        browser.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing on the page is being drawn or computed any more, but a training."""
+    page.wait_for_function(
+        "() => !document.querySelector('[data-testid=stSpinner], [data-stale=true]')"
+    )
+    page.wait_for_timeout(1_500)
+
+
+if __name__ == "__main__":
+    main()
