@@ -32,7 +32,7 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.waited = 100.0, 0.0
-        monkeypatch.setattr(training.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(threads.time, "perf_counter", lambda: self.now)
         monkeypatch.setattr(threads, "_seconds_waited", lambda: self.waited)
 
     def passes(self, seconds: float, contention: float) -> None:
@@ -50,7 +50,7 @@ def test_threads_sleep_while_others_take_a_processor_and_spin_again_after(monkey
         machine.passes(0.2, 0.7)
         waiting.step()
         assert waiting.sleeping
-        machine.passes(training.SHORTEST_SLEEP, 0.1)
+        machine.passes(threads.SHORTEST_SLEEP, 0.1)
         waiting.step()
         assert not waiting.sleeping, "a trial of spinning"
         machine.passes(0.2, 0.1)

@@ -257,7 +257,7 @@ def test_automatic_precision_is_coarse_for_convolutions_where_the_processor_can(
         ("ae", "bfloat16", True),
     ):
         (record,) = fit(small(variant, epochs=1, precision=precision), DIGITS)
-        assert record.model.bfloat16 is expected, (variant, precision)
+        assert record.model.uses_bfloat16 is expected, (variant, precision)
 
 
 @pytest.mark.parametrize(

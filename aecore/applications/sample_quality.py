@@ -247,7 +247,7 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         # Between pixels, blurred samples would cover more than real ones: they lie amid the data.
         return embed(judge, x) if judge else x
 
-    rows = []
+    rows: list[Figures] = []
     for source, x in made.items():
         progress(f"Measuring {source}", len(rows), len(made))
         nearest = float(metrics.nearest_distance(x, known).mean())
@@ -293,8 +293,8 @@ class MeasureSamples(Task):
     def title(self) -> str:
         return f"quality of samples of {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
-        """Measure the samples and store the figures."""
+    def run(self, reporter: Reporter) -> Quality:
+        """The figures of the samples, which are stored."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
@@ -302,3 +302,4 @@ class MeasureSamples(Task):
         fetch_data(dataset, reporter)
         figures = measure(run, dataset, reporter.progress)
         quality_artifact(run).save(figures)
+        return figures

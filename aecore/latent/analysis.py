@@ -53,7 +53,7 @@ class Analysis(NamedTuple):
     facts: dict[str, Any]
 
 
-def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
+def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> Analysis:
     """Compute and store what the pages show of a run's code space.
 
     Always: the maps of `reliability` as `grid_x`, `grid_y`, `density`, `cycle_error` and
@@ -89,7 +89,9 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
         "active_units": metrics.active_units(run.codes["codes"]),
         "complete": dataset is not None,
     }
-    analysis_artifact(run).save(Analysis(arrays, facts))
+    analysis = Analysis(arrays, facts)
+    analysis_artifact(run).save(analysis)
+    return analysis
 
 
 def _with_data(
@@ -267,8 +269,8 @@ class Analyse(Task):
     def title(self) -> str:
         return f"analysing {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
-        """Analyse the run and store the analysis."""
+    def run(self, reporter: Reporter) -> Analysis:
+        """The analysis of the run, which is stored."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
@@ -276,4 +278,4 @@ class Analyse(Task):
         if data.here(run.dataset):
             Prepare(run.spec.name).run(reporter)
             dataset = run.dataset
-        analyse(run, dataset, reporter.progress)
+        return analyse(run, dataset, reporter.progress)

@@ -41,18 +41,20 @@ def browser_decoder(
     """
     from aecore.models import likelihoods
 
-    ends = {
+    ends: dict[type[object], list[dict[str, Any]]] = {
         likelihoods.Gaussian: [],
         likelihoods.SquashedGaussian: [{"kind": "activation", "name": "sigmoid"}],
         likelihoods.Bernoulli: [{"kind": "activation", "name": "sigmoid"}],
     }
     end = ends.get(type(model.likelihood))
+    if end is None:
+        return None
     layers: list[dict[str, Any]] = []
     weights: dict[str, np.ndarray] = {}
     shape: tuple[int, ...] = ()
     for layer in _leaves(model.decoder):
         described = _described(layer, shape)
-        if described is None or end is None:
+        if described is None:
             return None
         description, tensors, shape = described
         for name, tensor in tensors.items():
@@ -87,7 +89,7 @@ def _described(
     for name, activation in ACTIVATION_LAYERS.items():
         if repr(layer) == repr(activation()):
             return {"kind": "activation", "name": name}, {}, shape
-    tensors = {"weight": getattr(layer, "weight", None), "bias": getattr(layer, "bias", None)}
+    tensors: dict[str, Any] = {name: getattr(layer, name, None) for name in ("weight", "bias")}
     if isinstance(layer, nn.Linear | TiedLinear) and tensors["bias"] is not None:
         n_out, n_in = tensors["weight"].shape
         return {"kind": "linear", "n_in": n_in, "n_out": n_out}, tensors, ()
@@ -99,7 +101,7 @@ def _described(
     image = {"height": height, "width": width}
     if isinstance(layer, ToFeatures):
         return {"kind": "channels-last", "channels": channels, **image}, {}, ()
-    if isinstance(layer, nn.Upsample) and layer.mode == "nearest" and layer.size is not None:
+    if isinstance(layer, nn.Upsample) and layer.mode == "nearest" and isinstance(layer.size, tuple):
         out = dict(zip(("out_height", "out_width"), layer.size, strict=True))
         description = {"kind": "upsample", "channels": channels, **image, **out}
         return description, {}, (channels, *layer.size)
@@ -116,7 +118,7 @@ def _described(
     return None
 
 
-def _plain(layer: nn.Module, stride: int) -> bool:
+def _plain(layer: nn.Conv2d | nn.ConvTranspose2d, stride: int) -> bool:
     """Whether a convolution is 3 x 3 with padding 1, a bias, and nothing else about it."""
     options = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
     wanted = ((3, 3), (stride, stride), (1, 1), (1, 1), 1)

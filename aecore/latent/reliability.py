@@ -127,7 +127,7 @@ def _density(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     edges = [
         (side[0] - step / 2, side[-1] + step / 2) for side, step in zip(sides, steps, strict=True)
     ]
-    counts = np.histogram2d(*places.T[::-1], bins=(len(y), len(x)), range=edges)[0]
+    counts = np.histogram2d(places[:, 1], places[:, 0], bins=(len(y), len(x)), range=edges)[0]
     widths = len(places) ** (-1 / 6) * places.std(0)[::-1]
     smooth = gaussian_filter(counts, widths / steps, mode="constant")
     return (smooth / (len(places) * steps.prod())).astype(np.float32)

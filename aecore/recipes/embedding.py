@@ -82,7 +82,8 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
         ),
         value_range=None,
     )
-    sizes, pictures, figures, worst = (1, 2, 3, 4, 5, 6, 8, 16, 32), [], {}, 0.0
+    sizes, pictures, worst = (1, 2, 3, 4, 5, 6, 8, 16, 32), [], 0.0
+    figures: dict[str, float] = {}
     for name, part in (("pixels in [0, 1]", dataset), ("standardised pixels", standardised)):
         own, flat = [], []
         for size in sizes:
@@ -101,11 +102,11 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
                 learning_rate=2e-3,
             )
             own.append(trained.mse)
-            flat.append(projections.pca_mse(data, size))
+            flat.append(projections.pca_mse(part, size))
         ratios = np.array(own) / flat
         figures[f"code sizes of {len(sizes)} at which PCA wins, {name}"] = int((ratios >= 1).sum())
         figures[f"largest ratio to PCA, {name}"] = ratios.max()
-        if data is dataset:
+        if part is dataset:
             worst = ratios.max()
         curves = {"autoencoder": own, "PCA": flat}
         title = f"Error by width of the code, {name}"

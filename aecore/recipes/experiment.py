@@ -10,6 +10,7 @@ import numpy as np
 
 from aecore import data
 from aecore.data import Dataset, Samples
+from aecore.errors import Faults
 from aecore.progress import Progress, Reporter
 from aecore.recipes.results import FAST, SEED, Finding, Picture, number
 from aecore.runs import store
@@ -96,6 +97,13 @@ class Experiment:
         """Tell how far it is; raises `Cancelled` where the work was called off."""
         self.reporter.progress(what, done, total)
 
+    @property
+    def reference(self) -> float:
+        """The published figure; raises `Faults` where the recipe measures its own."""
+        if self.recipe.reference is None:
+            raise Faults(f"The recipe '{self.recipe.name}' has no published figure.")
+        return self.recipe.reference
+
     def finding(
         self,
         value: float,
@@ -104,19 +112,19 @@ class Experiment:
         pictures: Sequence[Picture],
     ) -> Finding:
         """What was found, beside the published reference."""
-        return Finding(value, self.recipe.reference, holds, figures, pictures)
+        return Finding(value, self.reference, holds, figures, pictures)
 
     def at_most(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
         """The same, where less is better."""
-        return self.finding(value, value <= self.recipe.reference, figures, pictures)
+        return self.finding(value, value <= self.reference, figures, pictures)
 
     def at_least(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
         """The same, where more is better."""
-        return self.finding(value, value >= self.recipe.reference, figures, pictures)
+        return self.finding(value, value >= self.reference, figures, pictures)
 
     def train(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from aecore.recipes.experiment import Experiment
@@ -16,14 +18,14 @@ from aecore.recipes.registry import recipe
 from aecore.recipes.results import Finding
 
 KERAS = "Chollet (2016), Building autoencoders in Keras"
-SINGLE = {
+SINGLE: dict[str, Any] = {
     "hidden": (),
     "latent_dim": 32,
     "activation": "relu",
     "code_activation": "relu",
     "likelihood": "bernoulli",
 }
-ADADELTA = {
+ADADELTA: dict[str, Any] = {
     "epochs": 50,
     "batch_size": 256,
     "optimizer": "adadelta",
@@ -188,12 +190,12 @@ def _contractive(experiment: Experiment) -> Finding:
             batch_size=256,
             learning_rate=0.02,
         )
-        measure = Contraction(1, "closed-form")
+        measure, unused = Contraction(1, "closed-form"), torch.Generator()
         with torch.inference_mode():
-            squares = measure(trained.model, x, trained.model.encoder(x), None)
+            squares = measure(trained.model, x, trained.model.encoder(x), unused)
         norms.append(float(squares.sqrt().mean()))
         errors.append(trained.mse)
-        scales.append(float(trained.model.decoder[0].weight.detach().norm()))
+        scales.append(float(trained.model.decoder.get_parameter("0.weight").detach().norm()))
         rows[f"lambda {weight:g}"] = reconstruct(trained, chosen)
     falls = np.array(norms[0]) / norms
     allowed = np.array(errors) < 1.2 * errors[0]

@@ -150,7 +150,8 @@ def _train(
         reporter.epoch(history[-1], _view(record, dataset))
     if model is None:  # stopped between the last epoch and the end
         model = training.build(config, dataset.spec)
-        model.load_state_dict(training.weights(checkpoint))
+        if checkpoint is not None:
+            model.load_state_dict(training.weights(checkpoint))
     return _finish(place, config, dataset, model, history, kept, reporter)
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from aecore.training.loop import has_bfloat16 as has_bfloat16
     from aecore.training.loop import pick_device as pick_device
     from aecore.training.optimizers import OPTIMIZERS as OPTIMIZERS
-    from aecore.training.threads import SHORTEST_SLEEP as SHORTEST_SLEEP
-    from aecore.training.threads import time as time
 
 # Torch takes over a second to load, so what needs it is imported when it is first used.
 HEAVY = {
@@ -45,8 +43,6 @@ HEAVY = {
     "has_bfloat16": "aecore.training.loop",
     "pick_device": "aecore.training.loop",
     "OPTIMIZERS": "aecore.training.optimizers",
-    "SHORTEST_SLEEP": "aecore.training.threads",
-    "time": "aecore.training.threads",
 }
 
 

@@ -29,8 +29,8 @@ class MeasureDenoising(Task):
     def title(self) -> str:
         return f"denoising by {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
-        """Measure the curve and store it."""
+    def run(self, reporter: Reporter) -> RunCurve:
+        """The curve, which is stored."""
         noise, clip = self.noise, self.clip
         run = store.load(self.run_name)
         locations.refuse_unwritable()
@@ -49,7 +49,7 @@ class MeasureDenoising(Task):
             latent.refuse_unless_answered(run.name, codes)
             return codes
 
-        levels = NOISES[noise].levels
+        levels = NOISES[noise].levels.tolist()
         found = curve(
             dataset,
             {run.name: partial(inference.reconstruct, model)},
@@ -67,5 +67,6 @@ class MeasureDenoising(Task):
             means = class_means(encode, dataset)
             moved = drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)
             flipped = moved.flipped(levels)
-        stored = curve_artifact(run, noise, clip)
-        stored.save(RunCurve(found, flipped))
+        measured = RunCurve(found, flipped)
+        curve_artifact(run, noise, clip).save(measured)
+        return measured

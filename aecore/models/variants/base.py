@@ -328,8 +328,6 @@ def fully_connected(
     settings: LayerSettings,
     spec: DataSpec,
     *,
-    activation: str | None = None,
-    likelihood: str | None = None,
     encoder: Callable[..., Any] | None = None,
     encoder_options: Mapping[str, Any] | None = None,
     model: Callable[..., Autoencoder] | None = None,
@@ -338,14 +336,14 @@ def fully_connected(
 ) -> Autoencoder:
     """A model of fully connected layers, its decoder the mirror of its encoder.
 
-    What a variant does not have among its settings takes the default of `ae`.
+    A setting that the variant lacks is left out: layers without activation, squared error.
     """
     from aecore.models.autoencoder import Autoencoder
     from aecore.models.likelihoods import LIKELIHOODS
     from aecore.models.networks import ACTIVATION_LAYERS, PointEncoder, mlp, tied_mlp
 
     encoder, model = encoder or PointEncoder, model or Autoencoder
-    activation = activation or settings.activation
+    activation = getattr(settings, "activation", "identity")
     initialization = getattr(settings, "initialization", "glorot")
     dropout = getattr(settings, "dropout", 0)
     inward, outward = settings.widths(spec)
@@ -361,6 +359,6 @@ def fully_connected(
     return model(
         encoder=encoder(network, **(encoder_options or {})),
         decoder=decoder,
-        likelihood=LIKELIHOODS[likelihood or settings.likelihood],
+        likelihood=LIKELIHOODS[getattr(settings, "likelihood", "gaussian")],
         **plug_ins,
     )

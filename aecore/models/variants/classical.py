@@ -44,7 +44,7 @@ class Linear(LayerSettings):
     )
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        return fully_connected(self, spec, activation="identity", likelihood="gaussian")
+        return fully_connected(self, spec)
 
 
 @register(
