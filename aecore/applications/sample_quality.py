@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
-from aecore import latent, locations, metrics, projections
+from aecore import latent, locations, metrics, models, projections
 from aecore.artifacts import Array, Artifact
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
@@ -217,8 +217,6 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     Raises `Faults` where the dataset has changed since the run, or its codes or samples are not
     finite.
     """
-    from aecore.models import inference
-
     latent.refuse_changed(run, dataset)
     latent.refuse_unless_finite(run, run.codes["codes"])
     model, d = run.model(), run.codes["codes"].shape[1]
@@ -232,7 +230,8 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
     made = {
-        source: inference.decode(model, each, labels, progress) for source, each in codes.items()
+        source: models.inference.decode(model, each, labels, progress)
+        for source, each in codes.items()
     }
     if dataset.value_range is not None:
         made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
@@ -258,12 +257,10 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
 
 
 def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
-    from aecore.models import inference
-
     known = latent.analysis_artifact(run).load_intact()
     if known is not None and known.facts["complete"]:
         return known.arrays["train_codes"]
-    codes = inference.encode(model, *dataset.train)
+    codes = models.inference.encode(model, *dataset.train)
     latent.refuse_unless_finite(run, codes)
     return codes
 

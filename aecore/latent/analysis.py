@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 
-from aecore import data, locations, metrics, projections
+from aecore import data, locations, metrics, models, projections
 from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.data import Dataset, Subset
 from aecore.errors import Damaged, Faults
@@ -99,13 +99,11 @@ def _with_data(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The part of an analysis that needs the samples themselves."""
     refuse_changed(run, dataset)
-    from aecore.models import inference
-
     progress("Encoding the training samples", 0, 1)
     n, d = run.codes["codes"].shape
     chosen = Subset(split="train", limit=min(max(VALUES_KEPT // d, 10), MOST_SAMPLES))
     samples = chosen.samples(dataset)
-    codes, _, errors = inference.encode_with_errors(model, *samples)
+    codes, _, errors = models.inference.encode_with_errors(model, *samples)
     refuse_unless_finite(run, codes)
     arrays = {
         "train_codes": codes,
@@ -115,7 +113,7 @@ def _with_data(
         "train_reach": reach(codes),
     }
     progress("Encoding the test samples", 0, 1)
-    spread = inference.encode_with_errors(model, *dataset.test).deviations
+    spread = models.inference.encode_with_errors(model, *dataset.test).deviations
     if spread is not None:
         refuse_unless_answered(run.name, spread)
         arrays["spread"] = spread

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from aecore import neighbors
 from aecore.errors import Faults, unknown
 
 Way = Literal["straight", "spherical", "along the data"]
@@ -102,8 +103,6 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
     """The places that the shortest way over the graph of neighbours visits, (p, d) each part."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
-
-    from aecore import neighbors
 
     places = np.concatenate([codes, _some(known, ON_THE_WAY, seed)])
     n = len(places)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aecore import metrics
+from aecore import metrics, models
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import add_noise, one_of_each, reconstruct, rows_picture
 from aecore.recipes.registry import recipe
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 )
 def _denoise_mlp(experiment: Experiment) -> Finding:
     """A denoiser is best at noise like that of its training, and of less use under another."""
-    from aecore.models.corruptions import Dropout, GaussianNoise, Masking, SaltAndPepper
-
     dataset = experiment.data()
     shared = {"hidden": (512,), "latent_dim": 256, "activation": "gelu", "level": 0.5}
     shared["likelihood"] = "squashed-gaussian"
@@ -44,10 +42,10 @@ def _denoise_mlp(experiment: Experiment) -> Finding:
         for name, noise in (("trained on Gaussian", "gaussian"), ("on dropout", "dropout"))
     }
     corruptions: dict[str, Corruption] = {
-        "Gaussian 0.5": GaussianNoise(0.5),
-        "masking 0.5": Masking(0.5),
-        "salt and pepper 0.3": SaltAndPepper(0.3),
-        "dropout 0.5": Dropout(0.5),
+        "Gaussian 0.5": models.corruptions.GaussianNoise(0.5),
+        "masking 0.5": models.corruptions.Masking(0.5),
+        "salt and pepper 0.3": models.corruptions.SaltAndPepper(0.3),
+        "dropout 0.5": models.corruptions.Dropout(0.5),
     }
     x, chosen, pictures = dataset.test.x, one_of_each(dataset), []
     figures: dict[str, float] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import data
+from aecore import data, training
 from aecore.data import Dataset, Samples
 from aecore.errors import Faults
 from aecore.progress import Progress, Reporter
@@ -133,7 +133,7 @@ class Experiment:
         model: Mapping[str, Any],
         what: str = "",
         keep: str = "",
-        **training: Any,
+        **options: Any,
     ) -> Trained:
         """Train a model of the registry.
 
@@ -141,16 +141,14 @@ class Experiment:
             what: says which of several trainings this is.
             keep: store it as a run whose name ends so, to be looked at on the other pages.
         """
-        from aecore.training import fit
-
         if self.fast:
-            training["epochs"] = max(training["epochs"] // FAST, 1)
-            training["batch_size"] = min(training["batch_size"], dataset.n_train)
+            options["epochs"] = max(options["epochs"] // FAST, 1)
+            options["batch_size"] = min(options["batch_size"], dataset.n_train)
         request = {
             "dataset": dataset.name,
             "variant": variant,
             "model": dict(model),
-            "training": {"seed": SEED, **training},
+            "training": {"seed": SEED, **options},
         }
         config = RunConfig.check(request, dataset.spec)
         if keep and not self.fast:
@@ -158,14 +156,12 @@ class Experiment:
             self.runs.append(name)
             return self._stored(config, dataset, name, what)
         history = []
-        for record in fit(config, dataset, progress=self._progress(what)):
+        for record in training.fit(config, dataset, progress=self._progress(what)):
             history.append(history_entry(record))
         return Trained(record.model, dataset, history, record.test)
 
     def _stored(self, config: RunConfig, dataset: Dataset, name: str, what: str) -> Trained:
         import torch
-
-        from aecore import training
 
         # Reserved first, so that the same recipe in another process is refused at once.
         with store.Reservation(name) as place:

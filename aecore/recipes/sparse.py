@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from aecore import models
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import (
     beside_pca,
@@ -171,8 +172,6 @@ def _contractive(experiment: Experiment) -> Finding:
     """A still code is cheap while the decoder can scale up what shrank; then sharpness pays."""
     import torch
 
-    from aecore.models.penalties import Contraction
-
     dataset = experiment.data()
     x = torch.tensor(dataset.test.x)
     weights = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -190,7 +189,7 @@ def _contractive(experiment: Experiment) -> Finding:
             batch_size=256,
             learning_rate=0.02,
         )
-        measure, unused = Contraction(1, "closed-form"), torch.Generator()
+        measure, unused = models.penalties.Contraction(1, "closed-form"), torch.Generator()
         with torch.inference_mode():
             squares = measure(trained.model, x, trained.model.encoder(x), unused)
         norms.append(float(squares.sqrt().mean()))

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from aecore import latent, locations, projections
+from aecore import latent, locations, models, projections
 from aecore.applications.denoising.curve import MEASURED, RunCurve, curve, curve_artifact
 from aecore.applications.denoising.drift import class_means, drift
 from aecore.applications.denoising.noise import NOISES, some
@@ -35,8 +35,6 @@ class MeasureDenoising(Task):
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-        from aecore.models import inference
-
         dataset = run.dataset
         fetch_data(dataset, reporter)
         latent.refuse_changed(run, dataset)
@@ -45,14 +43,14 @@ class MeasureDenoising(Task):
         model = run.model()
 
         def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            codes = inference.encode(model, x, labels)
+            codes = models.inference.encode(model, x, labels)
             latent.refuse_unless_answered(run.name, codes)
             return codes
 
         levels = NOISES[noise].levels.tolist()
         found = curve(
             dataset,
-            {run.name: partial(inference.reconstruct, model)},
+            {run.name: partial(models.inference.reconstruct, model)},
             projections.components(dataset),
             noise,
             tuned,
