@@ -13,7 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Annotated, Any, TextIO
@@ -139,10 +139,11 @@ class ConsoleReporter:
 
 
 @contextmanager
-def reporting():
+def reporting() -> Iterator[ConsoleReporter]:
     """Context with a reporter that draws a progress bar on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=Unbroken(sys.stderr)), transient=True) as bar:
+    stream: Any = Unbroken(sys.stderr)
+    with Progress(*columns, console=Console(file=stream), transient=True) as bar:
         reporter = ConsoleReporter(bar)
         before = signal.signal(signal.SIGINT, reporter.stop)
         try:
@@ -443,7 +444,7 @@ def run_row(run: store.Run) -> dict[str, Any]:
         "dataset": run.config.dataset,
         "variant": run.config.variant,
         **dict.fromkeys(("test_mse", "pca_mse")),  # which a manifest may lack
-        **run.manifest.metrics,
+        **dict[str, Any](run.manifest.metrics.items()),
         "seconds": run.manifest.seconds,
         "epochs": run.config.training.epochs,
         "created": run.manifest.created.isoformat(),
@@ -458,8 +459,8 @@ def list_runs(as_json: AsJson = False) -> None:
     complete, broken = store.runs()
     unfinished, damaged = store.checkpoints()
     broken += [
-        store.Broken(each.name, str(store.damaged_checkpoint(each.name, [each.reason])))
-        for each in damaged
+        store.Broken(fault.name, str(store.damaged_checkpoint(fault.name, [fault.reason])))
+        for fault in damaged
     ]
     if as_json:
         document = {
@@ -477,11 +478,11 @@ def list_runs(as_json: AsJson = False) -> None:
         print(json.dumps(document, indent=1))
         return
     show([run_row(run) for run in complete], False, RUN_COLUMNS)
-    for run in unfinished:
-        state = f"being trained ({run.owner})" if run.owner else "unfinished"
-        print(f"{state}: {run.name}, {run.epochs_done} of {run.config.training.epochs} epochs")
-    for run in broken:
-        print(f"broken: {run.name}: {run.reason}")
+    for each in unfinished:
+        state = f"being trained ({each.owner})" if each.owner else "unfinished"
+        print(f"{state}: {each.name}, {each.epochs_done} of {each.config.training.epochs} epochs")
+    for fault in broken:
+        print(f"broken: {fault.name}: {fault.reason}")
 
 
 @app.command("discard")
@@ -551,8 +552,7 @@ def denoise(
     from aecore.applications import denoising
 
     with reporting() as reporter:
-        denoising.MeasureDenoising(run, noise, clip).run(reporter)
-    found, _ = denoising.curve_artifact(store.load(run), noise, clip).load()
+        found, _ = denoising.MeasureDenoising(run, noise, clip).run(reporter)
     lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
     rows = [
         {"level": level} | {name: float(line[at]) for name, line in lines.items()}
@@ -570,8 +570,7 @@ def quality(
     from aecore.applications import sample_quality
 
     with reporting() as reporter:
-        sample_quality.MeasureSamples(run).run(reporter)
-    found = sample_quality.quality_artifact(store.load(run)).load()
+        found = sample_quality.MeasureSamples(run).run(reporter)
     show([row._asdict() for row in found.rows], as_json, sample_quality.Figures._fields)
 
 
@@ -628,6 +627,9 @@ class RecipeReporter:
 
     def progress(self, what: str, done: float, total: float) -> None:
         self.reporter.progress(f"{self.name}: {what}", done, total)
+
+    def epoch(self, entry: dict[str, Any], view: dict[str, Any]) -> None:
+        """A recipe shows what came of it, not its epochs."""
 
 
 def main() -> None:

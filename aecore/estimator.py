@@ -136,28 +136,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         A fit that raises leaves all attributes as they were, those of an earlier fit too.
         """
         with _all_or_nothing(self):
-            X = validate_data(self, X, **ARRAYS)
-            dataset, problems = self._dataset(X, y)
+            x = validate_data(self, X, **ARRAYS)
+            dataset, problems = self._dataset(x, y)
             problems += self._wrong_settings()
             problems += self._wrong_random_state()
             try:
                 config = RunConfig.check(
-                    self._request(len(X), 0 if problems else self._seed()), dataset.spec
+                    self._request(len(x), 0 if problems else self._seed()), dataset.spec
                 )
             except InvalidRequest as error:
                 problems += error.problems
             if problems:
                 raise InvalidRequest(problems)
-            _warn_of_scale(X)
+            _warn_of_scale(x)
             history = []
             for record in training.fit(config, dataset):
                 history.append(record.train)
-            dtype = torch.float64 if X.dtype == np.float64 else torch.float32
-            self.model_ = record.model.to(
-                "cpu", dtype, memory_format=torch.contiguous_format
-            ).eval()
+            dtype = torch.float64 if x.dtype == np.float64 else torch.float32
+            model = record.model.to("cpu", dtype)
+            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch forgot it
+            self.model_ = model.eval()
             self.config_, self.history_, self.n_iter_ = config, history, len(history)
-            self._warn_of_failure(X, y)
+            self._warn_of_failure(x, y)
         return self
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
@@ -172,8 +172,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises `InvalidRequest` where they are missing.
         """
-        X = self._samples(X)
-        return self._inferred(inference.encode, X, y)
+        return self._inferred(inference.encode, self._samples(X), y)
 
     def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
         """g(z): the reconstructions of codes Z, (n, latent_dim) -> (n, n_features).
@@ -184,13 +183,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises `InvalidRequest` where they are missing, or where Z has not latent_dim columns.
         """
         check_is_fitted(self, "model_")
-        Z = check_array(Z, **ARRAYS)
-        if Z.shape[1] != self._n_features_out:
+        z = check_array(Z, **ARRAYS)
+        if z.shape[1] != self._n_features_out:
             raise InvalidRequest(
-                f"Z has {Z.shape[1]} column(s), and the code has {self._n_features_out} "
+                f"Z has {z.shape[1]} column(s), and the code has {self._n_features_out} "
                 "dimension(s): give codes as transform returns them."
             )
-        return self._inferred(inference.decode, Z, y)
+        return self._inferred(inference.decode, z, y)
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """Minus the mean squared reconstruction error per feature; higher is better, 0 perfect.
@@ -203,8 +202,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises `InvalidRequest` where they are missing.
         """
-        X = self._samples(X)
-        return -float(np.mean((X - self._inferred(inference.reconstruct, X, y)) ** 2))
+        x = self._samples(X)
+        return -float(np.mean((x - self._inferred(inference.reconstruct, x, y)) ** 2))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -227,17 +226,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _samples(self, X: ArrayLike) -> np.ndarray:
         """Samples in the form that the fitted model was trained on."""
         check_is_fitted(self, "model_")
-        X = validate_data(self, X, reset=False, **ARRAYS)
+        x: np.ndarray = validate_data(self, X, reset=False, **ARRAYS)
         if self.config_.model.capabilities.likelihood == "gaussian":
-            return X
-        X = without_rounding(X)
-        if X.min() < 0 or X.max() > 1:
+            return x
+        x = without_rounding(x)
+        if x.min() < 0 or x.max() > 1:
             warnings.warn(
                 "X has values outside of [0, 1], where all lay that this model was fitted on and "
                 "where all its reconstructions lie: scale X as before, or fit on such values too.",
                 stacklevel=3,
             )
-        return X
+        return x
 
     def _warn_of_failure(self, X: np.ndarray, y: ArrayLike | None) -> None:
         """Warn if the mean of X is a better reconstruction than the model's."""
@@ -267,7 +266,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         image = self.shape is not None or (
             self._chosen is not None and "table" not in self._chosen.requires
         )
-        shape = (1, n_features) if image else (n_features,)
+        shape: tuple[int, ...] = (1, n_features) if image else (n_features,)
         if self.shape is not None:
             if _is_image_of(self.shape, n_features):
                 shape = tuple(int(side) for side in self.shape)
@@ -276,7 +275,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                     f"shape = {shown(self.shape)} is not possible: X has {n_features} feature(s), "
                     "so give (height, width) or (height, width, channels) whose product that is."
                 )
-        labels, names = np.zeros(n, np.int64), ()
+        labels = np.zeros(n, np.int64)
+        names: tuple[str, ...] = ()
         # Others ignore y, as scikit-learn's transformers do: it may be the target of a regression.
         if y is not None and self._conditioned:
             check_consistent_length(X, y)
@@ -509,6 +509,6 @@ def _is_image_of(shape: Any, n_features: int) -> bool:
     return (
         isinstance(shape, tuple | list)
         and len(shape) in (2, 3)
-        and all(isinstance(side, Integral) and side > 0 for side in shape)
+        and all(isinstance(side, Integral) and int(side) > 0 for side in shape)
         and math.prod(shape) == n_features
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, FiniteFloat
 
+from aecore import neighbors
 from aecore.artifacts import ROUNDING
 
 CHUNK = 250
@@ -55,10 +56,8 @@ def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
         raise ValueError(f"k = {k} must be at least 1 and less than half of the {n} samples.")
     from threadpoolctl import threadpool_limits
 
-    from aecore.neighbors import nearest
-
     in_data, on_map = _Distances(x), _Distances(plane)
-    all_near_on_map = nearest(plane, k).indices  # by a tree, as maps have few dimensions
+    all_near_on_map = neighbors.nearest(plane, k).indices  # by a tree, as maps have few dimensions
 
     def penalties(start: int) -> tuple[np.ndarray, np.ndarray]:
         data, drawn = in_data.rows(start), on_map.rows(start)
@@ -186,9 +185,7 @@ def knn_accuracy(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> floa
         labels: (n,) class numbers, integers from 0.
         k: neighbours, less than n.
     """
-    from aecore.neighbors import nearest
-
-    votes = labels[nearest(embedding, k).indices]
+    votes = labels[neighbors.nearest(embedding, k).indices]
     counts = (votes[:, :, None] == np.arange(labels.max() + 1)).sum(axis=1)
     return float((counts.argmax(axis=1) == labels).mean())
 
@@ -259,9 +256,7 @@ def coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> float:
 
     Raises `ValueError` where k is not less than n.
     """
-    from aecore.neighbors import nearest
-
-    reach = nearest(real, k).distances[:, -1]
+    reach = neighbors.nearest(real, k).distances[:, -1]
     return float((_to_nearest(real, generated).astype(np.float32) <= reach).mean())
 
 

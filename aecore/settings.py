@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.config import JsonDict
 
 from aecore.errors import InvalidRequest, shown, unknown
 
-ADVANCED = {"advanced": True}
+ADVANCED: JsonDict = {"advanced": True}
 """Metadata of a field that a form shows only on request."""
-WITHIN_TRAINING = {"within_training": True}
+WITHIN_TRAINING: JsonDict = {"within_training": True}
 """Metadata of a field that counts epochs, of which there must be as many in the training."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -32,13 +33,13 @@ def read_settings(
         kind(**{name: asked[name] for name in asked.keys() - wrong})
     except ValidationError as error:
         wrong |= {str(fault["loc"][0]) for fault in error.errors()}
+    unsupported: Mapping[str, str] = getattr(kind, "unsupported", {})
     for name in sorted(wrong):
         if name in kind.model_fields:
             what = f"give {allowed_values(kind, name)}."
             problems.append(f"{name} = {shown(asked[name])} is not possible: {what}")
-        elif name in getattr(kind, "unsupported", {}):
-            what = kind.unsupported[name]
-            problems.append(f"{name} = {shown(asked[name])} is not possible: {what}")
+        elif name in unsupported:
+            problems.append(f"{name} = {shown(asked[name])} is not possible: {unsupported[name]}")
         else:
             problems.append(unknown("setting", name, kind.model_fields))
     return kind(**{name: value for name, value in asked.items() if name not in wrong}), wrong

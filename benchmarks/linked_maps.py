@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from aecore import latent, training
 from aecore.runs import store
@@ -95,7 +95,7 @@ def paint(browser: Browser, repeats: int = 7) -> dict:
     return compared("bare_chart", theirs, "four_panes", ours)
 
 
-def clicked(page: Page, target, appears: str) -> float:
+def clicked(page: Page, target: Locator, appears: str) -> float:
     started = time.perf_counter()
     target.click()
     page.wait_for_function(

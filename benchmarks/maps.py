@@ -28,6 +28,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean, median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
 
 TARGET = 0.45
 SHIPPED = Path(__file__).parents[1] / "models_store"
@@ -130,7 +134,7 @@ def theirs() -> dict:
     )
 
 
-def loaded():
+def loaded() -> Dataset:
     """MNIST with both splits loaded."""
     from aecore import data
 

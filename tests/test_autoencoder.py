@@ -311,7 +311,7 @@ def test_bfloat16_is_for_the_networks_in_training_alone() -> None:
     model.decoder.register_forward_hook(lambda module, seen, output: kinds.append(output.dtype))
 
     def total(training: bool, bfloat16: bool) -> Tensor:
-        model.train(training).bfloat16 = bfloat16
+        model.train(training).uses_bfloat16 = bfloat16
         losses = model.losses(x, torch.Generator().manual_seed(0))
         assert all(values.dtype == torch.float32 for values in losses.values())
         return sum(losses.values())

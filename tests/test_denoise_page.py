@@ -13,6 +13,7 @@ import pytest
 from conftest import Listener
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 from test_reconstructions import faultless, said, trained
 
@@ -34,7 +35,7 @@ def links(at: AppTest) -> dict[str, str]:
     return {link.proto.label: link.proto.query_string for link in at.main.get("page_link")}
 
 
-def button(at: AppTest, label: str):
+def button(at: AppTest, label: str) -> Button:
     return next(button for button in at.button if button.label == label)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from aecore import artifacts, data, metrics, projections
 from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
 from aecore.errors import InvalidRequest
+from aecore.models.contracts import Corruption
 from aecore.models.corruptions import GaussianNoise, Masking, SaltAndPepper
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -71,7 +73,7 @@ def test_no_noise_leaves_the_image_and_more_is_worse(noise: str) -> None:
         ("salt-and-pepper", False, SaltAndPepper(0.4)),
     ],
 )
-def test_noise_is_that_of_training(noise: str, clip: bool, trained_on) -> None:
+def test_noise_is_that_of_training(noise: str, clip: bool, trained_on: Corruption) -> None:
     x = part("test", 9)
     wanted = trained_on(torch.tensor(x), torch.Generator().manual_seed(5)).numpy()
     np.testing.assert_array_equal(denoising.corrupt(x, SHAPE, noise, 0.4, 5, clip), wanted)
@@ -349,7 +351,9 @@ def test_a_filter_of_a_place_takes_each_channel_by_itself(name: str) -> None:
         ),
     ],
 )
-def test_a_filter_of_colours_is_scikit_images(name: str, setting: dict, reference) -> None:
+def test_a_filter_of_colours_is_scikit_images(
+    name: str, setting: dict, reference: Callable[[np.ndarray], np.ndarray]
+) -> None:
     noisy = denoising.corrupt(colours(), COLOUR, "gaussian", 0.1)
     found = BASELINES[name].denoise(noisy, COLOUR, None, setting)
     for image, wanted in zip(found.reshape(-1, *COLOUR), noisy.reshape(-1, *COLOUR), strict=True):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from aecore import data
+from aecore.data import Dataset
 from aecore.errors import InvalidRequest
 from aecore.plots import images
 
@@ -224,11 +225,11 @@ def test_how_much_of_the_side_is_filled_is_measured() -> None:
     assert data.filled(np.zeros((2, 8, 8, 3), np.float32)) == 1
 
 
-def test_digits_of_mnist_fill_what_is_said(mnist) -> None:
+def test_digits_of_mnist_fill_what_is_said(mnist: Dataset) -> None:
     assert data.filled(mnist.test.x[:200].reshape(-1, 28, 28)) == pytest.approx(20 / 28)
 
 
-def test_digits_of_mnist_come_back_from_paper(mnist) -> None:
+def test_digits_of_mnist_come_back_from_paper(mnist: Dataset) -> None:
     """Enlarged, on paper and photographed, a digit lands within a pixel of where it was."""
     errors = []
     for digit in mnist.test.x[:20].reshape(-1, 28, 28):

@@ -833,10 +833,11 @@ def test_a_training_elsewhere_is_cancelled_and_goes_on_without_us(elsewhere: Els
 
 USE_A_CLUSTER = """
 import os, signal, sys, time
+from aecore import projections
 from aecore.jobs import Jobs
 
 jobs = Jobs()
-job = jobs.prepare("iris")
+job = jobs.submit(projections.Prepare("iris"))
 while job.active:
     time.sleep(0.02)
 assert job.state == "done", job.error

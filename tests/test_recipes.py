@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,15 +146,13 @@ class Tried(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=RECIPES)
-def tried(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Tried]:
+def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tried:
     folder, heard = tmp_path_factory.mktemp("tried"), Listener()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
         put_in_the_place_of_mnist(patch)
         outcome = recipes.Reproduce(request.param, fast=True).run(heard)
-    yield Tried(outcome, folder, heard.heard)
+    return Tried(outcome, folder, heard.heard)
 
 
 def test_every_recipe_runs_on_a_tenth_and_is_not_judged(tried: Tried) -> None:

@@ -44,8 +44,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
         Train(run_config(), "iris").run(Listener())
+        after_one = Listener(lambda heard: Cancelled() if heard.entries else None)
         with pytest.raises(Cancelled):
-            after_one = Listener(lambda heard: Cancelled() if heard.entries else None)
             Train(run_config(), "half").run(after_one)
     return folder
 

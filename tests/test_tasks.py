@@ -136,10 +136,8 @@ def timeless(entry: dict[str, object]) -> dict[str, object]:
 def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -> None:
     config = run_config()
     through = Train(config, "through").run(Listener())
+    measuring = Listener(lambda heard: Cancelled() if "Measuring" in heard.heard[-1][0] else None)
     with pytest.raises(Cancelled):
-        measuring = Listener(
-            lambda heard: Cancelled() if "Measuring" in heard.heard[-1][0] else None
-        )
         Train(config, "stopped").run(measuring)
     heard = Listener()
     run = Resume.of("stopped").run(heard)

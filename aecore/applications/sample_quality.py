@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
-from aecore import latent, locations, metrics, projections
+from aecore import latent, locations, metrics, models, projections
 from aecore.artifacts import Array, Artifact
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
@@ -219,8 +219,6 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     Raises `InvalidRequest` where the dataset has changed since the run, or its codes or samples are
     not finite.
     """
-    from aecore.models import inference
-
     latent.refuse_changed(run, dataset)
     latent.refuse_unless_finite(run, run.codes["codes"])
     model, d = run.model(), run.codes["codes"].shape[1]
@@ -234,7 +232,8 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
     made = {
-        source: inference.decode(model, each, labels, progress) for source, each in codes.items()
+        source: models.inference.decode(model, each, labels, progress)
+        for source, each in codes.items()
     }
     if dataset.value_range is not None:
         made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
@@ -249,7 +248,7 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         # Between pixels, blurred samples would cover more than real ones: they lie amid the data.
         return embed(judge, x) if judge else x
 
-    rows = []
+    rows: list[Figures] = []
     for source, x in made.items():
         progress(f"Measuring {source}", len(rows), len(made))
         nearest = float(metrics.nearest_distance(x, known).mean())
@@ -260,12 +259,10 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
 
 
 def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
-    from aecore.models import inference
-
     known = latent.analysis_artifact(run).load_intact()
     if known is not None and known.facts["complete"]:
         return known.arrays["train_codes"]
-    codes = inference.encode(model, *dataset.train)
+    codes = models.inference.encode(model, *dataset.train)
     latent.refuse_unless_finite(run, codes)
     return codes
 
@@ -295,8 +292,8 @@ class MeasureSamples(Task):
     def title(self) -> str:
         return f"quality of samples of {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
-        """Measure the samples and store the figures."""
+    def run(self, reporter: Reporter) -> Quality:
+        """The figures of the samples, which are stored."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
@@ -304,3 +301,4 @@ class MeasureSamples(Task):
         fetch_data(dataset, reporter)
         figures = measure(run, dataset, reporter.progress)
         quality_artifact(run).save(figures)
+        return figures

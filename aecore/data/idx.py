@@ -17,8 +17,12 @@ from aecore.data.dataset import Dataset, Samples, SplitReader
 from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter
 
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
-IDX_FILES += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 N_TRAIN, N_TEST, SIDE = 60_000, 10_000, 28
 
 DIGESTS = {
@@ -123,7 +127,8 @@ class _Progress:
 
     def update(self, arrived: int) -> None:
         # pooch counts the last, shorter chunk as a whole one; some servers give no total.
-        self.done = min(self.done + arrived, self.total or math.inf)
+        done = self.done + arrived
+        self.done = min(done, self.total) if self.total else done
         self.download(self.file, self.done, max(self.total, self.done))
 
     def reset(self) -> None:

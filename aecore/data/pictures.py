@@ -44,20 +44,20 @@ def read(
 def decode(content: bytes) -> Picture:
     """Decode a file after checking its format and size; see `read`."""
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise InvalidRequest(_too_large()) from error
     except Exception as error:
         raise InvalidRequest(
             "This file is not a picture that can be read here: give a PNG, JPEG, WebP or BMP file."
         ) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise InvalidRequest(_too_large(f"{image.width:,} x {image.height:,} pixels are"))
+    if opened.width * opened.height > MAX_PIXELS:
+        raise InvalidRequest(_too_large(f"{opened.width:,} x {opened.height:,} pixels are"))
     # A photograph of a telephone may be a JPEG with a preview behind it, which is no animation.
-    kind = image.format
-    animated = kind in ("PNG", "WEBP") and getattr(image, "is_animated", False)
+    kind = opened.format
+    animated = kind in ("PNG", "WEBP") and getattr(opened, "is_animated", False)
     try:
-        image = _opaque(ImageOps.exif_transpose(image))
+        image = _opaque(ImageOps.exif_transpose(opened))
         image.thumbnail((MAX_SIDE, MAX_SIDE))
     except Exception as error:
         raise InvalidRequest(

@@ -267,7 +267,7 @@ def _refuse_others(file: Any, spec: DataSpec) -> None:
     """Raise `Damaged` if the arrays of an open file do not match a specification."""
     sizes = {"train": spec.n_train, "test": spec.n_test}
     labels = "I64" if spec.label_names else "F32"
-    expected = {}
+    expected: dict[str, tuple[str, tuple[int, ...]]] = {}
     for split, n in sizes.items():
         expected[f"{split}.x"] = ("F32", (n, spec.n_features))
         expected[f"{split}.labels"] = (labels, (n,))
@@ -281,7 +281,7 @@ def _refuse_others(file: Any, spec: DataSpec) -> None:
 
 
 def _digest(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _damaged(name: str, reason: str) -> Damaged:

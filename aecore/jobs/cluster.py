@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def client_of(address: str, within: float) -> Client:
     """Client of a scheduler that answers; raises the error that prevents an answer."""
     from distributed import Client, Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     async def knock() -> None:
         async with asyncio.timeout(within):
@@ -99,7 +99,7 @@ def start() -> tuple[subprocess.Popen[bytes], Client]:
         # A process that says nothing is killed, which ends the reading.
         limit = threading.Timer(START_WITHIN, kill, (cluster,))
         limit.start()
-        address = cluster.stdout.readline().decode().strip()
+        address = cluster.stdout.readline().decode().strip() if cluster.stdout else ""
         limit.cancel()
         try:
             if address:

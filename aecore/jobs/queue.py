@@ -27,7 +27,7 @@ import numpy as np
 
 from aecore.errors import InvalidRequest
 from aecore.jobs.cluster import IMPORT, START_WITHIN, TRIES, ask, connect_to, kill, log, start
-from aecore.jobs.worker import TOPIC, State, unpack
+from aecore.jobs.worker import TOPIC, State, unpack, work
 from aecore.progress import Task
 
 if TYPE_CHECKING:
@@ -256,9 +256,10 @@ class Jobs:
             free = threads - len(self._in("running"))
             for job in self._in("queued")[: max(free, 0)]:
                 key = f"{TOPIC}-{job.id}-{job.tries}"
-                work = job.id, job.task
                 try:
-                    job.future = client.submit(work, *work, key=key, pure=False, **options)
+                    job.future = client.submit(
+                        work, job.id, job.task, key=key, pure=False, **options
+                    )
                 except ClosedClientError:  # since `_watch` looked, which will look again
                     return
                 job.state, job.what, job.sent = "running", "Starting", time.monotonic()
@@ -321,8 +322,10 @@ class Jobs:
 
     def _able_workers(self, client: Client) -> dict[str, int]:
         """Number of threads of each usable worker, by its address, at an external scheduler."""
-        address = client.scheduler.address
         self.trouble = ""
+        if client.scheduler is None:  # closed meanwhile
+            return {}
+        address = str(client.scheduler.address)
         try:
             workers = ask(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)["workers"]
         except TimeoutError:
@@ -332,7 +335,7 @@ class Jobs:
         asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
         for place, worker in workers.items():
             asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
-        self._check({name: ask for name, ask in asked.items() if name not in self._checked})
+        self._check({name: call for name, call in asked.items() if name not in self._checked})
         able = {
             place: worker["nthreads"]
             for place, worker in workers.items()
@@ -351,7 +354,7 @@ class Jobs:
 
     def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
         """Check on each worker whether the package can be imported there."""
-        answers = {name: ask(ask) for name, ask in asked.items()}
+        answers = {name: ask(call) for name, call in asked.items()}
         until = time.monotonic() + ANSWER_WITHIN
         for name, answer in answers.items():
             try:

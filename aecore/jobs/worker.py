@@ -58,15 +58,21 @@ Ended = tuple[State, str, str]
 def work(job_id: str, task: Task) -> Ended:
     """Run a task; publish and return how it ended."""
     reporter = WorkerReporter(job_id)
-    ended: Ended | None = None
+    try:
+        ended = _run(task, reporter)
+    except BaseException:
+        reporter.say(ended=None)
+        raise
+    reporter.say(ended=ended)
+    return ended
+
+
+def _run(task: Task, reporter: WorkerReporter) -> Ended:
     try:
         reporter.progress("Starting", 0, 1)
         result = task.run(reporter)
-        ended = "done", "", result.name if isinstance(result, store.Run) else ""
     except Cancelled:
-        ended = "cancelled", "", ""
+        return "cancelled", "", ""
     except InvalidRequest as error:
-        ended = "failed", str(error), ""
-    finally:
-        reporter.say(ended=ended)
-    return ended
+        return "failed", str(error), ""
+    return "done", "", result.name if isinstance(result, store.Run) else ""

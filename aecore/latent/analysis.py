@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 
-from aecore import data, locations, metrics, projections
+from aecore import data, locations, metrics, models, projections
 from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.data import Dataset, Subset
 from aecore.errors import Damaged, InvalidRequest
@@ -53,7 +53,7 @@ class Analysis(NamedTuple):
     facts: dict[str, Any]
 
 
-def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
+def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> Analysis:
     """Compute and store the analysis of a run's latent space that the pages show.
 
     Always: the maps of `reliability` as `grid_x`, `grid_y`, `density`, `cycle_error` and
@@ -90,7 +90,9 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
         "active_units": metrics.active_units(run.codes["codes"]),
         "complete": dataset is not None,
     }
-    analysis_artifact(run).save(Analysis(arrays, facts))
+    analysis = Analysis(arrays, facts)
+    analysis_artifact(run).save(analysis)
+    return analysis
 
 
 def _with_data(
@@ -98,13 +100,11 @@ def _with_data(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The part of an analysis that needs the samples."""
     refuse_changed(run, dataset)
-    from aecore.models import inference
-
     progress("Encoding the training samples", 0, 1)
     n, d = run.codes["codes"].shape
     chosen = Subset(split="train", limit=min(max(VALUES_KEPT // d, 10), MOST_SAMPLES))
     samples = chosen.samples(dataset)
-    codes, _, errors = inference.encode_with_errors(model, *samples)
+    codes, _, errors = models.inference.encode_with_errors(model, *samples)
     refuse_unless_finite(run, codes)
     arrays = {
         "train_codes": codes,
@@ -114,7 +114,7 @@ def _with_data(
         "train_reach": reach(codes),
     }
     progress("Encoding the test samples", 0, 1)
-    spread = inference.encode_with_errors(model, *dataset.test).deviations
+    spread = models.inference.encode_with_errors(model, *dataset.test).deviations
     if spread is not None:
         refuse_unless_answered(run.name, spread)
         arrays["spread"] = spread
@@ -268,7 +268,7 @@ class Analyse(Task):
     def title(self) -> str:
         return f"analysing {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
+    def run(self, reporter: Reporter) -> Analysis:
         """Analyse the run and store the result."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
@@ -277,4 +277,4 @@ class Analyse(Task):
         if data.is_available(run.dataset):
             Prepare(run.spec.name).run(reporter)
             dataset = run.dataset
-        analyse(run, dataset, reporter.progress)
+        return analyse(run, dataset, reporter.progress)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from aecore import models
 from aecore.artifacts import Word
 from aecore.models.variants import Activation
 
@@ -39,20 +40,20 @@ def browser_decoder(
 
     where images are (channels, height, width), row after row.
     """
-    from aecore.models import likelihoods
-
-    ends = {
-        likelihoods.Gaussian: [],
-        likelihoods.SquashedGaussian: [{"kind": "activation", "name": "sigmoid"}],
-        likelihoods.Bernoulli: [{"kind": "activation", "name": "sigmoid"}],
+    ends: dict[type[object], list[dict[str, Any]]] = {
+        models.likelihoods.Gaussian: [],
+        models.likelihoods.SquashedGaussian: [{"kind": "activation", "name": "sigmoid"}],
+        models.likelihoods.Bernoulli: [{"kind": "activation", "name": "sigmoid"}],
     }
     end = ends.get(type(model.likelihood))
+    if end is None:
+        return None
     layers: list[dict[str, Any]] = []
     weights: dict[str, np.ndarray] = {}
     shape: tuple[int, ...] = ()
     for layer in _leaves(model.decoder):
         described = _described(layer, shape)
-        if described is None or end is None:
+        if described is None:
             return None
         description, tensors, shape = described
         for name, tensor in tensors.items():
@@ -79,16 +80,14 @@ def _described(
     """A layer's description (empty for an identity), its tensors, and its output image size."""
     from torch import nn
 
-    from aecore.models.networks import ACTIVATION_LAYERS, SeededDropout, TiedLinear, ToFeatures
-
-    if isinstance(layer, nn.Identity | SeededDropout):
+    if isinstance(layer, nn.Identity | models.networks.SeededDropout):
         return {}, {}, shape
     # The whole text is compared, so that a slope or an approximation of another kind is not lost.
-    for name, activation in ACTIVATION_LAYERS.items():
+    for name, activation in models.networks.ACTIVATION_LAYERS.items():
         if repr(layer) == repr(activation()):
             return {"kind": "activation", "name": name}, {}, shape
-    tensors = {"weight": getattr(layer, "weight", None), "bias": getattr(layer, "bias", None)}
-    if isinstance(layer, nn.Linear | TiedLinear) and tensors["bias"] is not None:
+    tensors: dict[str, Any] = {name: getattr(layer, name, None) for name in ("weight", "bias")}
+    if isinstance(layer, nn.Linear | models.networks.TiedLinear) and tensors["bias"] is not None:
         n_out, n_in = tensors["weight"].shape
         return {"kind": "linear", "n_in": n_in, "n_out": n_out}, tensors, ()
     if isinstance(layer, nn.Unflatten) and layer.dim == 1:
@@ -97,9 +96,9 @@ def _described(
         return None
     channels, height, width = shape
     image = {"height": height, "width": width}
-    if isinstance(layer, ToFeatures):
+    if isinstance(layer, models.networks.ToFeatures):
         return {"kind": "channels-last", "channels": channels, **image}, {}, ()
-    if isinstance(layer, nn.Upsample) and layer.mode == "nearest" and layer.size is not None:
+    if isinstance(layer, nn.Upsample) and layer.mode == "nearest" and isinstance(layer.size, tuple):
         out = dict(zip(("out_height", "out_width"), layer.size, strict=True))
         description = {"kind": "upsample", "channels": channels, **image, **out}
         return description, {}, (channels, *layer.size)
@@ -116,7 +115,7 @@ def _described(
     return None
 
 
-def _plain(layer: nn.Module, stride: int) -> bool:
+def _plain(layer: nn.Conv2d | nn.ConvTranspose2d, stride: int) -> bool:
     """Whether a convolution is 3 x 3 with padding 1, a bias, and no other options."""
     options = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
     wanted = ((3, 3), (stride, stride), (1, 1), (1, 1), 1)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from aecore import neighbors
 from aecore.errors import InvalidRequest, unknown
 
 PathMethod = Literal["straight", "spherical", "along the data"]
@@ -83,7 +84,7 @@ def path(
         raise InvalidRequest(unknown("way", way, PATH_METHODS))
     if way == "along the data":
         if reference is None:
-            raise InvalidRequest("A path along the data needs the codes of the data: give `known`.")
+            raise InvalidRequest("A path along the data needs the codes of the data: give `reference`.")
         return _at_equal_lengths(_over_neighbors(codes, reference, seed), steps).astype(np.float32)
     t = np.interp(np.arange(steps), stops(len(codes), steps), np.arange(len(codes)))
     part = np.minimum(t.astype(int), len(codes) - 2)
@@ -106,8 +107,6 @@ def _over_neighbors(codes: np.ndarray, reference: np.ndarray, seed: int) -> list
     """Vertices of the shortest path over the neighbour graph, (p, d) for each segment."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
-
-    from aecore import neighbors
 
     places = np.concatenate([codes, _subsample(reference, ON_THE_WAY, seed)])
     n = len(places)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from aecore import models
 from aecore.progress import Progress, no_progress
 from aecore.projections import Plane
 
@@ -63,8 +64,6 @@ def reliability(
     """
     import torch
 
-    from aecore.models import inference
-
     places = plane.project(codes)
     x, y = (_side(column, size) for column in places.T)
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -79,13 +78,13 @@ def reliability(
     directions = torch.tensor(followed, dtype=torch.float32)
     cycle, sensitivity = [], []
     first = None if nearest_label is None else nearest_label[:1]
-    n_features = inference.decode(model, z[:1], first).shape[1]
-    batch = inference.batch_size(n_features * (1 + len(directions)))
+    n_features = models.inference.decode(model, z[:1], first).shape[1]
+    batch = models.inference.batch_size(n_features * (1 + len(directions)))
     for start in range(0, len(z), batch):
         progress("Mapping where the decoder can be trusted", start, len(z))
         code = z[start : start + batch]
         label = None if nearest_label is None else nearest_label[start : start + batch]
-        cycle.append(inference.cycle_error(model, code, label))
+        cycle.append(models.inference.cycle_error(model, code, label))
         sensitivity.append(np.sqrt(_squared_derivatives(model, code, label, directions)))
     maps = (np.concatenate(each).reshape(size, size) for each in (cycle, sensitivity))
     return Reliability(x, y, _density(places, x, y), *maps)
@@ -127,7 +126,7 @@ def _density(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     edges = [
         (side[0] - step / 2, side[-1] + step / 2) for side, step in zip(sides, steps, strict=True)
     ]
-    counts = np.histogram2d(*places.T[::-1], bins=(len(y), len(x)), range=edges)[0]
+    counts = np.histogram2d(places[:, 1], places[:, 0], bins=(len(y), len(x)), range=edges)[0]
     widths = len(places) ** (-1 / 6) * places.std(0)[::-1]
     smooth = gaussian_filter(counts, widths / steps, mode="constant")
     return (smooth / (len(places) * steps.prod())).astype(np.float32)

@@ -114,11 +114,9 @@ class FitMixture(Task):
         """Fit the mixture and store it."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
-        stored = analysis_artifact(run)
-        analysis = stored.load_intact()
+        analysis = analysis_artifact(run).load_intact()
         if analysis is None or not analysis.facts["complete"]:
-            Analyse(self.run_name).run(reporter)
-            analysis = stored.load()
+            analysis = Analyse(self.run_name).run(reporter)
         reporter.progress("Fitting a mixture to the training codes", 0, 1)
         mixture = fit_mixture(analysis.arrays["train_codes"])
         mixture_artifact(run).save(mixture)

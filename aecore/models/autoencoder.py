@@ -49,7 +49,7 @@ class Autoencoder(nn.Module):
         self.n_classes = n_classes
         self.epochs_seen = math.inf
         """How far training is, which sets it; penalties that warm up read it."""
-        self.bfloat16 = False
+        self.uses_bfloat16 = False
         """Whether encoder and decoder compute in bfloat16 in training; losses never do."""
 
     def encode(
@@ -115,8 +115,8 @@ class Autoencoder(nn.Module):
 
     def _posterior(self, seen: Tensor) -> Posterior:
         with self._precision(seen):
-            posterior = self.encoder(seen)
-        return Posterior(*(None if part is None else part.to(seen.dtype) for part in posterior))
+            posterior: Posterior = self.encoder(seen)
+        return posterior.to(seen.dtype)
 
     def _output(self, code: Tensor, labels: Tensor | None) -> Tensor:
         with self._precision(code):
@@ -124,7 +124,7 @@ class Autoencoder(nn.Module):
 
     def _precision(self, x: Tensor) -> torch.autocast:
         return torch.autocast(
-            x.device.type, torch.bfloat16, enabled=self.bfloat16 and self.training
+            x.device.type, torch.bfloat16, enabled=self.uses_bfloat16 and self.training
         )
 
     def _with_labels(self, values: Tensor, labels: Tensor | None) -> Tensor:
@@ -174,9 +174,7 @@ class ImportanceWeightedAutoencoder(Autoencoder):
         labels: Tensor | None,
     ) -> dict[str, Tensor]:
         k = self.samples
-        mean, log_variance = (
-            part.repeat_interleave(k, dim=0) for part in (posterior.mean, posterior.log_variance)
-        )
+        mean, log_variance = (part.repeat_interleave(k, dim=0) for part in posterior.gaussian())
         code = Posterior(mean, log_variance).sample(generator)
         output = self._output(code, labels)
         error = self.likelihood.loss(output, x.repeat_interleave(k, dim=0)).view(-1, k)

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from aecore.errors import InvalidRequest
+
 
 class Posterior(NamedTuple):
     """Posterior of the code of each sample: a point, or a diagonal Gaussian."""
@@ -22,6 +24,20 @@ class Posterior(NamedTuple):
     """(batch, latent_dim), or None where the code is a point."""
     unquantised: Tensor | None = None
     """(batch, latent_dim), the code before its vectors were replaced by those of a codebook."""
+
+    def gaussian(self) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance; raises `InvalidRequest` where the code is a point."""
+        if self.log_variance is None:
+            raise InvalidRequest("The code of this encoder is a point, which has no variance.")
+        return self.mean, self.log_variance
+
+    def to(self, dtype: torch.dtype) -> Posterior:
+        """The same numbers in another precision."""
+        return Posterior(
+            self.mean.to(dtype),
+            None if self.log_variance is None else self.log_variance.to(dtype),
+            None if self.unquantised is None else self.unquantised.to(dtype),
+        )
 
     def sample(self, generator: torch.Generator | None) -> Tensor:
         """Reparameterised draw mean + sigma * e with e ~ N(0, I) (Kingma & Welling 2014).

@@ -5,6 +5,7 @@ Each corruption draws anew for every batch, from the generator that it is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -71,7 +72,7 @@ class Dropout:
         return x * (_uniform(x, generator) >= self.level) / (1 - self.level)
 
 
-CORRUPTIONS: dict[str, type[Corruption]] = {
+CORRUPTIONS: dict[str, Callable[..., Corruption]] = {
     "gaussian": GaussianNoise,
     "masking": Masking,
     "salt-and-pepper": SaltAndPepper,

@@ -8,7 +8,7 @@ conditioned on them reads them, and raises `InvalidRequest` without.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -112,11 +112,12 @@ def _batches(
         batch = torch.tensor(part, dtype=parameter.dtype, device=parameter.device)
         label = None
         if model.n_classes and labels is not None:
-            own = labels if np.ndim(labels) == 0 else labels[start : start + size]
+            own = np.asarray(labels)
+            own = own[start : start + size] if own.ndim else own
             label = torch.tensor(np.broadcast_to(own, len(part)), device=parameter.device)
         yield batch, label
 
 
-def _joined(outputs: Sequence[Tensor]) -> np.ndarray:
+def _joined(outputs: list[Tensor]) -> np.ndarray:
     whole = torch.cat(outputs) if len(outputs) > 1 else outputs[0].contiguous()
     return whole.cpu().numpy()

@@ -175,14 +175,14 @@ def _stacked(linears: Sequence[nn.Module], activation: str, dropout: float) -> n
     return nn.Sequential(*layers)
 
 
-def blocks(network: nn.Sequential) -> list[nn.Sequential]:
+def blocks(network: nn.Module) -> list[nn.Sequential]:
     """Split an `mlp` before each of its linear layers.
 
     >>> [len(block) for block in blocks(mlp([4, 3, 2], "elu"))]
     [2, 1]
     """
     parts: list[list[nn.Module]] = []
-    for layer in network:
+    for layer in network.children():
         if isinstance(layer, nn.Linear | TiedLinear):
             parts.append([])
         parts[-1].append(layer)
@@ -239,7 +239,7 @@ class DoublingConvolution(nn.ConvTranspose2d):
         more = (large.height - 2 * small.height + 1, large.width - 2 * small.width + 1)
         super().__init__(n_in, n_out, 3, stride=2, padding=1, output_padding=more)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]  # no output_size
         if images.shape[3] > 1:
             return super().forward(images)
         return _in_precision_of_weights(super().forward, images, self.weight)
@@ -265,7 +265,8 @@ def _convolution(n_in: int, n_out: int) -> nn.Conv2d:
 
 def _started(layer: Convolution) -> Convolution:
     nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 

@@ -7,13 +7,16 @@ written so that the mean of its values over the batch is that penalty.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from aecore.errors import InvalidRequest
 from aecore.models.contracts import PenalisedModel, Posterior
+from aecore.models.networks import CodebookEncoder
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class LatentKL:
     def __call__(
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
-        mean, log_variance, _ = posterior
+        mean, log_variance = posterior.gaussian()
         weight = self.weight
         if self.warm_up and model.training:
             weight *= self._warmed_up(model)
@@ -99,7 +102,7 @@ class Contraction:
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         if self.how == "closed-form":
-            squared_weights = model.encoder.network[0].weight.square().sum(1)
+            squared_weights = model.encoder.get_parameter("network.0.weight").square().sum(1)
             slopes = posterior.mean * (1 - posterior.mean)
             return self.weight * (slopes.square() * squared_weights).sum(1)
         differentiable = torch.is_grad_enabled()
@@ -127,8 +130,8 @@ class WeightL2:
     def __call__(
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
-        weights = (value for value in model.parameters() if value.ndim > 1)
-        return (self.weight / 2 * sum(value.square().sum() for value in weights)).expand(len(x))
+        squares = (value.square().sum() for value in model.parameters() if value.ndim > 1)
+        return (self.weight / 2 * reduce(torch.add, squares)).expand(len(x))
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ class LatentMMD:
         draws = torch.randn(codes.shape, generator=generator, device=x.device, dtype=codes.dtype)
         n = len(codes)
         among = [self._kernel(group, group).fill_diagonal_(0) for group in (codes, draws)]
-        within = sum(kernel.sum(1) for kernel in among) / max(n - 1, 1)
+        within = (among[0].sum(1) + among[1].sum(1)) / max(n - 1, 1)
         return self.weight * (within - 2 * self._kernel(codes, draws).mean(1))
 
     def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
@@ -158,7 +161,7 @@ class LatentMMD:
         squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.t()
         squares = squares.clamp(min=0)
         constants = (2 * a.shape[1] * scale for scale in self.scales)
-        return sum(constant / (constant + squares) for constant in constants)
+        return reduce(torch.add, (constant / (constant + squares) for constant in constants))
 
 
 CHUNK = 1_000
@@ -179,7 +182,9 @@ class Codebook:
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         code = posterior.unquantised
-        vectors = model.encoder.quantise(code)
+        if code is None:
+            raise InvalidRequest("The code of this encoder is not made of vectors from a codebook.")
+        vectors = _codebook_encoder(model).quantise(code)
         to_codes = (code.detach() - vectors).square().sum(1)
         to_vectors = (code - vectors.detach()).square().sum(1)
         return to_codes + self.commitment * to_vectors
@@ -192,10 +197,11 @@ class Codebook:
         exp(-sum_k p_k log p_k), the number of vectors that would be as varied if all were used
         alike (van den Oord, Vinyals & Kavukcuoglu 2017).
         """
-        size = len(model.encoder.codebook)
+        encoder = _codebook_encoder(model)
+        size = len(encoder.codebook)
         counts = torch.zeros(size, dtype=torch.float64)  # which not every GPU has
         for part in codes.split(CHUNK):
-            chosen = model.encoder.choose(part).flatten().cpu()
+            chosen = encoder.choose(part).flatten().cpu()
             counts += torch.bincount(chosen, minlength=size)
         shares = counts / counts.sum()
         used = int((counts > 0).sum())
@@ -204,3 +210,9 @@ class Codebook:
             "codebook_dead": size - used,
             "codebook_perplexity": float(torch.special.entr(shares).sum().exp()),
         }
+
+
+def _codebook_encoder(model: PenalisedModel) -> CodebookEncoder:
+    if not isinstance(model.encoder, CodebookEncoder):
+        raise InvalidRequest("The penalty of a codebook needs an encoder that has one.")
+    return model.encoder

@@ -39,9 +39,9 @@ class Stage:
                 self.progress(name, epoch * steps + number, epochs * steps)
 
 
-def _pairs(model: Autoencoder) -> list[tuple[nn.Module, nn.Module]]:
+def _pairs(model: Autoencoder) -> list[tuple[nn.Sequential, nn.Sequential]]:
     """Pairs of encoder block and mirrored decoder block, from the data inward."""
-    inward, outward = blocks(model.encoder.network), blocks(model.decoder)
+    inward, outward = blocks(model.encoder.get_submodule("network")), blocks(model.decoder)
     return list(zip(inward, reversed(outward), strict=True))
 
 
@@ -143,7 +143,7 @@ def rbm(model: Autoencoder, x: Tensor, epochs: int, stage: Stage) -> None:
     """
     pairs = _pairs(model)
     for number, (encode, decode) in enumerate(pairs, start=1):
-        n_hidden, n_visible = encode[0].weight.shape
+        n_hidden, n_visible = encode.get_parameter("0.weight").shape
         start = torch.randn(
             (n_visible, n_hidden), generator=stage.generator, device=x.device, dtype=x.dtype
         )
@@ -163,10 +163,10 @@ def rbm(model: Autoencoder, x: Tensor, epochs: int, stage: Stage) -> None:
                 step.mul_(momentum).add_(direction, alpha=rate)
                 value.add_(step)
         with torch.no_grad():
-            encode[0].weight.copy_(machine.weight.t())
-            encode[0].bias.copy_(machine.hidden_bias)
-            decode[0].weight.copy_(machine.weight)
-            decode[0].bias.copy_(machine.visible_bias)
+            encode.get_parameter("0.weight").copy_(machine.weight.t())
+            encode.get_parameter("0.bias").copy_(machine.hidden_bias)
+            decode.get_parameter("0.weight").copy_(machine.weight)
+            decode.get_parameter("0.bias").copy_(machine.visible_bias)
         x = _outputs(machine.hidden, x)
 
 

@@ -41,10 +41,10 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64, titles: i
 
     Returns the bytes of the PNG, at two pixels to the point.
     """
-    side, gap, ink = cell * SCALE, 6 * SCALE, INK[theme]
+    side, gap, color = cell * SCALE, 6 * SCALE, INK[theme]
     # Two numbers a pixel are written twice as fast as four.
     mode = "LA" if all(row.images.ndim == 3 for row in rows) else "RGBA"
-    ink = (sum(ink) // 3, 255) if mode == "LA" else ink
+    ink = (sum(color) // 3, 255) if mode == "LA" else color
     font = ImageFont.load_default(13 * SCALE)
     names = ["\n".join(textwrap.wrap(row.title, TITLE)) for row in rows]
     written = max(font.getlength(line) for name in names for line in name.split("\n"))

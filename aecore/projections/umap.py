@@ -121,9 +121,10 @@ class _ProgressFile:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
 
-    def write(self, text: str) -> None:
+    def write(self, text: str) -> int:
         if found := re.search(r"(\d+) */ *(\d+)", text):
             self.progress("UMAP", float(found[1]), float(found[2]))
+        return len(text)
 
     def flush(self) -> None:
         """Do nothing: there is no buffer."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import data
+from aecore import data, training
 from aecore.data import Dataset, Samples
+from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter
 from aecore.recipes.results import FAST, SEED, Finding, Picture, number
 from aecore.runs import store
@@ -96,6 +97,13 @@ class Experiment:
         """Report progress; raises `Cancelled` if the work was cancelled."""
         self.reporter.progress(what, done, total)
 
+    @property
+    def reference(self) -> float:
+        """The published figure; raises `InvalidRequest` where the recipe measures its own."""
+        if self.recipe.reference is None:
+            raise InvalidRequest(f"The recipe '{self.recipe.name}' has no published figure.")
+        return self.recipe.reference
+
     def finding(
         self,
         value: float,
@@ -104,19 +112,19 @@ class Experiment:
         pictures: Sequence[Picture],
     ) -> Finding:
         """Result of the recipe, beside the published reference."""
-        return Finding(value, self.recipe.reference, holds, figures, pictures)
+        return Finding(value, self.reference, holds, figures, pictures)
 
     def at_most(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
         """Result of the recipe, where lower is better."""
-        return self.finding(value, value <= self.recipe.reference, figures, pictures)
+        return self.finding(value, value <= self.reference, figures, pictures)
 
     def at_least(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
         """Result of the recipe, where higher is better."""
-        return self.finding(value, value >= self.recipe.reference, figures, pictures)
+        return self.finding(value, value >= self.reference, figures, pictures)
 
     def train(
         self,
@@ -125,7 +133,7 @@ class Experiment:
         model: Mapping[str, Any],
         what: str = "",
         keep: str = "",
-        **training: Any,
+        **options: Any,
     ) -> Trained:
         """Train a model of the registry.
 
@@ -133,16 +141,14 @@ class Experiment:
             what: says which of several trainings this is.
             keep: store it as a run whose name ends so, to be looked at on the other pages.
         """
-        from aecore.training import fit
-
         if self.fast:
-            training["epochs"] = max(training["epochs"] // FAST, 1)
-            training["batch_size"] = min(training["batch_size"], dataset.n_train)
+            options["epochs"] = max(options["epochs"] // FAST, 1)
+            options["batch_size"] = min(options["batch_size"], dataset.n_train)
         request = {
             "dataset": dataset.name,
             "variant": variant,
             "model": dict(model),
-            "training": {"seed": SEED, **training},
+            "training": {"seed": SEED, **options},
         }
         config = RunConfig.check(request, dataset.spec)
         if keep and not self.fast:
@@ -150,14 +156,12 @@ class Experiment:
             self.runs.append(name)
             return self._stored(config, dataset, name, what)
         history = []
-        for record in fit(config, dataset, progress=self._progress(what)):
+        for record in training.fit(config, dataset, progress=self._progress(what)):
             history.append(history_entry(record))
         return Trained(record.model, dataset, history, record.test)
 
     def _stored(self, config: RunConfig, dataset: Dataset, name: str, what: str) -> Trained:
         import torch
-
-        from aecore import training
 
         # Reserved first, so that the same recipe in another process is refused at once.
         with store.Reservation(name) as place:

@@ -17,7 +17,8 @@ from aecore.recipes.results import SEED, Finding, Picture
 def _lattice(ends: np.ndarray, steps: int) -> np.ndarray:
     """Evenly spaced points of a box, (steps, ..., len(ends)); more of them for a curve."""
     if len(ends) == 1:
-        return np.linspace(*ends[0], 20 * steps)[:, None, None]
+        low, high = ends[0]
+        return np.linspace(low, high, 20 * steps)[:, None, None]
     axes = [np.linspace(low, high, steps) for low, high in ends]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 

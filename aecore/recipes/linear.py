@@ -54,7 +54,7 @@ def _linear_is_pca_3d(experiment: Experiment) -> Finding:
     trained = min(starts, key=lambda start: start.history[-1]["train"]["total"])
     pca = projections.components(dataset)
     reference = projections.pca_mse(dataset, 2)
-    plane = trained.model.decoder[0].weight.detach().numpy()
+    plane = trained.model.decoder.get_parameter("0.weight").detach().numpy()
     angle = math.degrees(subspace_angles(plane, pca.components[:2].T).max())
     corners = np.array([[[a, b] for b in (-2.5, 2.5)] for a in (-2.5, 2.5)])
     principal = pca.mean + corners @ pca.components[:2]

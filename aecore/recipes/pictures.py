@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aecore import projections
+from aecore import models, projections
 from aecore.data import Dataset
 from aecore.recipes.experiment import Trained
 from aecore.recipes.results import SEED, Picture
@@ -26,21 +26,15 @@ def one_of_each(dataset: Dataset) -> np.ndarray:
 
 
 def reconstruct(trained: Trained, x: np.ndarray) -> np.ndarray:
-    from aecore.models import inference
-
-    return inference.reconstruct(trained.model, x)
+    return models.inference.reconstruct(trained.model, x)
 
 
 def encode(trained: Trained, x: np.ndarray) -> np.ndarray:
-    from aecore.models import inference
-
-    return inference.encode(trained.model, x)
+    return models.inference.encode(trained.model, x)
 
 
 def decode(trained: Trained, codes: np.ndarray) -> np.ndarray:
-    from aecore.models import inference
-
-    return inference.decode(trained.model, codes)
+    return models.inference.decode(trained.model, codes)
 
 
 def beside_pca(trained: Trained, k: int) -> Picture:

@@ -144,7 +144,10 @@ def _arrays_of(outcome: _OutcomeFacts) -> dict[str, Array]:
     }
 
 
-def _shapes_in(picture: _PictureFacts, number: int) -> dict[str, tuple[int | Size, ...]]:
+Shapes = dict[str, tuple[int | Size, ...]]
+
+
+def _shapes_in(picture: _PictureFacts, number: int) -> Shapes:
     """Expected shapes of a picture's arrays, as `Picture` describes them."""
 
     def size(name: str) -> Size:
@@ -155,16 +158,16 @@ def _shapes_in(picture: _PictureFacts, number: int) -> dict[str, tuple[int | Siz
         return {name: (size(name), n_features) for name in picture.order}
     if picture.kind == "maps":
         TypeAdapter(list[str]).validate_python(picture.facts["label_names"])
-        own, others = (
-            {"labels": (size("samples"),)},
-            {name: (size("samples"), 2) for name in picture.order},
-        )
-        return others | own
+        return {name: (size("samples"), 2) for name in picture.order} | {
+            "labels": (size("samples"),)
+        }
     if picture.kind == "curves":
         TypeAdapter(dict[Literal["x_title", "y_title"], str]).validate_python(picture.facts)
         return {name: (size("points"),) for name in ("x", *picture.order)}
     if picture.kind == "cloud":
-        surfaces = {name: (size(f"{name} a"), size(f"{name} b"), 3) for name in picture.order}
+        surfaces: Shapes = {
+            name: (size(f"{name} a"), size(f"{name} b"), 3) for name in picture.order
+        }
         return surfaces | {"points": (size("samples"), 3), "position": (size("samples"),)}
-    ends = {name: (size(name.rpartition(".")[0]), 2) for name in picture.order}
+    ends: Shapes = {name: (size(name.rpartition(".")[0]), 2) for name in picture.order}
     return ends | {"points": (size("samples"), 2)}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from aecore import models
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import (
     beside_pca,
@@ -15,14 +18,14 @@ from aecore.recipes.pictures import (
 from aecore.recipes.registry import KERAS, recipe
 from aecore.recipes.results import Finding
 
-SINGLE = {
+SINGLE: dict[str, Any] = {
     "hidden": (),
     "latent_dim": 32,
     "activation": "relu",
     "code_activation": "relu",
     "likelihood": "bernoulli",
 }
-ADADELTA = {
+ADADELTA: dict[str, Any] = {
     "epochs": 50,
     "batch_size": 256,
     "optimizer": "adadelta",
@@ -168,8 +171,6 @@ def _contractive(experiment: Experiment) -> Finding:
     """A still code is cheap while the decoder can scale up what shrank; then sharpness pays."""
     import torch
 
-    from aecore.models.penalties import Contraction
-
     dataset = experiment.data()
     x = torch.tensor(dataset.test.x)
     weights = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -187,12 +188,12 @@ def _contractive(experiment: Experiment) -> Finding:
             batch_size=256,
             learning_rate=0.02,
         )
-        measure = Contraction(1, "closed-form")
+        measure, unused = models.penalties.Contraction(1, "closed-form"), torch.Generator()
         with torch.inference_mode():
-            squares = measure(trained.model, x, trained.model.encoder(x), None)
+            squares = measure(trained.model, x, trained.model.encoder(x), unused)
         norms.append(float(squares.sqrt().mean()))
         errors.append(trained.mse)
-        scales.append(float(trained.model.decoder[0].weight.detach().norm()))
+        scales.append(float(trained.model.decoder.get_parameter("0.weight").detach().norm()))
         rows[f"lambda {weight:g}"] = reconstruct(trained, chosen)
     falls = np.array(norms[0]) / norms
     allowed = np.array(errors) < 1.2 * errors[0]

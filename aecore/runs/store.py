@@ -50,7 +50,7 @@ from pydantic import (
     model_validator,
 )
 
-from aecore import data, files, locations
+from aecore import data, files, locations, training
 from aecore.artifacts import (
     Array,
     Size,
@@ -228,8 +228,6 @@ class Run:
     def model(self) -> Autoencoder:
         """The trained model in evaluation mode, on the CPU."""
         import torch
-
-        from aecore import training
 
         with torch.device("meta"):  # names and shapes alone, which take no memory
             model = training.build(self.config, self.spec)
@@ -764,15 +762,13 @@ def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
     Raises `InvalidRequest` where there is none or it is damaged. Whether the tensors suit the model
     is known when training goes on.
     """
-    from aecore.training import Checkpoint
-
     refuse_unknown(name)
     folder = _unfinished(name)
     try:
         config = _open_unfinished(folder).config
         with open_tensors(folder / CHECKPOINT, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-            return config, Checkpoint(tensors, json.loads(file.metadata()["json"]))
+            return config, training.Checkpoint(tensors, json.loads(file.metadata()["json"]))
     except Exception as error:
         raise damaged_checkpoint(name, [in_one_line(error)]) from error
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import ValidationError
 
-from aecore import data, locations, projections, training
+from aecore import data, locations, models, projections, training
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
 from aecore.errors import InvalidRequest
@@ -117,8 +117,6 @@ def _train(
     resumable: bool,
 ) -> store.Run:
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    from aecore import training
-
     dataset = training.dataset_of(config)
     fetch_data(dataset, reporter)
     locations.refuse_unwritable(_bytes_needed(config, dataset))
@@ -150,20 +148,19 @@ def _train(
         reporter.epoch(history[-1], _view(record, dataset))
     if model is None:  # stopped between the last epoch and the end
         model = training.build(config, dataset.spec)
-        model.load_state_dict(training.weights(checkpoint))
+        if checkpoint is not None:
+            model.load_state_dict(training.weights(checkpoint))
     return _finish(place, config, dataset, model, history, kept, reporter)
 
 
 def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
     """Records of a training; turns divergence and unsuitable checkpoints into `InvalidRequest`."""
-    from aecore.training import Diverged, Misfit
-
     try:
         yield from records
-    except Diverged:
+    except training.Diverged:
         place.discard()  # resumed, it would only diverge in the same epoch again
         raise
-    except Misfit as error:
+    except training.Misfit as error:
         raise store.damaged_checkpoint(place.name, error.problems) from error
 
 
@@ -224,15 +221,13 @@ def _stack(kept: list[np.ndarray], config: RunConfig) -> Any:
 
 
 def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
-    from aecore.models import inference
-
     codes = record.test.codes[:SAMPLES_KEPT]
     originals, labels = (part[:PREVIEWS] for part in dataset.test)
     return {
         "plane": plane_of(codes, fitted_on=codes).astype(np.float32),
         "labels": dataset.test.labels[:SAMPLES_KEPT],
         "originals": originals,
-        "reconstructions": inference.reconstruct(record.model, originals, labels),
+        "reconstructions": models.inference.reconstruct(record.model, originals, labels),
     }
 
 
@@ -247,8 +242,6 @@ def _finish(
 ) -> store.Run:
     """Measure a trained model on the test split and store it as a run."""
     import torch
-
-    from aecore import training
 
     reporter.progress("Measuring the map", 0, 1)
     device = next(model.parameters()).device

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from aecore.errors import InvalidRequest
 from aecore.training.optimizers import OPTIMIZERS
@@ -20,11 +22,18 @@ class Checkpoint(NamedTuple):
 
     tensors: dict[str, Tensor]
     """Weights, the optimiser's moments and the random state."""
-    progress: dict
+    progress: dict[str, Any]
     """Epochs done and the state of the schedule; JSON."""
 
 
-def checkpoint_of(model, optimizer, schedule, generator, epochs_done: int) -> Checkpoint:
+def checkpoint_of(
+    model: nn.Module,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    generator: torch.Generator,
+    epochs_done: int,
+) -> Checkpoint:
+    """The state of a training after an epoch."""
     state = optimizer.state_dict()
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, moments in state["state"].items():
@@ -47,7 +56,17 @@ def weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     }
 
 
-def restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> int:
+def restore(
+    checkpoint: Checkpoint,
+    model: nn.Module,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    generator: torch.Generator,
+) -> int:
+    """Bring a training to the state of a checkpoint, and return the epochs done.
+
+    Raises `Misfit` where the random state is not one of this generator.
+    """
     tensors, progress = checkpoint
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -56,10 +75,10 @@ def restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> in
             moments.setdefault(int(index), {})[moment] = value
     model.load_state_dict(weights(checkpoint))
     # The fused optimisers walk through memory, so moments must lie as their weights do.
-    for index, weight in enumerate(model.parameters()):
-        for name, value in moments.get(index, {}).items():
+    for number, weight in enumerate(model.parameters()):
+        for moment, value in moments.get(number, {}).items():
             if value.shape == weight.shape:
-                moments[index][name] = torch.empty_like(weight).copy_(value)
+                moments[number][moment] = torch.empty_like(weight).copy_(value)
     optimizer.load_state_dict({"state": moments, "param_groups": progress["param_groups"]})
     schedule.load_state_dict(progress["schedule"])
     try:

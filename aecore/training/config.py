@@ -99,7 +99,8 @@ class RunConfig(BaseModel):
         problems = _wrong_form(request)
         if problems:
             raise InvalidRequest(problems)
-        name, variant_name = request.get("dataset"), request.get("variant")
+        name: Any = request.get("dataset")
+        variant_name: Any = request.get("variant")
         spec = own
         if spec is None:
             try:
@@ -126,7 +127,7 @@ class RunConfig(BaseModel):
                 problems += [text for setting, text in impossible.items() if setting not in wrong]
             if trains and "epochs" not in wrong_training:
                 problems += _longer_than_training(model, training)
-        if trains and not problems:
+        if trains and spec and not problems:
             problems += _too_large(model, training, spec)
         if problems:
             raise InvalidRequest(problems)
@@ -199,7 +200,8 @@ def _longer_than_training(model: Variant, training: TrainingConfig) -> list[str]
         f"{name} = {getattr(model, name)} is longer than the training, whose epochs = "
         f"{training.epochs}: give at most {training.epochs}, or more epochs."
         for name, field in type(model).model_fields.items()
-        if (field.json_schema_extra or {}).items() >= WITHIN_TRAINING.items()
+        if isinstance(extra := field.json_schema_extra, dict)
+        and extra.items() >= WITHIN_TRAINING.items()
         and getattr(model, name) > training.epochs
     ]
 
@@ -221,7 +223,7 @@ def defaults(spec: DataSpec, variant: type[Variant] | None) -> dict[str, dict[st
     """
     n = spec.n_train
     if n >= 10_000:
-        training = {"epochs": max(math.ceil(STEPPED_OVER / n), 5)}
+        training: dict[str, Any] = {"epochs": max(math.ceil(STEPPED_OVER / n), 5)}
     else:
         few = n < 1_000
         training = {

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -124,8 +125,8 @@ def fit(
     model = build(config, dataset.spec).to(device)
     convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
     if convolutional:
-        model.to(memory_format=torch.channels_last)
-    model.bfloat16 = settings.precision == "bfloat16" or (
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch forgot it
+    model.uses_bfloat16 = settings.precision == "bfloat16" or (
         settings.precision == "auto" and convolutional and has_bfloat16(device)
     )
     # One tensor indexed by a permutation: a DataLoader would cost a third of the epoch or more.
@@ -142,7 +143,7 @@ def fit(
     epochs_done = 0
     with AdaptiveWaiting(device) as waiting:
 
-        def report(what: str, done: int, total: int) -> None:
+        def report(what: str, done: float, total: float) -> None:
             waiting.step()
             progress(what + BESIDE_OTHERS * waiting.sleeping, done, total)
 
@@ -164,7 +165,7 @@ def fit(
                 model.epochs_seen = epoch - 1 + number / batches
                 losses = model.losses(x_train[batch], generator, labels_train[batch])
                 optimizer.zero_grad()
-                sum(losses.values()).mean().backward()
+                reduce(torch.add, losses.values()).mean().backward()
                 optimizer.step()
                 if schedule.last_epoch < steps - 1:
                     schedule.step()
@@ -179,11 +180,11 @@ def fit(
                 epoch,
                 train,
                 test,
-                schedule.get_last_lr()[0],
+                float(schedule.get_last_lr()[0]),
                 seconds,
                 len(x_train) / seconds,
                 model,
-                lambda done=epoch: checkpoint_of(model, optimizer, schedule, generator, done),
+                partial(checkpoint_of, model, optimizer, schedule, generator, epoch),
             )
 
 
@@ -243,7 +244,7 @@ def _refuse_unless_finite(
         return
     rate = settings.learning_rate
     cure = f"Lower learning_rate (it is {rate:g}; try {rate / 10:g}), or scale the data"
-    if model.bfloat16:
+    if model.uses_bfloat16:
         cure += ", or set precision to 'float32'"
     raise Diverged(f"Training stopped in epoch {epoch}: {'; '.join(causes)}. {cure}.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from aecore.training.config import TrainingConfig
 class Optimizer:
     """An optimiser class of torch, and its changed defaults."""
 
-    kind: type[torch.optim.Optimizer]
+    kind: Callable[..., torch.optim.Optimizer]
     options: Mapping[str, Any]
     cycles_momentum: bool
     """Whether the one-cycle schedule lowers its momentum while the rate is high."""

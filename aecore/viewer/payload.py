@@ -62,10 +62,11 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> SampleTable:
     train = rows[rows >= n_test] - n_test
     test = rows[rows < n_test]
     if not len(train):
-        part = SampleTable(
-            rows, *(codes[name][rows] for name in ("labels", "codes", "plane", "error")), {}
+        labels, own, plane, error = (
+            codes[name][rows] for name in ("labels", "codes", "plane", "error")
         )
-        return part._replace(per_sample={name: values[rows] for name, values in extra.items()})
+        per_sample = {name: values[rows] for name, values in extra.items()}
+        return SampleTable(rows, labels, own, plane, error, per_sample)
     if not arrays:
         raise InvalidRequest(
             "The training split has not been encoded yet: wait for the analysis to end."
@@ -127,7 +128,8 @@ def build_payload(
     arrays: dict[str, np.ndarray] = {"rows": samples.rows}
     arrays["pane/bottleneck"] = samples.plane
     measured = {"bottleneck": ("bottleneck", samples.per_sample)}
-    panes = [pane("bottleneck", "Bottleneck", facts_known or run.manifest.metrics)]
+    measures = facts_known or dict[str, Any](run.manifest.metrics.items())
+    panes = [pane("bottleneck", "Bottleneck", measures)]
     columns = Columns(arrays)
     for key, (title, found) in maps.items():
         arrays[f"pane/{key}"] = found.plane
@@ -159,13 +161,12 @@ def build_payload(
         facts["other"] = {"title": other.name, "note": note, "pane": 1}
     narrow = dataset.n_features <= MOST_FEATURES
     if narrow and not dataset.traits.pictures and run.has_data():
-        split = {"test": dataset.test.x, "train": dataset.train.x}
-        both = np.concatenate([split["test"], split["train"]])
+        both = np.concatenate([dataset.test.x, dataset.train.x])
         arrays["features"] = both[samples.rows]
         for feature, name in enumerate(dataset.spec.column_names):
             columns.add(f"feature{feature}", name, arrays["features"][:, feature])
         if "train_rows" in known:
-            arrays["train/features"] = split["train"][known["train_rows"]]
+            arrays["train/features"] = dataset.train.x[known["train_rows"]]
     if samples.codes.size <= MOST_CODES:
         arrays["codes"] = samples.codes
     spread = samples.per_sample.get("spread")
@@ -203,7 +204,7 @@ def training(
     arrays["epochs"] = np.stack(list(planes.values()))
     note = f"{len(view['plane']):,} test samples after epoch {history[-1]['epoch']}"
     panes = [{"key": "bottleneck", "title": "Bottleneck", "note": note}]
-    facts = {
+    facts: dict[str, Any] = {
         "other": None,
         "decodes": False,
         "layers": None,
@@ -268,7 +269,7 @@ def serialize(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for values in content.values():
-        digest.update(values)
+        digest.update(values.data)
     facts["id"] = digest.hexdigest()[:16]
     return save(content, {"json": json.dumps(facts)})
 
@@ -361,7 +362,7 @@ def table(
 
 def identity(rows: np.ndarray, dataset: Dataset) -> str:
     """Identifier of a set of samples, so that a selection is not applied to another set."""
-    return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32)).hexdigest()[:16]}"
+    return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32).data).hexdigest()[:16]}"
 
 
 def unpacked_mask(text: str, n: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aecore import latent
+from aecore import latent, models
 from aecore.applications import denoising
 from aecore.errors import InvalidRequest
 from aecore.runs import store
@@ -54,11 +54,9 @@ def reconstruct(
     Only the model is cached. A conditioned model reads the labels (n,). Raises `InvalidRequest`
     where an answer is no finite number.
     """
-    from aecore.models import inference
-
     model = _model_for(name, created, len(x))
-    codes = inference.encode(model, x, labels)
-    reconstructions = inference.decode(model, codes, labels)
+    codes = models.inference.encode(model, x, labels)
+    reconstructions = models.inference.decode(model, codes, labels)
     latent.refuse_unless_answered(name, codes, reconstructions)
     return codes, reconstructions
 
@@ -69,9 +67,7 @@ def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarra
     A conditioned model reads the label. Raises `InvalidRequest` where an answer is no finite
     number.
     """
-    from aecore.models import inference
-
-    decoded = inference.decode(_model_for(*cache.identity(chosen), len(codes)), codes, label)
+    decoded = models.inference.decode(_model_for(*cache.identity(chosen), len(codes)), codes, label)
     latent.refuse_unless_answered(chosen.name, decoded)
     return decoded
 
@@ -81,9 +77,9 @@ def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndar
 
     Raises `InvalidRequest` where an answer is no finite number.
     """
-    from aecore.models import inference
-
-    distances = inference.cycle_error(_model_for(*cache.identity(chosen), len(codes)), codes, label)
+    distances = models.inference.cycle_error(
+        _model_for(*cache.identity(chosen), len(codes)), codes, label
+    )
     latent.refuse_unless_answered(chosen.name, distances)
     return distances
 
@@ -118,10 +114,8 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
         if analysis and len(analysis.arrays.get("train_rows", ())) == dataset.n_train:
             values = analysis.arrays["train_error"]
         else:  # a wide code, of which not every sample was kept
-            from aecore.models import inference
-
             model = _model_for(name, created, dataset.n_train)
-            values = inference.encode_with_errors(model, *dataset.train).errors
+            values = models.inference.encode_with_errors(model, *dataset.train).errors
     if not np.isfinite(values).all():
         raise InvalidRequest(
             f"The run '{name}' answers with values that are no finite numbers (NaN), so there is "

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from aecore import latent, locations, projections
+from aecore import latent, locations, models, projections
 from aecore.applications.denoising.code_drift import class_means, drift
 from aecore.applications.denoising.curves import MEASURED, RunCurve, curve, curve_artifact
 from aecore.applications.denoising.noise import NOISES, subsample
@@ -29,14 +29,12 @@ class MeasureDenoising(Task):
     def title(self) -> str:
         return f"denoising by {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
+    def run(self, reporter: Reporter) -> RunCurve:
         """Compute the curve and store it."""
         noise, clip = self.noise, self.clip
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-        from aecore.models import inference
-
         dataset = run.dataset
         fetch_data(dataset, reporter)
         latent.refuse_changed(run, dataset)
@@ -45,14 +43,14 @@ class MeasureDenoising(Task):
         model = run.model()
 
         def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            codes = inference.encode(model, x, labels)
+            codes = models.inference.encode(model, x, labels)
             latent.refuse_unless_answered(run.name, codes)
             return codes
 
-        levels = NOISES[noise].levels
+        levels = NOISES[noise].levels.tolist()
         found = curve(
             dataset,
-            {run.name: partial(inference.reconstruct, model)},
+            {run.name: partial(models.inference.reconstruct, model)},
             projections.components(dataset),
             noise,
             tuned,
@@ -67,5 +65,6 @@ class MeasureDenoising(Task):
             means = class_means(encode, dataset)
             moved = drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)
             flipped = moved.flipped(levels)
-        stored = curve_artifact(run, noise, clip)
-        stored.save(RunCurve(found, flipped))
+        measured = RunCurve(found, flipped)
+        curve_artifact(run, noise, clip).save(measured)
+        return measured

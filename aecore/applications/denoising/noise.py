@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aecore import models
 from aecore.data import Dataset
 from aecore.errors import InvalidRequest, unknown
 
@@ -86,11 +87,11 @@ def _trained_on(name: str) -> Callable[..., np.ndarray]:
     def draw(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
         import torch
 
-        from aecore.models.corruptions import CORRUPTIONS
-
         options = {"clip": clip} if name == "gaussian" else {}
         generator = torch.Generator().manual_seed(seed)
-        return CORRUPTIONS[name](level, **options)(torch.tensor(x), generator).numpy()
+        return models.corruptions.CORRUPTIONS[name](level, **options)(
+            torch.tensor(x), generator
+        ).numpy()
 
     return draw
 

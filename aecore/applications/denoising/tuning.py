@@ -155,11 +155,13 @@ class TuneFilters(Task):
         refuse(dataset, noise, clip)
         fetch_data(dataset, reporter)
         stored = tuned_artifact(dataset.name, dataset.fingerprint, noise, clip)
-        found = stored.load_intact()
-        if found is None or not found.complete(noise):
-            locations.refuse_unwritable()
-            pca = projections.components(dataset)
-            going_on = {"known": found, "progress": reporter.progress}
-            for found in tune(dataset, pca, noise, clip, **going_on):
-                stored.save(found)
-        return found
+        tuned = stored.load_intact()
+        if tuned is not None and tuned.complete(noise):
+            return tuned
+        locations.refuse_unwritable()
+        pca = projections.components(dataset)
+        known = tuned or Tuned(np.empty(0), {name: [] for name in BASELINES})
+        for tuned in tune(dataset, pca, noise, clip, known=known, progress=reporter.progress):
+            stored.save(tuned)
+            known = tuned
+        return known

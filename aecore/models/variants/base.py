@@ -1,7 +1,8 @@
 """Variants: the base class, the registry, and settings that several variants share.
 
-A variant is a frozen settings class with a `build`. Torch is imported inside `build`, because
-forms, the command line and the lists read the settings without waiting for it.
+A variant is a frozen settings class with a `build`. What needs torch is reached inside `build`,
+through the package `aecore.models`, because forms, the command line and the lists read the settings
+without waiting for it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from aecore import models
 from aecore.data.modalities import MODALITIES
 from aecore.data.spec import DataSpec
 from aecore.settings import ADVANCED
@@ -307,11 +309,9 @@ class NoiseSettings(Variant):
 
     def corruption(self) -> Corruption:
         """The corruption of these settings."""
-        from aecore.models.corruptions import CORRUPTIONS, GaussianNoise
-
         if self.noise == "gaussian":
-            return GaussianNoise(self.level, self.clip)
-        return CORRUPTIONS[self.noise](self.level)
+            return models.corruptions.GaussianNoise(self.level, self.clip)
+        return models.corruptions.CORRUPTIONS[self.noise](self.level)
 
 
 def n_linear(widths: Sequence[int]) -> int:
@@ -328,8 +328,6 @@ def fully_connected(
     settings: LayerSettings,
     spec: DataSpec,
     *,
-    activation: str | None = None,
-    likelihood: str | None = None,
     encoder: Callable[..., Any] | None = None,
     encoder_options: Mapping[str, Any] | None = None,
     model: Callable[..., Autoencoder] | None = None,
@@ -338,29 +336,26 @@ def fully_connected(
 ) -> Autoencoder:
     """Build a model of fully connected layers whose decoder mirrors its encoder.
 
-    What a variant does not have among its settings takes the default of `ae`.
+    A setting that the variant lacks is left out: layers without activation, squared error.
     """
-    from aecore.models.autoencoder import Autoencoder
-    from aecore.models.likelihoods import LIKELIHOODS
-    from aecore.models.networks import ACTIVATION_LAYERS, PointEncoder, mlp, tied_mlp
-
-    encoder, model = encoder or PointEncoder, model or Autoencoder
-    activation = activation or settings.activation
+    encoder = encoder or models.networks.PointEncoder
+    model = model or models.autoencoder.Autoencoder
+    activation = getattr(settings, "activation", "identity")
     initialization = getattr(settings, "initialization", "glorot")
     dropout = getattr(settings, "dropout", 0)
     inward, outward = settings.widths(spec)
-    network = mlp(inward, activation, initialization, dropout)
+    network = models.networks.mlp(inward, activation, initialization, dropout)
     if getattr(settings, "tied", False):
-        decoder = tied_mlp(network, activation, dropout)
+        decoder = models.networks.tied_mlp(network, activation, dropout)
     else:
-        decoder = mlp(outward, activation, initialization, dropout)
+        decoder = models.networks.mlp(outward, activation, initialization, dropout)
     if (code_activation := getattr(settings, "code_activation", "identity")) != "identity":
-        network.append(ACTIVATION_LAYERS[code_activation]())
+        network.append(models.networks.ACTIVATION_LAYERS[code_activation]())
     if n_classes:
         plug_ins["n_classes"] = n_classes
     return model(
         encoder=encoder(network, **(encoder_options or {})),
         decoder=decoder,
-        likelihood=LIKELIHOODS[likelihood or settings.likelihood],
+        likelihood=models.likelihoods.LIKELIHOODS[getattr(settings, "likelihood", "gaussian")],
         **plug_ins,
     )

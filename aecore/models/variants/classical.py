@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec
 from aecore.models.variants.base import (
     CodeActivation,
@@ -44,7 +45,7 @@ class Linear(LayerSettings):
     )
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        return fully_connected(self, spec, activation="identity", likelihood="gaussian")
+        return fully_connected(self, spec)
 
 
 @register(
@@ -119,16 +120,14 @@ class Deep(CodeSettings):
         return n_linear(inward) + (sum(outward[1:]) if self.tied else n_linear(outward))
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import WeightL2
-
-        penalties = {"l2": WeightL2(self.l2)} if self.l2 else {}
+        penalties = {"l2": models.penalties.WeightL2(self.l2)} if self.l2 else {}
         return fully_connected(self, spec, penalties=penalties)
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
-        from aecore.models.pretraining import PRETRAINING
-
         if self.pretraining != "none":
-            PRETRAINING[self.pretraining](model, x, self.pretraining_epochs, stage)
+            models.pretraining.PRETRAINING[self.pretraining](
+                model, x, self.pretraining_epochs, stage
+            )
 
 
 @register(
@@ -154,9 +153,9 @@ class SparseL1(CodeSettings):
     )
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import CodeL1
-
-        return fully_connected(self, spec, penalties={"sparsity": CodeL1(self.weight)})
+        return fully_connected(
+            self, spec, penalties={"sparsity": models.penalties.CodeL1(self.weight)}
+        )
 
 
 @register(
@@ -193,9 +192,7 @@ class SparseKL(CodeSettings):
         return problems
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import SparsityKL
-
-        penalty = SparsityKL(self.target, self.weight)
+        penalty = models.penalties.SparsityKL(self.target, self.weight)
         return fully_connected(self, spec, penalties={"sparsity": penalty})
 
 
@@ -259,7 +256,5 @@ class Contractive(CodeSettings):
         return super().n_activations(spec, batch_size) + 4 * directions * sum(inward)
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import Contraction
-
-        penalty = Contraction(self.weight, self.jacobian)
+        penalty = models.penalties.Contraction(self.weight, self.jacobian)
         return fully_connected(self, spec, penalties={"contraction": penalty})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec, ImageSize
 from aecore.models.variants.base import (
     BernoulliSettings,
@@ -151,11 +152,11 @@ class ConvolutionalVariational(BernoulliSettings, ConvolutionSettings):
     overcomplete = True
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
         return convolutional_model(
-            self, spec, encoder=GaussianEncoder, penalties={"kl": LatentKL()}
+            self,
+            spec,
+            encoder=models.networks.GaussianEncoder,
+            penalties={"kl": models.penalties.LatentKL()},
         )
 
 
@@ -166,19 +167,17 @@ def convolutional_model(
     **plug_ins: Any,
 ) -> Autoencoder:
     """Build a convolutional model whose decoder mirrors its encoder."""
-    from aecore.models.autoencoder import Autoencoder
-    from aecore.models.likelihoods import LIKELIHOODS
-    from aecore.models.networks import PointEncoder, convolutional_decoder, convolutional_encoder
-
-    encoder = encoder or PointEncoder
+    encoder = encoder or models.networks.PointEncoder
     size, per_dimension = ImageSize(*spec.shape), settings.outputs_per_dimension
     levels = (size, settings.channels, settings.activation, settings.resampling == "strided")
     n_outputs = per_dimension * settings.latent_dim if settings.dense else None
-    network = convolutional_encoder(*levels, n_outputs, per_dimension)
-    decoder = convolutional_decoder(*levels, settings.latent_dim if settings.dense else None)
-    return Autoencoder(
+    network = models.networks.convolutional_encoder(*levels, n_outputs, per_dimension)
+    decoder = models.networks.convolutional_decoder(
+        *levels, settings.latent_dim if settings.dense else None
+    )
+    return models.autoencoder.Autoencoder(
         encoder=encoder(network),
         decoder=decoder,
-        likelihood=LIKELIHOODS[settings.likelihood],
+        likelihood=models.likelihoods.LIKELIHOODS[settings.likelihood],
         **plug_ins,
     )

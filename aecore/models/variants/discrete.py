@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec
 from aecore.models.variants.base import LayerSettings, LikelihoodSettings, fully_connected, register
 from aecore.settings import ADVANCED
@@ -36,9 +37,9 @@ class Wasserstein(LikelihoodSettings, LayerSettings):
         return super().n_activations(spec, batch_size) + 24 * batch_size
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import LatentMMD
-
-        return fully_connected(self, spec, penalties={"mmd": LatentMMD(self.weight)})
+        return fully_connected(
+            self, spec, penalties={"mmd": models.penalties.LatentMMD(self.weight)}
+        )
 
 
 @register(
@@ -90,13 +91,10 @@ class VectorQuantised(LikelihoodSettings, LayerSettings):
         return super().n_activations(spec, batch_size) + vectors
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import CodebookEncoder
-        from aecore.models.penalties import Codebook
-
         return fully_connected(
             self,
             spec,
-            encoder=CodebookEncoder,
+            encoder=models.networks.CodebookEncoder,
             encoder_options={"codebook_size": self.codebook_size, "vector_dim": self.vector_dim},
-            penalties={"codebook": Codebook(self.commitment)},
+            penalties={"codebook": models.penalties.Codebook(self.commitment)},
         )

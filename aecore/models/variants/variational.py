@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec
 from aecore.models.variants.base import (
     BernoulliSettings,
@@ -33,10 +34,12 @@ class Variational(BernoulliSettings, LayerSettings):
     """
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
-        return fully_connected(self, spec, encoder=GaussianEncoder, penalties={"kl": LatentKL()})
+        return fully_connected(
+            self,
+            spec,
+            encoder=models.networks.GaussianEncoder,
+            penalties={"kl": models.penalties.LatentKL()},
+        )
 
 
 @register(
@@ -71,11 +74,10 @@ class BetaVariational(BernoulliSettings, LayerSettings):
         return replace(super().capabilities, kl_weight=self.beta)
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
-        penalties = {"kl": LatentKL(self.beta, self.warm_up)}
-        return fully_connected(self, spec, encoder=GaussianEncoder, penalties=penalties)
+        penalties = {"kl": models.penalties.LatentKL(self.beta, self.warm_up)}
+        return fully_connected(
+            self, spec, encoder=models.networks.GaussianEncoder, penalties=penalties
+        )
 
 
 @register(
@@ -102,14 +104,11 @@ class ConditionalVariational(BernoulliSettings, LayerSettings):
         return problems
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
         return fully_connected(
             self,
             spec,
-            encoder=GaussianEncoder,
-            penalties={"kl": LatentKL()},
+            encoder=models.networks.GaussianEncoder,
+            penalties={"kl": models.penalties.LatentKL()},
             n_classes=spec.n_classes,
         )
 
@@ -132,13 +131,10 @@ class ImportanceWeighted(BernoulliSettings, LayerSettings):
         return self.samples
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.autoencoder import ImportanceWeightedAutoencoder
-        from aecore.models.networks import GaussianEncoder
-
         return fully_connected(
             self,
             spec,
-            encoder=GaussianEncoder,
-            model=ImportanceWeightedAutoencoder,
+            encoder=models.networks.GaussianEncoder,
+            model=models.autoencoder.ImportanceWeightedAutoencoder,
             samples=self.samples,
         )

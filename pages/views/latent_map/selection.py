@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,9 @@ from pages.app import cache, frame, messages, models
 from pages.app.messages import Place, Selection
 from pages.app.text import plain
 from pages.components.maps import View, found, said, show as show_maps
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @st.fragment
@@ -45,7 +49,7 @@ def export(view: View, selection: Selection) -> None:
         return
     name = f"{view.run.name}-{len(rows)}-samples"
 
-    def table():
+    def table() -> pandas.DataFrame:
         return payload.table(samples, dataset, found(view), rows)
 
     def parquet() -> bytes:
