@@ -84,7 +84,9 @@ def path(
         raise InvalidRequest(unknown("way", way, PATH_METHODS))
     if way == "along the data":
         if reference is None:
-            raise InvalidRequest("A path along the data needs the codes of the data: give `reference`.")
+            raise InvalidRequest(
+                "A path along the data needs the codes of the data: give `reference`."
+            )
         return _at_equal_lengths(_over_neighbors(codes, reference, seed), steps).astype(np.float32)
     t = np.interp(np.arange(steps), stops(len(codes), steps), np.arange(len(codes)))
     part = np.minimum(t.astype(int), len(codes) - 2)

@@ -160,8 +160,8 @@ class TuneFilters(Task):
             return tuned
         locations.refuse_unwritable()
         pca = projections.components(dataset)
-        known = tuned or Tuned(np.empty(0), {name: [] for name in BASELINES})
-        for tuned in tune(dataset, pca, noise, clip, known=known, progress=reporter.progress):
+        latest = tuned or Tuned(np.empty(0), {name: [] for name in BASELINES})
+        for tuned in tune(dataset, pca, noise, clip, previous=latest, progress=reporter.progress):
             stored.save(tuned)
-            known = tuned
-        return known
+            latest = tuned
+        return latest
