@@ -33,7 +33,7 @@ ROUNDING = 1e-6
 Word = Annotated[str, StringConstraints(max_length=100)]
 """A short text in the facts of a file."""
 
-# --- What is expected ---------------------------------------------------------------------------
+# --- Expected contents --------------------------------------------------------------------------
 
 
 class Size(NamedTuple):

@@ -74,7 +74,7 @@ def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None
     def run(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-        except BrokenPipeError:  # the reader has had enough, which is no fault
+        except BrokenPipeError:  # the reader closed the pipe, which is no error
             raise
         except (InvalidRequest, OSError) as error:
             fault = (

@@ -282,7 +282,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             check_consistent_length(X, y)
             if wrong := _wrong_labels(y):
                 problems.append(wrong)
-                names = ("unknown",)  # so that labels are not asked for once more
+                names = ("unknown",)  # so that labels are not reported as missing again
             else:
                 y = _in_order(y)
                 check_classification_targets(y)
@@ -442,7 +442,7 @@ def _wrong_labels(y: ArrayLike, classes: np.ndarray | None = None) -> str | None
         classes: the classes, of whose kind the labels then have to be.
     """
     labels = _array(y).ravel()
-    # What is missing is not equal to itself, or, as pandas.NA, will not say.
+    # A missing value is not equal to itself, or, as pandas.NA, has no truth value.
     missing = [
         at for at, label in enumerate(labels) if label is None or str(label == label) != "True"
     ]
@@ -487,7 +487,7 @@ def _in_order(y: ArrayLike) -> ArrayLike:
     make = {"date": np.datetime64, "duration": np.timedelta64}.get(_kind(labels.flat[0]))
     if make is None:
         return y
-    # pandas' own know of nanoseconds, which numpy does not ask them for.
+    # pandas' own types have nanoseconds, which numpy would drop.
     times = [each.to_numpy() if hasattr(each, "to_numpy") else make(each) for each in labels.flat]
     return np.array(times).reshape(labels.shape)
 

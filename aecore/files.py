@@ -35,7 +35,7 @@ def from_environment(variable: str) -> Path | None:
         return None
     try:
         path = Path(value).expanduser()
-        # Asked of the path first: it is a folder nearly always, and this is asked very often.
+        # The path first: it nearly always exists, and this is called very often.
         if not path.is_dir() and not _nearest(path).is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{_nearest(path)} is a file")
     except (OSError, RuntimeError) as error:  # RuntimeError: no such user
@@ -240,7 +240,7 @@ def locked(path: Path) -> bool:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return False
-        # Shared, so that two processes that ask at once do not see each other.
+        # Shared, so that two simultaneous checks do not detect each other.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

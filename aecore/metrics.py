@@ -68,8 +68,7 @@ def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
         # Sorted rows give every rank by bisection, faster than counting for each neighbour.
         return _excess(data, to_near_on_map, k), _excess(drawn, to_near_in_data, k)
 
-    # NumPy lets the lock go in all that takes time here; its products use threads of their own,
-    # which would only stand in the way of these.
+    # NumPy releases the GIL here; BLAS is limited to one thread to avoid oversubscription.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(penalties, range(0, n, CHUNK)))
     most = k * (2 * n - 3 * k - 1) / 2
@@ -82,7 +81,7 @@ class _Distances:
     def __init__(self, x: np.ndarray) -> None:
         # Near points of a wide map differ by less than their norms can show.
         self.direct = x.shape[1] <= 3
-        # Far from the origin, squares would swallow the differences.
+        # Far from the origin, rounding of the squares would exceed the differences.
         self.x = x if self.direct else x - x.mean(axis=0)
         self.norms = np.einsum("ij,ij->i", self.x, self.x)
 

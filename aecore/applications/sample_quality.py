@@ -213,7 +213,7 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
     """Measure the quality of samples decoded from several sources of codes, and of test samples.
 
     The prior is N(0, I), whether or not the run was trained towards it; the mixture is that of
-    `generation.fit_mixture`, left out where a code is too wide for it. A conditioned model is told
+    `latent.fit_mixture`, left out where a code is too wide for it. A conditioned model reads
     labels as frequent as in the training split. What is decoded is cut off at the dataset's range.
 
     Raises `InvalidRequest` where the dataset has changed since the run, or its codes or samples are
@@ -293,7 +293,7 @@ class MeasureSamples(Task):
         return f"quality of samples of {self.run_name}"
 
     def run(self, reporter: Reporter) -> Quality:
-        """The figures of the samples, which are stored."""
+        """Measure the figures and store them."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)

@@ -149,7 +149,7 @@ def _download(name: str, file: str, download: Progress | None) -> None:
     for mirror in MIRRORS[name]:
         part = folder / f"{file}.{os.getpid()}.part.gz"
         bar = _Progress(f"{name} {file}", download) if download else False
-        # A mirror that never answers must not keep anyone waiting for ever.
+        # A mirror that never answers must not block for ever.
         fetcher = pooch.HTTPDownloader(progressbar=bar, timeout=20)
         try:
             pooch.retrieve(

@@ -42,7 +42,7 @@ def client_of(address: str, within: float) -> Client:
             options = Security().get_connection_args("client")
             await (await connect(address, timeout=within, **options)).close()
 
-    # A client that does not come about holds up, for seconds, any thread that collects garbage.
+    # A client without a connection blocks any thread that collects garbage, for seconds.
     asyncio.run(knock())
     return Client(address, timeout=within, set_as_default=False)
 
@@ -86,7 +86,7 @@ SETTINGS = {
         "MALLOC_MMAP_THRESHOLD_": LARGE,
     },
     "distributed.worker.profile.enabled": False,
-    # A job whose worker died is reported, not quietly begun again.
+    # A job whose worker died is reported, not restarted silently.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.admin.low-level-log-length": 100,
 }
@@ -96,7 +96,7 @@ def start() -> tuple[subprocess.Popen[bytes], Client]:
     """Start a new cluster and its client; raises `InvalidRequest` if a few attempts fail."""
     for _ in range(TRIES):
         cluster = _start_cluster()
-        # A process that says nothing is killed, which ends the reading.
+        # A process without output is killed, which ends the reading.
         limit = threading.Timer(START_WITHIN, kill, (cluster,))
         limit.start()
         address = cluster.stdout.readline().decode().strip() if cluster.stdout else ""

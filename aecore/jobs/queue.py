@@ -121,7 +121,7 @@ class Jobs:
         self.trouble = ""
         """Why the jobs that wait cannot be begun now, and what to do."""
 
-    # --- Asking ---
+    # --- Requests ---
 
     def submit(self, task: Task) -> Job:
         """Queue a task, or return the job that waits for it or runs it.
@@ -331,7 +331,7 @@ class Jobs:
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
             return {}
-        # A job would end a worker that has not got the package.
+        # A job would kill a worker without the package.
         asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
         for place, worker in workers.items():
             asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
@@ -382,7 +382,7 @@ class Jobs:
                 fire_and_forget(job.future)
             job.begun = True
             if "ended" in message:
-                # An error that was not expected arrives by itself, unless nobody waits for it.
+                # An unexpected error is raised by the future, unless nothing waits for it.
                 if message["ended"] is not None or job.stop_asked is not None:
                     self._end(job, *(message["ended"] or ("cancelled",)))
                     self._submit_next()

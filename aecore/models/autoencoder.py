@@ -80,7 +80,7 @@ class Autoencoder(nn.Module):
         Terms are sums over features or code dimensions and never means, so that for a VAE with a
         Bernoulli likelihood the sum is a one-sample estimate of the negative ELBO in nats.
         """
-        # Noise and random penalties are no part of the answer, so they are drawn in any case.
+        # Corruption and stochastic penalties always need a generator, even with a mean code.
         draws = generator or torch.Generator(x.device).manual_seed(0)
         with self._drawing_from(generator):
             seen = x

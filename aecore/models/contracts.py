@@ -32,7 +32,7 @@ class Posterior(NamedTuple):
         return self.mean, self.log_variance
 
     def to(self, dtype: torch.dtype) -> Posterior:
-        """The same numbers in another precision."""
+        """The posterior in another precision."""
         return Posterior(
             self.mean.to(dtype),
             None if self.log_variance is None else self.log_variance.to(dtype),

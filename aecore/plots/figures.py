@@ -142,7 +142,7 @@ def drift_map(
                 hoverinfo="skip",
             )
         )
-    # The few that lie far out would leave no room for the others.
+    # Outliers would shrink the others.
     seen = np.concatenate([np.percentile(plane, [1, 99], axis=0), ways.reshape(-1, 2)])
     low, high = seen.min(axis=0), seen.max(axis=0)
     more = 0.05 * (high - low)

@@ -27,7 +27,7 @@ class Plane(NamedTuple):
 def fit_plane(codes: np.ndarray) -> Plane:
     """Fit the plane of codes (n, d): the identity for d <= 2, else their first two components.
 
-    The places are those of `tasks.plane_of`, whose heights for d = 1 mean nothing and are 0 here.
+    The places are those of `plane_of`, whose heights for d = 1 mean nothing and are 0 here.
     """
     if codes.shape[1] <= 2:
         return _plane_as_it_is(codes.shape[1])

@@ -79,7 +79,7 @@ class TSNEProjection(Projection):
         common = {"learning_rate": "auto" if n < 5_000 else n / 12, "inplace": True}
         # By 4, as in the source: the customary 12 made maps of MNIST a little less trustworthy.
         embedding.optimize(early, exaggeration=4, momentum=0.5, **common, **report(0))
-        # Exaggeration may have drawn few samples into one point, which nothing would part again.
+        # Exaggeration may have collapsed few samples into one point, which would stay collapsed.
         embedding += start
         embedding.optimize(late, momentum=0.8, **common, **report(early))
         return np.asarray(embedding, np.float32)

@@ -105,7 +105,7 @@ def fuzzy_graph(neighbors: Neighbors) -> Any:
         above = np.exp(-gaps / sigma[:, None]).sum(axis=1) > np.log2(k + 1)
         low, high = np.where(above, low, sigma), np.where(above, sigma, high)
         sigma = np.where(np.isfinite(high), (low + high) / 2, 2 * sigma)
-    # A width of nearly nothing, as among twins, would cut a sample off from all others.
+    # A width near zero, as among duplicates, would disconnect a sample from all others.
     means = distances.sum(axis=1) / (k + 1)
     floor = np.where(nearest_above > 0, means, means.mean())
     sigma = np.maximum(sigma, np.maximum(1e-3 * floor, np.finfo(np.float32).tiny))

@@ -99,7 +99,7 @@ class Experiment:
 
     @property
     def reference(self) -> float:
-        """The published figure; raises `InvalidRequest` where the recipe measures its own."""
+        """Published reference; raises `InvalidRequest` if the recipe measures its own."""
         if self.recipe.reference is None:
             raise InvalidRequest(f"The recipe '{self.recipe.name}' has no published figure.")
         return self.recipe.reference
@@ -167,7 +167,7 @@ class Experiment:
         with store.Reservation(name) as place:
             aside = store.free_name(config)
             try:
-                # A recipe begins anew, it is not resumed; what was kept before stays until the end.
+                # A recipe is not resumed; the run that was stored before stays until the end.
                 Train(config, aside, resumable=False).run(_ProgressOnly(self._progress(what)))
             except BaseException:
                 if (store.root() / aside).exists():

@@ -116,7 +116,7 @@ def _denoising_field(experiment: Experiment) -> Finding:
     error = np.square(estimate - score).sum() / np.square(score).sum()
     axis = np.linspace(-1.8, 1.8, 31)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    # Arrows where noisy samples can be; beyond, the network saw nothing.
+    # Arrows within the range of noisy samples; elsewhere the network is untrained.
     far = np.linalg.norm(spiral()[None] - grid[:, None], axis=2).min(1)
     grid = grid[far < 2 * smoothed]
     _, moves = cosines(grid)

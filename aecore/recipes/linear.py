@@ -50,7 +50,7 @@ def _linear_is_pca_3d(experiment: Experiment) -> Finding:
         )
         for seed in range(STARTS)
     ]
-    # Chosen by what training saw: the test split has no say in it.
+    # Chosen by the training error: the test split is not used.
     trained = min(starts, key=lambda start: start.history[-1]["train"]["total"])
     pca = projections.components(dataset)
     reference = projections.pca_mse(dataset, 2)

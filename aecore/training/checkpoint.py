@@ -74,7 +74,7 @@ def restore(
             _, index, moment = name.split(".")
             moments.setdefault(int(index), {})[moment] = value
     model.load_state_dict(weights(checkpoint))
-    # The fused optimisers walk through memory, so moments must lie as their weights do.
+    # The fused optimisers need moments in the memory layout of their weights.
     for number, weight in enumerate(model.parameters()):
         for moment, value in moments.get(number, {}).items():
             if value.shape == weight.shape:

@@ -187,7 +187,7 @@ def _wrong_form(request: Any) -> list[str]:
     ]
     for part, kind in REQUEST.items():
         value = request.get(part, kind())
-        # A name that is None was not given, which is said with the names that there are.
+        # A name that is None was not given; the message lists the valid names.
         right = isinstance(value, kind) or (kind is str and value is None)
         if not right or (kind is dict and not all(isinstance(name, str) for name in value)):
             problems.append(f"{part} = {shown(value)} is not possible: {FORMS[kind]}.")

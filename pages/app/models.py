@@ -39,7 +39,7 @@ def _model_for(name: str, created: str, n: int) -> Autoencoder:
     """Load the model of a run, with a number of threads suited to n samples."""
     import torch
 
-    # A handful gains nothing by threads and waits for them where the machine is busy. What is set
+    # A small batch gains nothing by threads and waits for them on a busy machine. The setting
     # holds for this thread and those that begin later, so every call sets it.
     model, most = _model(name, created), _threads()
     torch.set_num_threads(1 if n <= HANDFUL else most)

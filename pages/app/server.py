@@ -35,7 +35,7 @@ FINGERPRINT = 12  # digits of a dataset's fingerprint that name its files
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 HEADERS = {
-    # Pages of others must not lay ours under theirs and lead clicks to it.
+    # Against clickjacking: no other site may frame these pages.
     "Content-Security-Policy": "frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
     "X-Content-Type-Options": "nosniff",

@@ -134,7 +134,7 @@ def follow_number(key: str, low: float, high: float, step: float, usual: float) 
         number = float(st.session_state.get(key, usual))
     except ValueError:
         number = usual
-    # What is no number passes none of the comparisons.
+    # NaN fails both comparisons.
     number = number if low <= number <= high else usual
     return round(min(low + round((number - low) / step) * step, high), 6)
 

@@ -182,7 +182,7 @@ def prepare(view: View) -> None:
         images_missing = dataset.traits.pictures and len(cache.sheets(run)) < 2
         if not analysed or not images_missing:
             return
-        # A job that ended without them is not begun again by itself.
+        # A job that ended without them is not restarted automatically.
         if job is None or (not job.active and controls.again("Prepare the images", "prepare")):
             jobs.submit(projections.Prepare(dataset.name))
             st.rerun()

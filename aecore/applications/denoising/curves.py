@@ -148,7 +148,7 @@ def curve_artifact(run: store.Run, noise: str, clip: bool) -> Artifact[RunCurve]
 
     def build(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> RunCurve | None:
         levels = arrays["levels"]
-        # Levels of an earlier version may be others; what was measured at them is not asked for.
+        # An earlier version may have had other levels, whose measurements are ignored.
         if not np.array_equal(levels, NOISES[noise].levels):
             return None
         if len(arrays["noisy"]) != len(levels):

@@ -28,7 +28,7 @@ NO_PRIOR = (
 )
 
 
-# --- What is asked ------------------------------------------------------------------------------
+# --- Input fields -------------------------------------------------------------------------------
 
 
 def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any) -> Any:
@@ -136,7 +136,7 @@ def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, ope
     maps.prepare(maps.View(run, Subset(), ()))
 
 
-# --- What is known of a run ---------------------------------------------------------------------
+# --- Values of a run ----------------------------------------------------------------------------
 
 
 def known_spread(run: store.Run) -> np.ndarray | None:
@@ -198,7 +198,7 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
     return cache.analysis(run)[0] if job_status.ensure_encoded([run]) else None
 
 
-# --- What is shown ------------------------------------------------------------------------------
+# --- Outputs ------------------------------------------------------------------------------------
 
 
 def shaped(dataset: Dataset, features: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from pages.views.generate import common
 MOST_SIDE = 30
 WIDTH = 700  # points of the composed picture
 THREE = "Three samples"
-PALE = 0.4  # how opaque pictures are that no data vouches for
+PALE = 0.4  # opacity of pictures outside the support of the data
 
 
 def show(run: store.Run) -> None:

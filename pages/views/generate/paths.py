@@ -78,7 +78,7 @@ def along(
         for stop, number in zip(latent.stops(len(chosen), steps), chosen, strict=True):
             captions[stop] = f"#{number}: {captions[stop]}"
         lines.append(images.Row(way, strip, captions))
-    for fault in dict.fromkeys(problems):  # what hinders every way is said once
+    for fault in dict.fromkeys(problems):  # a problem of every path is shown once
         st.info(fault, icon=":material/wrong_location:")
     if not lines:
         return
