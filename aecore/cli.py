@@ -552,11 +552,11 @@ def denoise(
     from aecore.applications import denoising
 
     with reporting() as reporter:
-        found, _ = denoising.MeasureDenoising(run, noise, clip).run(reporter)
-    lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
+        run_curve, _ = denoising.MeasureDenoising(run, noise, clip).run(reporter)
+    lines = {"noisy": run_curve.noisy, "run": run_curve.runs[run]} | run_curve.baselines
     rows = [
         {"level": level} | {name: float(line[at]) for name, line in lines.items()}
-        for at, level in enumerate(found.levels.tolist())
+        for at, level in enumerate(run_curve.levels.tolist())
     ]
     show(rows, as_json, ("level", *lines))
 
@@ -570,8 +570,8 @@ def quality(
     from aecore.applications import sample_quality
 
     with reporting() as reporter:
-        found = sample_quality.MeasureSamples(run).run(reporter)
-    show([row._asdict() for row in found.rows], as_json, sample_quality.Figures._fields)
+        measured = sample_quality.MeasureSamples(run).run(reporter)
+    show([row._asdict() for row in measured.rows], as_json, sample_quality.Figures._fields)
 
 
 @app.command("recipes")

@@ -221,8 +221,8 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     # With S = R^T R, the eigenvalues of S_a S_b are the squared singular values of R_a R_b^T: so
     # the root is found without squaring anything, and holds where covariances are singular.
     overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
-    found = away @ away + np.square(root_a).sum() + np.square(root_b).sum() - 2 * overlap
-    return max(float(found), 0.0)
+    distance = away @ away + np.square(root_a).sum() + np.square(root_b).sum() - 2 * overlap
+    return max(float(distance), 0.0)
 
 
 def _covariance_root(x: np.ndarray) -> np.ndarray:

@@ -89,8 +89,8 @@ def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier
     import torch
 
     stored = _classifier_artifact(dataset)
-    if (known := stored.load_intact()) is not None:
-        return known
+    if (stored_classifier := stored.load_intact()) is not None:
+        return stored_classifier
     network = _trained(dataset, _epochs(dataset), progress).eval()
     with torch.inference_mode():
         named = network(torch.tensor(dataset.test.x)).argmax(dim=1).numpy()
@@ -231,16 +231,16 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         mixture = mixture or latent.fit_mixture(_train_codes(run, model, dataset))
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
-    made = {
+    samples_of = {
         source: models.inference.decode(model, each, labels, progress)
         for source, each in codes.items()
     }
     if dataset.value_range is not None:
-        made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
-    latent.refuse_unless_answered(run.name, *made.values())
-    made[f"test {dataset.traits.noun}s"] = real
+        samples_of = {source: x.clip(*dataset.value_range) for source, x in samples_of.items()}
+    latent.refuse_unless_answered(run.name, *samples_of.values())
+    samples_of[f"test {dataset.traits.noun}s"] = real
 
-    known = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
+    training_samples = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
     to_cover = Subset(split="train", limit=n, seed=SEED).samples(dataset).x
     judge = classifier(dataset, progress) if dataset.label_names else None
 
@@ -249,19 +249,19 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         return embed(judge, x) if judge else x
 
     rows: list[Figures] = []
-    for source, x in made.items():
-        progress(f"Measuring {source}", len(rows), len(made))
-        nearest = float(metrics.nearest_distance(x, known).mean())
+    for source, x in samples_of.items():
+        progress(f"Measuring {source}", len(rows), len(samples_of))
+        nearest = float(metrics.nearest_distance(x, training_samples).mean())
         coverage = metrics.coverage(compared(to_cover), compared(x), NEIGHBORS)
-        frechet = metrics.frechet(compared(known), compared(x)) if judge else None
+        frechet = metrics.frechet(compared(training_samples), compared(x)) if judge else None
         rows.append(Figures(source, nearest, coverage, frechet))
-    return Quality(tuple(rows), n, len(known), SEED, judge.accuracy if judge else None)
+    return Quality(tuple(rows), n, len(training_samples), SEED, judge.accuracy if judge else None)
 
 
 def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
-    known = latent.analysis_artifact(run).load_intact()
-    if known is not None and known.facts["complete"]:
-        return known.arrays["train_codes"]
+    analysis = latent.analysis_artifact(run).load_intact()
+    if analysis is not None and analysis.facts["complete"]:
+        return analysis.arrays["train_codes"]
     codes = models.inference.encode(model, *dataset.train)
     latent.refuse_unless_finite(run, codes)
     return codes

@@ -23,10 +23,10 @@ def get(name: str) -> Dataset:
     """
     if name in DATASETS:
         return DATASETS[name]
-    found = stored.entry(name) if isinstance(name, str) else None
-    if found is None:
+    entry = stored.entry(name) if isinstance(name, str) else None
+    if entry is None:
         raise InvalidRequest(unknown("dataset", name, names()))
-    return _stored(found)
+    return _stored(entry)
 
 
 @lru_cache(maxsize=8)

@@ -156,15 +156,15 @@ def filled(samples: np.ndarray) -> float:
     Arguments
         samples: (n, height, width) or (n, height, width, 3) in [0, 1], on a dark ground.
     """
-    found = []
+    shares = []
     for pixels in samples:
         bright = pixels.reshape(*pixels.shape[:2], -1).mean(axis=2)
         if bright.max() > 0:
             box = _box(bright > 0.1 * bright.max())
-            found.append(
+            shares.append(
                 max((s.stop - s.start) / n for s, n in zip(box, bright.shape, strict=True))
             )
-    return float(np.median(found)) if found else 1.0
+    return float(np.median(shares)) if shares else 1.0
 
 
 def _border(pixels: np.ndarray) -> np.ndarray:

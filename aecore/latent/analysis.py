@@ -78,9 +78,9 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> Analysis:
     if dataset is not None:
         arrays, facts = _with_data(run, model, dataset, progress)
         codes, labels = arrays["train_codes"], arrays["train_labels"].astype(np.int64)
-    found = reliability(model, plane_of_run(run), codes, labels=labels, progress=progress)
-    arrays |= {"grid_x": found.x, "grid_y": found.y, "density": found.density}
-    arrays |= {"cycle_error": found.cycle_error, "sensitivity": found.sensitivity}
+    maps = reliability(model, plane_of_run(run), codes, labels=labels, progress=progress)
+    arrays |= {"grid_x": maps.x, "grid_y": maps.y, "density": maps.density}
+    arrays |= {"cycle_error": maps.cycle_error, "sensitivity": maps.sensitivity}
     layers, weights, note = decoder_for_browser(model)
     arrays |= {f"weight/{name}": weight for name, weight in weights.items()}
     facts |= {

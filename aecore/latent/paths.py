@@ -136,12 +136,12 @@ def _over_neighbors(codes: np.ndarray, reference: np.ndarray, seed: int) -> list
 
 def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
     """Resample each segment of a path, (p, d), at equal arc lengths, (steps, d) in all."""
-    found = [parts[0][:1]]
+    points = [parts[0][:1]]
     for places, taken in zip(parts, np.diff(stops(len(parts) + 1, steps)), strict=True):
         reached = np.concatenate([[0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
         at = np.linspace(0, reached[-1], taken + 1)[1:]
-        found.append(np.stack([np.interp(at, reached, column) for column in places.T], axis=1))
-    return np.concatenate(found)
+        points.append(np.stack([np.interp(at, reached, column) for column in places.T], axis=1))
+    return np.concatenate(points)
 
 
 def stops(n: int, steps: int) -> np.ndarray:

@@ -63,13 +63,13 @@ def stored_sprite(file: Path, size: int) -> Path | None:
     file = locations.readable(file)
     if not file.is_file():
         return None
-    found = 0
+    n_bytes = 0
     try:
         with gzip.open(file) as stream:
-            while found <= size and (portion := stream.read(2**20)):
-                found += len(portion)
+            while n_bytes <= size and (portion := stream.read(2**20)):
+                n_bytes += len(portion)
     except (OSError, EOFError, zlib.error) as error:
         raise artifacts.damaged(file, f"{error}") from error
-    if found != size:
+    if n_bytes != size:
         raise artifacts.damaged(file, f"it does not hold {size:,} bytes of images")
     return file

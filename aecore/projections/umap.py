@@ -122,8 +122,8 @@ class _ProgressFile:
         self.progress = progress
 
     def write(self, text: str) -> int:
-        if found := re.search(r"(\d+) */ *(\d+)", text):
-            self.progress("UMAP", float(found[1]), float(found[2]))
+        if match := re.search(r"(\d+) */ *(\d+)", text):
+            self.progress("UMAP", float(match[1]), float(match[2]))
         return len(text)
 
     def flush(self) -> None:

@@ -50,23 +50,23 @@ class Reproduce(Task):
         started = time.perf_counter()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         experiment = Experiment(chosen, reporter, self.fast)
-        found = chosen.find(experiment)
+        finding = chosen.find(experiment)
         outcome = Outcome(
             name=self.name,
             dataset=chosen.dataset,
-            metric=chosen.describe_metric(found.reference),
-            value=float(found.value),
-            reference=float(found.reference),
-            holds=None if self.fast else bool(found.holds),
+            metric=chosen.describe_metric(finding.reference),
+            value=float(finding.value),
+            reference=float(finding.reference),
+            holds=None if self.fast else bool(finding.holds),
             seconds=round(time.perf_counter() - started, 1),
             source=chosen.source,
             architecture=chosen.architecture,
             seed=SEED,
             fast=self.fast,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            figures={key: float(value) for key, value in found.figures.items()},
+            figures={key: float(value) for key, value in finding.figures.items()},
             runs=experiment.runs,
-            pictures=list(found.pictures),
+            pictures=list(finding.pictures),
         )
         if not self.fast:
             outcome_artifact(outcome.name).save(outcome)

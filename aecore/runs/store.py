@@ -389,8 +389,8 @@ def _built_in(request: Any, manifest: Manifest) -> DataSpec:
     if not isinstance(name, str) or name not in data.DATASETS:
         raise InvalidRequest(unknown("dataset", name, data.DATASETS))
     facts = ("fingerprint", "n_train", "n_test")
-    known = data.DATASETS[name].spec
-    return known.model_copy(update={fact: getattr(manifest, fact) for fact in facts})
+    spec = data.DATASETS[name].spec
+    return spec.model_copy(update={fact: getattr(manifest, fact) for fact in facts})
 
 
 def _codes(config: RunConfig, spec: DataSpec) -> dict[str, Array]:
@@ -560,10 +560,10 @@ def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
 
 def delete(name: str) -> None:
     """Delete a run or a broken folder atomically: rename it first, then remove it."""
-    known = {printable(folder.name): folder for folder in _folders(root())}
-    if name not in known:
-        raise InvalidRequest(unknown("run", name, known))
-    folder = known[name]
+    folders = {printable(folder.name): folder for folder in _folders(root())}
+    if name not in folders:
+        raise InvalidRequest(unknown("run", name, folders))
+    folder = folders[name]
     with Reservation(folder.name):
         _remove(folder)
 
@@ -786,9 +786,9 @@ def damaged_checkpoint(name: str, reasons: list[str]) -> InvalidRequest:
 
 def discard(name: str) -> None:
     """Delete an unfinished run, damaged or not; raises `InvalidRequest` if it is being trained."""
-    known = {printable(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
-    if name in known:
-        with Reservation(known[name]) as held:
+    names = {printable(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
+    if name in names:
+        with Reservation(names[name]) as held:
             held.discard()
 
 
@@ -802,8 +802,8 @@ def _names_of_unfinished() -> list[str]:
 
 def refuse_unknown(name: str) -> None:
     """Raise `InvalidRequest` if there is no unfinished run of that name and none in training."""
-    known = _names_of_unfinished()
-    if name in {*known, *map(printable, known)}:
+    names = _names_of_unfinished()
+    if name in {*names, *map(printable, names)}:
         return
     if RUN_NAME.fullmatch(name):
         refuse_held(name)
@@ -811,7 +811,7 @@ def refuse_unknown(name: str) -> None:
             raise InvalidRequest(
                 f"The run '{name}' is complete: there is nothing to resume or discard."
             )
-    raise InvalidRequest(unknown("unfinished run", name, map(printable, known)))
+    raise InvalidRequest(unknown("unfinished run", name, map(printable, names)))
 
 
 def _open_unfinished(folder: Path) -> Unfinished:
@@ -856,10 +856,10 @@ def _discarded_as_complete(name: str) -> bool:
 def _refuse_count(file: Any, n_parameters: int) -> None:
     """Raise `Damaged` if a file does not hold exactly the number of weights of a model."""
     headers = [file.get_slice(key) for key in file.keys()]
-    found = sum(math.prod(header.get_shape()) for header in headers)
-    if found != n_parameters or any(header.get_dtype() != "F32" for header in headers):
+    n_weights = sum(math.prod(header.get_shape()) for header in headers)
+    if n_weights != n_parameters or any(header.get_dtype() != "F32" for header in headers):
         raise Damaged(
-            f"weights.safetensors holds {found} numbers, and the model of these settings has "
+            f"weights.safetensors holds {n_weights} numbers, and the model of these settings has "
             f"{n_parameters} of type F32"
         )
 

@@ -346,12 +346,12 @@ def table(
     }
     codes = samples.codes[chosen]
     columns |= {f"code_{number}": codes[:, number - 1] for number in range(1, codes.shape[1] + 1)}
-    planes = {"bottleneck": samples.plane, **{name: found.plane for name, found in maps.items()}}
+    planes = {"bottleneck": samples.plane, **{name: map_.plane for name, map_ in maps.items()}}
     for name, plane in planes.items():
         columns |= {f"{name}_x": plane[chosen, 0], f"{name}_y": plane[chosen, 1]}
     measured = {"bottleneck": samples.per_sample} | {
-        name: {"trustworthiness": found.trustworthiness, "continuity": found.continuity}
-        for name, found in maps.items()
+        name: {"trustworthiness": map_.trustworthiness, "continuity": map_.continuity}
+        for name, map_ in maps.items()
     }
     for name, per_sample in measured.items():
         for measure in ("trustworthiness", "continuity"):

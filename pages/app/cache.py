@@ -259,6 +259,6 @@ def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarr
 @bounded(4)
 def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
     """Mean of the first test images, and the share of the side that their bright part fills."""
-    found = data.get(dataset)
-    first = found.test.x[:500].reshape(-1, *found.shape)
+    entry = data.get(dataset)
+    first = entry.test.x[:500].reshape(-1, *entry.shape)
     return first.mean(axis=0), data.filled(first)

@@ -88,7 +88,7 @@ def default_view(run: store.Run) -> View:
     return View(run, Subset(), tuple(kind(**kind.defaults(n)) for kind in PROJECTIONS.values()))
 
 
-def found(view: View) -> dict[str, Map]:
+def computed_maps(view: View) -> dict[str, Map]:
     """Computed projections of a view."""
     maps = {
         settings.name: cache.artifact(cache.map_of(view.run, settings, view.subset))
@@ -104,8 +104,8 @@ def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = la
         mode: what they are for, as in `payload.build_payload`; only "pick" says `picked`.
         heard: the callback of `picked`.
     """
-    known = found(view)
-    computed = [settings for settings in view.projections if settings.name in known]
+    projected = computed_maps(view)
+    computed = [settings for settings in view.projections if settings.name in projected]
     return mount(cache.build_payload(view.run, view.subset, computed, view.other, mode), key, heard)
 
 
@@ -122,7 +122,7 @@ def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) ->
 
 def uncomputed(view: View) -> list[Projection]:
     """Projections of a view that have not been computed."""
-    computed = found(view)
+    computed = computed_maps(view)
     return [settings for settings in view.projections if settings.name not in computed]
 
 
@@ -233,7 +233,9 @@ def metrics_table(view: View) -> None:
         own = run.manifest.metrics | facts | {"negative_elbo": latent.negative_elbo(run)}
         rows.append({"map": f"Bottleneck of {run.name}", **own})
     titles = {settings.name: settings.title for settings in view.projections}
-    rows += [{"map": titles[name], **computed.metrics} for name, computed in found(view).items()]
+    rows += [
+        {"map": titles[name], **computed.metrics} for name, computed in computed_maps(view).items()
+    ]
     columns = {"map": st.column_config.TextColumn("Map", pinned=True)}
     columns |= {
         name: st.column_config.NumberColumn(title, format=FORMATS[name], help=text)

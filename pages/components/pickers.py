@@ -15,9 +15,9 @@ DEFAULT_RUN = "digits-ae"
 
 def pick_run() -> store.Run | None:
     """Select box of the page's run, kept in the address; None, with a hint, if there is none."""
-    found, broken = cache.runs()
+    runs, broken = cache.runs()
     show_broken(broken)
-    names = sorted(run.name for run in found)
+    names = sorted(run.name for run in runs)
     if not names:
         st.info("There is no run yet.", icon=":material/info:")
         st.page_link("pages/train.py", label="Train the first", icon=":material/model_training:")

@@ -73,7 +73,7 @@ def drift(
 
     noisy = (corrupt(x, shape, noise, level, seed, clip) for level in levels)
     codes = np.stack([encode(each, labels) for each in noisy])
-    found, clean = np.stack([nearest(each) for each in codes]), nearest(encode(x, labels))
-    other = found != clean
+    nearest_class, clean = np.stack([nearest(each) for each in codes]), nearest(encode(x, labels))
+    other = nearest_class != clean
     first = np.asarray(levels, np.float64)[other.argmax(axis=0)]
-    return CodeDrift(codes, found, clean, np.where(other.any(axis=0), first, np.nan))
+    return CodeDrift(codes, nearest_class, clean, np.where(other.any(axis=0), first, np.nan))

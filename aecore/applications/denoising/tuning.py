@@ -60,8 +60,8 @@ class Tuned(NamedTuple):
     def at(self, level: float) -> tuple[dict[str, Setting], float]:
         """The settings at the nearest tuned level, and that level."""
         nearest = int(np.abs(self.levels - level).argmin())
-        found = {name: settings[nearest] for name, settings in self.settings.items()}
-        return found, float(self.levels[nearest])
+        settings_at = {name: settings[nearest] for name, settings in self.settings.items()}
+        return settings_at, float(self.levels[nearest])
 
 
 def tune(

@@ -95,8 +95,8 @@ def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
 def tune(dataset: Dataset, asked: NoiseRequest) -> None:
     """Ensure that the filters are tuned for this noise, or show the progress."""
     data = dataset.name, dataset.fingerprint
-    found = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
-    if found is not None and found.complete(asked.noise):
+    tuned = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
+    if tuned is not None and tuned.complete(asked.noise):
         return
     hint = (
         "The best settings of the classical filters for this noise are looked for on training "
@@ -123,26 +123,26 @@ def rows(
         level = live_slider.value(key, reach)
         clean, shape = chosen.clean, dataset.shape
         noisy = denoising.corrupt(clean, shape, asked.noise, level, asked.seed, asked.clip)
-        made = {NOISY: noisy}
+        versions = {NOISY: noisy}
         for run in runs:
             identity = cache.identity(run)
-            made[run.name] = models.reconstruct(*identity, noisy, chosen.labels)[1].clip(0, 1)
-        made |= filtered(dataset, filters, noisy, asked, level)
-        psnr = {name: denoising.psnr(clean, pixels) for name, pixels in made.items()}
-        ssim = {name: denoising.ssim(clean, pixels, shape) for name, pixels in made.items()}
+            versions[run.name] = models.reconstruct(*identity, noisy, chosen.labels)[1].clip(0, 1)
+        versions |= filtered(dataset, filters, noisy, asked, level)
+        psnr = {name: denoising.psnr(clean, pixels) for name, pixels in versions.items()}
+        ssim = {name: denoising.ssim(clean, pixels, shape) for name, pixels in versions.items()}
         lines = [
             images.Row(
                 "clean", clean.reshape(-1, *shape), [f"#{number}" for number in chosen.numbers]
             )
         ]
-        for name, pixels in made.items():
+        for name, pixels in versions.items():
             captions = [
                 f"{one:.1f} · {two:.2f}" for one, two in zip(psnr[name], ssim[name], strict=True)
             ]
             lines.append(images.Row(name, pixels.reshape(-1, *shape), captions))
         picture = images.compose(lines, st.context.theme.type or "light", CELL, TITLES)
         alt = (
-            f"{len(clean)} test images of {dataset.name}, and under each {', '.join(made)}, "
+            f"{len(clean)} test images of {dataset.name}, and under each {', '.join(versions)}, "
             "each with its PSNR in dB and its structural similarity"
         )
         live_slider.show(key, reach, picture, alt)
@@ -159,8 +159,8 @@ def rows(
             level=np.array(level),
             numbers=chosen.numbers,
             clean=clean,
-            names=np.array(list(made)),
-            made=np.stack(list(made.values())),
+            names=np.array(list(versions)),
+            made=np.stack(list(versions.values())),
             psnr=np.stack(list(psnr.values())),
             ssim=np.stack(list(ssim.values())),
         )
@@ -177,12 +177,12 @@ def filtered(
         return {}
     settings, tried = tuned.at(level)
     elsewhere = "" if tried == level else f", tuned at {tried:g}"
-    found = {}
+    outputs = {}
     for name in (name for name in filters if name in settings):
         title = f"{BASELINES[name].title}, {denoising.format_setting(settings[name])}{elsewhere}"
         pca = cache.components(*data)
-        found[title] = BASELINES[name].denoise(noisy, dataset.shape, pca, settings[name])
-    return found
+        outputs[title] = BASELINES[name].denoise(noisy, dataset.shape, pca, settings[name])
+    return outputs
 
 
 def train(dataset: Dataset, asked: NoiseRequest, level: float) -> None:

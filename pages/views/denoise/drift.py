@@ -36,7 +36,7 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
     names = dataset.label_names
     identity = cache.identity(run)
     means = models.class_means(*identity) if names else None
-    found = denoising.drift(
+    drift = denoising.drift(
         models.encoder(*identity),
         chosen.clean,
         chosen.labels,
@@ -47,7 +47,7 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
         asked.seed,
         asked.clip,
     )
-    places = latent.plane_of_run(run).project(found.codes)
+    places = latent.plane_of_run(run).project(drift.codes)
     st.plotly_chart(
         figures.drift_map(
             run.codes["plane"],
@@ -57,8 +57,8 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
             chosen.labels,
             levels,
             [f"test sample {number}" for number in chosen.numbers],
-            found.nearest,
-            found.flips,
+            drift.nearest,
+            drift.flips,
         ),
         key="drift",
         config=figures.MODEBAR,
@@ -74,7 +74,7 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
         None,
         numbers=chosen.numbers,
         levels=levels,
-        codes=found.codes,
-        nearest_class=found.nearest,
-        flips=found.flips,
+        codes=drift.codes,
+        nearest_class=drift.nearest,
+        flips=drift.flips,
     )

@@ -48,8 +48,8 @@ def sums(
     """Show the decoded means of the groups, and below them C + t (A - B) for each strength t."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = members(run, asked)
-    made = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
-    decoded, around = models.generated(run, made, label), models.places(run).around(made)
+    moved = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
+    decoded, around = models.generated(run, moved, label), models.places(run).around(moved)
     means, added = np.split(common.shaped(dataset, decoded), [len(GROUPS)])
     near = np.where(around.covered, "near", "far")[len(GROUPS) :]
     captions = [f"{t:.2f} {word}" for t, word in zip(strengths, near, strict=True)]
@@ -74,7 +74,7 @@ def sums(
         "nearest test code": around.distances,
         "data near": around.covered,
     }
-    arrays = around._asdict() | {"codes": made, "decoded": decoded, "strengths": strengths}
+    arrays = around._asdict() | {"codes": moved, "decoded": decoded, "strengths": strengths}
     common.pictures(run, "arithmetic", lines, beside, [added], **arrays)
 
 
@@ -96,20 +96,20 @@ def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]
     """Indices of the test samples in each group; raises `InvalidRequest` with every problem."""
     labels, classes = run.codes["labels"], run.dataset.label_names
     of_class = {every(name): np.flatnonzero(labels == n).tolist() for n, name in enumerate(classes)}
-    found, problems = [], []
+    groups, problems = [], []
     for name, (kind, text) in zip(GROUPS, asked, strict=True):
         try:
-            found.append(of_class.get(kind) or common.sample_numbers(text, len(labels)))
+            groups.append(of_class.get(kind) or common.sample_numbers(text, len(labels)))
         except InvalidRequest as error:
             problems += [f"{name}: {fault}" for fault in error.problems]
         else:
-            if not found[-1]:
+            if not groups[-1]:
                 problems.append(
                     f"{name} has no test sample: choose another group, or give numbers."
                 )
     if problems:
         raise InvalidRequest(problems)
-    return found
+    return groups
 
 
 def every(name: str) -> str:

@@ -60,19 +60,21 @@ def along(
             f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}."
         )
     analysed = cache.analysis(run)
-    known = (analysed[0] if analysed else {}).get("train_codes")
+    train_codes = (analysed[0] if analysed else {}).get("train_codes")
     lines, made, problems = [], {}, []
     beside: dict[str, list[Any]] = {"way": [], "cycle error": []}
     for way in ways:
         try:
-            found = latent.path(codes[chosen], steps, way, codes if known is None else known)
+            path = latent.path(
+                codes[chosen], steps, way, codes if train_codes is None else train_codes
+            )
         except InvalidRequest as error:
             problems.append(plain(str(error)))
             continue
-        away = models.cycle_error(run, found, label)
+        away = models.cycle_error(run, path, label)
         beside["way"] += [way] * steps
         beside["cycle error"] += away.tolist()
-        made[way] = found, models.generated(run, found, label)
+        made[way] = path, models.generated(run, path, label)
         strip = common.shaped(dataset, made[way][1])
         captions = [f"{value:.2g}" for value in away]
         for stop, number in zip(latent.stops(len(chosen), steps), chosen, strict=True):
@@ -82,7 +84,7 @@ def along(
         st.info(fault, icon=":material/wrong_location:")
     if not lines:
         return
-    neighbours = "test codes" if known is None else "training codes"
+    neighbours = "test codes" if train_codes is None else "training codes"
     where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
     st.caption(
         f"{where} its cycle error, how far encoding it again leads away from its code: large where "

@@ -32,12 +32,12 @@ def show(run: store.Run) -> None:
             "Temperature", 0.0, 2.0, 1.0, "temperature", help="Times the standard deviation."
         )
         seed = controls.whole_number("Seed", "draw", 0, 2**31 - 1, width=120)
-    known = common.training_codes(run)
+    train = common.training_codes(run)
     if source == "prior":
         codes = latent.from_prior(count, d, temperature, seed)
         if not prior:
             st.caption(common.NO_PRIOR)
-    elif known is None:
+    elif train is None:
         return
     else:
         mixture = fitted(run)
@@ -46,9 +46,9 @@ def show(run: store.Run) -> None:
         codes = mixture.draw(count, temperature, seed)
     decoded = models.generated(run, codes, label)
     lines, beside, away = [], {}, []
-    if known is not None:
+    if train is not None:
         nearest, distances = models.training_places(run).nearest(codes)
-        numbers = known["train_rows"][nearest]
+        numbers = train["train_rows"][nearest]
         beside = {"nearest training sample": numbers, "distance": distances}
         away = [f"{distance:.2g}" for distance in distances]
         originals = common.shaped(dataset, dataset.train.x[numbers])
@@ -62,17 +62,17 @@ def show(run: store.Run) -> None:
         )
     lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
     common.pictures(run, "sample", lines, beside, codes=codes, decoded=decoded)
-    if known is not None and not dataset.traits.pictures:
+    if train is not None and not dataset.traits.pictures:
         st.caption("The nearest training sample of each, by code:")
         common.table(dataset, originals, {"training sample": numbers})
-    if known is not None:
+    if train is not None:
         quality.show(run)
 
 
 def fitted(run: store.Run) -> latent.Mixture | None:
     """Mixture of the training codes; if absent, queues its job and says so."""
-    found, jobs = cache.artifact(latent.mixture_artifact(run)), cache.jobs()
-    if found is None:
+    mixture, jobs = cache.artifact(latent.mixture_artifact(run)), cache.jobs()
+    if mixture is None:
         job = jobs.find(latent.FitMixture(run.name))
         hint = "A mixture of Gaussians is fitted to the training codes once: seconds."
         if job is None or job_status.offer(
@@ -80,4 +80,4 @@ def fitted(run: store.Run) -> latent.Mixture | None:
         ):
             jobs.submit(latent.FitMixture(run.name))
             st.rerun()
-    return found
+    return mixture

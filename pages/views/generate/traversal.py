@@ -90,16 +90,18 @@ def strips(
 ) -> None:
     """Show traversals of all dimensions below each other."""
     dataset = run.dataset
-    made, lines, beside = [], [], {"dimension": [], "value": []}
+    codes_by_strip, lines, beside = [], [], {"dimension": [], "value": []}
     for number, values in sides.items():
         each = latent.traversal(base, number, values[0], values[-1], len(values))
-        made.append(each)
+        codes_by_strip.append(each)
         beside["dimension"] += [number + 1] * len(values)
         beside["value"] += values.tolist()
-    codes = np.concatenate(made)
+    codes = np.concatenate(codes_by_strip)
     decoded = models.generated(run, codes, label)
     name = common.named(ranked)
-    for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
+    for number, part, strip in zip(
+        sides, codes_by_strip, np.split(decoded, len(sides)), strict=True
+    ):
         captions = [f"{value:.2f}" for value in part[:, number]]
         lines.append(images.Row(name(number), common.shaped(dataset, strip), captions))
     under = " Under a picture stands its value." if dataset.traits.pictures else ""

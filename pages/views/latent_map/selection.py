@@ -50,7 +50,7 @@ def export(view: View, selection: Selection) -> None:
     name = f"{view.run.name}-{len(rows)}-samples"
 
     def table() -> pandas.DataFrame:
-        return payload.table(samples, dataset, found(view), rows)
+        return payload.table(samples, dataset, computed_maps(view), rows)
 
     def parquet() -> bytes:
         buffer = io.BytesIO()

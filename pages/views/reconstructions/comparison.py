@@ -63,13 +63,15 @@ def samples(
             st.info("No sample of this class is in this split.", icon=":material/info:")
             return
         x, labels = (part[chosen] for part in getattr(dataset, split))
-        made = {run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs}
-        made[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
-        shown = {name: found[chosen] for name, found in errors.items()}
+        reconstructions = {
+            run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs
+        }
+        reconstructions[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
+        shown = {name: values[chosen] for name, values in errors.items()}
         if dataset.traits.pictures:
-            as_pictures(dataset, split, chosen, x, made, shown, maps)
+            as_pictures(dataset, split, chosen, x, reconstructions, shown, maps)
         else:
-            as_tables(dataset, split, chosen, x, made, shown)
+            as_tables(dataset, split, chosen, x, reconstructions, shown)
 
 
 def components(run: store.Run, dataset: Dataset) -> int:
@@ -176,6 +178,6 @@ def as_tables(
         f"{', '.join(reconstructions)}, one row a sample and one column a feature",
     )
     st.dataframe(
-        {"sample": samples} | {f"{name} MSE": found for name, found in errors.items()},
+        {"sample": samples} | {f"{name} MSE": values for name, values in errors.items()},
         width="content",
     )

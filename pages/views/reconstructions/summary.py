@@ -20,9 +20,9 @@ def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
     """Show the error of each, and the number of components from which PCA is better."""
     mine, pca = next(iter(errors.values())), errors[PCA]
     with st.container(horizontal=True):
-        for name, found in errors.items():
+        for name, values in errors.items():
             title = f"PCA with {k} component{'s' * (k > 1)}" if name == PCA else plain(name)
-            st.metric(f"{title}, {split} MSE", f"{found.mean():.4f}", width="content")
+            st.metric(f"{title}, {split} MSE", f"{values.mean():.4f}", width="content")
         name = next(iter(errors))
         st.metric(
             f"Samples that {plain(name)} renders better than PCA",
@@ -31,8 +31,8 @@ def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
         )
     st.markdown(
         "  \n".join(
-            verdict(plain(name), found.mean(), k, curve(dataset, split))
-            for name, found in errors.items()
+            verdict(plain(name), values.mean(), k, curve(dataset, split))
+            for name, values in errors.items()
             if name != PCA
         )
     )
@@ -68,20 +68,20 @@ def classes(dataset: Dataset, split: str, errors: Errors) -> None:
     labels = getattr(dataset, split).labels
     count = np.bincount(labels, minlength=dataset.n_classes)
     means = {
-        name: np.bincount(labels, found, len(count)) / count.clip(1)
-        for name, found in errors.items()
+        name: np.bincount(labels, values, len(count)) / count.clip(1)
+        for name, values in errors.items()
     }
     order = np.argsort(-next(iter(means.values())), kind="stable")
     order = order[count[order] > 0]
     st.markdown(f"**Mean squared error of each class**, {split} split, worst first")
-    most = max(float(found.max()) for found in means.values())
+    most = max(float(values.max()) for values in means.values())
     bar = st.column_config.ProgressColumn
     with st.container(width=720 if len(means) < 4 else "stretch"):
         st.dataframe(
             {
                 "class": [dataset.label_names[number] for number in order],
                 "samples": count[order],
-                **{name: found[order] for name, found in means.items()},
+                **{name: values[order] for name, values in means.items()},
             },
             column_config={
                 name: bar(format="%.4f", min_value=0, max_value=most, width=118) for name in means
