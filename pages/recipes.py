@@ -13,11 +13,11 @@ with frame.page("Recipes"):
         "Each recipe trains what a paper or a tutorial describes, measures it on the test split, "
         "and puts the published figure beside the one that was found here."
     )
-    known = results.read()
-    recipe = results.pick(known)
+    outcomes = results.read()
+    recipe = results.pick(outcomes)
     results.about(recipe)
-    results.run(recipe, known[recipe.name])
-    if known[recipe.name]:
-        results.found(known[recipe.name])
+    results.run(recipe, outcomes[recipe.name])
+    if outcomes[recipe.name]:
+        results.show_outcome(outcomes[recipe.name])
     st.subheader("All recipes")
-    results.overview(known)
+    results.overview(outcomes)

@@ -548,7 +548,7 @@ def test_quality_prints_a_row_for_each_source() -> None:
 def two_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
     """Registry of two instant recipes: one succeeds, one fails."""
 
-    def computed_maps(value: float) -> Callable[[Experiment], Finding]:
+    def found(value: float) -> Callable[[Experiment], Finding]:
         def find(experiment: Experiment) -> Finding:
             experiment.say("Looking", 1, 2)
             return experiment.at_most(value, {"twice": 2 * value}, [])

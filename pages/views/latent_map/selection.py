@@ -15,7 +15,7 @@ from aecore.viewer import payload
 from pages.app import cache, frame, messages, models
 from pages.app.messages import Place, Selection
 from pages.app.text import plain
-from pages.components.maps import View, found, said, show as show_maps
+from pages.components.maps import View, computed_maps, said, show as show_maps
 
 if TYPE_CHECKING:
     import pandas

@@ -81,7 +81,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
         st.caption(hint or "It has not been run here yet. It takes a few minutes at most.")
 
 
-def computed_maps(outcome: Outcome) -> None:
+def show_outcome(outcome: Outcome) -> None:
     """Show the reference beside the reproduced figure, further facts, and the pictures."""
     with st.container(horizontal=True):
         st.metric("Found here", number(outcome.value), border=True, width=200)
