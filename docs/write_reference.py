@@ -104,7 +104,7 @@ def reproductions() -> str:
             raise SystemExit(f"No outcome of the recipe '{recipe.name}' ships with the project.")
         value, seconds = recipes.number(found.value), f"{found.seconds:.0f} s"
         rows.append((f"`{recipe.name}`", recipe.teaches, found.metric, value, seconds))
-    return table(("recipe", "what it teaches", "metric and reference", "found", "time"), rows)
+    return table(("recipe", "lesson", "metric and reference", "result", "time"), rows)
 
 
 def figures() -> str:

@@ -10,8 +10,8 @@ from pages.views.recipes import results
 with frame.page("Recipes"):
     st.title("Recipes")
     st.markdown(
-        "Each recipe trains what a paper or a tutorial describes, measures it on the test split, "
-        "and puts the published figure beside the one that was found here."
+        "Each recipe trains the model of a paper or tutorial, measures it on the test split, and "
+        "shows the published figure beside the reproduced one."
     )
     outcomes = results.read()
     recipe = results.pick(outcomes)

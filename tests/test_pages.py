@@ -741,7 +741,7 @@ def choose(at: AppTest, name: str) -> AppTest:
 
 def overview(at: AppTest) -> list[str]:
     """Table of all recipes, row by row."""
-    (table,) = (table.value for table in at.table if "what it teaches" in table.value)
+    (table,) = (table.value for table in at.table if "lesson" in table.value)
     rows = [" | ".join(map(str, row)).replace("\\", "") for row in table.to_numpy()]
     assert len(rows) == len(RECIPES)
     return rows
@@ -816,7 +816,7 @@ def test_an_outcome_is_shown_with_its_reference_and_verdict(
     at = opened(RECIPE_PAGE, recipe=REMADE)
     assert not at.exception and not at.error
     shown = {metric.label: metric.value for metric in at.metric}
-    assert shown["Found here"] == "0.25" and shown["Reference"] == "0.75"
+    assert shown["Reproduced"] == "0.25" and shown["Reference"] == "0.75"
     (line,) = (text.value for text in at.markdown if verdict in text.value)
     assert line.replace("\\", "").endswith(f"{verdict}{outcome.metric}.")
     assert "(0.75)" in outcome.metric
@@ -862,7 +862,7 @@ def test_another_outcome_takes_the_place_of_the_shown_one(remake: Remake) -> Non
         # The mark before its name in the list has changed; it is chosen all the same.
         assert at.subheader[0].value == RECIPES[REMADE].title
         assert address(at, "recipe") == REMADE
-        assert {metric.label: metric.value for metric in at.metric}["Found here"] == f"{value:g}"
+        assert {metric.label: metric.value for metric in at.metric}["Reproduced"] == f"{value:g}"
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -963,7 +963,7 @@ def test_a_damaged_outcome_is_a_sentence_and_another_recipe_can_be_chosen(
     choose(at, "manifold")
     assert not at.exception
     assert at.subheader[0].value == RECIPES["manifold"].title
-    assert {metric.label: metric.value for metric in at.metric}["Found here"] == "0.25"
+    assert {metric.label: metric.value for metric in at.metric}["Reproduced"] == "0.25"
     choose(at, "vae-2")
     assert at.subheader[0].value == RECIPES["vae-2"].title
 

@@ -45,7 +45,7 @@ def show(run: store.Run) -> None:
     st.caption(
         "The aggregate posterior is the mixture of the posteriors of all test samples. Under the "
         "prior each of its dimensions has mean 0 and variance 1; the further it is from that, the "
-        "less draws from the prior are like what the decoder has seen."
+        "less draws from the prior resemble the codes that the decoder was trained on."
     )
     ranked = latent.importance(codes, spread)
     shown = ranked.order[:MOST_PANELS]

@@ -87,9 +87,9 @@ def along(
     neighbours = "test codes" if train_codes is None else "training codes"
     where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
     st.caption(
-        f"{where} its cycle error, how far encoding it again leads away from its code: large where "
-        "the decoder leaves what it knows. A number with # is a picked sample's. The way along the "
-        f"data follows nearest neighbours among {neighbours}.{common.class_sentence(run, label)}"
+        f"{where} its cycle error, how far encoding it again leads away from its code: large "
+        "outside the support of the training codes. A number with # is a picked sample's. "
+        f"The way along the data follows nearest neighbours among {neighbours}.{common.class_sentence(run, label)}"
     )
     passed, decoded = (np.concatenate(each) for each in zip(*made.values(), strict=True))
     moving = [line.images for line in lines]

@@ -49,11 +49,7 @@ def show(run: store.Run) -> None:
         else f" The classifier names {quality.accuracy:.1%} of the test split rightly; its Fréchet "
         "distance is no Inception FID."
     )
-    class_note = (
-        " Classes are told as often as they occur in training."
-        if run.capabilities.conditioned
-        else ""
-    )
+    class_note = " Classes are as frequent as in training." if run.capabilities.conditioned else ""
     st.caption(
         f"{quality.n:,} samples of each source at temperature 1, seed {quality.seed}, against "
         f"{quality.n_ref:,} training samples, for coverage as many as were drawn; the last row is "

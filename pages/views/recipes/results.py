@@ -69,7 +69,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
     if job is not None and job.error:
         st.error(plain(job.error), icon=":material/error:")
     if job is not None and job.state == "cancelled":
-        st.info("It was cancelled; what was found before is kept.", icon=":material/stop_circle:")
+        st.info("It was cancelled; the earlier outcome is kept.", icon=":material/stop_circle:")
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Run it again" if before else "Run it"
         if controls.button(label, ":material/play_arrow:", type="primary", key="run-recipe"):
@@ -84,7 +84,7 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
 def show_outcome(outcome: Outcome) -> None:
     """Show the reference beside the reproduced figure, further facts, and the pictures."""
     with st.container(horizontal=True):
-        st.metric("Found here", number(outcome.value), border=True, width=200)
+        st.metric("Reproduced", number(outcome.value), border=True, width=200)
         st.metric("Reference", number(outcome.reference), border=True, width=200)
     holds = bool(outcome.holds)
     st.markdown(f"{ICONS[holds]} It {WORDS[holds]}: {plain(outcome.metric)}.")
@@ -118,14 +118,14 @@ def overview(outcomes: Mapping[str, Outcome | None]) -> None:
         rows.append(
             {
                 "recipe": f"{_icon(outcome)} {recipe.name}",
-                "what it teaches": plain(recipe.teaches),
+                "lesson": plain(recipe.teaches),
                 "metric": plain(
                     outcome.metric if outcome else recipe.describe_metric(recipe.reference)
                 ),
-                "found": number(outcome.value) if outcome else "not run here yet",
+                "result": number(outcome.value) if outcome else "not run here yet",
             }
         )
-    st.table(rows, hide_index=True, alt="All recipes, what each teaches, and what was found")
+    st.table(rows, hide_index=True, alt="All recipes, their lessons and results")
 
 
 # --- Pictures -----------------------------------------------------------------------------------
