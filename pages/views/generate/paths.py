@@ -89,7 +89,8 @@ def along(
     st.caption(
         f"{where} its cycle error, how far encoding it again leads away from its code: large "
         "outside the support of the training codes. A number with # is a picked sample's. "
-        f"The way along the data follows nearest neighbours among {neighbours}.{common.class_sentence(run, label)}"
+        f"The way along the data follows nearest neighbours among {neighbours}."
+        f"{common.class_sentence(run, label)}"
     )
     passed, decoded = (np.concatenate(each) for each in zip(*made.values(), strict=True))
     moving = [line.images for line in lines]
