@@ -136,13 +136,13 @@ def commands() -> Iterator[str]:
 
 
 def first_line(path: Path) -> str:
-    """The first line of a module's docstring."""
+    """First line of a module's docstring."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return escaped(text.split("\n")[0])
 
 
 def module_file(value: object) -> str:
-    """The file of a class or function, below the root of the project."""
+    """Path of a class's or function's file, below the root of the project."""
     return f"`{Path(inspect.getfile(value)).relative_to(ROOT)}`"
 
 
@@ -155,7 +155,7 @@ def subclasses(kind: type) -> Iterator[type]:
 
 
 def code() -> str:
-    """Where each page, variant, recipe, task, modality and module is."""
+    """Reference of the files of each page, variant, recipe, task, modality and module."""
     pages = []
     for page in sorted((ROOT / "pages").glob("*.py")):
         view = ROOT / "pages" / "views" / page.stem

@@ -36,7 +36,7 @@ def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def threads_that_spin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting of threads is not changed, and not said, however busy the machine of the tests is."""
+    """Disable the adaptive waiting of threads, so that a busy machine changes no test."""
     loaded = sys.modules.get("aecore.training.threads")
     if loaded and request.module.__name__ != "test_threads":
         monkeypatch.setattr(loaded, "CONTENTION", math.inf)

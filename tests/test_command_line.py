@@ -310,7 +310,6 @@ def test_odd_settings_are_refused_in_a_short_sentence(value: str) -> None:
         ("denoise",),
         ("denoise", "run", "--clip", "yes"),
         ("reproduce", "--slow"),
-        ("--version",),
         ("x" * 60_000,),
     ],
 )

@@ -343,7 +343,7 @@ def test_a_cluster_that_does_not_start_is_tried_a_few_times(
         started.append(subprocess.Popen([sys.executable, "-c", ""], **options))
         return started[-1]
 
-    monkeypatch.setattr("aecore.jobs.cluster._start_cluster", start_nothing)
+    monkeypatch.setattr("aecore.jobs.cluster._start_process", start_nothing)
     jobs = Jobs()
     waiting = [jobs.submit(projections.Prepare(name)) for name in ("iris", "wine")]
     wait_until(lambda: not any(job.active for job in waiting))

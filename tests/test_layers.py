@@ -1,4 +1,4 @@
-"""Runs that ship with an installed package: a read-only layer under the store."""
+"""Shipped runs of an installed package: a read-only layer under the store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def contents(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.fixture
 def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What ships, of which nothing may change."""
+    """Shipped files, which must not change."""
     shipped = tmp_path / "shipped"
     for name in ("digits-ae", "digits-vae", "_recipes"):
         shutil.copytree(ROOT / "models_store" / name, shipped / name)

@@ -983,7 +983,9 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 from conftest import Listener, run_config
-from aecore import files, store, tasks
+from aecore import files
+from aecore.runs import store
+from aecore.runs.train import Resume, Train
 
 config = run_config(variant="vae", epochs=2)
 root = Path(sys.argv[2])
@@ -1027,22 +1029,22 @@ def read():
 FILES = ("config.json", "weights.safetensors", "codes.safetensors")
 # Done here and not in a child, so that every child finds the libraries loaded.
 os.environ["AECORE_STORE"] = str(root / "through")
-tasks.Train(config, "run").run(Listener())
+Train(config, "run").run(Listener())
 expected = read()
 
 status, moment = -9, 0
 while status == -9:
     folder = root / f"killed-{moment}"
-    status = child(folder, lambda: tasks.Train(config, "run").run(Listener()), moment)
+    status = child(folder, lambda: Train(config, "run").run(Listener()), moment)
     found, broken = store.runs()
     assert not broken, (moment, broken)
     left = [each.name for each in store.unfinished()]
     if left:
-        again = child(folder, lambda: tasks.Resume.of("run").run(Listener()))
+        again = child(folder, lambda: Resume.of("run").run(Listener()))
         assert not found and again == 0, moment
     elif not found:
         store.discard("run")
-        assert child(folder, lambda: tasks.Train(config, "run").run(Listener())) == 0, moment
+        assert child(folder, lambda: Train(config, "run").run(Listener())) == 0, moment
     assert read() == expected, moment
     assert store.unfinished() == [] and store.runs()[1] == [], moment
     moment += 1

@@ -1,7 +1,7 @@
 """Job queue: tasks carried out one after another in a Dask worker process.
 
 The first job starts a small cluster of its own as a child process (`python -m
-aecore.jobs.cluster`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
+aecore.jobs.serve`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
 scheduler to use instead.
 Progress of a job and its end are published as Dask events. A job is cancelled at the scheduler, and
 its worker stops a task that the scheduler has cancelled.
@@ -26,8 +26,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aecore.errors import InvalidRequest
-from aecore.jobs.cluster import IMPORT, START_WITHIN, TRIES, ask, connect_to, kill, log, start
-from aecore.jobs.worker import TOPIC, State, unpack, work
+from aecore.jobs.cluster import (
+    IMPORT,
+    START_WITHIN,
+    TRIES,
+    ask_apart,
+    connect_to,
+    kill_cluster,
+    log,
+    start_cluster,
+)
+from aecore.jobs.worker import TOPIC, State, carry_out, unpack_array
 from aecore.progress import Task
 
 if TYPE_CHECKING:
@@ -258,7 +267,7 @@ class Jobs:
                 key = f"{TOPIC}-{job.id}-{job.tries}"
                 try:
                     job.future = client.submit(
-                        work, job.id, job.task, key=key, pure=False, **options
+                        carry_out, job.id, job.task, key=key, pure=False, **options
                     )
                 except ClosedClientError:  # since `_watch` looked, which will look again
                     return
@@ -296,9 +305,9 @@ class Jobs:
         client, cluster = self._client, self._cluster
         self._client = self._cluster = None
         if cluster is not None:
-            kill(cluster)
+            kill_cluster(cluster)
         if client is not None:
-            ask(client.close)
+            ask_apart(client.close)
         for job in self._in("running"):
             self._lost(job)
 
@@ -315,7 +324,7 @@ class Jobs:
             client = connect_to(address)
             self._checked.clear()
         else:
-            self._cluster, client = start()
+            self._cluster, client = start_cluster()
         client.subscribe_topic(TOPIC, self._hear)
         self._client = client
         return client
@@ -327,7 +336,9 @@ class Jobs:
             return {}
         address = str(client.scheduler.address)
         try:
-            workers = ask(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)["workers"]
+            workers = ask_apart(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)[
+                "workers"
+            ]
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
             return {}
@@ -354,7 +365,7 @@ class Jobs:
 
     def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
         """Check on each worker whether the package can be imported there."""
-        answers = {name: ask(call) for name, call in asked.items()}
+        answers = {name: ask_apart(ask) for name, ask in asked.items()}
         until = time.monotonic() + ANSWER_WITHIN
         for name, answer in answers.items():
             try:
@@ -372,7 +383,7 @@ class Jobs:
         from distributed import fire_and_forget
 
         message = event[1]
-        view = {name: unpack(packed) for name, packed in message.get("view", {}).items()}
+        view = {name: unpack_array(packed) for name, packed in message.get("view", {}).items()}
         with self._lock:
             job = self._jobs.get(message["job"])
             if job is None or job.state != "running":

@@ -46,7 +46,7 @@ def pack_array(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
     return array.dtype.str, array.shape, array.tobytes()
 
 
-def unpack(packed: tuple[str, tuple[int, ...], bytes]) -> np.ndarray:
+def unpack_array(packed: tuple[str, tuple[int, ...], bytes]) -> np.ndarray:
     kind, shape, content = packed
     return np.frombuffer(content, kind).reshape(shape)
 
@@ -55,7 +55,7 @@ Ended = tuple[State, str, str]
 """How a task ended, why where it failed, and the name of the run that was stored."""
 
 
-def work(job_id: str, task: Task) -> Ended:
+def carry_out(job_id: str, task: Task) -> Ended:
     """Run a task; publish and return how it ended."""
     reporter = WorkerReporter(job_id)
     try:

@@ -11,7 +11,7 @@ from aecore.recipes.results import Finding
 
 HINTON = "Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural networks"
 KERAS = "Chollet (2016), Building autoencoders in Keras"
-"""Sources of several recipes."""
+"""Sources cited by several recipes."""
 
 RECIPES: dict[str, Recipe] = {}
 
