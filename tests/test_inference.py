@@ -19,7 +19,7 @@ from aecore.runs import store
 
 N = 23
 DIGITS = DATASETS["digits"]
-SHIPPED = Path(store.__file__).parents[1] / "models_store"
+SHIPPED = Path(store.__file__).parents[2] / "models_store"
 rng = np.random.default_rng(1)
 X = rng.random((N, 64), dtype=np.float32)
 CODES = rng.standard_normal((N, 3), dtype=np.float32)

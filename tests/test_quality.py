@@ -23,7 +23,7 @@ from aecore.runs import store
 from aecore.runs.train import Train
 
 DIGITS = data.get("digits")
-SHIPPED = Path(store.__file__).parents[1] / "models_store"
+SHIPPED = Path(store.__file__).parents[2] / "models_store"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 

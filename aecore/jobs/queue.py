@@ -23,15 +23,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from aecore.errors import Faults
 from aecore.jobs.cluster import IMPORT, START_WITHIN, TRIES, ask, connect_to, kill, log, start
 from aecore.jobs.worker import TOPIC, State, unpack, work
-from aecore.progress import Task
 
 if TYPE_CHECKING:
+    import numpy as np
     from distributed import Client, Future
+
+    from aecore.progress import Task
 
 
 FINISHED_KEPT = 50

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aecore import data, projections
 from aecore.recipes.deep import HINTON
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import (
     beside_pca,
     curves_picture,
@@ -18,6 +18,9 @@ from aecore.recipes.pictures import (
 )
 from aecore.recipes.registry import recipe
 from aecore.recipes.results import Finding, Picture
+
+if TYPE_CHECKING:
+    from aecore.recipes.experiment import Experiment
 
 STARTS = 5
 

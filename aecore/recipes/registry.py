@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aecore.errors import Faults, unknown
 from aecore.recipes.experiment import Experiment, Recipe
-from aecore.recipes.results import Finding
+
+if TYPE_CHECKING:
+    from aecore.recipes.results import Finding
 
 RECIPES: dict[str, Recipe] = {}
 

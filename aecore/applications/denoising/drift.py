@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from aecore.applications.denoising.noise import Rebuild, Shape, corrupt, some
-from aecore.data import Dataset
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
 
 MEANS_OF = 5_000
 """Training samples of which class means are taken."""
