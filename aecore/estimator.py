@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from numbers import Integral, Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import LabelEncoder
@@ -27,6 +26,9 @@ from aecore.errors import InvalidRequest, shown
 from aecore.models import inference
 from aecore.models.variants import VARIANTS, Variant
 from aecore.training import RunConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 DEFAULTS = TrainingConfig()
 ARRAYS = {"dtype": (np.float64, np.float32), "order": "C"}

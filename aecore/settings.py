@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic.config import JsonDict
 
 from aecore.errors import InvalidRequest, shown, unknown
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 ADVANCED: JsonDict = {"advanced": True}
 """Metadata of a field that a form shows only on request."""

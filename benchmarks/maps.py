@@ -91,7 +91,8 @@ class Clock:
 
 def ours() -> dict:
     from aecore import projections
-    from aecore.projections import TEST_SPLIT, PCAProjection, TSNEProjection, UMAPProjection
+    from aecore.data.subset import TEST_SPLIT
+    from aecore.projections import PCAProjection, TSNEProjection, UMAPProjection
     from aecore.runs import store
 
     data = loaded()

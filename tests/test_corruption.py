@@ -11,14 +11,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from aecore.models.corruptions import (
-    CORRUPTIONS,
-    Corruption,
-    Dropout,
-    GaussianNoise,
-    Masking,
-    SaltAndPepper,
-)
+from aecore.models.contracts import Corruption
+from aecore.models.corruptions import CORRUPTIONS, Dropout, GaussianNoise, Masking, SaltAndPepper
 from aecore.models.variants import Noise
 
 N, WIDTH = 5_000, 20

@@ -17,10 +17,11 @@ from torch import nn
 
 from aecore import data, latent, metrics, projections
 from aecore.data import DATASETS, Dataset
+from aecore.data.spec import ImageSize
 from aecore.errors import InvalidRequest
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
-from aecore.models.networks import ACTIVATION_LAYERS, ImageSize
+from aecore.models.networks import ACTIVATION_LAYERS
 from aecore.models.variants import VARIANTS
 from aecore.projections import Plane
 from aecore.runs import store
@@ -570,11 +571,11 @@ def test_a_run_of_labels_and_one_dimension_is_analysed() -> None:
 
 
 def test_a_large_decoder_stays_at_home(shipped: store.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.latent.decoder.MOST_WEIGHTS", 1000)
+    monkeypatch.setattr("aecore.latent.analysis.MOST_WEIGHTS", 1000)
     arrays, facts = analysed(shipped)
     assert facts["layers"] is None and "too large" in facts["decoder_note"]
     assert not [name for name in arrays if name.startswith("weight/")]
-    monkeypatch.setattr("aecore.latent.decoder.browser_decoder", lambda model: None)
+    monkeypatch.setattr("aecore.latent.analysis.browser_decoder", lambda model: None)
     _, facts = analysed(shipped)
     assert facts["layers"] is None and "unknown kind" in facts["decoder_note"]
 

@@ -24,8 +24,9 @@ from test_latent import CONVOLUTIONAL, build, classes, draw, of_shape
 
 from aecore import data, latent, projections
 from aecore.data import Subset
+from aecore.data.spec import ImageSize
 from aecore.models.autoencoder import Autoencoder
-from aecore.models.networks import ACTIVATION_LAYERS, ImageSize
+from aecore.models.networks import ACTIVATION_LAYERS
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
 from aecore.runs.train import Train

@@ -16,6 +16,7 @@ from conftest import dirty_memory
 from scipy import stats
 from torch import Tensor, nn
 
+from aecore.data.spec import ImageSize
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.likelihoods import Gaussian
 from aecore.models.networks import (
@@ -25,7 +26,6 @@ from aecore.models.networks import (
     DoublingConvolution,
     GaussianEncoder,
     HalvingConvolution,
-    ImageSize,
     PointEncoder,
     Posterior,
     SeededDropout,

@@ -565,7 +565,7 @@ def trained_in_dirty_memory(config: RunConfig, dataset: Dataset) -> Checkpoint:
     """Last checkpoint of a training with free memory full of NaN at every batch."""
     dirty_memory()
     *_, last = fit(config, dataset, progress=lambda *news: dirty_memory())
-    assert last.model.bfloat16 is (config.training.precision == "bfloat16")
+    assert last.model.uses_bfloat16 is (config.training.precision == "bfloat16")
     assert np.isfinite(last.test.codes).all()
     return frozen(last)
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from aecore.data import DATASETS, Dataset
 from aecore.data.modalities import MODALITIES
+from aecore.data.spec import ImageSize
 from aecore.errors import InvalidRequest
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.likelihoods import LIKELIHOODS
-from aecore.models.networks import ImageSize
 from aecore.models.variants import VARIANTS, Variant
 from aecore.training import RunConfig
 

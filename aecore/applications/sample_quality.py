@@ -16,12 +16,12 @@ from aecore.data.idx import fetch_data
 from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter, Task, no_progress
 from aecore.runs import store
-from aecore.runs.store import Run
 
 if TYPE_CHECKING:
     from torch import nn
 
     from aecore.models.autoencoder import Autoencoder
+    from aecore.runs.store import Run
 
 
 MEASURED = 2_000

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from aecore.data import stored
 from aecore.data.builtin import DATASETS
 from aecore.data.dataset import Dataset, Samples
-from aecore.data.spec import DataSpec
 from aecore.errors import Damaged, InvalidRequest, unknown
+
+if TYPE_CHECKING:
+    from aecore.data.spec import DataSpec
 
 
 def names() -> list[str]:

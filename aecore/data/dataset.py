@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore.data.modalities import Modality
 from aecore.data.spec import DataSpec
 from aecore.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from aecore.data.modalities import Modality
 
 
 class Samples(NamedTuple):

@@ -9,13 +9,16 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aecore import files
 from aecore.data.dataset import Dataset, Samples, SplitReader
 from aecore.errors import InvalidRequest
-from aecore.progress import Progress, Reporter
+
+if TYPE_CHECKING:
+    from aecore.progress import Progress, Reporter
 
 IDX_FILES = (
     "train-images-idx3-ubyte",

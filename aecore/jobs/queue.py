@@ -23,8 +23,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from aecore.errors import InvalidRequest
 from aecore.jobs.cluster import (
     IMPORT,
@@ -37,10 +35,12 @@ from aecore.jobs.cluster import (
     start_cluster,
 )
 from aecore.jobs.worker import TOPIC, State, carry_out, unpack_array
-from aecore.progress import Task
 
 if TYPE_CHECKING:
+    import numpy as np
     from distributed import Client, Future
+
+    from aecore.progress import Task
 
 
 FINISHED_KEPT = 50

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from aecore.errors import Cancelled, InvalidRequest
-from aecore.progress import Task
 from aecore.runs import store
+
+if TYPE_CHECKING:
+    from aecore.progress import Task
 
 TOPIC = "latent-loupe"
 SECONDS_BETWEEN_NEWS = 0.2

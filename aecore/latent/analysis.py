@@ -17,10 +17,10 @@ from aecore.latent.reliability_map import reach, reliability
 from aecore.progress import Progress, Reporter, Task
 from aecore.projections import Plane, Prepare, _plane_as_it_is
 from aecore.runs import store
-from aecore.runs.store import Run
 
 if TYPE_CHECKING:
     from aecore.models.autoencoder import Autoencoder
+    from aecore.runs.store import Run
 
 
 VALUES_KEPT = 2 * 2**20

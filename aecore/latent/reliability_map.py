@@ -8,12 +8,12 @@ import numpy as np
 
 from aecore import models
 from aecore.progress import Progress, no_progress
-from aecore.projections import Plane
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from aecore.models.autoencoder import Autoencoder
+    from aecore.projections import Plane
 
 
 NEIGHBORS = 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from aecore.latent.analysis import Analyse, analysis_artifact
 from aecore.latent.paths import _subsample
 from aecore.progress import Reporter, Task
 from aecore.runs import store
-from aecore.runs.store import Run
+
+if TYPE_CHECKING:
+    from aecore.runs.store import Run
 
 MOST_PARTS = 10
 MIXED = 10_000

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from aecore.models.contracts import Corruption
+if TYPE_CHECKING:
+    from aecore.models.contracts import Corruption
 
 
 def _uniform(x: Tensor, generator: torch.Generator) -> Tensor:

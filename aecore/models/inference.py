@@ -9,14 +9,16 @@ conditioned on them reads them, and raises `InvalidRequest` without.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aecore.models.autoencoder import Autoencoder
 from aecore.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from aecore.models.autoencoder import Autoencoder
 
 BATCH = 256
 """Samples or codes in a batch, unless the samples are large."""

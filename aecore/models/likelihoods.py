@@ -5,11 +5,14 @@ Each `loss` is a negative log-likelihood summed over the features, one value a s
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aecore.models.contracts import Likelihood
+if TYPE_CHECKING:
+    from aecore.models.contracts import Likelihood
 
 
 class Gaussian:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aecore.data.spec import ImageSize
 from aecore.models.contracts import Posterior
+
+if TYPE_CHECKING:
+    from aecore.data.spec import ImageSize
 
 ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,

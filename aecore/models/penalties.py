@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
 from aecore.errors import InvalidRequest
-from aecore.models.contracts import PenalisedModel, Posterior
 from aecore.models.networks import CodebookEncoder
+
+if TYPE_CHECKING:
+    from aecore.models.contracts import PenalisedModel, Posterior
 
 
 @dataclass(frozen=True)

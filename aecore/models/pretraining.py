@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.networks import blocks
-from aecore.progress import Progress
+
+if TYPE_CHECKING:
+    from aecore.progress import Progress
 
 CHUNK = 5_000
 

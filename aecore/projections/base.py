@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from aecore import locations
 from aecore.data import TEST_SPLIT, Dataset, Subset
-from aecore.progress import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from aecore.progress import Progress
 
 GRAPH_NEIGHBORS = 90
 """Neighbours for a perplexity of 30; larger neighbourhoods need a new search."""

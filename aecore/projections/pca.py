@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from aecore import metrics
 from aecore.artifacts import Array, Artifact
 from aecore.data import TEST_SPLIT, Dataset, Subset
-from aecore.progress import Progress
 from aecore.projections.base import Projection, folder
+
+if TYPE_CHECKING:
+    from aecore.progress import Progress
 
 CHUNK = 2_000
 """Samples that are worked on at a time."""

@@ -6,15 +6,18 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aecore import artifacts, data, locations
-from aecore.data import Dataset
 from aecore.data.idx import fetch_data
 from aecore.progress import Reporter, Task
 from aecore.projections.base import data_folder
 from aecore.projections.pca import components
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
 
 
 @dataclass(frozen=True)

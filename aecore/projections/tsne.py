@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
 from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.neighbors import Metric
-from aecore.progress import Progress
 from aecore.projections.base import Projection
 from aecore.projections.neighbor_graph import graph
 from aecore.projections.pca import _principal_plane
+
+if TYPE_CHECKING:
+    from aecore.progress import Progress
 
 
 class TSNEProjection(Projection):

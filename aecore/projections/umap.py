@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
 from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.neighbors import Metric, Neighbors
-from aecore.progress import Progress
 from aecore.projections.base import Projection
 from aecore.projections.neighbor_graph import graph
 from aecore.projections.pca import _principal_plane
 from aecore.projections.tsne import _start
+
+if TYPE_CHECKING:
+    from aecore.progress import Progress
 
 
 class UMAPProjection(Projection):

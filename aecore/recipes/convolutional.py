@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from aecore import metrics, models
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import add_noise, beside_pca, one_of_each, reconstruct, rows_picture
 from aecore.recipes.registry import KERAS, recipe
-from aecore.recipes.results import Finding
+
+if TYPE_CHECKING:
+    from aecore.recipes.experiment import Experiment
+    from aecore.recipes.results import Finding
 
 
 @recipe(

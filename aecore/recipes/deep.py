@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aecore import metrics, projections
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import (
     beside_pca,
     curves_picture,
@@ -19,6 +18,9 @@ from aecore.recipes.pictures import (
 )
 from aecore.recipes.registry import HINTON, recipe
 from aecore.recipes.results import Finding
+
+if TYPE_CHECKING:
+    from aecore.recipes.experiment import Experiment
 
 
 @recipe(

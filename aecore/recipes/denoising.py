@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aecore import metrics, models
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import add_noise, one_of_each, reconstruct, rows_picture
 from aecore.recipes.registry import recipe
-from aecore.recipes.results import Finding
 
 if TYPE_CHECKING:
     from aecore.models.contracts import Corruption
+    from aecore.recipes.experiment import Experiment
+    from aecore.recipes.results import Finding
 
 
 @recipe(

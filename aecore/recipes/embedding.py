@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aecore import data, metrics, projections
 from aecore.data import Samples
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.field import _lattice
 from aecore.recipes.pictures import curves_picture, decode, encode, maps_picture
 from aecore.recipes.registry import HINTON, recipe
 from aecore.recipes.results import Finding, Picture
+
+if TYPE_CHECKING:
+    from aecore.recipes.experiment import Experiment
 
 
 @recipe(

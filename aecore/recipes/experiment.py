@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from aecore import data, training
 from aecore.data import Dataset, Samples
 from aecore.errors import InvalidRequest
-from aecore.progress import Progress, Reporter
 from aecore.recipes.results import FAST, SEED, Finding, Picture, number
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -19,7 +16,10 @@ from aecore.training import RunConfig
 from aecore.training.history import history_entry
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from aecore.models.autoencoder import Autoencoder
+    from aecore.progress import Progress, Reporter
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aecore.data import Dataset, Samples
 from aecore.data.spec import DataSpec
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import reconstruct
 from aecore.recipes.registry import recipe
 from aecore.recipes.results import SEED, Finding, Picture
+
+if TYPE_CHECKING:
+    from aecore.recipes.experiment import Experiment
 
 
 def _lattice(ends: np.ndarray, steps: int) -> np.ndarray:

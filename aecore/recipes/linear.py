@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aecore import data, projections
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import (
     beside_pca,
     curves_picture,
@@ -17,6 +17,9 @@ from aecore.recipes.pictures import (
 )
 from aecore.recipes.registry import HINTON, recipe
 from aecore.recipes.results import Finding, Picture
+
+if TYPE_CHECKING:
+    from aecore.recipes.experiment import Experiment
 
 STARTS = 5
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aecore import models, projections
-from aecore.data import Dataset
-from aecore.recipes.experiment import Trained
 from aecore.recipes.results import SEED, Picture
 
 if TYPE_CHECKING:
+    from aecore.data import Dataset
     from aecore.models.contracts import Corruption
+    from aecore.recipes.experiment import Trained
 
 
 def rows_picture(title: str, dataset: Dataset, **rows: np.ndarray) -> Picture:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aecore.errors import InvalidRequest, unknown
 from aecore.recipes.experiment import Experiment, Recipe
-from aecore.recipes.results import Finding
+
+if TYPE_CHECKING:
+    from aecore.recipes.results import Finding
 
 HINTON = "Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural networks"
 KERAS = "Chollet (2016), Building autoencoders in Keras"

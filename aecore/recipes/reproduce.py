@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from aecore import locations
 from aecore.artifacts import Artifact
@@ -24,6 +23,9 @@ from aecore.recipes.results import (
     _OutcomeFacts,
 )
 from aecore.runs import store
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import beside_pca, decode, maps_picture, rows_picture
 from aecore.recipes.registry import recipe
 from aecore.recipes.results import SEED, Finding
+
+if TYPE_CHECKING:
+    from aecore.recipes.experiment import Experiment
 
 
 @recipe(

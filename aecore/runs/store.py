@@ -36,7 +36,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import numpy as np
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -65,13 +64,14 @@ from aecore.data import Dataset
 from aecore.data.spec import Count, DataSpec, Sha256, StoredSpec
 from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 from aecore.metrics import Metrics
-from aecore.models.variants import Capabilities
 from aecore.training import RunConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from aecore.models.autoencoder import Autoencoder
+    from aecore.models.variants import Capabilities
     from aecore.training import Checkpoint
 
 log = logging.getLogger(__name__)

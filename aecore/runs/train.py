@@ -20,11 +20,10 @@ from aecore.files import DiskFault
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
 from aecore.runs import store
-from aecore.training import RunConfig
 from aecore.training.history import HistoryEntry, history_entry
 
 if TYPE_CHECKING:
-    from aecore.training import Checkpoint, EpochRecord
+    from aecore.training import Checkpoint, EpochRecord, RunConfig
 
 
 EPOCHS_KEPT = 60

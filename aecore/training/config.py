@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from aecore import data
-from aecore.data import Dataset
-from aecore.data.spec import DataSpec
 from aecore.errors import InvalidRequest, shown, unknown
 from aecore.models.variants import VARIANTS, Variant
 from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.data.spec import DataSpec
 
 
 class TrainingConfig(BaseModel):

@@ -7,22 +7,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aecore.data import Dataset
-from aecore.data.spec import DataSpec
 from aecore.errors import InvalidRequest
-from aecore.models.autoencoder import Autoencoder
 from aecore.models.pretraining import Stage
 from aecore.progress import Progress, no_progress
 from aecore.training.checkpoint import Checkpoint, _moments, _refuse_misfit, checkpoint_of, restore
 from aecore.training.config import EVALUATION_BATCH, RunConfig, TrainingConfig
 from aecore.training.optimizers import OPTIMIZERS, _schedule
 from aecore.training.threads import AdaptiveWaiting
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.data.spec import DataSpec
+    from aecore.models.autoencoder import Autoencoder
 
 EVALUATION_SEED = 0
 BESIDE_OTHERS = ", slowed by other programs that need a processor"

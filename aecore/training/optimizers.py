@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from aecore.training.config import TrainingConfig
+if TYPE_CHECKING:
+    from aecore.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)

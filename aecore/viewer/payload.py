@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from aecore import latent, projections
-from aecore.data import Dataset, Subset
 from aecore.errors import InvalidRequest
 from aecore.plots import colors
-from aecore.projections import Map
-from aecore.runs.store import Run
 
 if TYPE_CHECKING:
     import pandas
+
+    from aecore.data import Dataset, Subset
+    from aecore.projections import Map
+    from aecore.runs.store import Run
 
 WIDEST = 12
 """Code dimensions that samples can be coloured by; wider codes show the first of them."""

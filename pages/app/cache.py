@@ -11,22 +11,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import streamlit as st
 
 from aecore import data, latent, locations, projections
-from aecore.artifacts import Artifact
 from aecore.data import Subset
 from aecore.errors import Damaged
-from aecore.latent import Analysis
 from aecore.plots import images
-from aecore.projections import PCA, Projection
 from aecore.runs import store
 from aecore.viewer import payload
 from pages.app import server, state
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from aecore.artifacts import Artifact
     from aecore.jobs import Jobs
+    from aecore.latent import Analysis
+    from aecore.projections import PCA, Projection
 
 Value = TypeVar("Value")
 

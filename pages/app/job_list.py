@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from aecore.jobs import Job
 from aecore.runs.train import Training
 from pages.app import cache
 from pages.app.controls import button
 from pages.app.text import duration, plain
+
+if TYPE_CHECKING:
+    from aecore.jobs import Job
 
 
 def job_list() -> None:

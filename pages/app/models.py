@@ -10,11 +10,11 @@ import numpy as np
 from aecore import latent, models
 from aecore.applications import denoising
 from aecore.errors import InvalidRequest
-from aecore.runs import store
 from pages.app import cache
 
 if TYPE_CHECKING:
     from aecore.models.autoencoder import Autoencoder
+    from aecore.runs import store
 
 HANDFUL = 1_000
 """Samples up to which one thread is as quick as several."""

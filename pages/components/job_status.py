@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from aecore import data, latent, projections
-from aecore.data import Dataset
-from aecore.jobs import Job
-from aecore.runs import store
 from pages.app import cache, controls, job_list, models
 from pages.app.controls import again, button
 from pages.app.text import plain
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.jobs import Job
+    from aecore.runs import store
 
 
 def ensure_analysed(run: store.Run) -> bool:

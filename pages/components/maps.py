@@ -7,7 +7,7 @@ gets one payload of arrays, and says which samples are selected.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
@@ -15,13 +15,15 @@ from aecore import data, latent, metrics, projections
 from aecore.data import Subset
 from aecore.errors import InvalidRequest
 from aecore.projections import PROJECTIONS, Map, Projection
-from aecore.runs import store
 from aecore.settings import check_settings
 from pages.app import cache, controls, job_list
 from pages.app.text import plain
 from pages.components import hosts, job_status
 from pages.components.run_facts import changed
 from pages.components.settings_form import settings_form
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 
 class View(NamedTuple):

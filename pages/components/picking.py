@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
 
 from aecore.data import Subset
 from aecore.errors import InvalidRequest
-from aecore.runs import store
 from aecore.viewer import payload
 from pages.app import cache, messages, state
 from pages.app.messages import Lasso, Selection
 from pages.app.text import plain
 from pages.components import hosts, maps
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 MOST = 500
 """Numbers that a selection puts into a field."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from aecore import data, metrics
-from aecore.runs import store
 from pages.app.text import plain
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 
 def run_facts(run: store.Run) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from pydantic import BaseModel
 
 from aecore.settings import Setting, list_settings
 from pages.app.controls import whole_number
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def settings_form(

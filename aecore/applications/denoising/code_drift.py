@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from aecore.applications.denoising.noise import ReconstructFn, Shape, corrupt, subsample
-from aecore.data import Dataset
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
 
 MEANS_OF = 5_000
 """Number of training samples for the class means."""

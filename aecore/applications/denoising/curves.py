@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from aecore.applications.denoising.filters import BASELINES
 from aecore.applications.denoising.noise import NOISES, ReconstructFn, corrupt, subsample, suffix
 from aecore.applications.denoising.tuning import MOST_LEVELS, Tuned
 from aecore.artifacts import Array, Artifact, Size
-from aecore.data import Dataset
 from aecore.errors import Damaged
 from aecore.progress import Progress, no_progress
-from aecore.projections import PCA
-from aecore.runs import store
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.projections import PCA
+    from aecore.runs import store
 
 MEASURED = 256
 """Test images of which a curve is the mean."""

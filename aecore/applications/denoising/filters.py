@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aecore.applications.denoising.noise import Shape
-from aecore.projections import PCA
+if TYPE_CHECKING:
+    from aecore.applications.denoising.noise import Shape
+    from aecore.projections import PCA
 
 Setting = dict[str, Any]
 

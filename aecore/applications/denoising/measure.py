@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from aecore import latent, locations, models, projections
 from aecore.applications.denoising.code_drift import class_means, drift
@@ -15,6 +14,9 @@ from aecore.applications.denoising.tuning import TuneFilters
 from aecore.data.idx import fetch_data
 from aecore.progress import Reporter, Task
 from aecore.runs import store
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

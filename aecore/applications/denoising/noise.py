@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aecore import models
-from aecore.data import Dataset
 from aecore.errors import InvalidRequest, unknown
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
 
 LEVELS = 8
 """Levels of a curve, evenly spaced; the usual level comes between them."""

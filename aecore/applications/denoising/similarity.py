@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from aecore import metrics
 from aecore.applications.denoising.filters import _channels
-from aecore.applications.denoising.noise import Shape
+
+if TYPE_CHECKING:
+    from aecore.applications.denoising.noise import Shape
 
 
 def psnr(x: np.ndarray, y: np.ndarray) -> np.ndarray:

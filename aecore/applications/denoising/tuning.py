@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, TypeAdapter
@@ -13,11 +13,13 @@ from aecore import data, locations, metrics, projections
 from aecore.applications.denoising.filters import BASELINES, Setting
 from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, subsample, suffix
 from aecore.artifacts import Array, Artifact, Size
-from aecore.data import Dataset
 from aecore.data.idx import fetch_data
 from aecore.errors import Damaged
 from aecore.progress import Progress, Reporter, Task, no_progress
-from aecore.projections import PCA
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.projections import PCA
 
 MOST_LEVELS = 1_000
 """Levels of a noise that a file may hold."""

@@ -17,12 +17,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from aecore import models
 from aecore.data.modalities import MODALITIES
-from aecore.data.spec import DataSpec
 from aecore.settings import ADVANCED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aecore.data.spec import DataSpec
     from aecore.models.autoencoder import Autoencoder
     from aecore.models.contracts import Corruption
     from aecore.models.pretraining import Stage

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from aecore import models
-from aecore.data.spec import DataSpec
 from aecore.models.variants.base import (
     CodeActivation,
     CodeSettings,
@@ -23,6 +22,7 @@ from aecore.settings import ADVANCED
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aecore.data.spec import DataSpec
     from aecore.models.autoencoder import Autoencoder
     from aecore.models.pretraining import Stage
 

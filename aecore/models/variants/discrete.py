@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from aecore import models
-from aecore.data.spec import DataSpec
 from aecore.models.variants.base import LayerSettings, LikelihoodSettings, fully_connected, register
 from aecore.settings import ADVANCED
 
 if TYPE_CHECKING:
+    from aecore.data.spec import DataSpec
     from aecore.models.autoencoder import Autoencoder
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from aecore import models
-from aecore.data.spec import DataSpec
 from aecore.models.variants.base import (
     BernoulliSettings,
     Capabilities,
@@ -19,6 +18,7 @@ from aecore.models.variants.base import (
 from aecore.settings import WITHIN_TRAINING
 
 if TYPE_CHECKING:
+    from aecore.data.spec import DataSpec
     from aecore.models.autoencoder import Autoencoder
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import streamlit as st
 
 from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
-from aecore.data import Dataset
 from aecore.models.variants import Noise as Trainable
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import cache, controls, frame, models
 from pages.app.text import plain
 from pages.components import downloads, job_status, live_slider
 from pages.views.denoise import drift
 from pages.views.denoise.request import NOISY, NoiseRequest, SampleSelection
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.runs import store
 
 FILTERS = ("median", "total-variation", "pca")
 """Shown by default."""

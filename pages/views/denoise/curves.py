@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -11,11 +11,13 @@ import streamlit as st
 from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES, NOTHING
 from aecore.plots import figures
-from aecore.runs import store
 from pages.app import cache, frame
 from pages.app.text import plain
 from pages.components import downloads, job_status
 from pages.views.denoise.request import NOISY, NoiseRequest
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 TRAINED = "trained at this level"
 

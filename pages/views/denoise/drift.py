@@ -11,12 +11,12 @@ from aecore import latent
 from aecore.applications import denoising
 from aecore.applications.denoising import NOISES
 from aecore.plots import figures
-from aecore.runs import store
 from pages.app import cache, models
 from pages.app.text import plain
 from pages.components import downloads
 
 if TYPE_CHECKING:
+    from aecore.runs import store
     from pages.views.denoise.request import NoiseRequest, SampleSelection
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -10,10 +11,12 @@ import streamlit as st
 from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import models
 from pages.app.text import plain
 from pages.views.generate import common
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 GROUPS = {"A": "plus", "B": "minus", "C": "onto"}
 DEFAULTS = (1, 0, 2)  # of the classes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -12,10 +12,12 @@ from aecore import data, latent
 from aecore.data import Dataset, Subset
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import cache
 from pages.app.text import plain
 from pages.components import downloads, job_status, maps, picking
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 MAP_WIDTH = 780  # points
 CELL = 72  # points of one image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -10,10 +11,12 @@ import streamlit as st
 from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import controls, models
 from pages.components import downloads
 from pages.views.generate import common
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 MOST_SIDE = 30
 WIDTH = 700  # points of the composed picture

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from aecore import latent
 from aecore.plots import figures
-from aecore.runs import store
 from pages.app import models
 from pages.app.text import plain
 from pages.components import downloads
 from pages.views.generate import common
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 MOST_PANELS = 6
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -11,10 +11,12 @@ import streamlit as st
 from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import cache, models
 from pages.app.text import plain
 from pages.views.generate import common
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 MOST_PICKED = 8
 STOPS = "From one to the next"

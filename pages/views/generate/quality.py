@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from aecore.applications import sample_quality
-from aecore.runs import store
 from pages.app import cache
 from pages.components import downloads, job_status
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 

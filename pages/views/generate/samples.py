@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from aecore import latent
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import cache, controls, models
 from pages.components import job_status
 from pages.views.generate import common, quality
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 
 def show(run: store.Run) -> None:

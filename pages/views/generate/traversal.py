@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from aecore import latent
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import frame, models
 from pages.components import live_slider
 from pages.views.generate import common
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 PREVIEWS = 12
 FINE = 0.05  # of a standard deviation, from one place of the slider to the next

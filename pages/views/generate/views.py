@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from aecore import latent
-from aecore.runs import store
 from pages.app import cache, controls, frame, models
 from pages.views.generate import arithmetic, grid, health, paths, samples, traversal
+
+if TYPE_CHECKING:
+    from aecore.runs import store
 
 VIEWS: dict[str, Callable[[store.Run], None]] = {
     "Grid": grid.show,

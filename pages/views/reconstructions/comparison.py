@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from aecore.data import Dataset
 from aecore.plots import figures, images
-from aecore.runs import store
 from pages.app import cache, controls, frame, models
 from pages.app.text import plain
 from pages.components.job_status import ensure_encoded
 from pages.views.reconstructions import summary
 from pages.views.reconstructions.summary import MOST_COMPONENTS, PCA, Errors
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.runs import store
 
 ORDERS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "worst first": lambda error, pca: -error,

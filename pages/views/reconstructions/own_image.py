@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from aecore import data
-from aecore.data import Dataset
 from aecore.plots import images
-from aecore.runs import store
 from pages.app import cache, frame, models
 from pages.app.text import plain
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
+    from aecore.runs import store
 
 NEIGHBORS = 5
 NUMBERS = 32  # of a wide code that are written out

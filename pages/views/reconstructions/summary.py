@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
-from aecore.data import Dataset
 from pages.app import cache
 from pages.app.text import plain
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
 
 MOST_COMPONENTS = 256
 PCA = "PCA"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from aecore import data
-from aecore.jobs import Job
 from aecore.plots import figures, images
 from aecore.runs.train import Training
 from aecore.training.history import facts_in_words
@@ -14,6 +15,9 @@ from aecore.viewer import payload
 from pages.app import cache, frame, job_list, state
 from pages.app.text import plain
 from pages.components import maps
+
+if TYPE_CHECKING:
+    from aecore.jobs import Job
 
 
 def watch() -> None:
