@@ -834,9 +834,10 @@ def test_a_training_elsewhere_is_cancelled_and_goes_on_without_us(elsewhere: Els
 USE_A_CLUSTER = """
 import os, signal, sys, time
 from aecore.jobs import Jobs
+from aecore.projections import Prepare
 
 jobs = Jobs()
-job = jobs.prepare("iris")
+job = jobs.submit(Prepare("iris"))
 while job.active:
     time.sleep(0.02)
 assert job.state == "done", job.error
