@@ -2,7 +2,7 @@
 #            answers under the names in HOSTS alone)
 # make test  every test, the browser's included; ARGS="tests/test_store.py -x" for some of them
 # make test-fast  without the browser and what starts and stops processes
-# make check lint and format
+# make check lint, format and types
 # make docs   the documentation as a site, in site/
 # make reference  the tables of docs/reference, from the registries
 # make pictures  the pictures of docs/, from the running dashboard (needs MNIST)
@@ -37,6 +37,7 @@ test-fast: .venv/.for-test
 check: .venv/.for-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 docs: .venv/.for-docs reference
 	$(BIN)/mkdocs build --quiet

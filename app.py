@@ -1,4 +1,4 @@
-"""Start: what this is, the four maps of one run, and the gallery of all runs."""
+"""Start: introduction, the four maps of one run, and the gallery of all runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pages.components.run_facts import metric_text, run_facts
 
 
 def start() -> None:
-    """The page."""
+    """Draw the start page."""
     with frame.page("Start"):
         st.title("Latent Loupe")
         st.markdown(

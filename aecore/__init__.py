@@ -1,8 +1,9 @@
-"""The engine of Latent Loupe: autoencoders, latent maps and the measures that keep them honest.
+"""The engine of Latent Loupe: autoencoders, latent maps and quality measures of both.
 
-Data walk one way through the modules, and nothing here knows a screen::
+Imports go one way between its packages, and no module before `viewer` and `plots` imports a user
+interface library::
 
-    datasets -> variants -> training -> store -> neighbors -> projections -> metrics -> figures
+    data -> models -> training -> runs -> projections -> latent -> applications -> recipes -> jobs
 
 `aecore.Autoencoder` is the scikit-learn estimator over all of it.
 """

@@ -1,4 +1,4 @@
-"""The command line as `python -m aecore`."""
+"""Entry point of `python -m aecore`."""
 
 from __future__ import annotations
 

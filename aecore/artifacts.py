@@ -33,11 +33,11 @@ ROUNDING = 1e-6
 Word = Annotated[str, StringConstraints(max_length=100)]
 """A short text in the facts of a file."""
 
-# --- What is expected ---------------------------------------------------------------------------
+# --- Expected contents --------------------------------------------------------------------------
 
 
 class Size(NamedTuple):
-    """A size that a file may choose: the same wherever its name stands, from 1 to a largest."""
+    """A dimension that a file may choose, from 1 to a maximum; equal for each use of its name."""
 
     name: str
     most: int
@@ -45,7 +45,7 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Array:
-    """What an array in a file must be."""
+    """Required type and shape of an array in a file."""
 
     shape: tuple[int | Size, ...]
     kind: Literal["f", "i"] = "f"
@@ -71,10 +71,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact(Generic[Value]):
-    """A value that was computed once: where it is stored, what its file holds, and of which run."""
+    """A stored value: its path, its run, and the expected contents of its file."""
 
     path: Path
-    """Where it is written. It may also ship with the project, see `file`."""
+    """Path to write. The value may also ship with the project, see `file`."""
     dump: Callable[[Value], tuple[Mapping[str, np.ndarray], Mapping[str, Any]]]
     """The arrays and facts of a value."""
     build: Callable[[dict[str, np.ndarray], Any], Value | None]
@@ -89,17 +89,17 @@ class Artifact(Generic[Value]):
 
     @property
     def file(self) -> Path:
-        """Where it is read: in the store, or among the runs that ship with the project."""
+        """Path to read: in the store, or among the shipped runs."""
         return locations.readable(self.path)
 
     def save(self, value: Value) -> None:
-        """Replace the file in the store, in one rename."""
+        """Write the value to the store, replacing the file in one rename."""
         arrays, facts = self.dump(value)
         own = {} if self.created is None else {"created": self.created.isoformat()}
         write_arrays(self.path, arrays, {**own, **facts})
 
     def load(self) -> Value | None:
-        """The stored value; None where there is none, or that of another run of the same name.
+        """Load the value; None if it is absent or belongs to another run of the same name.
 
         Raises `Damaged`, with a sentence that names the file, where it is anything else.
         """
@@ -122,17 +122,17 @@ class Artifact(Generic[Value]):
             raise damaged(path, in_one_line(error)) from error
 
     def load_intact(self) -> Value | None:
-        """The stored value, or None, after a line in the log, where its file is damaged."""
+        """Load the value; None, after a log entry, if its file is damaged."""
         return intact(self.load)
 
 
 def damaged(path: Path, reason: str) -> Damaged:
-    """The fault of an artifact, which names its file."""
+    """The error of a damaged artifact, which names its file."""
     return Damaged(f"{printable(str(path))} is damaged ({reason.rstrip('.')}): compute it again.")
 
 
 def intact(read: Callable[..., Value | None], *arguments: Any) -> Value | None:
-    """What a reader of artifacts returns; None, after a line in the log, where it is damaged."""
+    """Call a reader of artifacts; None, after a log entry, if a file is damaged."""
     try:
         return read(*arguments)
     except Damaged as error:
@@ -153,7 +153,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[st
 def read_arrays(
     path: Path, expected: Mapping[str, Array] | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The read-only arrays and the facts of a file that `write_arrays` wrote.
+    """Read-only arrays and facts of a file written by `write_arrays`.
 
     Arguments
         expected: what they must be; raises `Damaged` where they are not.
@@ -166,34 +166,34 @@ def read_arrays(
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in one rename, and the folders above it; on return the disk holds it."""
+    """Write a file and its parent folders in one rename, synced to disk."""
     with files.writing(path, locations.OTHERWISE):
         files.make_folder(path.parent)
         files.replace(path, content)
 
 
 def refuse_shapes(file: Any, expected: Mapping[str, Array], prefix: str = "") -> None:
-    """Raise `Damaged` with what is wrong with names, types and shapes in an open file."""
+    """Raise `Damaged` if names, types or shapes in an open file are not as expected."""
     there = file.keys()
-    faults = [f"{key} is not known" for key in there if key not in expected]
+    problems = [f"{key} is not known" for key in there if key not in expected]
     sizes: dict[str, int] = {}
     for key, wanted in expected.items():
         if key not in there:
-            faults += [] if wanted.optional else [f"{key} is missing"]
+            problems += [] if wanted.optional else [f"{key} is missing"]
             continue
         header = file.get_slice(key)
         kind, shape = header.get_dtype(), tuple(header.get_shape())
         if kind not in KINDS[wanted.kind]:
-            faults.append(f"{key} is of type {kind}")
+            problems.append(f"{key} is of type {kind}")
         if not _fits(shape, wanted.shape, sizes):
             named = ", ".join(str(getattr(size, "name", size)) for size in wanted.shape)
-            faults.append(f"{key} is of shape {shape} instead of ({named})")
-    if faults:
-        raise Damaged(f"{prefix}{'; '.join(faults[:5])}")
+            problems.append(f"{key} is of shape {shape} instead of ({named})")
+    if problems:
+        raise Damaged(f"{prefix}{'; '.join(problems[:5])}")
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | Size, ...], sizes: dict[str, int]) -> bool:
-    """Whether a shape is as wanted, given the `sizes` that are known by name, and those it adds."""
+    """Whether a shape matches, given the named `sizes`; adds the sizes that it defines."""
     return len(shape) == len(wanted) and all(
         found == size
         if isinstance(size, int)
@@ -203,7 +203,7 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | Size, ...], sizes: dict[st
 
 
 def _arrays(file: Any, expected: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """The read-only arrays of an open file, whose shapes have been looked at."""
+    """Read-only arrays of an open file whose shapes have been checked."""
     arrays = {key: file.get_tensor(key) for key in file.keys()}
     for key, array in arrays.items():
         array.flags.writeable = False
@@ -224,7 +224,7 @@ def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def open_tensors(path: Path, framework: str, header: int | None = None) -> Any:
-    """An open safetensors file; nothing of it is read but a header of at most so many bytes."""
+    """Open a safetensors file; only a header of limited size is read."""
     from safetensors import SafetensorError, safe_open
 
     check_size(path, MAX_TENSORS)
@@ -239,7 +239,7 @@ def open_tensors(path: Path, framework: str, header: int | None = None) -> Any:
 
 
 def check_size(path: Path, most: int) -> None:
-    """Refuse a file by its size, before anything of it is read."""
+    """Raise `Damaged` if a file is too large, before anything of it is read."""
     size = path.stat().st_size
     if size > most:
         raise Damaged(f"{path.name} is larger than {most:,} bytes: it has {size:,}.")

@@ -1,4 +1,4 @@
-"""The command line: `python -m aecore COMMAND`, with the commands that `--help` lists.
+"""Command line: `python -m aecore COMMAND`, with the commands that `--help` lists.
 
 With `--json` one JSON document goes to standard output, and for `reproduce` one a line for each
 recipe; without it a table, which is lines of cells with tabs between where no terminal shows it.
@@ -13,7 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Annotated, Any, TextIO
@@ -26,7 +26,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from aecore import data, files, locations, projections, recipes, training
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
 from aecore.settings import check_settings, list_settings
@@ -61,25 +61,29 @@ def prepare(
         ),
     ] = False,
 ) -> None:
-    """Let names be printed whose characters the terminal does not have, or that are no text."""
+    """Make the output streams accept characters that the terminal cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None]:
-    """End a command with the faults of its request, each on a line, and exit status 2."""
+    """Print the errors of a request, one a line, and exit with status 2."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-        except BrokenPipeError:  # the reader has had enough, which is no fault
+        except BrokenPipeError:  # the reader closed the pipe, which is no error
             raise
-        except (Faults, OSError) as error:
-            fault = error if isinstance(error, Faults) else Faults(files.sentence(error))
+        except (InvalidRequest, OSError) as error:
+            fault = (
+                error
+                if isinstance(error, InvalidRequest)
+                else InvalidRequest(files.sentence(error))
+            )
             if options.get("as_json"):
-                print(json.dumps({"faults": fault.faults}))
+                print(json.dumps({"faults": fault.problems}))
             Console(stderr=True, highlight=False, soft_wrap=True).print(str(fault), markup=False)
             raise typer.Exit(REFUSED) from None
 
@@ -87,7 +91,7 @@ def sentences_not_tracebacks(command: Callable[..., None]) -> Callable[..., None
 
 
 class Unbroken:
-    """A stream that may be closed or full: what cannot be written of progress stops no work."""
+    """A stream that ignores write errors, so that a closed or full one stops no work."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -106,14 +110,14 @@ class Unbroken:
 
 
 class ConsoleReporter:
-    """Shows how far a task is, on standard error."""
+    """Reporter that prints progress to standard error."""
 
     def __init__(self, bar: Progress) -> None:
         self.bar, self.task = bar, bar.add_task("Starting", total=1)
         self.stopped = False
 
     def stop(self, *signal_and_frame: Any) -> None:
-        """Take Ctrl-C: at once, or, where a destructor swallows that, at the next sign of life."""
+        """Handle Ctrl-C: cancel now, or, if a destructor swallows that, at the next report."""
         self.stopped = True
         raise KeyboardInterrupt
 
@@ -135,10 +139,11 @@ class ConsoleReporter:
 
 
 @contextmanager
-def reporting():
-    """A reporter that draws on standard error while the block runs."""
+def reporting() -> Iterator[ConsoleReporter]:
+    """Context with a reporter that draws a progress bar on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=Unbroken(sys.stderr)), transient=True) as bar:
+    stream: Any = Unbroken(sys.stderr)
+    with Progress(*columns, console=Console(file=stream), transient=True) as bar:
         reporter = ConsoleReporter(bar)
         before = signal.signal(signal.SIGINT, reporter.stop)
         try:
@@ -148,7 +153,7 @@ def reporting():
 
 
 def assignments(pairs: list[str] | None) -> dict[str, str | None]:
-    """Turn ["hidden=512,128"] into {"hidden": "512,128"}; what has no "=" gets None, a fault."""
+    """Parse ["hidden=512,128"] into {"hidden": "512,128"}; without "=" the value is None."""
     named = (pair.partition("=") for pair in pairs or [])
     return {name: value if equals else None for name, equals, value in named}
 
@@ -171,7 +176,7 @@ def show_one(row: dict[str, Any], as_json: bool, columns: tuple[str, ...]) -> No
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
-    """Print a table in which no word, and so no name and no path, is ever broken or cut.
+    """Print a table without breaking or cutting any word, name or path.
 
     Sentences are broken between words to fit the terminal. Where not even single words fit beside
     each other, each row is a list of its cells; where there is no terminal, one line with tabs
@@ -197,7 +202,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: 
 def _widths(
     columns: Sequence[str], rows: Sequence[Sequence[str]], available: int
 ) -> list[int] | None:
-    """The width of each column: as wide as its cells if it can be, at least as its longest word."""
+    """Column widths: the full width if it fits, at least the longest word."""
     cells = list(zip(columns, *rows, strict=True))
     whole = [max(map(cell_len, column)) for column in cells]
     least = [max(cell_len(w) for cell in column for w in cell.split()) for column in cells]
@@ -251,7 +256,7 @@ def open_dashboard(
 @app.command()
 @sentences_not_tracebacks
 def doctor(as_json: AsJson = False) -> None:
-    """Check this installation: versions, folders, runs and datasets; status 1 if it cannot work."""
+    """Check the installation: versions, folders, runs and datasets; status 1 on a failure."""
     import platform
     from importlib.metadata import version
 
@@ -259,7 +264,7 @@ def doctor(as_json: AsJson = False) -> None:
     try:
         locations.refuse_unwritable()
         writable = "can be written to"
-    except Faults as error:
+    except InvalidRequest as error:
         writable = str(error)
         problems.append(writable)
     complete, broken = store.runs()
@@ -273,7 +278,7 @@ def doctor(as_json: AsJson = False) -> None:
         "dashboard": str(locations.dashboard()),
         "store": f"{store.root()}: {writable}",
         "runs": f"{len(complete)}, and {len(broken)} that cannot be read",
-        "datasets": ", ".join(name for name in data.names() if data.here(name)),
+        "datasets": ", ".join(name for name in data.names() if data.is_available(name)),
     }
     if as_json:
         print(json.dumps({**checks, "problems": problems}, indent=1))
@@ -286,7 +291,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _version() -> str:
-    """The version of the project, from its metadata, or in a clone from pyproject.toml."""
+    """The project's version, from its metadata, or in a clone from pyproject.toml."""
     import tomllib
 
     if locations.is_clone():
@@ -300,11 +305,11 @@ def _version() -> str:
 @app.command("datasets")
 @sentences_not_tracebacks
 def list_datasets(as_json: AsJson = False) -> None:
-    """List the datasets, and whether each is on this machine."""
+    """List the datasets, and whether each is available on this machine."""
     rows = []
     usable, damaged = data.entries()
     for dataset in usable:
-        here = data.here(dataset)
+        here = data.is_available(dataset)
         rows.append(
             {
                 "name": dataset.name,
@@ -329,7 +334,7 @@ def list_datasets(as_json: AsJson = False) -> None:
 @app.command("variants")
 @sentences_not_tracebacks
 def list_variants(as_json: AsJson = False) -> None:
-    """List the variants and the settings that each takes."""
+    """List the variants and the settings of each."""
     rows = [
         {
             "name": variant.name,
@@ -399,7 +404,9 @@ def train(
     if resume:
         others = (dataset, variant, preset, set_, name, *given.values())
         if any(value is not None for value in others):
-            raise Faults("--resume goes on with the settings of its run: leave out the others.")
+            raise InvalidRequest(
+                "--resume goes on with the settings of its run: leave out the others."
+            )
     else:
         config = training.RunConfig.check(request)
 
@@ -416,13 +423,13 @@ def train(
                 markup=False,
             )
     except KeyboardInterrupt:
-        told = Unbroken(sys.stderr)
+        output = Unbroken(sys.stderr)
         if any(left.name == task.name for left in store.unfinished()):
             # On a line of its own, which nothing breaks, so that it can be copied and run.
             hint = shlex.join([sys.executable, "-m", "aecore", "train", "--resume", task.name])
-            print(f"Stopped. Go on with:\n{hint}", file=told)
+            print(f"Stopped. Go on with:\n{hint}", file=output)
         else:
-            print("Stopped before the first epoch was complete: nothing is kept.", file=told)
+            print("Stopped before the first epoch was complete: nothing is kept.", file=output)
         raise typer.Exit(130) from None
     show_one(run_row(run), as_json, RUN_COLUMNS)
 
@@ -431,13 +438,13 @@ RUN_COLUMNS = ("run", "dataset", "variant", "test_mse", "pca_mse", "epochs", "se
 
 
 def run_row(run: store.Run) -> dict[str, Any]:
-    """What the command line says of a run."""
+    """Row of a run in the tables and the JSON of the command line."""
     return {
         "run": run.name,
         "dataset": run.config.dataset,
         "variant": run.config.variant,
         **dict.fromkeys(("test_mse", "pca_mse")),  # which a manifest may lack
-        **run.manifest.metrics,
+        **dict[str, Any](run.manifest.metrics.items()),
         "seconds": run.manifest.seconds,
         "epochs": run.config.training.epochs,
         "created": run.manifest.created.isoformat(),
@@ -448,12 +455,12 @@ def run_row(run: store.Run) -> dict[str, Any]:
 @app.command("runs")
 @sentences_not_tracebacks
 def list_runs(as_json: AsJson = False) -> None:
-    """List the stored runs, unfinished trainings and folders that cannot be read."""
+    """List the stored runs, unfinished trainings and unreadable folders."""
     complete, broken = store.runs()
     unfinished, damaged = store.checkpoints()
     broken += [
-        store.Broken(each.name, str(store.damaged_checkpoint(each.name, [each.reason])))
-        for each in damaged
+        store.Broken(fault.name, str(store.damaged_checkpoint(fault.name, [fault.reason])))
+        for fault in damaged
     ]
     if as_json:
         document = {
@@ -471,11 +478,11 @@ def list_runs(as_json: AsJson = False) -> None:
         print(json.dumps(document, indent=1))
         return
     show([run_row(run) for run in complete], False, RUN_COLUMNS)
-    for run in unfinished:
-        state = f"being trained ({run.owner})" if run.owner else "unfinished"
-        print(f"{state}: {run.name}, {run.epochs_done} of {run.config.training.epochs} epochs")
-    for run in broken:
-        print(f"broken: {run.name}: {run.reason}")
+    for each in unfinished:
+        state = f"being trained ({each.owner})" if each.owner else "unfinished"
+        print(f"{state}: {each.name}, {each.epochs_done} of {each.config.training.epochs} epochs")
+    for fault in broken:
+        print(f"broken: {fault.name}: {fault.reason}")
 
 
 @app.command("discard")
@@ -484,7 +491,7 @@ def discard(
     name: Annotated[str, typer.Argument(help="Name of an unfinished training.")],
     as_json: AsJson = False,
 ) -> None:
-    """Delete the checkpoint of a training that will not be resumed, damaged or not."""
+    """Delete the checkpoint of an unfinished training, damaged or not."""
     store.refuse_unknown(name)
     store.discard(name)
     if as_json:
@@ -508,7 +515,7 @@ def project(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a map of a dataset and keep it for the dashboard."""
+    """Compute a map of a dataset and store it for the dashboard."""
     entry, kind = data.get(dataset), projections.get(method)
     choice = {"split": split, "limit": limit, "seed": sample_seed}
     given = {name: value for name, value in choice.items() if value is not None}
@@ -541,16 +548,15 @@ def denoise(
     clip: Annotated[bool, typer.Option("--clip", help="Cut Gaussian noise off at 0, 1.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Mean PSNR in dB of noisy test images and of what a run and classical filters make of them."""
+    """Measure the mean PSNR in dB of noisy test images, runs and classical filters."""
     from aecore.applications import denoising
 
     with reporting() as reporter:
-        denoising.MeasureDenoising(run, noise, clip).run(reporter)
-    found, _ = denoising.curve_artifact(store.load(run), noise, clip).load()
-    lines = {"noisy": found.noisy, "run": found.runs[run]} | found.baselines
+        run_curve, _ = denoising.MeasureDenoising(run, noise, clip).run(reporter)
+    lines = {"noisy": run_curve.noisy, "run": run_curve.runs[run]} | run_curve.baselines
     rows = [
         {"level": level} | {name: float(line[at]) for name, line in lines.items()}
-        for at, level in enumerate(found.levels.tolist())
+        for at, level in enumerate(run_curve.levels.tolist())
     ]
     show(rows, as_json, ("level", *lines))
 
@@ -560,23 +566,22 @@ def denoise(
 def quality(
     run: Annotated[str, typer.Argument(help="Name of the run.")], as_json: AsJson = False
 ) -> None:
-    """How good samples of a run are, beside real test samples."""
+    """Measure the quality of generated samples of a run, beside real test samples."""
     from aecore.applications import sample_quality
 
     with reporting() as reporter:
-        sample_quality.MeasureSamples(run).run(reporter)
-    found = sample_quality.quality_artifact(store.load(run)).load()
-    show([row._asdict() for row in found.rows], as_json, sample_quality.Figures._fields)
+        measured = sample_quality.MeasureSamples(run).run(reporter)
+    show([row._asdict() for row in measured.rows], as_json, sample_quality.Figures._fields)
 
 
 @app.command("recipes")
 @sentences_not_tracebacks
 def list_recipes(as_json: AsJson = False) -> None:
-    """List the named reproductions, and what each teaches."""
+    """List the recipes, and what each shows."""
     fields = ("name", "title", "teaches", "dataset", "architecture", "source")
     rows = [
         {field: getattr(recipe, field) for field in fields}
-        | {"metric": recipe.says(recipe.reference)}
+        | {"metric": recipe.describe_metric(recipe.reference)}
         for recipe in recipes.every([])
     ]
     show(rows, as_json, ("name", "teaches", "metric"))
@@ -591,14 +596,14 @@ def reproduce(
     fast: Annotated[bool, typer.Option("--fast", help="A tenth of the data and epochs.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run named reproductions and compare each with its reference; status 1 where one fails."""
+    """Run recipes and compare each with its reference; status 1 if one fails."""
     chosen = list(recipes.every(names or []))
     rows = []
     with reporting() as reporter:
         for recipe in chosen:
             try:
-                told = RecipeReporter(reporter, recipe.name)
-                outcome = recipes.Reproduce(recipe.name, fast).run(told)
+                recipe_reporter = RecipeReporter(reporter, recipe.name)
+                outcome = recipes.Reproduce(recipe.name, fast).run(recipe_reporter)
             except KeyboardInterrupt:
                 print(f"Stopped in {recipe.name}; what came before is kept.", file=sys.stderr)
                 raise typer.Exit(130) from None
@@ -615,7 +620,7 @@ HOLDS = {True: "yes", False: "no", None: "not judged: a tenth"}
 
 
 class RecipeReporter:
-    """Puts the recipe's name before what it does."""
+    """Reporter that prefixes the stage with the recipe's name."""
 
     def __init__(self, reporter: ConsoleReporter, name: str) -> None:
         self.reporter, self.name = reporter, name
@@ -623,7 +628,10 @@ class RecipeReporter:
     def progress(self, what: str, done: float, total: float) -> None:
         self.reporter.progress(f"{self.name}: {what}", done, total)
 
+    def epoch(self, entry: dict[str, Any], view: dict[str, Any]) -> None:
+        """A recipe shows what came of it, not its epochs."""
+
 
 def main() -> None:
-    """The command `latent-loupe`, which is `python -m aecore` as well."""
+    """Entry point of the command `latent-loupe` and of `python -m aecore`."""
     sys.exit(app())

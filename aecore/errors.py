@@ -1,4 +1,4 @@
-"""What is said to a person when a request cannot be carried out."""
+"""Exceptions whose messages are shown to the user."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ LONGEST = 80
 """Characters of a value in a sentence."""
 
 
-class Faults(ValueError):
-    """Everything that is wrong with one request, one sentence a fault.
+class InvalidRequest(ValueError):
+    """All problems of one request, one sentence each.
 
     The command line and the pages show these sentences as they are, so each names the setting,
     the value that it got, and what to do next.
     """
 
-    def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults = [faults] if isinstance(faults, str) else list(faults)
-        super().__init__(self.faults)
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__(self.problems)
 
     def __str__(self) -> str:
-        return "\n".join(self.faults)
+        return "\n".join(self.problems)
 
 
-class Damaged(Faults):
-    """A file whose content is not what it should be; what was computed can be computed again."""
+class Damaged(InvalidRequest):
+    """A file whose content is invalid; what was computed can be computed again."""
 
 
 class Cancelled(Exception):
-    """The person asked for the work to stop."""
+    """The user cancelled the work."""
 
 
 def shown(value: object) -> str:
-    """A value as it was typed, in one line of characters that can be printed, and cut if long.
+    """Format a value as one short line of printable characters.
 
     >>> shown("64,x\\n")
     "'64,x\\\\n'"
@@ -44,34 +44,34 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """Say that `name` is no `kind`, with the nearest valid name and all the others.
+def unknown(kind: str, name: object, valid: Iterable[str]) -> str:
+    """Message for an unknown `name` of a `kind`, with the nearest valid name and all others.
 
     >>> unknown("dataset", "minst", ["digits", "mnist"])
     "Unknown dataset 'minst': did you mean 'mnist'? Known: digits, mnist."
     """
-    known = list(known)
-    if not known:
+    valid = list(valid)
+    if not valid:
         return f"Unknown {kind} {shown(str(name))}. There is none yet."
     if name is None:
-        return f"No {kind} was given. Known: {', '.join(known)}."
-    near = get_close_matches(str(name)[:LONGEST], known, n=1, cutoff=0.4)
+        return f"No {kind} was given. Known: {', '.join(valid)}."
+    near = get_close_matches(str(name)[:LONGEST], valid, n=1, cutoff=0.4)
     hint = f": did you mean '{near[0]}'?" if near else "."
-    return f"Unknown {kind} {shown(str(name))}{hint} Known: {', '.join(known)}."
+    return f"Unknown {kind} {shown(str(name))}{hint} Known: {', '.join(valid)}."
 
 
 def printable(name: str) -> str:
-    """A name in one line of text, with escapes for what is no character or cannot be printed."""
+    """Escape a name as one line of printable text."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name
     )
 
 
 def in_one_line(error: Exception) -> str:
-    """What is wrong, in one line that can be shown, whatever the error quotes."""
+    """Message of an error as one printable line."""
     if isinstance(error, ValidationError):
-        faults = error.errors(include_url=False, include_input=False)
-        text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:5])
+        problems = error.errors(include_url=False, include_input=False)
+        text = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in problems[:5])
     else:
         text = f"{error}" or type(error).__name__
     return printable(" ".join(text.split()))[:400]

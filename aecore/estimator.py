@@ -1,4 +1,4 @@
-"""The scikit-learn face of the registry: any variant as a transformer."""
+"""scikit-learn estimator over the registry: any variant as a transformer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from aecore import training
 from aecore.data import Dataset, Samples, without_rounding
 from aecore.data.spec import MOST_CLASSES, DataSpec
-from aecore.errors import Faults, shown
+from aecore.errors import InvalidRequest, shown
 from aecore.models import inference
 from aecore.models.variants import VARIANTS, Variant
 from aecore.training import RunConfig, TrainingConfig
@@ -45,7 +45,7 @@ LARGEST = 1e18
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Any variant of the registry as a scikit-learn transformer: samples to codes and back.
+    """scikit-learn transformer for any variant of the registry: samples to codes and back.
 
     transform is z = f(x), the mean where the code is a Gaussian; inverse_transform is g(z). Where
     all of X lies in [0, 1], the likelihood defaults to that of data in [0, 1], as in the
@@ -127,8 +127,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Arguments
             y: labels, (n,); ignored where the variant is not conditioned on them.
 
-        Raises `Faults`, a ValueError, with everything that is wrong with the parameters at once,
-        and `Diverged` where a loss, a weight or a code is no longer a finite number.
+        Raises `InvalidRequest`, a ValueError, with everything that is wrong with the parameters at
+        once, and `Diverged` where a loss, a weight or a code is no longer a finite number.
 
         Warns where the scale of X is one at which networks learn badly, and by ConvergenceWarning
         where what was learned reconstructs X worse than its mean does.
@@ -136,28 +136,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         A fit that raises leaves all attributes as they were, those of an earlier fit too.
         """
         with _all_or_nothing(self):
-            X = validate_data(self, X, **ARRAYS)
-            dataset, faults = self._dataset(X, y)
-            faults += self._wrong_settings()
-            faults += self._wrong_random_state()
+            x = validate_data(self, X, **ARRAYS)
+            dataset, problems = self._dataset(x, y)
+            problems += self._wrong_settings()
+            problems += self._wrong_random_state()
             try:
                 config = RunConfig.check(
-                    self._request(len(X), 0 if faults else self._seed()), dataset.spec
+                    self._request(len(x), 0 if problems else self._seed()), dataset.spec
                 )
-            except Faults as error:
-                faults += error.faults
-            if faults:
-                raise Faults(faults)
-            _warn_of_scale(X)
+            except InvalidRequest as error:
+                problems += error.problems
+            if problems:
+                raise InvalidRequest(problems)
+            _warn_of_scale(x)
             history = []
             for record in training.fit(config, dataset):
                 history.append(record.train)
-            dtype = torch.float64 if X.dtype == np.float64 else torch.float32
-            self.model_ = record.model.to(
-                "cpu", dtype, memory_format=torch.contiguous_format
-            ).eval()
+            dtype = torch.float64 if x.dtype == np.float64 else torch.float32
+            model = record.model.to("cpu", dtype)
+            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch forgot it
+            self.model_ = model.eval()
             self.config_, self.history_, self.n_iter_ = config, history, len(history)
-            self._warn_of_failure(X, y)
+            self._warn_of_failure(x, y)
         return self
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
@@ -170,10 +170,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Arguments
             y: labels, (n,), where the variant is conditioned on them.
 
-        Raises `Faults` where they are missing.
+        Raises `InvalidRequest` where they are missing.
         """
-        X = self._samples(X)
-        return self._inferred(inference.encode, X, y)
+        return self._inferred(inference.encode, self._samples(X), y)
 
     def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
         """g(z): the reconstructions of codes Z, (n, latent_dim) -> (n, n_features).
@@ -181,16 +180,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Arguments
             y: labels, (n,), where the variant is conditioned on them.
 
-        Raises `Faults` where they are missing, or where Z has not latent_dim columns.
+        Raises `InvalidRequest` where they are missing, or where Z has not latent_dim columns.
         """
         check_is_fitted(self, "model_")
-        Z = check_array(Z, **ARRAYS)
-        if Z.shape[1] != self._n_features_out:
-            raise Faults(
-                f"Z has {Z.shape[1]} column(s), and the code has {self._n_features_out} "
+        z = check_array(Z, **ARRAYS)
+        if z.shape[1] != self._n_features_out:
+            raise InvalidRequest(
+                f"Z has {z.shape[1]} column(s), and the code has {self._n_features_out} "
                 "dimension(s): give codes as transform returns them."
             )
-        return self._inferred(inference.decode, Z, y)
+        return self._inferred(inference.decode, z, y)
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """Minus the mean squared reconstruction error per feature; higher is better, 0 perfect.
@@ -201,10 +200,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             X: samples, (n, n_features).
             y: labels, (n,), where the variant is conditioned on them.
 
-        Raises `Faults` where they are missing.
+        Raises `InvalidRequest` where they are missing.
         """
-        X = self._samples(X)
-        return -float(np.mean((X - self._inferred(inference.reconstruct, X, y)) ** 2))
+        x = self._samples(X)
+        return -float(np.mean((x - self._inferred(inference.reconstruct, x, y)) ** 2))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -225,22 +224,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._chosen is not None and self._chosen.conditioned
 
     def _samples(self, X: ArrayLike) -> np.ndarray:
-        """X as the model was given it in training, once it is fitted."""
+        """Samples in the form that the fitted model was trained on."""
         check_is_fitted(self, "model_")
-        X = validate_data(self, X, reset=False, **ARRAYS)
+        x: np.ndarray = validate_data(self, X, reset=False, **ARRAYS)
         if self.config_.model.capabilities.likelihood == "gaussian":
-            return X
-        X = without_rounding(X)
-        if X.min() < 0 or X.max() > 1:
+            return x
+        x = without_rounding(x)
+        if x.min() < 0 or x.max() > 1:
             warnings.warn(
                 "X has values outside of [0, 1], where all lay that this model was fitted on and "
                 "where all its reconstructions lie: scale X as before, or fit on such values too.",
                 stacklevel=3,
             )
-        return X
+        return x
 
     def _warn_of_failure(self, X: np.ndarray, y: ArrayLike | None) -> None:
-        """Say so where the mean of X is a better reconstruction than the model's."""
+        """Warn if the mean of X is a better reconstruction than the model's."""
         if not np.ptp(X, axis=0).any():  # the mean is without error, and R2 not defined
             return
         spread = _root_mean_square(X - X.mean(axis=0, dtype=np.float64))
@@ -261,40 +260,41 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
 
     def _dataset(self, X: np.ndarray, y: ArrayLike | None) -> tuple[Dataset, list[str]]:
-        """The samples as a dataset, and what is wrong with their shape."""
+        """Samples as a dataset, and the problems of their shape."""
         n, n_features = X.shape
-        faults = []
+        problems = []
         image = self.shape is not None or (
             self._chosen is not None and "table" not in self._chosen.requires
         )
-        shape = (1, n_features) if image else (n_features,)
+        shape: tuple[int, ...] = (1, n_features) if image else (n_features,)
         if self.shape is not None:
             if _is_image_of(self.shape, n_features):
                 shape = tuple(int(side) for side in self.shape)
             else:
-                faults.append(
+                problems.append(
                     f"shape = {shown(self.shape)} is not possible: X has {n_features} feature(s), "
                     "so give (height, width) or (height, width, channels) whose product that is."
                 )
-        labels, names = np.zeros(n, np.int64), ()
+        labels = np.zeros(n, np.int64)
+        names: tuple[str, ...] = ()
         # Others ignore y, as scikit-learn's transformers do: it may be the target of a regression.
         if y is not None and self._conditioned:
             check_consistent_length(X, y)
             if wrong := _wrong_labels(y):
-                faults.append(wrong)
-                names = ("unknown",)  # so that labels are not asked for once more
+                problems.append(wrong)
+                names = ("unknown",)  # so that labels are not reported as missing again
             else:
                 y = _in_order(y)
                 check_classification_targets(y)
                 self.label_encoder_ = LabelEncoder()
                 labels = self.label_encoder_.fit_transform(y)
-                # Labels may be of any type and length; the model is told their numbers.
+                # Labels may be of any type and length; the model reads their numbers.
                 names = tuple(map(str, range(len(self.label_encoder_.classes_))))
                 if len(names) > MOST_CLASSES:
-                    faults.append(f"y has {len(names):,} classes: give at most {MOST_CLASSES:,}.")
+                    problems.append(f"y has {len(names):,} classes: give at most {MOST_CLASSES:,}.")
                     names = names[:MOST_CLASSES]
         if max(-X.min(), X.max()) > LARGEST:
-            faults.append(
+            problems.append(
                 f"X has values from {X.min():.4g} to {X.max():.4g}, whose squares are too large "
                 "for single precision: scale X, such as by StandardScaler."
             )
@@ -318,7 +318,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             ),
             splits.__getitem__,
         )
-        return dataset, faults
+        return dataset, problems
 
     def _wrong_settings(self) -> Iterator[str]:
         if self.settings is None:
@@ -341,13 +341,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
 
     def _seed(self) -> int:
-        """The seed of a training, drawn anew for each."""
+        """Draw the seed of a training."""
         if isinstance(self.random_state, np.random.Generator):
             return int(self.random_state.integers(2**31 - 1))
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _request(self, n: int, seed: int) -> dict[str, Any]:
-        """The parameters as `RunConfig.check` reads them, for n samples."""
+        """Parameters as a request for `RunConfig.check`, for n samples."""
         settings = self.settings if isinstance(self.settings, Mapping) else {}
         batch_size = self.batch_size
         if isinstance(batch_size, Integral):
@@ -376,22 +376,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _inferred(
         self, infer: Callable[..., np.ndarray], values: np.ndarray, y: ArrayLike | None
     ) -> np.ndarray:
-        """A function of `aecore.models.inference` on samples or codes, in the dtype of `values`."""
+        """Call a function of `aecore.models.inference`, in the dtype of `values`."""
         labels = self._labels(y, len(values))
         return infer(self.model_, values, labels).astype(values.dtype, copy=False)
 
     def _labels(self, y: ArrayLike | None, n: int) -> np.ndarray | None:
-        """The numbers of the labels y, (n,); None where the model does not ask for them."""
+        """Class numbers of the labels y, (n,); None if the model is not conditioned on them."""
         if not self.model_.n_classes:
             return None
         if y is None:
-            raise Faults(
+            raise InvalidRequest(
                 f"variant = '{self.config_.variant}' is conditioned on the label, and y was not "
                 "given: give y, one label a sample."
             )
         encoder = self.label_encoder_
         if wrong := _wrong_labels(y, encoder.classes_):
-            raise Faults(wrong)
+            raise InvalidRequest(wrong)
         y = _in_order(y)
         if encoder.classes_.dtype.kind in TIMES:
             # In the finer unit of both: in that of fit another hour would be the same day.
@@ -399,13 +399,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             encoder.classes_ = known.astype(np.result_type(known, y))
         labels = encoder.transform(y)
         if len(labels) != n:
-            raise Faults(f"y has {len(labels)} label(s) for {n} sample(s): give one a sample.")
+            raise InvalidRequest(
+                f"y has {len(labels)} label(s) for {n} sample(s): give one a sample."
+            )
         return labels
 
 
 @contextmanager
 def _all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Take back every attribute that was set within, where that ends with an exception."""
+    """Context that restores all attributes if its block raises."""
     before = vars(estimator).copy()
     try:
         yield
@@ -416,14 +418,14 @@ def _all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def _root_mean_square(values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """The root of the mean square, though squares may be beyond any number or all become 0."""
+    """Root mean square, computed without overflow or underflow of the squares."""
     values = values.astype(np.float64, copy=False)
     largest = np.abs(values).max() or 1.0
     return largest * np.sqrt(np.square(values / largest).mean(axis=axis))
 
 
 def _warn_of_scale(X: np.ndarray) -> None:
-    """Say so where the widest feature is one at which networks learn badly or very slowly."""
+    """Warn if the widest feature has a scale at which networks learn badly or very slowly."""
     widest = _root_mean_square(X, axis=0).max()
     if widest and not USUAL[0] <= widest <= USUAL[1]:
         warnings.warn(
@@ -433,14 +435,14 @@ def _warn_of_scale(X: np.ndarray) -> None:
         )
 
 
-def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
-    """What keeps labels from being sorted into classes, if anything does.
+def _wrong_labels(y: ArrayLike, classes: np.ndarray | None = None) -> str | None:
+    """The reason why labels cannot be sorted into classes, or None.
 
     Arguments
-        known: the classes, of whose kind the labels then have to be.
+        classes: the classes, of whose kind the labels then have to be.
     """
     labels = _array(y).ravel()
-    # What is missing is not equal to itself, or, as pandas.NA, will not say.
+    # A missing value is not equal to itself, or, as pandas.NA, has no truth value.
     missing = [
         at for at, label in enumerate(labels) if label is None or str(label == label) != "True"
     ]
@@ -458,17 +460,17 @@ def _wrong_labels(y: ArrayLike, known: np.ndarray | None = None) -> str | None:
             f"y has labels of several kinds, which have no order, such as {examples}: give all of "
             "one kind, such as strings."
         )
-    if known is not None and kinds.keys() - set(map(_kind, known)):
+    if classes is not None and kinds.keys() - set(map(_kind, classes)):
         ((kind, label),) = kinds.items()
         return (
             f"y has labels such as {shown(label)} ({kind}), and fit was given others, such as "
-            f"{shown(known[0])} ({_kind(known[0])}): give labels of the same kind."
+            f"{shown(classes[0])} ({_kind(classes[0])}): give labels of the same kind."
         )
     return None
 
 
 def _array(y: ArrayLike) -> np.ndarray:
-    """Labels as an array, each of them as it was given."""
+    """Labels as an array, each element unchanged."""
     dtype = getattr(y, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in TIMES:
         return np.asarray(y)  # of nanoseconds dtype object would make whole numbers
@@ -476,7 +478,7 @@ def _array(y: ArrayLike) -> np.ndarray:
 
 
 def _in_order(y: ArrayLike) -> ArrayLike:
-    """Labels of one kind as scikit-learn sorts them: dates and durations are numpy's."""
+    """Sort labels of one kind as scikit-learn does: dates and durations as numpy types."""
     labels = _array(y)
     if labels.dtype.kind in TIMES:
         return labels
@@ -485,13 +487,13 @@ def _in_order(y: ArrayLike) -> ArrayLike:
     make = {"date": np.datetime64, "duration": np.timedelta64}.get(_kind(labels.flat[0]))
     if make is None:
         return y
-    # pandas' own know of nanoseconds, which numpy does not ask them for.
+    # pandas' own types have nanoseconds, which numpy would drop.
     times = [each.to_numpy() if hasattr(each, "to_numpy") else make(each) for each in labels.flat]
     return np.array(times).reshape(labels.shape)
 
 
 def _kind(label: Any) -> str:
-    """Labels of one kind have an order."""
+    """Kind of a label; labels of one kind have an order."""
     if isinstance(label, np.datetime64 | date) and getattr(label, "tzinfo", None) is None:
         return "date"
     if isinstance(label, np.timedelta64 | timedelta):  # numpy's is a number, too
@@ -507,6 +509,6 @@ def _is_image_of(shape: Any, n_features: int) -> bool:
     return (
         isinstance(shape, tuple | list)
         and len(shape) in (2, 3)
-        and all(isinstance(side, Integral) and side > 0 for side in shape)
+        and all(isinstance(side, Integral) and int(side) > 0 for side in shape)
         and math.prod(shape) == n_features
     )

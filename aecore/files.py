@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, locks of processes, and sentences of a full disk."""
+"""Atomic file writes, locks between processes, and messages for disk errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 STALE_SECONDS = 3600
 """A partial file of this age was left by a process that was killed."""
@@ -21,31 +21,33 @@ PATIENCE_SECONDS = 0.5
 """How long a lock is tried for: `locked` holds one for a moment, too."""
 
 
-class DiskFault(Faults):
-    """A file could not be written."""
+class DiskFault(InvalidRequest):
+    """Error of writing a file, such as a full disk."""
 
 
 def from_environment(variable: str) -> Path | None:
-    """The folder that an environment variable names, `~` expanded; None where it is not set.
+    """Folder named by an environment variable, `~` expanded; None if it is not set.
 
-    Raises `Faults` where it cannot be a folder.
+    Raises `InvalidRequest` where it cannot be a folder.
     """
     value = os.environ.get(variable)
     if not value:
         return None
     try:
         path = Path(value).expanduser()
-        # Asked of the path first: it is a folder nearly always, and this is asked very often.
+        # The path first: it nearly always exists, and this is called very often.
         if not path.is_dir() and not _nearest(path).is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{_nearest(path)} is a file")
     except (OSError, RuntimeError) as error:  # RuntimeError: no such user
         reason = getattr(error, "strerror", None) or error
-        raise Faults(f"{variable} = '{value}' is not possible ({reason}): name a folder.") from None
+        raise InvalidRequest(
+            f"{variable} = '{value}' is not possible ({reason}): name a folder."
+        ) from None
     return path
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
+    """The path, or its nearest parent that exists."""
     return next(each for each in (path, *path.absolute().parents) if each.exists())
 
 
@@ -72,7 +74,7 @@ IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP}
 
 @contextmanager
 def writing(folder: Path, otherwise: str = "choose another folder") -> Iterator[None]:
-    """Turn what the operating system refuses inside the block into a `DiskFault`.
+    """Context that turns the operating system's errors into a `DiskFault`.
 
     Arguments
         folder: named in the sentence.
@@ -86,7 +88,7 @@ def writing(folder: Path, otherwise: str = "choose another folder") -> Iterator[
 
 
 def sentence(error: OSError) -> str:
-    """What to say of an error of the operating system, and what to do next."""
+    """Message for an error of the operating system, with what to do next."""
     subject = f"{error.filename} cannot be used" if error.filename else "Output cannot be written"
     return f"{subject}: {_reason(error)}."
 
@@ -99,7 +101,7 @@ def _reason(error: OSError) -> str:
 def refuse_unwritable(
     folder: Path, needed: int = 0, otherwise: str = "choose another folder"
 ) -> None:
-    """Raise `DiskFault` where a folder, present or to be made, can be seen to take no more files.
+    """Raise `DiskFault` if a folder, present or to be created, cannot take more files.
 
     Arguments
         needed: bytes that must be free.
@@ -120,7 +122,7 @@ def refuse_unwritable(
 
 
 def make_folder(path: Path) -> list[Path]:
-    """Create a folder and those above it, and wait until the disk holds their names.
+    """Create a folder and its parents, synced to disk.
 
     Returns the folders that were missing, the lowest first.
     """
@@ -132,7 +134,7 @@ def make_folder(path: Path) -> list[Path]:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Create a file and wait until the disk holds its bytes.
+    """Create a file, synced to disk.
 
     Raises `FileExistsError` where there is one; a link is not followed.
     """
@@ -143,7 +145,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the disk holds the names in a folder."""
+    """Sync the entries of a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -156,7 +158,7 @@ def sync_folder(path: Path) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file in one rename, and wait until the disk holds it; its folder must be there."""
+    """Write a file in one rename, synced to disk; its folder must exist."""
     remove_stale(path.parent, f".{path.name}.*")
     aside = partial(path)
     try:
@@ -169,12 +171,12 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def partial(path: Path) -> Path:
-    """A name beside `path` for what will be renamed into its place."""
+    """Temporary name beside `path` for a file that will be renamed to it."""
     return path.with_name(f".{path.name}.{secrets.token_hex(3)}")
 
 
 def remove_stale(folder: Path, pattern: str) -> None:
-    """Remove the partial files and folders that killed processes left in a folder."""
+    """Remove the temporary files and folders that killed processes left in a folder."""
     for left in folder.glob(pattern):
         try:
             if time.time() - left.lstat().st_mtime < STALE_SECONDS:
@@ -191,11 +193,11 @@ def remove_stale(folder: Path, pattern: str) -> None:
 
 
 OPENING = os.O_NOFOLLOW | os.O_NONBLOCK
-"""A link is not followed, and nobody waits for the other end of a pipe."""
+"""Links are not followed, and opening a pipe does not block."""
 
 
 def lock(path: Path) -> int | None:
-    """Lock a file for this process; returns its descriptor, or None where another holds it.
+    """Lock a file for this process; return its descriptor, or None if another holds it.
 
     The file is created if need be. The operating system releases the lock when the descriptor is
     closed or the process ends, however it ends.
@@ -222,7 +224,7 @@ def lock(path: Path) -> int | None:
 
 
 def holds(descriptor: int, path: Path) -> bool:
-    """Whether a descriptor is that of the file which is at `path` now."""
+    """Whether a descriptor belongs to the file that is at `path` now."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
@@ -238,7 +240,7 @@ def locked(path: Path) -> bool:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return False
-        # Shared, so that two processes that ask at once do not see each other.
+        # Shared, so that two simultaneous checks do not detect each other.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

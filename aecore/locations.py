@@ -1,4 +1,4 @@
-"""Folders of the project: the store of runs, the runs that ship with it, the dashboard's pages."""
+"""Folders of the project: run store, shipped runs, and dashboard pages."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
 NAME = "latent-loupe"
 OTHERWISE = "set AECORE_STORE to another folder"
-"""What to do where the store takes no files."""
+"""Advice for a store that takes no files."""
 
 
 def is_clone() -> bool:
-    """Whether the package lies in a clone of the repository, and is not installed."""
+    """Whether the package lies in a clone of the repository instead of an installation."""
     return (CLONE / "app.py").is_file() and (CLONE / "pyproject.toml").is_file()
 
 
 def store() -> Path:
-    """The folder of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data."""
+    """Store of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data folder."""
     if asked := files.from_environment("AECORE_STORE"):
         return asked
     if is_clone():
@@ -31,16 +31,16 @@ def store() -> Path:
 
 
 def shipped() -> Path | None:
-    """The read-only folder of runs that ship with an installed package; None in a clone.
+    """Read-only folder of the runs shipped with an installed package; None in a clone.
 
-    It is a layer under the store: what is not in the store is looked for here, and nothing is ever
-    written here. In a clone these runs are in the store itself.
+    It is a layer under the store: files missing from the store are read from here, and nothing is
+    ever written here. In a clone these runs are in the store itself.
     """
     return None if is_clone() else PACKAGE / "_models_store"
 
 
 def readable(path: Path) -> Path:
-    """The file at a path in the store, or the one that ships in its place where there is none."""
+    """Path in the store, or of the shipped file if the store has none."""
     layer = shipped()
     if layer is None or path.exists() or not path.is_relative_to(store()):
         return path
@@ -49,17 +49,17 @@ def readable(path: Path) -> Path:
 
 
 def dashboard() -> Path:
-    """The script that `streamlit run` starts."""
+    """Script that `streamlit run` starts."""
     return (CLONE if is_clone() else PACKAGE / "_dashboard") / "app.py"
 
 
 def writing() -> AbstractContextManager[None]:
-    """Turn what the disk refuses inside the block into a sentence that names the store."""
+    """Context that turns errors of the disk into a `DiskFault` that names the store."""
     return files.writing(store(), OTHERWISE)
 
 
 def refuse_unwritable(needed: int = 0) -> None:
-    """Raise `DiskFault` where the store can be seen to take no more files.
+    """Raise `DiskFault` if the store cannot take more files.
 
     Arguments
         needed: bytes that will be written.

@@ -1,4 +1,4 @@
-"""How good a map or a reconstruction is: pure functions of arrays."""
+"""Quality measures of maps, reconstructions and generated samples; pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, FiniteFloat
 
+from aecore import neighbors
 from aecore.artifacts import ROUNDING
 
 CHUNK = 250
@@ -18,7 +19,7 @@ ACTIVE = 0.01
 
 
 def mean_squared_error(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-    """Mean over the features of (x - reconstruction)^2, one value a sample.
+    """Mean over the features of (x - reconstruction)^2, one value per sample.
 
     Arguments
         x, reconstruction: (n, n_features), in the same units.
@@ -27,12 +28,12 @@ def mean_squared_error(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 
 
 class Preservation(NamedTuple):
-    """How well each sample's neighbourhood survives on the map: 1 is wholly."""
+    """Trustworthiness and continuity of each sample on a map, 1 at best."""
 
     trustworthiness: np.ndarray
-    """(n,) float64; low where strangers in the data became neighbours on the map."""
+    """(n,) float64; low where neighbours on the map are far apart in the data."""
     continuity: np.ndarray
-    """(n,) float64; low where neighbours in the data were torn apart on the map."""
+    """(n,) float64; low where neighbours in the data are far apart on the map."""
 
 
 def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
@@ -55,10 +56,8 @@ def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
         raise ValueError(f"k = {k} must be at least 1 and less than half of the {n} samples.")
     from threadpoolctl import threadpool_limits
 
-    from aecore.neighbors import nearest
-
     in_data, on_map = _Distances(x), _Distances(plane)
-    all_near_on_map = nearest(plane, k).indices  # by a tree, as maps have few dimensions
+    all_near_on_map = neighbors.nearest(plane, k).indices  # by a tree, as maps have few dimensions
 
     def penalties(start: int) -> tuple[np.ndarray, np.ndarray]:
         data, drawn = in_data.rows(start), on_map.rows(start)
@@ -69,8 +68,7 @@ def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
         # Sorted rows give every rank by bisection, faster than counting for each neighbour.
         return _excess(data, to_near_on_map, k), _excess(drawn, to_near_in_data, k)
 
-    # NumPy lets the lock go in all that takes time here; its products use threads of their own,
-    # which would only stand in the way of these.
+    # NumPy releases the GIL here; BLAS is limited to one thread to avoid oversubscription.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(penalties, range(0, n, CHUNK)))
     most = k * (2 * n - 3 * k - 1) / 2
@@ -78,17 +76,17 @@ def preservation(x: np.ndarray, plane: np.ndarray, k: int = 12) -> Preservation:
 
 
 class _Distances:
-    """Squared Euclidean distances within `x`, some rows at a time."""
+    """Squared Euclidean distances within `x`, computed in chunks of rows."""
 
     def __init__(self, x: np.ndarray) -> None:
         # Near points of a wide map differ by less than their norms can show.
         self.direct = x.shape[1] <= 3
-        # Far from the origin, squares would swallow the differences.
+        # Far from the origin, rounding of the squares would exceed the differences.
         self.x = x if self.direct else x - x.mean(axis=0)
         self.norms = np.einsum("ij,ij->i", self.x, self.x)
 
     def rows(self, start: int) -> np.ndarray:
-        """From `CHUNK` samples to all, less what is the same within a row; infinite to itself."""
+        """Distances of a chunk to all samples, up to a constant in each row; inf to itself."""
         own = self.x[start : start + CHUNK]
         if self.direct:
             distances = sum(np.square(own[:, i, None] - each) for i, each in enumerate(self.x.T))
@@ -101,7 +99,7 @@ class _Distances:
 
 
 def _excess(distances: np.ndarray, to_near: np.ndarray, k: int) -> np.ndarray:
-    """By how much the ranks of near samples exceed k, summed in each row; sorts `distances`."""
+    """Excess of the ranks of near samples over k, summed in each row; sorts `distances`."""
     distances.sort(axis=1)
     pairs = zip(distances, to_near, strict=True)
     before = np.stack([row.searchsorted(near) for row, near in pairs])
@@ -109,7 +107,7 @@ def _excess(distances: np.ndarray, to_near: np.ndarray, k: int) -> np.ndarray:
 
 
 def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
-    """How far neighbours on the map are neighbours in the data: 1 is all, 0.5 about chance.
+    """Trustworthiness of a map: how far its neighbours are neighbours in the data, 1 at best.
 
     The mean of T_i of `preservation` over all samples.
     """
@@ -117,7 +115,7 @@ def trustworthiness(x: np.ndarray, embedding: np.ndarray, k: int = 12) -> float:
 
 
 def spearman(x: np.ndarray, plane: np.ndarray, n: int = 1_000, seed: int = 0) -> float | None:
-    """Rank correlation of distances in the data and on the map: 1 where their order is the same.
+    """Spearman rank correlation of the pairwise distances in the data and on the map.
 
     Spearman's rho over all pairs among n samples, drawn with `seed` where there are more. None
     where it is not defined: with fewer than 3 samples, or where all distances are equal.
@@ -128,7 +126,7 @@ def spearman(x: np.ndarray, plane: np.ndarray, n: int = 1_000, seed: int = 0) ->
     from scipy.spatial.distance import pdist
     from scipy.stats import spearmanr
 
-    chosen = _some(len(x), n, seed)
+    chosen = _subsample(len(x), n, seed)
     if len(chosen) < 3:
         return None
     in_data, on_map = pdist(x[chosen]), pdist(plane[chosen])
@@ -140,7 +138,7 @@ def spearman(x: np.ndarray, plane: np.ndarray, n: int = 1_000, seed: int = 0) ->
 def silhouette(
     plane: np.ndarray, labels: np.ndarray, n: int = 2_000, seed: int = 0
 ) -> float | None:
-    """How far classes lie apart on the map, from -1 to 1.
+    """Silhouette score: separation of the classes on the map, from -1 to 1.
 
     The mean of (b - a) / max(a, b), where a is the mean distance of a sample to its own class and b
     that to the nearest other class (Rousseeuw 1987), over n samples, drawn with `seed` where there
@@ -150,7 +148,7 @@ def silhouette(
         plane: (m, d).
         labels: (m,) class numbers.
     """
-    chosen = _some(len(plane), n, seed)
+    chosen = _subsample(len(plane), n, seed)
     if not 2 <= len(np.unique(labels[chosen])) < len(chosen):
         return None
     from sklearn.metrics import silhouette_score
@@ -158,15 +156,15 @@ def silhouette(
     return float(silhouette_score(plane[chosen], labels[chosen]))
 
 
-def _some(m: int, n: int, seed: int) -> np.ndarray:
-    """Sorted numbers of n of m samples, or of all where there are no more."""
+def _subsample(m: int, n: int, seed: int) -> np.ndarray:
+    """Draw a sorted random subset of indices: n of m samples, or all if m is not larger."""
     if m <= n:
         return np.arange(m)
     return np.sort(np.random.default_rng(seed).choice(m, n, replace=False))
 
 
 def active_units(codes: np.ndarray) -> int:
-    """How many dimensions a code makes use of: those of variance above 0.01 over the samples.
+    """Number of active units: dimensions of a code with a variance above 0.01 over the samples.
 
     Of a VAE's means, sum_j [Var_x(mu_j(x)) > 0.01] (Burda, Grosse & Salakhutdinov 2016).
 
@@ -177,7 +175,7 @@ def active_units(codes: np.ndarray) -> int:
 
 
 def knn_accuracy(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> float:
-    """Share of samples whose label is the most frequent among their k nearest on the map.
+    """k-NN accuracy: share of samples whose label is the most frequent among their k nearest.
 
     The sample itself is left out; a tie goes to the smallest label.
 
@@ -186,9 +184,7 @@ def knn_accuracy(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> floa
         labels: (n,) class numbers, integers from 0.
         k: neighbours, less than n.
     """
-    from aecore.neighbors import nearest
-
-    votes = labels[nearest(embedding, k).indices]
+    votes = labels[neighbors.nearest(embedding, k).indices]
     counts = (votes[:, :, None] == np.arange(labels.max() + 1)).sum(axis=1)
     return float((counts.argmax(axis=1) == labels).mean())
 
@@ -207,7 +203,7 @@ def psnr(x: np.ndarray, reconstruction: np.ndarray) -> float:
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared Fréchet distance between Gaussians that are fitted to two sets of vectors.
+    """Squared Fréchet distance between Gaussians fitted to two sets of vectors.
 
     ||m_a - m_b||^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), with means m and covariances S: the squared
     Wasserstein-2 distance (Dowson & Landau 1982), which Heusel et al. (2017) take between codes of
@@ -225,8 +221,8 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     # With S = R^T R, the eigenvalues of S_a S_b are the squared singular values of R_a R_b^T: so
     # the root is found without squaring anything, and holds where covariances are singular.
     overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
-    found = away @ away + np.square(root_a).sum() + np.square(root_b).sum() - 2 * overlap
-    return max(float(found), 0.0)
+    distance = away @ away + np.square(root_a).sum() + np.square(root_b).sum() - 2 * overlap
+    return max(float(distance), 0.0)
 
 
 def _covariance_root(x: np.ndarray) -> np.ndarray:
@@ -235,22 +231,22 @@ def _covariance_root(x: np.ndarray) -> np.ndarray:
     return np.linalg.qr(centred, mode="r") / np.sqrt(len(x) - 1)
 
 
-def nearest_distance(x: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Root-mean-square difference per feature of each sample to its nearest known one, (n,).
+def nearest_distance(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Root-mean-square difference per feature of each sample to its nearest reference, (n,).
 
-    min_j ||x_i - known_j|| / sqrt(n_features), by exact search.
+    min_j ||x_i - reference_j|| / sqrt(n_features), by exact search.
 
     Arguments
         x: (n, n_features); known: (m, n_features), in the same units.
     """
-    return _to_nearest(x, known) / np.sqrt(x.shape[1])
+    return _to_nearest(x, reference) / np.sqrt(x.shape[1])
 
 
-def coverage(real: np.ndarray, made: np.ndarray, k: int = 5) -> float:
-    """Share of real samples that have a generated one as near as their k-th real neighbour.
+def coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> float:
+    """Coverage: share of real samples with a generated one within their k-th real neighbour.
 
-    1/n sum_i [min_j ||real_i - made_j|| <= NND_k(real_i)], where NND_k is the distance to the k-th
-    nearest other real sample (Naeem, Oh, Uh, Choi & Yoo 2020, Reliable fidelity and diversity
+    1/n sum_i [min_j ||real_i - generated_j|| <= NND_k(real_i)], where NND_k is the distance to the
+    k-th nearest other real sample (Naeem, Oh, Uh, Choi & Yoo 2020, Reliable fidelity and diversity
     metrics for generative models). As many samples of the same distribution reach about 1 - 2^-k.
 
     Arguments
@@ -259,20 +255,18 @@ def coverage(real: np.ndarray, made: np.ndarray, k: int = 5) -> float:
 
     Raises `ValueError` where k is not less than n.
     """
-    from aecore.neighbors import nearest
-
-    reach = nearest(real, k).distances[:, -1]
-    return float((_to_nearest(real, made).astype(np.float32) <= reach).mean())
+    reach = neighbors.nearest(real, k).distances[:, -1]
+    return float((_to_nearest(real, generated).astype(np.float32) <= reach).mean())
 
 
-def _to_nearest(x: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _to_nearest(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
     from sklearn.neighbors import NearestNeighbors
 
-    return NearestNeighbors(n_neighbors=1).fit(known).kneighbors(x)[0][:, 0]
+    return NearestNeighbors(n_neighbors=1).fit(reference).kneighbors(x)[0][:, 0]
 
 
 class Definition(NamedTuple):
-    """What a figure is called, and how it is computed, for readers of pages and documentation."""
+    """Name, title and formula of a metric, for pages and documentation."""
 
     title: str
     text: str
@@ -342,11 +336,11 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy"), (0, 1)),
     **dict.fromkeys(("spearman", "silhouette"), (-1, 1)),
 }
-"""Between what a metric lies; a loss may be anything."""
+"""Bounds of each metric; a loss has none."""
 
 
 def possible(metrics: dict[MetricName, float | None]) -> dict[MetricName, float | None]:
-    """The metrics as they are; raises `ValueError` where one is outside of its range."""
+    """Return the metrics; raises `ValueError` if one is outside of its range."""
     for name, value in metrics.items():
         low, high = RANGES.get(name, (-math.inf, math.inf))
         if value is not None and not low - ROUNDING <= value <= high + ROUNDING:

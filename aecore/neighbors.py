@@ -1,4 +1,4 @@
-"""One exact k-nearest-neighbour graph, shared by t-SNE, UMAP and the measures of a map."""
+"""Exact k-nearest-neighbour graph, shared by t-SNE, UMAP and the measures of a map."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 
 class Neighbors(NamedTuple):
-    """The nearest samples of each sample, without the sample itself, nearest first."""
+    """Nearest neighbours of each sample, itself excluded, nearest first."""
 
     indices: np.ndarray
     """(n, k) integers."""
     distances: np.ndarray
-    """(n, k) float32, in the metric that was asked for."""
+    """(n, k) float32, in the requested metric."""
 
 
 Metric = Literal["euclidean", "cosine", "manhattan"]
 
 
 def nearest(x: np.ndarray, k: int, metric: Metric = "euclidean") -> Neighbors:
-    """The exact k nearest neighbours of every sample within `x`.
+    """Find the exact k nearest neighbours of every sample within `x`.
 
     Arguments
         x: (n, n_features).

@@ -1,4 +1,4 @@
-"""Tasks that take long, and the callbacks by which they report progress and are cancelled."""
+"""Long-running tasks, and the callbacks for progress and cancellation."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ It may raise `Cancelled`, which ends the computation.
 
 
 def no_progress(stage: str, done: float, total: float) -> None:
-    """Report nothing: the default where nobody waits."""
+    """Ignore progress: the default callback."""
 
 
 class Reporter(Protocol):
-    """Receives what a task reports. Either method may raise `Cancelled`, which ends the task."""
+    """Receiver of a task's reports. Either method may raise `Cancelled`, which ends the task."""
 
     def progress(self, stage: str, done: float, total: float) -> None:
-        """`done` of `total` is reached in `stage`; called very often."""
+        """Receive that `done` of `total` is reached in `stage`; called very often."""
 
     def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
-        """An epoch has ended: its entry of the history, and arrays that can be drawn.
+        """Receive the history entry of a completed epoch, and arrays to draw.
 
         `view` holds `plane` (m, 2) and `labels` (m,) of the first test samples, and of the first
         few of them `originals` and `reconstructions` (p, n_features).
@@ -35,30 +35,30 @@ class Reporter(Protocol):
 
 
 class Task(ABC):
-    """Work that takes long: a frozen dataclass whose fields are its arguments.
+    """A long-running computation: a frozen dataclass whose fields are its arguments.
 
     Tasks that are equal are the same work. A new kind of work is one subclass, beside what it
-    computes; the queue, the worker and the pages know no more of it than stands here.
+    computes; the queue, the worker and the pages use this interface alone.
     """
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """What is computed, of what: the name of the task in lists and messages."""
+        """Title of the task in lists and messages."""
 
     @abstractmethod
     def run(self, reporter: Reporter) -> Any:
-        """Carry the task out, in any process; raises `Faults` where it cannot be."""
+        """Carry out the task, in any process; raises `InvalidRequest` if it is impossible."""
 
     def check(self) -> None:  # noqa: B027 (most tasks have nothing to check)
-        """Raise `Faults` where it is known already that it cannot be carried out."""
+        """Raise `InvalidRequest` if the task is already known to be impossible."""
 
     @property
     def reserves(self) -> str:
-        """The name of the run that it writes, which no other task may write meanwhile; or ""."""
+        """Name of the run that the task writes exclusively; "" for none."""
         return ""
 
     @property
     def history(self) -> Sequence[dict[str, Any]]:
-        """Entries of the epochs that a training has behind it before the task begins."""
+        """History entries of the epochs that a training completed before the task begins."""
         return ()

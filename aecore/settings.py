@@ -1,4 +1,4 @@
-"""Settings declared as pydantic fields: validation, description and forms made of them.
+"""Settings declared as pydantic fields: validation, descriptions and form fields.
 
 The form on a page, the options of the command line, the stored JSON and the reference all come from
 the fields of one frozen pydantic class.
@@ -11,51 +11,52 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.config import JsonDict
 
-from aecore.errors import Faults, shown, unknown
+from aecore.errors import InvalidRequest, shown, unknown
 
-ADVANCED = {"advanced": True}
+ADVANCED: JsonDict = {"advanced": True}
 """Metadata of a field that a form shows only on request."""
-WITHIN_TRAINING = {"within_training": True}
+WITHIN_TRAINING: JsonDict = {"within_training": True}
 """Metadata of a field that counts epochs, of which there must be as many in the training."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def read_settings(
-    kind: type[Settings], asked: Mapping[str, Any], faults: list[str]
+    kind: type[Settings], asked: Mapping[str, Any], problems: list[str]
 ) -> tuple[Settings, set[str]]:
-    """The settings, with defaults in place of the wrong ones, and which those were."""
-    # Strangers first: where a name is no text, validation says no more than that one is wrong.
+    """Read settings with defaults in place of invalid ones, and list the invalid ones."""
+    # Unknown names first: for a name that is no text, validation does not say which one is wrong.
     wrong = asked.keys() - kind.model_fields.keys()
     try:
         kind(**{name: asked[name] for name in asked.keys() - wrong})
     except ValidationError as error:
         wrong |= {str(fault["loc"][0]) for fault in error.errors()}
+    unsupported: Mapping[str, str] = getattr(kind, "unsupported", {})
     for name in sorted(wrong):
         if name in kind.model_fields:
             what = f"give {allowed_values(kind, name)}."
-            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
-        elif name in getattr(kind, "impossible", {}):
-            what = kind.impossible[name]
-            faults.append(f"{name} = {shown(asked[name])} is not possible: {what}")
+            problems.append(f"{name} = {shown(asked[name])} is not possible: {what}")
+        elif name in unsupported:
+            problems.append(f"{name} = {shown(asked[name])} is not possible: {unsupported[name]}")
         else:
-            faults.append(unknown("setting", name, kind.model_fields))
+            problems.append(unknown("setting", name, kind.model_fields))
     return kind(**{name: value for name, value in asked.items() if name not in wrong}), wrong
 
 
 def check_settings(kind: type[Settings], asked: Mapping[str, Any]) -> Settings:
-    """Settings of one class from values as typed; raises `Faults` with every fault."""
-    faults: list[str] = []
-    settings, _ = read_settings(kind, asked, faults)
-    if faults:
-        raise Faults(faults)
+    """Validate typed settings of one class; raises `InvalidRequest` with every problem."""
+    problems: list[str] = []
+    settings, _ = read_settings(kind, asked, problems)
+    if problems:
+        raise InvalidRequest(problems)
     return settings
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting, as a form or a table needs to know it."""
+    """Description of one setting for forms and tables."""
 
     name: str
     kind: Literal["whole number", "number", "choice", "switch", "widths"]
@@ -74,12 +75,12 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """The name as a person reads it: learning_rate -> Learning rate."""
+        """Readable name: learning_rate -> Learning rate."""
         return self.name.replace("_", " ").capitalize()
 
     @property
     def allowed(self) -> str:
-        """What may be given, in words."""
+        """Allowed values in words."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
         if self.kind == "switch":
@@ -95,7 +96,7 @@ class Setting:
 
 
 def list_settings(kind: type[BaseModel]) -> Iterator[Setting]:
-    """The settings of a class, in order, read from its own schema."""
+    """List the settings of a class, in order, from its schema."""
     for name, schema in kind.model_json_schema()["properties"].items():
         yield Setting(
             name,
@@ -107,7 +108,7 @@ def list_settings(kind: type[BaseModel]) -> Iterator[Setting]:
 
 
 def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The kind of a setting and its bounds."""
+    """Kind of a setting and its bounds."""
     if "enum" in schema:
         return {"kind": "choice", "choices": tuple(schema["enum"])}
     if schema["type"] == "boolean":
@@ -129,7 +130,7 @@ def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def allowed_values(kind: type[BaseModel], name: str) -> str:
-    """Allowed values of one setting, in words.
+    """Format the allowed values of one setting in words.
 
     >>> from aecore.training import TrainingConfig
     >>> allowed_values(TrainingConfig, "epochs")

@@ -1,4 +1,4 @@
-"""What becomes of a training whose worker process is killed, and of two that want one name.
+"""Benchmark of trainings whose worker is killed, and of two that compete for one name.
 
     python -m benchmarks.kills [--kills 20] [--writing 5] [--saving 5] [--mnist 3] [--twins 20]
                                [--seed 0]
@@ -37,7 +37,7 @@ from itertools import count
 from typing import Any
 
 from aecore import data, jobs
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.runs.train import Resume, Train
 from aecore.training import RunConfig
@@ -89,7 +89,7 @@ def main() -> None:
 def kill_all(
     queue: jobs.Jobs, dataset: str, kills: dict[str, int], chance: random.Random
 ) -> dict[str, int]:
-    """Kill the worker as often as asked, at each kind of moment; returns what was counted."""
+    """Kill the worker at each kind of moment; return the counts."""
     config = RunConfig.check(REQUESTS[dataset])
     reference = finished(queue.submit(Train.named(config, next(names))))
     expected, epoch_seconds = outcome(reference.run), seconds_an_epoch(reference)
@@ -123,7 +123,7 @@ Moment = Callable[[], bool]
 
 
 def at_random(job: jobs.Job, chance: random.Random, epoch_seconds: float) -> Moment:
-    """A random moment within a random epoch, which begins when the one before is heard of."""
+    """A random moment within a random epoch, counted from the end of the one before."""
     epoch, part = chance.randrange(job.task.config.training.epochs), chance.random()
     planned: list[float] = []
 
@@ -138,14 +138,14 @@ def at_random(job: jobs.Job, chance: random.Random, epoch_seconds: float) -> Mom
 
 
 def while_writing(job: jobs.Job, chance: random.Random) -> Moment:
-    """When the file that becomes the checkpoint of a random epoch is there."""
+    """The moment when the temporary file of a random epoch's checkpoint exists."""
     epoch = chance.randrange(job.task.config.training.epochs)
     folder = store.root() / "_unfinished" / job.task.name
     return lambda: len(job.log.history) >= epoch and any(folder.glob(".checkpoint*"))
 
 
 def while_saving(job: jobs.Job, chance: random.Random) -> Moment:
-    """When a random number of the five files of the finished run have been begun."""
+    """The moment when a random number of the finished run's five files have been started."""
     files = chance.randint(1, 5)
 
     def due() -> bool:
@@ -158,7 +158,7 @@ def while_saving(job: jobs.Job, chance: random.Random) -> Moment:
 
 
 def kill(queue: jobs.Jobs, job: jobs.Job, due: Moment) -> str:
-    """Send SIGKILL to the job's worker at the moment; says how far the job was."""
+    """Send SIGKILL to the job's worker at the moment; return how far the job was."""
     while job.active and job.what in ("Waiting", "Starting"):
         time.sleep(0.01)
     if job.active:  # or else the kill after the last job's end has taken this one along
@@ -172,7 +172,7 @@ def kill(queue: jobs.Jobs, job: jobs.Job, due: Moment) -> str:
 
 
 def leftovers(name: str) -> list[str]:
-    """What a killed worker left half written."""
+    """Half-written files of a killed worker."""
     unfinished = store.root() / "_unfinished"
     aside = [*unfinished.glob(".*"), *(unfinished / name).glob(".*")]
     aside += store.root().glob("_writing-*")
@@ -180,7 +180,7 @@ def leftovers(name: str) -> list[str]:
 
 
 def bring_to_an_end(queue: jobs.Jobs, job: jobs.Job, config: RunConfig) -> tuple[jobs.Job, str]:
-    """The job that completed the run, and what there was to do."""
+    """Complete the run; return its job, and what there was to do."""
     if (store.root() / job.task.name).exists():
         return job, "after_the_end"
     if job.task.name in {run.name for run in store.unfinished()}:
@@ -189,7 +189,7 @@ def bring_to_an_end(queue: jobs.Jobs, job: jobs.Job, config: RunConfig) -> tuple
 
 
 def outcome(name: str) -> Any:
-    """All that must be equal of two trainings of the same config; None where there is no run."""
+    """All values that must be equal for two trainings of a config; None if there is no run."""
     if not (store.root() / name).exists():
         return None
     run = store.load(name)
@@ -217,7 +217,7 @@ AS_OPTIONS = (
 
 
 class Process:
-    """One of two: a training on the command line."""
+    """A competing training on the command line."""
 
     def __init__(self, *options: str) -> None:
         self._process = subprocess.Popen(
@@ -241,13 +241,13 @@ class Process:
 
 
 class Served:
-    """One of two: a training in the worker of a server."""
+    """A competing training in the worker of a server."""
 
     def __init__(self, queue: jobs.Jobs, ask: Callable[[jobs.Jobs], jobs.Job]) -> None:
         self._queue = queue
         try:
             self._job: jobs.Job | None = ask(queue)
-        except Faults:
+        except InvalidRequest:
             self._job = None
 
     def kill(self) -> None:
@@ -267,7 +267,7 @@ class Served:
 
 
 def let_twins_compete(rounds: int, queue: jobs.Jobs, chance: random.Random) -> dict[str, int]:
-    """Let pairs of trainings compete for a name; returns what was counted."""
+    """Let pairs of trainings compete for a name; return the counts."""
     config, servers = RunConfig.check(TWIN), (queue, jobs.Jobs())
     reference = next(names)
     Process(*AS_OPTIONS, "--name", reference).how()
@@ -326,7 +326,7 @@ def leave_unfinished(name: str) -> None:
 
 
 class Watch:
-    """What is seen of the checkpoint of a name as time goes by."""
+    """Observations of the checkpoint of a name over time."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -336,7 +336,7 @@ class Watch:
         self.deleted = 0
 
     def look(self, seconds: float) -> None:
-        """Look at the store for so long, and once at least."""
+        """Observe the store for a given time, and once at least."""
         end = time.monotonic() + seconds
         while True:
             before = self.epochs
@@ -350,7 +350,7 @@ class Watch:
             time.sleep(0.02)
 
     def epochs_lost(self) -> int:
-        """How many epochs fewer there are now than were seen."""
+        """Number of epochs that were observed and are lost now."""
         return 0 if (store.root() / self.name).exists() else self.most - self.epochs
 
 

@@ -1,4 +1,4 @@
-"""How fast the linked maps answer, in real Chromium with software GL.
+"""Benchmark of the linked maps' response times, in real Chromium with software GL.
 
     python -m benchmarks.linked_maps            every measurement, as one JSON document
     python -m benchmarks.linked_maps hover      only some: paint, hover, decode, lasso, server, many
@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from aecore import latent, training
 from aecore.runs import store
@@ -50,18 +50,18 @@ AFTER_FRAME = "(then => requestAnimationFrame(() => setTimeout(then)))"
 
 
 class Quiet:
-    """Takes a task's news and says nothing."""
+    """Reporter that ignores all reports."""
 
     def progress(self, what: str, done: float, total: float) -> None:
-        """Nobody looks."""
+        """Ignore progress."""
 
     def epoch(self, entry: dict, view: dict) -> None:
-        """Nobody looks."""
+        """Ignore the epoch."""
 
 
 @contextmanager
 def opened(browser: Browser, address: str, path: str, settle: float = 2_000) -> Iterator[Page]:
-    """A page with its maps drawn, in a window of its own."""
+    """Open a page in a window of its own, with its maps drawn."""
     with browser.new_context(viewport={"width": 1440, "height": 1200}) as context:
         page = context.new_page()
         page.goto(f"{address}/{path}")
@@ -71,7 +71,7 @@ def opened(browser: Browser, address: str, path: str, settle: float = 2_000) -> 
 
 
 def paint(browser: Browser, repeats: int = 7) -> dict:
-    """Seconds from a click to the painted maps, and to the painted bare chart."""
+    """Measure seconds from a click to the painted maps, and to the painted bare chart."""
     port = free_port()
     with dashboard() as address, server(app(BARE, port), port) as bare:
         with opened(browser, address, f"latent_map?run={RUN}"):
@@ -95,7 +95,7 @@ def paint(browser: Browser, repeats: int = 7) -> dict:
     return compared("bare_chart", theirs, "four_panes", ours)
 
 
-def clicked(page: Page, target, appears: str) -> float:
+def clicked(page: Page, target: Locator, appears: str) -> float:
     started = time.perf_counter()
     target.click()
     page.wait_for_function(
@@ -106,7 +106,7 @@ def clicked(page: Page, target, appears: str) -> float:
 
 
 def hover(browser: Browser, repeats: int = 60, path: str = f"latent_map?run={RUN}") -> dict:
-    """Milliseconds from a pointer's move to the frame that shows its sample."""
+    """Measure milliseconds from a pointer's move to the frame that shows its sample."""
     with dashboard() as address, opened(browser, address, path) as page:
         sent: list[str] = []
         watch_messages(page, sent)
@@ -138,21 +138,21 @@ def hover(browser: Browser, repeats: int = 60, path: str = f"latent_map?run={RUN
             page.wait_for_timeout(60)
         times = page.evaluate("window.times")
         image = page.evaluate(
-            "(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some("
+            "(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.subsample("
             "(v, i) => i % 4 < 3 && v))(document.querySelector('.loupe-card canvas'))"
         )
         return {**milliseconds(times), "image_drawn": image, "messages": len(sent)}
 
 
 def watch_messages(page: Page, sent: list[str]) -> None:
-    """Note every message that the page sends to the server from now on."""
+    """Record every message that the page sends to the server from now on."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     session.on("Network.webSocketFrameSent", lambda event: sent.append(str(event)[:80]))
 
 
 def decode(browser: Browser, seconds: float = 4) -> dict:
-    """Frames a second of a drag, and the largest difference of a pixel to torch's, in 255ths."""
+    """Measure frames a second of a drag, and the largest pixel difference to torch, in 255ths."""
     import torch
 
     run = decoder_run()
@@ -207,7 +207,7 @@ def decode(browser: Browser, seconds: float = 4) -> dict:
 
 
 def decoder_run() -> store.Run:
-    """A run with the decoder 2-128-512-784, trained for an epoch unless it is there."""
+    """Run with the decoder 2-128-512-784, trained for an epoch unless it exists."""
     if not (store.root() / DECODER_RUN).is_dir():
         config = training.RunConfig.check(
             {
@@ -223,7 +223,7 @@ def decoder_run() -> store.Run:
 
 
 def lasso(browser: Browser, repeats: int = 9) -> dict:
-    """Milliseconds from the end of a lasso around about 1,000 points to their thumbnails."""
+    """Measure milliseconds from the end of a lasso around 1,000 points to the thumbnails."""
     with dashboard() as address, opened(browser, address, f"latent_map?run={RUN}") as page:
         page.get_by_role("button", name="Lasso").click()
         page.evaluate(
@@ -252,7 +252,7 @@ def lasso(browser: Browser, repeats: int = 9) -> dict:
 
 
 def circle(page: Page, pane: int, sample: int, members: int = 1_000) -> list[list[float]]:
-    """Pixels of a circle about a sample of a pane that holds so many others."""
+    """Pixels of a circle about a sample of a pane that contains a given number of others."""
     return page.evaluate(
         f"""([pane, sample, members]) => {{
           const maps = {MAPS}, points = maps.panes[pane];
@@ -268,7 +268,7 @@ def circle(page: Page, pane: int, sample: int, members: int = 1_000) -> list[lis
 
 
 def server_time(browser: Browser, repeats: int = 5) -> dict:
-    """Seconds of the page's script when it is opened again in another session."""
+    """Measure seconds of the page's script when it is opened again in another session."""
     from streamlit.testing.v1 import AppTest
 
     times = []
@@ -284,7 +284,7 @@ def server_time(browser: Browser, repeats: int = 5) -> dict:
 
 
 def many(browser: Browser) -> dict:
-    """The same with the 70,000 images of both splits."""
+    """Measure the maps and hover with the 70,000 images of both splits."""
     path = f"latent_map?run={RUN}&sample_split=all&sample_limit=70000"
     times = []
     with dashboard() as address:

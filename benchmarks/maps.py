@@ -1,4 +1,4 @@
-"""How long the maps of the 10,000 MNIST test samples take, and how far they can be trusted.
+"""Benchmark of the maps of the 10,000 MNIST test samples: time and trustworthiness.
 
     python -m benchmarks.maps [--rounds 1]
 
@@ -28,6 +28,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean, median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aecore.data import Dataset
 
 TARGET = 0.45
 SHIPPED = Path(__file__).parents[1] / "models_store"
@@ -53,7 +57,7 @@ def main() -> None:
 
 
 def in_fresh_process(side: str) -> dict:
-    """What `SIDES[side]` returns, called in a process and with a store of its own."""
+    """Result of `SIDES[side]`, called in a process and with a store of its own."""
     with tempfile.TemporaryDirectory() as store:
         shutil.copytree(SHIPPED / "mnist-ae", Path(store) / "mnist-ae")
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.maps", "--side", side]
@@ -68,7 +72,7 @@ def in_fresh_process(side: str) -> dict:
 
 
 class Clock:
-    """Seconds of named stages."""
+    """Durations of named stages, in seconds."""
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
@@ -80,7 +84,7 @@ class Clock:
         self.stages[name] = time.perf_counter() - began
 
     def report(self, trustworthiness: dict[str, float]) -> dict:
-        """The stages, their sum, and how good the maps are."""
+        """Stages, their sum, and the quality of the maps."""
         total = sum(self.stages.values())
         return {"stages": self.stages, "total": total, "trustworthiness": trustworthiness}
 
@@ -94,7 +98,7 @@ def ours() -> dict:
     clock, planes, trust = Clock(), {}, {}
 
     def progress(what: str, done: float, total: float) -> None:
-        """Nobody watches."""
+        """Ignore progress."""
 
     with clock.stage("components"):
         projections.components(data)
@@ -130,8 +134,8 @@ def theirs() -> dict:
     )
 
 
-def loaded():
-    """MNIST with both splits in memory."""
+def loaded() -> Dataset:
+    """MNIST with both splits loaded."""
     from aecore import data
 
     mnist = data.get("mnist")

@@ -1,4 +1,4 @@
-"""How fast the pages are, against a bare Streamlit page on the same machine, in real Chromium.
+"""Benchmark of the pages against a bare Streamlit page, in real Chromium.
 
     python -m benchmarks.pages            every measurement, as one JSON document
     python -m benchmarks.pages paint      only one of: paint, slider, training, watched
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 @contextmanager
 def server(command: list[str], port: int, **env: str) -> Iterator[str]:
-    """A dashboard or a bare app, until the block ends; yields its address as soon as it answers."""
+    """Context of a dashboard or a bare app; yields its address as soon as it answers."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -87,14 +87,14 @@ def server(command: list[str], port: int, **env: str) -> Iterator[str]:
 
 
 def app(script: str, port: int) -> list[str]:
-    """The command that serves one script with the project's own server settings."""
+    """Command that serves one script with the project's server settings."""
     path = Path(tempfile.mkdtemp()) / "bare.py"
     path.write_text(script)
     return [sys.executable, "-m", "streamlit", "run", str(path), f"--server.port={port}"]
 
 
 def paint(browser: Browser, repeats: int = 7) -> dict:
-    """Seconds from the start of the server to the first paint."""
+    """Measure seconds from the start of the server to the first paint."""
 
     def once(command: list[str], port: int, painted: str) -> float:
         started = time.perf_counter()
@@ -119,7 +119,7 @@ def free_port_for_make() -> int:
 
 
 def slider(browser: Browser) -> dict:
-    """Seconds from a key on a slider to the new picture."""
+    """Measure seconds from a key on a slider to the new picture."""
     bare, ours = alternating(browser, "reconstructions", "Samples", BARE_SLIDER)
     return compared("bare_page", bare, "reconstructions", ours)
 
@@ -127,7 +127,7 @@ def slider(browser: Browser) -> dict:
 def alternating(
     browser: Browser, path: str, name: str, bare_script: str, repeats: int = 24
 ) -> tuple[list[float], list[float]]:
-    """Seconds from a key on a slider to the new picture, on a bare page and on ours, by turns.
+    """Measure seconds from a key on a slider to the new picture, alternating with a bare page.
 
     Arguments
         path: of our page, with its query.
@@ -154,7 +154,7 @@ def alternating(
 
 
 def move_slider(page: Page, key: str, name: str) -> float:
-    """Press a key on a slider; seconds until another picture is there, whole."""
+    """Press a key on a slider; return seconds until the new picture is complete."""
     before = page.evaluate(f"{IMAGE}.src")
     page.get_by_role("slider", name=name).focus()
     started = time.perf_counter()
@@ -168,10 +168,10 @@ def move_slider(page: Page, key: str, name: str) -> float:
 
 
 def training(browser: Browser, repeats: int = 8) -> dict:
-    """Seconds from a widget's change to its answer, idle and while a job trains."""
+    """Measure seconds from a widget's change to its answer, idle and while a job trains."""
     from aecore import data
 
-    trained = "mnist" if data.here("mnist") else "digits"
+    trained = "mnist" if data.is_available("mnist") else "digits"
     with dashboard() as address, browser.new_context() as context:
         tabs = {name: context.new_page() for name in ("reconstructions", "latent_map", "train")}
         for name, tab in tabs.items():
@@ -213,11 +213,11 @@ def training(browser: Browser, repeats: int = 8) -> dict:
 
 
 def watched(browser: Browser, turns: int = 5) -> dict:
-    """Seconds of an epoch with and without a browser on the live map of the training."""
+    """Measure seconds of an epoch with and without a browser on the training's live map."""
     from aecore import data
     from aecore.runs import store
 
-    each = 3 if data.here("mnist") else 30
+    each = 3 if data.is_available("mnist") else 30
     what = "dataset=mnist&preset=mnist-published" if each == 3 else "dataset=digits"
     epochs = each * 2 * turns + 1
     with tempfile.TemporaryDirectory() as folder:
@@ -240,7 +240,7 @@ def watched(browser: Browser, turns: int = 5) -> dict:
 
 
 def wait_for_epoch(number: int) -> None:
-    """Return when so many epochs of the only training in the store are done."""
+    """Wait until the only training in the store has completed so many epochs."""
     from aecore.runs import store
 
     deadline = time.monotonic() + 600
@@ -251,7 +251,7 @@ def wait_for_epoch(number: int) -> None:
 
 
 def choose(page: Page, label: str, option: str, answer: str) -> float:
-    """Choose an option of a select box; seconds until the answer stands on the page."""
+    """Choose an option of a select box; return seconds until the page shows the answer."""
     page.get_by_role("combobox", name=label).click()
     target = page.get_by_role("option", name=option, exact=True)
     target.wait_for()
@@ -272,7 +272,7 @@ def dashboard() -> Iterator[str]:
 
 
 def compared(base_name: str, base: list[float], name: str, values: list[float]) -> dict:
-    """Medians, ranges and their ratio."""
+    """Medians and ranges of two series, and their ratio."""
 
     def facts(times: list[float]) -> dict:
         return {
@@ -287,7 +287,7 @@ def compared(base_name: str, base: list[float], name: str, values: list[float]) 
 
 
 def measure(kinds: dict[str, Callable[[Browser], dict]], usual: list[str], about: str) -> None:
-    """Measure what the command line asks for, or the usual, and print it as JSON."""
+    """Run the requested measurements, or the default ones, and print them as JSON."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("kinds", nargs="*", choices=[*kinds, []], default=[])
     asked = parser.parse_args().kinds or usual

@@ -1,4 +1,4 @@
-"""How quickly the pages Denoise and Generate answer, in real Chromium.
+"""Benchmark of the response times of the pages Denoise and Generate, in real Chromium.
 
     python -m benchmarks.playing            every measurement, as one JSON document
     python -m benchmarks.playing denoise    only one of: denoise, grid
@@ -65,11 +65,11 @@ ONE = """async value => {
 
 
 def dataset_name() -> str:
-    return "mnist" if data.here("mnist") else "digits"
+    return "mnist" if data.is_available("mnist") else "digits"
 
 
 def denoise(browser: Browser, repeats: int = 20) -> dict:
-    """Pictures a second while the level is dragged, and milliseconds for one of them."""
+    """Measure pictures a second while the level is dragged, and milliseconds for one."""
     with dashboard() as address, browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{address}/denoise?run={dataset_name()}-ae")
@@ -94,7 +94,7 @@ def denoise(browser: Browser, repeats: int = 20) -> dict:
 
 
 def grid(browser: Browser) -> dict:
-    """Seconds from a key on a slider to the new picture."""
+    """Measure seconds from a key on a slider to the new picture."""
     bare, ours = alternating(browser, f"generate?run={dataset_name()}-vae&n=20", "Side", BARE_GRID)
     return compared("bare_fragment", bare, "grid_of_20", ours)
 

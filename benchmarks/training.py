@@ -1,4 +1,4 @@
-"""How fast an epoch is, and how good the maps are that come of it.
+"""Benchmark of training speed, and of the quality of the resulting maps.
 
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.training [--parts keras worker ...] [--rounds 12] [--seeds 0 1 2]
@@ -172,7 +172,7 @@ def precision(options: argparse.Namespace) -> dict[str, Any]:
 def plain_epochs(
     config: training.RunConfig, dataset: data.Dataset
 ) -> Iterator[tuple[float, float]]:
-    """The same training as anybody would write it: seconds and test loss of each epoch."""
+    """Plain training loop of the same network: seconds and test loss of each epoch."""
     settings = config.training
     model = training.build(config, dataset)
     x, x_test = torch.tensor(dataset.train.x), torch.tensor(dataset.test.x)
@@ -213,7 +213,7 @@ def contractive(options: argparse.Namespace) -> dict[str, Any]:
 
 
 class AlwaysSpinning(AdaptiveWaiting):
-    """Threads that wait as libgomp does by itself."""
+    """Waiting policy of libgomp's default: threads that always spin."""
 
     def step(self) -> None:
         pass
@@ -280,14 +280,14 @@ PARTS = {
 
 
 def of_variant(variant: str, model: dict[str, Any], **training_settings: Any) -> training.RunConfig:
-    """A variant on MNIST on the CPU, with its defaults for what is left out."""
+    """Config of a variant on MNIST on the CPU, with defaults for the other settings."""
     asked = {"device": "cpu", **training_settings}
     request = {"dataset": "mnist", "variant": variant, "model": model, "training": asked}
     return training.RunConfig.check(request)
 
 
 def of_preset(name: str, **training_settings: Any) -> training.RunConfig:
-    """The config of a preset, some of its training settings replaced."""
+    """Config of a preset, with replaced training settings."""
     preset = training.preset(name)
     return training.RunConfig.check(
         {
@@ -304,7 +304,7 @@ def published(epochs: int) -> training.RunConfig:
 
 
 def alternate(turn: int, ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[Any, Any]:
-    """Both results; every second turn begins with the other side, in case going first matters."""
+    """Results of both sides; their order alternates, in case it matters."""
     if turn % 2:
         second = theirs()
         return ours(), second
@@ -312,7 +312,7 @@ def alternate(turn: int, ours: Callable[[], Any], theirs: Callable[[], Any]) -> 
 
 
 def compare(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
-    """Seconds of both sides, and what their ratios within each turn have in common."""
+    """Seconds of both sides, and statistics of their ratios within each turn."""
     ratios = sorted(ours / theirs)
     return {
         "ratio": statistics.median(ratios),
@@ -334,7 +334,7 @@ def tell(what: str, result: dict[str, Any], target: float) -> None:
 
 
 def finished(job: jobs.Job, seconds: float = 600) -> jobs.Job:
-    """The job, once it is over."""
+    """Wait for the job to end, and return it."""
     deadline = time.monotonic() + seconds
     while job.active:
         if time.monotonic() > deadline:
@@ -345,7 +345,7 @@ def finished(job: jobs.Job, seconds: float = 600) -> jobs.Job:
 
 @contextmanager
 def temporary_store() -> Iterator[None]:
-    """Keep what is stored inside the block out of the person's own runs."""
+    """Context with a temporary store."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ["AECORE_STORE"] = folder
         yield

@@ -35,7 +35,7 @@ PICTURES = {
 
 
 def main() -> None:
-    """Take every picture, or those that the command line names."""
+    """Take every picture, or those named on the command line."""
     asked = sys.argv[1:] or list(PICTURES)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         store = Path(folder) / "store"
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until nothing on the page is being drawn or computed any more, but a training."""
+    """Wait until the page has drawn and computed everything except a training."""
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=stSpinner], [data-stale=true]')"
     )

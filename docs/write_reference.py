@@ -42,7 +42,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def variants() -> str:
-    """What each variant is, and its source."""
+    """Reference of the variants: summary and source."""
     rows = (
         (f"`{name}`", variant.summary(), variant.source, ", ".join(f"`{p}`" for p in presets(name)))
         for name, variant in VARIANTS.items()
@@ -55,7 +55,7 @@ def presets(variant: str) -> list[str]:
 
 
 def datasets() -> str:
-    """The datasets, their sizes and licences."""
+    """Reference of the datasets: sizes and licences."""
     rows = (
         (
             f"`{name}`",
@@ -70,7 +70,7 @@ def datasets() -> str:
 
 
 def settings() -> str:
-    """Every setting of the training and of any variant, with who takes it."""
+    """Reference of every setting of training and variants, and the variants that have it."""
     takers: dict[tuple[str, ...], list[str]] = {}
     for name, variant in VARIANTS.items():
         for setting in list_settings(variant):
@@ -86,7 +86,7 @@ def cells(setting: Setting) -> tuple[str, ...]:
 
 
 def projections() -> str:
-    """The settings of each projection."""
+    """Reference of the settings of each projection."""
     parts = []
     for name, kind in PROJECTIONS.items():
         parts.append(f"## {kind.title}\n\n`{name}`. {kind.source}.")
@@ -96,7 +96,7 @@ def projections() -> str:
 
 
 def reproductions() -> str:
-    """What each recipe teaches, and what came of it in the outcome that ships with the project."""
+    """Reference of the recipes: lesson, and the outcome that ships with the project."""
     rows = []
     for recipe in recipes.every([]):
         found = recipes.outcome_artifact(recipe.name).load()
@@ -104,22 +104,22 @@ def reproductions() -> str:
             raise SystemExit(f"No outcome of the recipe '{recipe.name}' ships with the project.")
         value, seconds = recipes.number(found.value), f"{found.seconds:.0f} s"
         rows.append((f"`{recipe.name}`", recipe.teaches, found.metric, value, seconds))
-    return table(("recipe", "what it teaches", "metric and reference", "found", "time"), rows)
+    return table(("recipe", "lesson", "metric and reference", "result", "time"), rows)
 
 
 def figures() -> str:
-    """What each figure of a map, a run or of samples is."""
+    """Reference of each metric of a map, a run or samples."""
     known = [*metrics.DEFINITIONS.values(), *sample_quality.DEFINITIONS.values()]
     return table(("figure", "definition"), ((title, escaped(text)) for title, text in known))
 
 
 def escaped(text: str) -> str:
-    """Text in a cell of a table, in which no formula is taken for markup."""
+    """Escape text for a table cell, so that no formula is read as markup."""
     return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
 
 
 def commands() -> Iterator[str]:
-    """Each command with its arguments and options."""
+    """Reference of each command with its arguments and options."""
     group = typer.main.get_command(app)
     for name, command in group.commands.items():
         yield f"## {name}\n\n{command.help}"
@@ -136,13 +136,13 @@ def commands() -> Iterator[str]:
 
 
 def first_line(path: Path) -> str:
-    """The first line of a module's docstring."""
+    """First line of a module's docstring."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return escaped(text.split("\n")[0])
 
 
 def module_file(value: object) -> str:
-    """The file of a class or function, below the root of the project."""
+    """Path of a class's or function's file, below the root of the project."""
     return f"`{Path(inspect.getfile(value)).relative_to(ROOT)}`"
 
 
@@ -155,7 +155,7 @@ def subclasses(kind: type) -> Iterator[type]:
 
 
 def code() -> str:
-    """Where each page, variant, recipe, task, modality and module is."""
+    """Reference of the files of each page, variant, recipe, task, modality and module."""
     pages = []
     for page in sorted((ROOT / "pages").glob("*.py")):
         view = ROOT / "pages" / "views" / page.stem
@@ -207,7 +207,7 @@ PAGES = {
 
 
 def pages() -> dict[Path, str]:
-    """The text of each page; what stands above the mark in a page is written by hand and kept."""
+    """Text of each page; what stands above its mark is written by hand and preserved."""
     texts = {}
     for name, (title, body) in PAGES.items():
         path = REFERENCE / f"{name}.md"

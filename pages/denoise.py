@@ -1,4 +1,4 @@
-"""Denoise: noise added to test images, and who takes it away best, runs or classical filters."""
+"""Denoise: noise on test images, and its removal by runs and classical filters."""
 
 from __future__ import annotations
 

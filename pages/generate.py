@@ -1,4 +1,4 @@
-"""Generate: what the decoder makes of codes that belong to no sample."""
+"""Generate: decoding of new codes, which belong to no sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes: published figures and our own beside them, with the pictures of their sources."""
+"""Recipes: published figures beside reproduced ones, with pictures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pages.views.recipes import results
 with frame.page("Recipes"):
     st.title("Recipes")
     st.markdown(
-        "Each recipe trains what a paper or a tutorial describes, measures it on the test split, "
-        "and puts the published figure beside the one that was found here."
+        "Each recipe trains the model of a paper or tutorial, measures it on the test split, and "
+        "shows the published figure beside the reproduced one."
     )
-    known = results.read()
-    recipe = results.pick(known)
+    outcomes = results.read()
+    recipe = results.pick(outcomes)
     results.about(recipe)
-    results.run(recipe, known[recipe.name])
-    if known[recipe.name]:
-        results.found(known[recipe.name])
+    results.run(recipe, outcomes[recipe.name])
+    if outcomes[recipe.name]:
+        results.show_outcome(outcomes[recipe.name])
     st.subheader("All recipes")
-    results.overview(known)
+    results.overview(outcomes)

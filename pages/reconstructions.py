@@ -1,4 +1,4 @@
-"""Reconstructions: originals, what runs and PCA make of them, and where they are wrong."""
+"""Reconstructions: originals beside reconstructions by runs and PCA, with their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train: choose a dataset, a variant and settings; watch it learn; stop it and go on."""
+"""Train: form for a new training, live view, unfinished trainings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from aecore import data
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
 from aecore.runs.train import Resume, Train
@@ -28,7 +28,7 @@ def presets_for(dataset: str, variant: str) -> list[str]:
 
 
 def starting_values(dataset: str, variant: str, preset: str) -> dict:
-    """What the form holds before anything is typed."""
+    """Initial values of the form."""
     kind = VARIANTS[variant]
     values = {s.name: s.default for s in (*list_settings(kind), *list_settings(TrainingConfig))}
     chosen = defaults(data.get(dataset), kind)
@@ -39,7 +39,7 @@ def starting_values(dataset: str, variant: str, preset: str) -> dict:
 
 
 def refill(preset_too: bool) -> None:
-    """Fill the form anew after another dataset, variant or preset was chosen."""
+    """Refill the form after the dataset, variant or preset has changed."""
     dataset, variant = state.value("dataset", "digits"), state.value("variant", "ae")
     if preset_too:
         state.put({"preset": presets_for(dataset, variant)[0]})
@@ -49,19 +49,19 @@ def refill(preset_too: bool) -> None:
 
 
 @st.fragment
-def ask(known: Mapping[str, data.Dataset]) -> None:
-    """The form; a valid request is queued and shown.
+def ask(datasets: Mapping[str, data.Dataset]) -> None:
+    """Show the form; a valid request is queued and shown.
 
     A fragment, so that a change in it does not draw the running training anew.
 
     Arguments
-        known: the datasets to choose from, by name.
+        datasets: the datasets to choose from, by name.
     """
     bound = {"bind": "query-params"}
     again = {"on_change": refill, "args": (True,)}
-    dataset = st.selectbox("Dataset", list(known), key="dataset", **bound, **again)
-    entry = known[dataset]
-    where = "" if data.here(entry) else " It is not on this machine: training downloads it."
+    dataset = st.selectbox("Dataset", list(datasets), key="dataset", **bound, **again)
+    entry = datasets[dataset]
+    where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
     st.caption(
         f"{plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
     )
@@ -100,7 +100,7 @@ def ask(known: Mapping[str, data.Dataset]) -> None:
         request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
         try:
             job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
-        except Faults as error:
+        except InvalidRequest as error:
             frame.show_error(error)
             return
         state.answer_press("Train")
@@ -109,7 +109,7 @@ def ask(known: Mapping[str, data.Dataset]) -> None:
 
 
 def offer_unfinished() -> None:
-    """List the trainings that are not complete: resume, discard, or another process has them."""
+    """List the unfinished trainings: resume, discard, or in use by another process."""
     busy = {job.task.reserves for job in cache.jobs().all() if job.active}
     unfinished, damaged = store.checkpoints()
     unfinished = [run for run in unfinished if run.name not in busy]
@@ -136,7 +136,7 @@ def offer_unfinished() -> None:
 
 
 def offer_to_discard(name: str) -> None:
-    """A button that deletes a checkpoint."""
+    """Button that deletes a checkpoint."""
     if controls.button("Discard", ":material/delete:", key=f"discard-{name}"):
         store.discard(name)
         st.rerun()

@@ -1,4 +1,4 @@
-"""Find a Chromium or Chrome for the browser tests; run as a script, install one where it may."""
+"""Chromium for the browser tests: locate it; run as a script, install it if allowed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
 def find() -> str | None:
-    """The path of a Chromium or Chrome on this machine."""
+    """Path of a Chromium or Chrome on this machine."""
     found = (shutil.which(name) for name in (*NAMES, MAC))
     return next((path for path in found if path), None)
 

@@ -1,4 +1,4 @@
-"""What the tests share: a store of their own, real MNIST where it is, and small requests."""
+"""Shared fixtures: a temporary store, real MNIST if available, a browser, small requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of the test's own, so that no test writes into models_store."""
+    """Temporary store of the test, so that no test writes into models_store."""
     folder = tmp_path / "store"
     monkeypatch.setenv("AECORE_STORE", str(folder))
     return folder
@@ -36,7 +36,7 @@ def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def threads_that_spin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting of threads is not changed, and not said, however busy the machine of the tests is."""
+    """Disable the adaptive waiting of threads, so that a busy machine changes no test."""
     loaded = sys.modules.get("aecore.training.threads")
     if loaded and request.module.__name__ != "test_threads":
         monkeypatch.setattr(loaded, "CONTENTION", math.inf)
@@ -44,15 +44,15 @@ def threads_that_spin(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def mnist() -> data.Dataset:
-    """Real MNIST; skips the test where its files are not on this machine."""
-    if not data.here("mnist"):
+    """Real MNIST; skips the test if its files are not on this machine."""
+    if not data.is_available("mnist"):
         pytest.skip("MNIST is not on this machine: set AECORE_DATA to a folder that holds mnist/.")
     return data.get("mnist")
 
 
 @pytest.fixture
 def only_when_asked(request: pytest.FixtureRequest) -> None:
-    """Skips a test that takes minutes unless slow tests were asked for."""
+    """Skip a test that takes minutes unless slow tests were requested."""
     if "slow" not in request.config.option.markexpr:
         pytest.skip("It takes minutes: run it with -m slow.")
 
@@ -74,7 +74,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A new person's window; it asks no other server for anything."""
+    """New browser window; it may not request any other server."""
     context = browser.new_context(viewport={"width": 1440, "height": 1300})
     found = context.new_page()
     strangers: list[str] = []
@@ -93,7 +93,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 class Listener:
-    """A reporter that keeps what it hears, and may raise when a condition is met."""
+    """Reporter that records its calls, and may raise when a condition is met."""
 
     def __init__(self, stop: Callable[[Listener], Exception | None] = lambda heard: None) -> None:
         self.stop = stop
@@ -119,7 +119,7 @@ def run_config(
     model: dict[str, Any] | None = None,
     **training: Any,
 ) -> RunConfig:
-    """A request that trains in a moment: on the CPU, two epochs of iris unless told otherwise."""
+    """Request of a quick training: on the CPU, two epochs of iris unless given otherwise."""
     small = {"hidden": (8,)} if "hidden" in VARIANTS[variant].model_fields else {"channels": (2, 3)}
     return RunConfig.check(
         {
@@ -132,7 +132,7 @@ def run_config(
 
 
 def dirty_memory() -> None:
-    """Free some memory that is full of NaN, so that whoever reads memory unwritten finds them."""
+    """Free memory that is full of NaN, so that reads of uninitialised memory are detected."""
     import torch
 
     freed = [torch.full((2**power,), torch.nan) for power in range(2, 19) for _ in range(3)]
@@ -140,7 +140,7 @@ def dirty_memory() -> None:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
-    """Return as soon as `condition` holds; fail where it still does not after a long time."""
+    """Wait until `condition` holds; fail after a long time."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"nothing came of it in {seconds:g} seconds"

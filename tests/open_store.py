@@ -1,4 +1,4 @@
-"""Open all of a store in a process of its own, and print what was said and the memory it took.
+"""Open everything in a store in its own process; print messages and peak memory.
 
     python tests/open_store.py SECTION...
 
@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 
 def read_all() -> dict[str, Any]:
-    """What the engine says of each run, by its name; an empty list where all of it can be read."""
-    from aecore.errors import Faults
+    """Problem messages of the engine for each run; empty if everything can be read."""
+    from aecore.errors import InvalidRequest
     from aecore.runs import store
 
     found, broken = store.runs()
@@ -34,13 +34,13 @@ def read_all() -> dict[str, Any]:
         for read in (lambda run=run: run.codes, lambda run=run: run.history, run.model):
             try:
                 read()
-            except Faults as error:
-                said[run.name] += error.faults
+            except InvalidRequest as error:
+                said[run.name] += error.problems
     return said
 
 
 def page(name: str, **query: str) -> dict[str, Any]:
-    """What a page shows: its errors and warnings, and whether any of it ended in an exception."""
+    """Errors and warnings of a page, and whether it raised an exception."""
     from streamlit.testing.v1 import AppTest
 
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
@@ -59,7 +59,7 @@ def page(name: str, **query: str) -> dict[str, Any]:
 
 
 def place(file: Path) -> tuple[str, dict[str, str]]:
-    """The page that shows what is in a file, and what to ask of it."""
+    """Page that shows the content of a file, with the query for it."""
     from aecore.applications.denoising import NOISES
 
     for noise, entry in NOISES.items():
@@ -75,7 +75,7 @@ def place(file: Path) -> tuple[str, dict[str, str]]:
 
 
 def damaged(seeds: range, pages: list[str]) -> list[dict[str, Any]]:
-    """What the start page, the page of a damaged file, and further pages show, for each seed."""
+    """Messages of the start page, the page of a damaged file, and further pages, for each seed."""
     import tampering
     from test_tampering import HEALTHY, artifacts
 
@@ -101,7 +101,7 @@ def damaged(seeds: range, pages: list[str]) -> list[dict[str, Any]]:
 
 
 def peak() -> int:
-    """The most bytes that this process has had in memory."""
+    """Peak memory of this process in bytes."""
     status = Path("/proc/self/status")
     if status.is_file():  # `getrusage` begins with what the parent had
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024

@@ -1,4 +1,4 @@
-"""Seeded damage to what lies in a store, with digests that are right again afterwards."""
+"""Seeded damage to the files of a store, with correct digests afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ODD: tuple[Any, ...] = (
 
 
 def seal(folder: Path) -> None:
-    """Make the manifest agree with the sizes and bytes of the files."""
+    """Update the manifest to the sizes and bytes of the files."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     for name in manifest["files"]:
@@ -39,7 +39,7 @@ def seal(folder: Path) -> None:
 
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to each value in a JSON document."""
+    """Paths to every value in a JSON document."""
     keys = value.keys() if isinstance(value, dict) else range(len(value))
     for key in keys:
         yield (*way, key)
@@ -48,7 +48,7 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def change_json(document: Any, chance: random.Random) -> Any:
-    """Replace, remove or add one value somewhere in a document."""
+    """Replace, remove or add one value in a document."""
     *way, last = chance.choice(list(places(document)))
     inside = document
     for key in way:
@@ -120,7 +120,7 @@ VALUE_DAMAGES: dict[str, Callable[[np.ndarray, random.Random], np.ndarray | None
 def change_arrays(
     path: Path, chance: random.Random, damages: Mapping[str, Callable[..., Any]]
 ) -> str:
-    """Damage one array of a file; returns what was done."""
+    """Damage one array of a file; return a description of the damage."""
     arrays, facts = read(path)
     name, damage = chance.choice(sorted(arrays)), chance.choice(sorted(damages))
     changed = damages[damage](arrays.pop(name), chance)
@@ -131,7 +131,7 @@ def change_arrays(
 
 
 def sparse(path: Path, header: Mapping[str, Any], size: int) -> None:
-    """A safetensors file whose data are `size` bytes that take no place on disk."""
+    """A safetensors file whose data are `size` bytes but take no space on disk."""
     text = json.dumps(header).encode()
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
@@ -220,7 +220,7 @@ def _whole(folder: Path, chance: random.Random) -> str:
 
 
 def _many_samples(folder: Path, chance: random.Random) -> str:
-    """A manifest of many samples, and a file of codes that has as many."""
+    """A manifest of many samples, and a codes file of as many."""
     n = chance.choice((400_000_000, 100_000_000, 20_000_000, 361))
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"n_test": n}))
@@ -243,7 +243,7 @@ def _many_samples(folder: Path, chance: random.Random) -> str:
 
 
 def _large_model(folder: Path, chance: random.Random) -> str:
-    """Settings of a model of gigabytes."""
+    """Settings of a model of several gigabytes."""
     config = json.loads((folder / "config.json").read_text())
     config["model"] |= {"hidden": [8192] * chance.choice((2, 5, 12))}
     (folder / "config.json").write_text(json.dumps(config))
@@ -252,7 +252,7 @@ def _large_model(folder: Path, chance: random.Random) -> str:
 
 
 def _data(folder: Path, chance: random.Random) -> str:
-    """A manifest with a specification of the data, of which one value is another."""
+    """A manifest whose data specification has one changed value."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     facts = {name: manifest[name] for name in ("fingerprint", "n_train", "n_test")}
@@ -263,7 +263,7 @@ def _data(folder: Path, chance: random.Random) -> str:
 
 
 def _vast_data(folder: Path, chance: random.Random) -> str:
-    """A specification of names without end, or of samples that no memory holds."""
+    """A data specification of endless names, or of more samples than fit into memory."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     facts = {name: manifest[name] for name in ("fingerprint", "n_train", "n_test")}
@@ -302,14 +302,14 @@ CERTAIN = ("no JSON", "huge JSON", "shapes", "files", "samples", "model", "vast 
 
 
 def tamper(folder: Path, seed: int) -> tuple[str, bool]:
-    """Damage a run; returns what was done, and whether it has to be named."""
+    """Damage a run; return a description, and whether it must be reported."""
     chance = random.Random(seed)
     kind = list(RUN_DAMAGES)[seed % len(RUN_DAMAGES)]
     return f"{kind}: {RUN_DAMAGES[kind](folder, chance)}", kind in CERTAIN
 
 
 def fill_weights(folder: Path, value: float) -> None:
-    """Put one number in the place of every weight of a run."""
+    """Set every weight of a run to one number."""
     arrays, facts = read(folder / "weights.safetensors")
     filled = {name: np.full_like(array, value) for name, array in arrays.items()}
     (folder / "weights.safetensors").write_bytes(save(filled, facts))
@@ -348,7 +348,7 @@ def _sheet(path: Path, chance: random.Random) -> str:
 
 
 def tamper_artifact(path: Path, seed: int) -> tuple[str, bool]:
-    """Damage what was computed; returns what was done, and whether it has to be named."""
+    """Damage an artifact; return a description, and whether it must be reported."""
     chance = random.Random(seed)
     if path.suffix == ".gz":
         return _sheet(path, chance), True

@@ -1,4 +1,4 @@
-"""What was computed is loaded as it was saved, or not at all, or named as damaged."""
+"""Artifacts: save and load are equal, foreign ones are ignored, damaged ones are reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Steps(NamedTuple):
-    """A value with an array and facts."""
+    """Test artifact of an array and facts."""
 
     places: np.ndarray
     title: str
@@ -137,7 +137,7 @@ def test_what_is_damaged_is_named_with_its_file(
     stored.path.write_bytes(content)
     with pytest.raises(Damaged) as error:
         stored.load()
-    (fault,) = error.value.faults
+    (fault,) = error.value.problems
     assert fault.startswith(f"{stored.path} is damaged (") and reason in fault
     assert fault.endswith("): compute it again.") and fault.isprintable()
     with caplog.at_level(logging.WARNING):
@@ -168,7 +168,7 @@ def test_a_store_that_cannot_be_written_is_a_sentence(stored: Artifact[Steps]) -
 
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the page is told to say."""
+    """Sentences given to the page."""
     said: list[str] = []
     monkeypatch.setattr(state, "note", said.append)
     return said

@@ -1,4 +1,4 @@
-"""The one model class, with plug-ins of the test's own."""
+"""The model class, with plug-ins defined in the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.autoencoder import Autoencoder, ImportanceWeightedAutoencoder
 from aecore.models.contracts import Posterior
 from aecore.models.corruptions import CORRUPTIONS
@@ -26,7 +26,7 @@ def add_ten(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mirror(**plug_ins: object) -> Autoencoder:
-    """A model whose reconstruction is what its encoder saw."""
+    """A model whose reconstruction is the encoder's input."""
     return Autoencoder(PointEncoder(nn.Identity()), nn.Identity(), Gaussian(), **plug_ins)
 
 
@@ -128,7 +128,7 @@ def test_a_vae_is_random_only_through_its_generator(mode: bool) -> None:
 
 
 def iwae(samples: int, latent_dim: int = 2, spread: float = 0.5) -> ImportanceWeightedAutoencoder:
-    """The same weights for every number of draws, far enough from the optimum to matter."""
+    """Importance-weighted models of equal weights, far enough from the optimum."""
     torch.manual_seed(0)
     model = ImportanceWeightedAutoencoder(
         GaussianEncoder(mlp([6, 5, 2 * latent_dim], "elu")),
@@ -268,7 +268,7 @@ def test_labels_may_be_any_whole_numbers_and_the_model_without_classes_ignores_t
     ]
     assert all(torch.equal(code, codes[0]) for code in codes)
     assert torch.equal(mirror().encode(X, labels=torch.tensor([2, 0])), X)
-    with pytest.raises(Faults, match="give `labels`"):
+    with pytest.raises(InvalidRequest, match="give `labels`"):
         model.decode(X)
 
 
@@ -311,7 +311,7 @@ def test_bfloat16_is_for_the_networks_in_training_alone() -> None:
     model.decoder.register_forward_hook(lambda module, seen, output: kinds.append(output.dtype))
 
     def total(training: bool, bfloat16: bool) -> Tensor:
-        model.train(training).bfloat16 = bfloat16
+        model.train(training).uses_bfloat16 = bfloat16
         losses = model.losses(x, torch.Generator().manual_seed(0))
         assert all(values.dtype == torch.float32 for values in losses.values())
         return sum(losses.values())

@@ -1,4 +1,4 @@
-"""The dashboard in a real headless Chromium, as a person meets it."""
+"""Browser tests of the dashboard, in headless Chromium."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHOTS = ROOT / "test-results"
 DIGITS = data.get("digits")
 
 
-def shipped_samples(name: str) -> payload.Shown:
+def shipped_samples(name: str) -> payload.SampleTable:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
         return payload.shown(store.load(name), DIGITS, Subset())
@@ -92,7 +92,7 @@ def serving(
 
 
 def stock(folder: Path, *analysed: str) -> None:
-    """Put the shipped runs into a store, and what its worker would find out of these."""
+    """Copy the shipped runs and their artifacts into a store."""
     for name in SHIPPED:
         shutil.copytree(ROOT / "models_store" / name, folder / name, dirs_exist_ok=True)
     for name in analysed:
@@ -111,14 +111,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def opened(page: Page, address: str) -> Shown:
-    """The linked maps of a page, when they are painted."""
+    """Open a page and wait until its linked maps are painted."""
     page.goto(address)
     page.wait_for_selector(READY)
     return Shown(page, DIGITS_SHOWN, DIGITS)
 
 
 def points(page: Page) -> list[int]:
-    """How many points each pane holds."""
+    """Number of points in each pane."""
     page.wait_for_selector(READY)
     return page.evaluate(
         """() => {
@@ -289,7 +289,7 @@ def test_a_recipe_runs_and_the_list_chooses_another(page: Page, address: str) ->
 
 
 def around_sample(shown: Shown, i: int) -> list[str]:
-    """The overlay's pixels around a sample, for every pane."""
+    """Overlay pixels around a sample, for every pane."""
     return shown.page.evaluate(
         """(i) => {
           const { loupe } = document.querySelector(".loupe");
@@ -330,7 +330,7 @@ def test_a_sample_is_lit_up_in_every_pane_without_asking_the_server(
 
 
 def empty_place(shown: Shown, share: float) -> tuple[float, float]:
-    """A place on the screen in the bottleneck, that far from its upper left corner."""
+    """Screen position in the bottleneck, at a distance from its upper left corner."""
     plane = shown.samples.plane
     low, high = plane.min(0), plane.max(0)
     x, y = low[0] + share * (high[0] - low[0]), high[1] - share * (high[1] - low[1])
@@ -466,7 +466,7 @@ def test_two_runs_are_compared(page: Page, address: str) -> None:
 
 @pytest.fixture(scope="module")
 def poor_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on a machine without MNIST, where no decoder is small enough for a browser."""
+    """Server on a machine without MNIST, where no decoder is small enough for a browser."""
     folder = tmp_path_factory.mktemp("poor")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("aecore.latent.decoder.MOST_WEIGHTS", 0)
@@ -517,7 +517,7 @@ def test_a_run_opens_where_its_dataset_is_missing(page: Page, poor_address: str)
 
 
 def level(page: Page) -> Locator:
-    """The slider of the level, when its picture is painted."""
+    """Slider of the level, after its picture is painted."""
     page.wait_for_function("document.querySelector('.live-picture')?.naturalWidth")
     return page.locator(".live input")
 

@@ -1,4 +1,4 @@
-"""The page Generate in a real headless Chromium: what is picked, dragged and taken away."""
+"""Browser tests of the page Generate: picking, dragging, downloads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNMEASURED = "digits-ae"
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of a store in which the samples of one run were not measured."""
+    """Server of a store in which the sample quality of one run was not measured."""
     folder = tmp_path_factory.mktemp("store")
     stock(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -39,7 +39,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runs are those that ship with the project."""
+    """Use the shipped runs."""
     monkeypatch.setenv("AECORE_STORE", str(ROOT / "models_store"))
 
 
@@ -49,7 +49,7 @@ def decode(run: store.Run, codes: np.ndarray) -> np.ndarray:
 
 
 def decoded(page: Page) -> Locator:
-    """The composed picture of a view."""
+    """Composed picture of a view."""
     return page.get_by_role("img", name=re.compile("mages decoded by"))
 
 
@@ -58,12 +58,12 @@ def errors(page: Page) -> Locator:
 
 
 def finished(page: Page) -> None:
-    """Wait until the server has drawn everything that it was asked for."""
+    """Wait until the server has drawn everything."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def taken(page: Page, kind: str) -> Path:
-    """The file that a button of a view offers."""
+    """File downloaded by a button of a view."""
     finished(page)
     with page.expect_download() as download:
         page.get_by_role("button", name=kind, exact=True).click()

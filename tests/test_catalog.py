@@ -1,4 +1,4 @@
-"""The catalogue: datasets that were stored are found by every process and trained on."""
+"""Catalogue: stored datasets are visible to every process and can be trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aecore.applications import sample_quality
 from aecore.cli import app
 from aecore.data import Dataset, Samples, stored as own_data
 from aecore.data.spec import DataSpec
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.projections import PCAProjection
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -69,7 +69,7 @@ def test_a_stored_dataset_is_found_by_its_name_with_its_arrays() -> None:
     np.testing.assert_array_equal(known.test.labels, np.arange(30) % 2)
     assert known.train.x.dtype == np.float32 and known.train.labels.dtype == np.int64
     assert not known.train.x.flags.writeable
-    assert data.here("flowers") and data.here(known)
+    assert data.is_available("flowers") and data.is_available(known)
     assert known in data.entries()[0]
 
 
@@ -126,15 +126,15 @@ def test_only_json_and_safetensors_are_written_and_nothing_is_left_aside(
 
 @pytest.mark.parametrize("name", ["iris", "mnist"])
 def test_the_names_of_built_in_datasets_are_taken(name: str) -> None:
-    with pytest.raises(Faults, match=f"name = '{name}' is taken"):
+    with pytest.raises(InvalidRequest, match=f"name = '{name}' is taken"):
         add(name=name)
 
 
 def test_a_name_is_given_once_and_upper_case_is_refused() -> None:
     add()
-    with pytest.raises(Faults, match="name = 'flowers' is taken"):
+    with pytest.raises(InvalidRequest, match="name = 'flowers' is taken"):
         add()
-    with pytest.raises(Faults, match="name = 'Flowers' is not possible: give up to 30"):
+    with pytest.raises(InvalidRequest, match="name = 'Flowers' is not possible: give up to 30"):
         add(name="Flowers")
 
 
@@ -142,9 +142,9 @@ def test_every_reason_is_given_at_once_and_nothing_is_stored(store_folder: Path)
     x, labels = samples(60)
     broken = x.copy()
     broken[0, 0] = np.nan
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         data.add(spec(name="Flowers"), (broken, labels), (x[:30, :4], labels[:30]))
-    assert len(error.value.faults) == 3
+    assert len(error.value.problems) == 3
     assert "train.x has values that are no finite numbers" in str(error.value)
     assert "test.x is of type float32 and shape (30, 4)" in str(error.value)
     assert not (store_folder / "_datasets").exists()
@@ -164,23 +164,23 @@ WRONG: dict[str, tuple[Any, Any, str]] = {
 @pytest.mark.parametrize("wrong", WRONG)
 def test_arrays_that_differ_from_the_specification_are_refused(wrong: str) -> None:
     x, labels, said = WRONG[wrong]
-    with pytest.raises(Faults, match=said):
+    with pytest.raises(InvalidRequest, match=said):
         data.add(spec(value_range=(0, 1)), (x, labels), samples(30))
     assert own_data.names() == []
 
 
 def test_images_must_be_such_as_can_be_shown() -> None:
-    with pytest.raises(Faults, match="scale pixels to"):
+    with pytest.raises(InvalidRequest, match="scale pixels to"):
         add(modality="image", shape=(4, 4), value_range=(0, 255))
 
 
 def test_a_removed_dataset_is_unknown_and_only_stored_ones_can_be_removed() -> None:
     add()
     own_data.remove("flowers")
-    with pytest.raises(Faults, match="Unknown dataset 'flowers'"):
+    with pytest.raises(InvalidRequest, match="Unknown dataset 'flowers'"):
         data.get("flowers")
     for name in ("flowers", "iris", "../x"):
-        with pytest.raises(Faults, match="Unknown stored dataset"):
+        with pytest.raises(InvalidRequest, match="Unknown stored dataset"):
             own_data.remove(name)
 
 
@@ -188,12 +188,12 @@ def test_a_removed_dataset_is_unknown_and_only_stored_ones_can_be_removed() -> N
 
 
 def use(name: str) -> list[str]:
-    """What is wrong with a stored dataset; nothing where all of it can be read."""
+    """Problems of a stored dataset; empty if all of it can be read."""
     try:
         dataset = data.get(name)
         assert len(dataset.train.x) + len(dataset.test.x) > 0
     except Damaged as error:
-        return error.faults
+        return error.problems
     return []
 
 
@@ -218,9 +218,9 @@ def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
         card.write_bytes(
             chance.choice((b"", b"{", b"[" * 100_000, b"null", b"\xff", b" " * 9_000_000))
         )
-    faults = use("flowers")
-    assert faults or not certain
-    for fault in faults:
+    problems = use("flowers")
+    assert problems or not certain
+    for fault in problems:
         assert "'flowers' is damaged" in fault and fault.isprintable()
     usable, damaged = data.entries()
     assert "healthy" in [each.name for each in usable]
@@ -258,8 +258,8 @@ def test_images_of_a_stored_dataset_get_sheets_and_convolutions() -> None:
     dataset = pictures()
     trained("stripes", variant="conv", model={"channels": (2,)})
     projections.Prepare("stripes").run(Listener())
-    for split, file in projections.sheet_files("stripes", dataset.fingerprint).items():
-        assert projections.stored_sheet(file, projections.sheet_size(dataset, split))
+    for split, file in projections.sprite_files("stripes", dataset.fingerprint).items():
+        assert projections.stored_sprite(file, projections.sprite_size(dataset, split))
 
 
 def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
@@ -273,7 +273,7 @@ def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
     assert run.model() is not None and run.dataset.label_names == ("red", "blue")
     missing = run.dataset.missing
     assert "'flowers' are missing" in missing and "not in the catalogue" in missing
-    assert not data.here(run.dataset) and not run.has_data()
+    assert not data.is_available(run.dataset) and not run.has_data()
     latent.Analyse("own").run(Listener())
     arrays, facts = latent.analysis_artifact(run).load()
     assert facts["complete"] is False and "cycle_error" in arrays
@@ -281,9 +281,9 @@ def test_a_run_opens_without_its_dataset_and_says_what_is_missing() -> None:
         lambda: run.dataset.train,
         lambda: sample_quality.MeasureSamples("own").run(Listener()),
     ):
-        with pytest.raises(Faults) as error:
+        with pytest.raises(InvalidRequest) as error:
             compute()
-        assert error.value.faults == [missing]
+        assert error.value.problems == [missing]
     add()
     assert store.load("own").dataset.missing == "" and store.load("own").has_data()
 
@@ -299,7 +299,7 @@ def test_a_run_opens_where_its_dataset_is_another(change: dict[str, Any]) -> Non
     run = store.load("own")
     assert run.spec.agrees(spec()) and run.codes["codes"].shape == (30, 2)
     assert run.dataset.missing == run.data_changed
-    with pytest.raises(Faults, match="has changed since the run 'own' was trained on it"):
+    with pytest.raises(InvalidRequest, match="has changed since the run 'own' was trained on it"):
         latent.refuse_changed(run, run.dataset)
 
 
@@ -366,5 +366,5 @@ def test_the_command_line_lists_and_trains_on_a_stored_dataset() -> None:
 
 def test_an_unknown_dataset_gets_the_nearest_stored_one() -> None:
     add()
-    with pytest.raises(Faults, match="did you mean 'flowers'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'flowers'"):
         data.get("flower")

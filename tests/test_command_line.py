@@ -1,4 +1,4 @@
-"""The command line: one JSON document on standard output, sentences where a request is refused."""
+"""Command line: one JSON document on standard output, sentences for refused requests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from aecore import data, files, projections, recipes, training
 from aecore.applications import denoising, sample_quality
 from aecore.cli import app, print_table
 from aecore.data import DATASETS, Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
 from aecore.recipes import RECIPES, Experiment, Finding, Recipe
@@ -42,22 +43,22 @@ def call(*arguments: str) -> Result:
 
 
 def answer(*arguments: str) -> Any:
-    """The JSON document of a command that succeeds."""
+    """JSON document of a command that succeeds."""
     result = call(*arguments, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
 def refusal(*arguments: str) -> list[str]:
-    """The sentences of a command that is refused; they are also in the JSON document."""
+    """Sentences of a refused command; they are also in the JSON document."""
     plain, with_json = call(*arguments), call(*arguments, "--json")
     for result in (plain, with_json):
         assert result.exit_code == 2
         assert "Traceback" not in result.output
     assert plain.stdout == ""
-    faults = json.loads(with_json.stdout)["faults"]
-    assert plain.stderr.strip() == "\n".join(faults)
-    return faults
+    problems = json.loads(with_json.stdout)["faults"]
+    assert plain.stderr.strip() == "\n".join(problems)
+    return problems
 
 
 TRAIN = ("train", "--dataset", "digits", "--variant", "ae", "--set", "hidden=16", "--device", "cpu")
@@ -92,7 +93,7 @@ def test_recipes_lists_the_registry_with_what_each_teaches() -> None:
         recipe = RECIPES[row["name"]]
         for field in ("title", "teaches", "dataset", "architecture", "source"):
             assert row[field] == getattr(recipe, field)
-        assert row["metric"] == recipe.says(recipe.reference)
+        assert row["metric"] == recipe.describe_metric(recipe.reference)
         assert "{" not in row["metric"]
 
 
@@ -138,7 +139,7 @@ ROWS = [
 
 
 def table(width: int, terminal: bool = True) -> str:
-    """`ROWS` as they are printed."""
+    """`ROWS` as printed."""
     file = io.StringIO()
     print_table(HEADERS, ROWS, Console(file=file, width=width, force_terminal=terminal))
     return file.getvalue()
@@ -238,7 +239,7 @@ def test_a_preset_is_a_start_and_options_change_it() -> None:
     assert config["training"]["epochs"] == 2
 
 
-@pytest.mark.parametrize("dataset", [name for name in DATASETS if data.here(name)])
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if data.is_available(name)])
 @pytest.mark.parametrize("variant", ["linear", "ae", "vae"])
 def test_what_is_left_out_is_chosen_by_the_data(
     dataset: str, variant: str, monkeypatch: pytest.MonkeyPatch
@@ -247,7 +248,7 @@ def test_what_is_left_out_is_chosen_by_the_data(
 
     def run(task: Train, reporter: Any) -> None:
         asked.append(task.config)
-        raise Faults("This is enough.")
+        raise InvalidRequest("This is enough.")
 
     monkeypatch.setattr(Train, "run", run)
     assert refusal("train", "--dataset", dataset, "--variant", variant) == ["This is enough."]
@@ -263,16 +264,16 @@ def test_small_data_are_trained_without_settings(dataset: str) -> None:
 
 
 def test_every_fault_of_a_request_is_said() -> None:
-    faults = refusal(
+    problems = refusal(
         *("train", "--dataset", "irsi", "--variant", "aee", "--epochs", "none"),
         *("--learning-rate", "-1", "--batch-size", "0", "--device", "tpu"),
     )
-    assert len(faults) == 6
+    assert len(problems) == 6
 
 
 def test_faults_of_the_model_are_said() -> None:
-    faults = refusal(*TINY, "--set", "latnt_dim=2", "--set", "hidden", "--set", "activation=new")
-    assert [fault.split()[0] for fault in faults] == ["activation", "hidden", "Unknown"]
+    problems = refusal(*TINY, "--set", "latnt_dim=2", "--set", "hidden", "--set", "activation=new")
+    assert [fault.split()[0] for fault in problems] == ["activation", "hidden", "Unknown"]
 
 
 ODD = ("", "-1", "nan", "1e400", "-1e400", "9" * 60_000, "x\ny", os.fsdecode(b"\xff"), "[red]")
@@ -404,7 +405,7 @@ def test_options_that_a_resumed_training_cannot_heed_are_refused(option: tuple[s
 
 
 def half() -> Path:
-    """An unfinished training called "half"; returns its folder."""
+    """Folder of an unfinished training called "half"."""
     with pytest.raises(Cancelled):
         Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.root() / "_unfinished" / "half"
@@ -544,9 +545,9 @@ def test_quality_prints_a_row_for_each_source() -> None:
 
 @pytest.fixture
 def two_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
-    """A registry of two recipes that take no time: one holds, one does not."""
+    """Registry of two instant recipes: one succeeds, one fails."""
 
-    def found(value: float):
+    def found(value: float) -> Callable[[Experiment], Finding]:
         def find(experiment: Experiment) -> Finding:
             experiment.say("Looking", 1, 2)
             return experiment.at_most(value, {"twice": 2 * value}, [])
@@ -572,7 +573,7 @@ def two_recipes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Recipe]:
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
-    """The JSON documents of a command that prints one a line."""
+    """JSON documents of a command that prints one per line."""
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
@@ -648,14 +649,14 @@ def test_a_fault_of_a_recipe_is_a_sentence_after_what_was_found(
     two_recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find(experiment: Experiment) -> Finding:
-        raise Faults("The data are not on this machine.")
+        raise InvalidRequest("The data are not on this machine.")
 
     monkeypatch.setitem(two_recipes, "bad", replace(two_recipes["bad"], find=find))
     result = call("reproduce", "--json")
     assert result.exit_code == 2
-    found, faults = lines(result)
+    found, problems = lines(result)
     assert found["name"] == "good"
-    assert faults == {"faults": ["The data are not on this machine."]}
+    assert problems == {"faults": ["The data are not on this machine."]}
     assert "Traceback" not in result.output
 
 

@@ -1,4 +1,4 @@
-"""Requests: every fault at once, values as typed, and what a form needs to know."""
+"""Requests: every problem at once, typed values, and the schema of forms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from aecore import training
 from aecore.data import DATASETS, Dataset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
 from aecore.settings import Setting, allowed_values, check_settings, list_settings
@@ -31,9 +31,9 @@ EVERY_SETTING = [
 
 
 def faults_of(request: dict[str, Any]) -> list[str]:
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         RunConfig.check(request)
-    return error.value.faults
+    return error.value.problems
 
 
 def test_what_is_left_out_is_chosen_by_the_data_or_takes_its_default() -> None:
@@ -70,7 +70,7 @@ def test_no_text_is_no_hidden_layer(text: str) -> None:
 
 
 def test_every_fault_of_a_request_is_in_one_message() -> None:
-    faults = faults_of(
+    problems = faults_of(
         {
             "dataset": "iris",
             "variant": "ae",
@@ -84,7 +84,7 @@ def test_every_fault_of_a_request_is_in_one_message() -> None:
             },
         }
     )
-    assert sorted(fault.split("=")[0].strip() for fault in faults) == [
+    assert sorted(fault.split("=")[0].strip() for fault in problems) == [
         "Unknown setting 'activaton': did you mean 'activation'? Known: latent_dim, hidden, "
         "activation, likelihood, code_activation, initialization, tied, dropout, l2, pretraining, "
         "pretraining_epochs.",
@@ -101,18 +101,18 @@ def test_every_fault_of_a_request_is_in_one_message() -> None:
 
 
 def test_unknown_names_are_faults_beside_the_others() -> None:
-    faults = faults_of({"dataset": "irys", "variant": "vea", "training": {"epochs": -1}})
-    assert faults[0].startswith("Unknown dataset 'irys': did you mean 'iris'?")
-    assert faults[1].startswith("Unknown variant 'vea': did you mean 'vae'?")
-    assert faults[2] == "epochs = -1 is not possible: give a whole number from 1 to 10000."
-    assert len(faults) == 3
+    problems = faults_of({"dataset": "irys", "variant": "vea", "training": {"epochs": -1}})
+    assert problems[0].startswith("Unknown dataset 'irys': did you mean 'iris'?")
+    assert problems[1].startswith("Unknown variant 'vea': did you mean 'vae'?")
+    assert problems[2] == "epochs = -1 is not possible: give a whole number from 1 to 10000."
+    assert len(problems) == 3
 
 
 def test_a_name_that_was_not_given_is_asked_for() -> None:
-    faults = faults_of({})
-    assert len(faults) == 2
-    assert not any("None" in fault for fault in faults)
-    assert "iris" in faults[0] and "vae" in faults[1]
+    problems = faults_of({})
+    assert len(problems) == 2
+    assert not any("None" in fault for fault in problems)
+    assert "iris" in problems[0] and "vae" in problems[1]
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_a_fault_names_the_setting_its_value_and_what_may_be_given(
 ) -> None:
     request = {"dataset": "iris", "variant": "ae", "training": {"batch_size": 32}}
     request[where] = request.get(where, {}) | value
-    faults = faults_of(request)
-    assert len(faults) == 1
-    assert said in faults[0]
+    problems = faults_of(request)
+    assert len(problems) == 1
+    assert said in problems[0]
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_configs_cannot_be_changed() -> None:
 
 
 def test_check_settings_gives_every_fault() -> None:
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         check_settings(PROJECTIONS["umap"], {"n_neighbors": "1", "min_dist": 1, "sed": 0})
-    assert error.value.faults == [
+    assert error.value.problems == [
         "min_dist = 1 is not possible: give a number from 0 to 0.99.",
         "n_neighbors = '1' is not possible: give a whole number from 2 to 200.",
         "Unknown setting 'sed': did you mean 'seed'? Known: n_neighbors, min_dist, metric, seed.",
@@ -220,7 +220,7 @@ def test_every_preset_is_a_valid_request(name: str) -> None:
 
 
 def test_an_unknown_preset_gets_the_nearest_one() -> None:
-    with pytest.raises(Faults, match="did you mean 'mnist-map'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'mnist-map'"):
         training.preset("mnist-mpa")
 
 
@@ -271,7 +271,7 @@ def test_bounds_are_allowed_and_what_lies_beyond_is_not(
     for value in inside:
         assert getattr(check_settings(kind, {setting.name: value}), setting.name) == value
     for value in beyond:
-        with pytest.raises(Faults):
+        with pytest.raises(InvalidRequest):
             check_settings(kind, {setting.name: value})
 
 
@@ -279,7 +279,7 @@ def test_bounds_are_allowed_and_what_lies_beyond_is_not(
 
 
 def possible(dataset: Dataset, variant: str) -> bool:
-    """Whether a variant goes with a dataset at all, whatever its settings."""
+    """Whether a variant suits a dataset at all, with any settings."""
     if VARIANTS[variant].conditioned:
         return bool(dataset.label_names)
     return "channels" not in VARIANTS[variant].model_fields or dataset.traits.pictures
@@ -312,9 +312,9 @@ def test_a_setting_in_epochs_cannot_be_longer_than_the_training(epochs: int) -> 
 
     for possible in (0, 1, epochs):
         RunConfig.check(asked(possible))
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         RunConfig.check(asked(epochs + 1))
-    assert caught.value.faults == [
+    assert caught.value.problems == [
         f"warm_up = {epochs + 1} is longer than the training, whose epochs = {epochs}: give at "
         f"most {epochs}, or more epochs."
     ]
@@ -356,8 +356,8 @@ def test_odd_values_are_taken_for_what_is_allowed_or_refused_in_a_short_sentence
     for value in ODD:
         try:
             taken = getattr(check_settings(kind, {setting.name: value}), setting.name)
-        except Faults as error:
-            (fault,) = error.faults
+        except InvalidRequest as error:
+            (fault,) = error.problems
             assert fault.startswith(f"{setting.name} = ") and fault.isprintable()
             assert len(fault) < 400
         else:
@@ -368,10 +368,10 @@ def test_odd_values_are_taken_for_what_is_allowed_or_refused_in_a_short_sentence
 @pytest.mark.parametrize("name", ["x" * 10_000, "a\nb", "\udcff", "", "\0", "<b>", "[red]"])
 def test_odd_names_are_refused_in_short_sentences(name: str) -> None:
     request = {"dataset": name, "variant": name, "model": {name: 1}, "training": {name: 1}}
-    faults = faults_of(request)
-    assert len(faults) == 3  # what the settings of the model are depends on the variant
-    faults += faults_of({"dataset": "iris", "variant": "ae", "model": {name: 1}})
-    for fault in faults:
+    problems = faults_of(request)
+    assert len(problems) == 3  # what the settings of the model are depends on the variant
+    problems += faults_of({"dataset": "iris", "variant": "ae", "model": {name: 1}})
+    for fault in problems:
         assert fault.startswith("Unknown ") and fault.isprintable() and len(fault) < 400
 
 
@@ -420,9 +420,9 @@ def test_a_model_that_does_not_fit_is_refused_with_its_size(
 ) -> None:
     monkeypatch.setattr("aecore.training.config.memory", lambda: 2**30)
     request = large(variant, **model)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         RunConfig.check(request)
-    (fault,) = error.value.faults
+    (fault,) = error.value.problems
     assert fault.startswith(named) and "GiB, and this machine has 1.0 GiB of memory" in fault
     assert f"{RunConfig.check(request, trains=False).model.n_parameters(MNIST):,} param" in fault
     monkeypatch.setattr("aecore.training.config.memory", lambda: 2**50)

@@ -1,4 +1,4 @@
-"""Corruptions: how much they hit, what they do to it, and that they leave the rest alone."""
+"""Corruptions: rate, effect on the hit values, and unchanged others."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def samples(n: int = N) -> Tensor:
-    """Values strictly inside (0, 1), so that a 0 or 1 was put there."""
+    """Values strictly inside (0, 1), so that every 0 or 1 is a corruption."""
     return 0.1 + 0.8 * torch.rand(n, WIDTH, generator=seeded(9))
 
 
 def assert_rate(hit: Tensor, rate: float) -> None:
-    """The fraction of all, of every feature and the variance over samples are as of coins."""
+    """Assert that rates, overall and per feature, and their variance are binomial."""
     error = math.sqrt(rate * (1 - rate) / hit.numel())
     assert abs(hit.double().mean().item() - rate) < 4 * error
     each = hit.double().mean(0) - rate

@@ -1,4 +1,4 @@
-"""Pages of runs whose dataset was stored, removed or changed."""
+"""Pages of runs whose dataset was stored by a user, removed or changed."""
 
 from __future__ import annotations
 

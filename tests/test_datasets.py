@@ -1,4 +1,4 @@
-"""Every dataset of the registry, the IDX files, and their download over real HTTP."""
+"""Datasets of the registry, IDX files, and their download over real HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from aecore import data
 from aecore.data import DATASETS, DIGESTS, IDX_FILES, Samples, Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.settings import list_settings
 
 WITHOUT_FILES = [name for name in DATASETS if name not in DIGESTS]
@@ -153,7 +153,7 @@ def test_tables_are_standardised_as_scikit_learn_does_it(name: str) -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
-    with pytest.raises(Faults, match="did you mean 'mnist'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'mnist'"):
         data.get("mnits")
 
 
@@ -161,7 +161,7 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
 
 
 class Idx:
-    """A small MNIST: what each of its files holds, and the folders in which they are looked for."""
+    """A small MNIST: contents of its files, and the folders searched for them."""
 
     def __init__(self, folder: Path, contents: dict[str, bytes]) -> None:
         self.own, self.cache, self.debian = folder / "own", folder / "cache", folder / "debian"
@@ -177,13 +177,13 @@ class Idx:
                 (folder / "mnist" / file).write_bytes(content)
 
     def cached(self) -> list[str]:
-        """The names of all files in the cache."""
+        """Names of all files in the cache."""
         return sorted(path.name for path in self.cache.rglob("*") if path.is_file())
 
 
 @pytest.fixture
 def idx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Idx:
-    """Twenty training and ten test images under the name of MNIST, and no mirror."""
+    """Twenty training and ten test images under the name of MNIST, without mirrors."""
     random = np.random.default_rng(3)
     contents = {}
     for file in IDX_FILES:
@@ -234,12 +234,12 @@ def test_the_folder_that_was_named_goes_before_the_cache_and_that_before_debians
 
 
 def test_a_dataset_is_here_when_all_its_files_are(idx: Idx) -> None:
-    assert data.here("iris")
-    assert not data.here("mnist")
+    assert data.is_available("iris")
+    assert not data.is_available("mnist")
     idx.write(idx.cache)
-    assert data.here("mnist")
+    assert data.is_available("mnist")
     (idx.cache / "mnist" / IDX_FILES[3]).unlink()
-    assert not data.here("mnist")
+    assert not data.is_available("mnist")
 
 
 LABELS = IDX_FILES[3]
@@ -270,7 +270,7 @@ def test_a_damaged_idx_file_is_named(idx: Idx, damage: str) -> None:
     name, content = DAMAGES[damage](idx.contents[LABELS])
     path = idx.cache / "mnist" / name
     path.write_bytes(content)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         DATASETS["mnist"].read("test")
     assert str(path) in str(error.value) and "delete it or replace it" in str(error.value)
 
@@ -283,7 +283,7 @@ def test_a_gzip_bomb_does_not_fill_the_memory(idx: Idx) -> None:
         for _ in range(64):
             stream.write(bytes(2**20))
     tracemalloc.start()
-    with pytest.raises(Faults, match="is not the published"):
+    with pytest.raises(InvalidRequest, match="is not the published"):
         data.decode_idx(bomb, LABELS, "")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -296,7 +296,7 @@ Answer = Callable[[BaseHTTPRequestHandler, bytes | None], None]
 
 
 def send(handler: BaseHTTPRequestHandler, content: bytes | None, missing: int = 0) -> None:
-    """Answer with a file, of which the last `missing` bytes never come."""
+    """Send a file without its last `missing` bytes."""
     if content is None:
         handler.send_error(404)
         return
@@ -308,7 +308,7 @@ def send(handler: BaseHTTPRequestHandler, content: bytes | None, missing: int = 
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Starts servers on the loopback address, gives their addresses, and stops them in the end."""
+    """Start servers on the loopback address, return their addresses, stop them at the end."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     servers = []
 
@@ -319,7 +319,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
                 answer(self, files.get(self.path.removeprefix("/")))
 
             def log_message(self, *args: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         asked: list[str] = []
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -412,9 +412,9 @@ FAILURES: dict[str, Answer] = {
 
 
 def check_refusal(idx: Idx) -> None:
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         data.fetch("mnist")
-    assert len(error.value.faults) == 1
+    assert len(error.value.problems) == 1
     assert str(idx.cache / "mnist") in str(error.value)
     assert "'digits'" in str(error.value)
     assert idx.cached() == []
@@ -454,7 +454,7 @@ def test_the_folder_that_was_named_is_the_one_to_put_files_into(
 ) -> None:
     monkeypatch.setenv("AECORE_DATA", str(idx.own))
     mirrors(monkeypatch, serve({}))
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         data.fetch("mnist")
     assert str(idx.own / "mnist") in str(error.value)
 
@@ -499,17 +499,17 @@ def test_mnist_arrives_over_http(
     monkeypatch.setattr("aecore.data.idx.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr("aecore.data.idx.DEBIAN", tmp_path / "debian")
     mirrors(monkeypatch, serve(files))
-    assert not data.here("mnist")
+    assert not data.is_available("mnist")
     x, labels = mnist.read("test")
     assert x.shape == (10_000, 784) and labels.shape == (10_000,)
-    assert data.here("mnist")
+    assert data.is_available("mnist")
 
 
 # --- Subsets ------------------------------------------------------------------------------------
 
 
 def both(name: str) -> Samples:
-    """The test split followed by the training split."""
+    """Test split followed by the training split."""
     dataset = data.get(name)
     return Samples(*map(np.concatenate, zip(dataset.test, dataset.train, strict=True)))
 

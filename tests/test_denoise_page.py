@@ -1,4 +1,4 @@
-"""The page of denoising without a browser: noise, runs and filters, the curve, and the links."""
+"""Page Denoise without a browser: noise, comparison, curves and links."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from conftest import Listener
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 from test_reconstructions import faultless, said, trained
 
@@ -34,12 +35,12 @@ def links(at: AppTest) -> dict[str, str]:
     return {link.proto.label: link.proto.query_string for link in at.main.get("page_link")}
 
 
-def button(at: AppTest, label: str):
+def button(at: AppTest, label: str) -> Button:
     return next(button for button in at.button if button.label == label)
 
 
 def live(at: AppTest) -> dict[str, Any]:
-    """What the slider of the level is sent."""
+    """Data sent to the slider of the level."""
     (component,) = at.get("bidi_component")
     return json.loads(component.proto.json)
 
@@ -96,12 +97,12 @@ def test_seed_samples_and_filters_can_be_chosen() -> None:
 def test_the_setting_of_a_filter_is_the_tuned_one() -> None:
     at = faultless(opened(PAGE, run="digits-ae", level_gaussian="0.3"))
     digits = data.get("digits")
-    clean = digits.train.x[denoising.some(digits.n_train, denoising.TUNED_ON)]
+    clean = digits.train.x[denoising.subsample(digits.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, digits.shape, "gaussian", 0.3, denoising.TUNED_WITH)
     pca = cache.components("digits", digits.fingerprint)
     for name in comparison.FILTERS:
         setting, _ = denoising.best(name, clean, noisy, digits.shape, pca)
-        assert f"{BASELINES[name].title}, {denoising.told(setting)}," in live(at)["alt"]
+        assert f"{BASELINES[name].title}, {denoising.format_setting(setting)}," in live(at)["alt"]
 
 
 def test_filters_wait_for_their_tuning_and_take_the_nearest_level(store_folder: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_run_may_be_called_like_a_page() -> None:
 
 
 def drawn(at: AppTest) -> dict[str, Any]:
-    """The figure of the map, by its title."""
+    """Figure of the map, by its title."""
     charts = at.get("plotly_chart")
     (chart,) = (each for each in charts if each.proto.alt.startswith("Map of the test codes"))
     return json.loads(chart.proto.spec)
@@ -181,7 +182,7 @@ def test_the_ways_of_codes_are_drawn_on_the_map() -> None:
 
 
 def start(way: dict[str, Any]) -> list[float]:
-    """The first place of a line, whichever way Plotly writes numbers."""
+    """First point of a line, in any of Plotly's encodings of numbers."""
     return [
         np.frombuffer(base64.b64decode(each["bdata"]), each["dtype"])[0]
         if isinstance(each, dict)
@@ -292,7 +293,7 @@ def test_other_variants_are_shown(variant: str) -> None:
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.data.here", lambda name: False)
+    monkeypatch.setattr("aecore.data.is_available", lambda name: False)
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert not at.get("bidi_component")

@@ -1,7 +1,8 @@
-"""Noise, classical filters at their best setting, and who takes noise away at which level."""
+"""Noise, tuned classical filters, denoising curves and code drift."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from aecore import artifacts, data, metrics, projections
 from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
+from aecore.models.contracts import Corruption
 from aecore.models.corruptions import GaussianNoise, Masking, SaltAndPepper
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -71,7 +73,7 @@ def test_no_noise_leaves_the_image_and_more_is_worse(noise: str) -> None:
         ("salt-and-pepper", False, SaltAndPepper(0.4)),
     ],
 )
-def test_noise_is_that_of_training(noise: str, clip: bool, trained_on) -> None:
+def test_noise_is_that_of_training(noise: str, clip: bool, trained_on: Corruption) -> None:
     x = part("test", 9)
     wanted = trained_on(torch.tensor(x), torch.Generator().manual_seed(5)).numpy()
     np.testing.assert_array_equal(denoising.corrupt(x, SHAPE, noise, 0.4, 5, clip), wanted)
@@ -99,7 +101,7 @@ def test_blur_is_scipys() -> None:
 
 @pytest.mark.parametrize(("noise", "level"), [("gauss", 0.3), ("masking", 0.95), ("blur", -1)])
 def test_impossible_noise_is_a_sentence(noise: str, level: float) -> None:
-    with pytest.raises(Faults, match=r"did you mean 'gaussian'|out of range: give 0 to"):
+    with pytest.raises(InvalidRequest, match=r"did you mean 'gaussian'|out of range: give 0 to"):
         denoising.corrupt(part("test", 1), SHAPE, noise, level)
 
 
@@ -182,7 +184,7 @@ def test_the_best_setting_is_that_of_the_highest_psnr(name: str) -> None:
 
 
 def tuned(*levels: float, dataset: data.Dataset = DIGITS) -> denoising.Tuned:
-    """The filters' settings for Gaussian noise at these levels."""
+    """Filter settings for Gaussian noise at these levels."""
     *_, last = denoising.tune(dataset, pca(), "gaussian", levels=levels)
     return last
 
@@ -193,7 +195,7 @@ def test_filters_are_tuned_on_training_images_alone() -> None:
         return data.Samples(*(part.copy() for part in DIGITS.train))
 
     blind = tuned(0.3, dataset=DIGITS.derived(read))
-    clean = DIGITS.train.x[denoising.some(DIGITS.n_train, denoising.TUNED_ON)]
+    clean = DIGITS.train.x[denoising.subsample(DIGITS.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, SHAPE, "gaussian", 0.3, denoising.TUNED_WITH)
     for name in BASELINES:
         assert blind.settings[name] == [denoising.best(name, clean, noisy, SHAPE, pca())[0]]
@@ -289,13 +291,13 @@ COLOUR = (14, 12, 3)
 
 
 def colours(n: int = 4) -> np.ndarray:
-    """Smooth images of which each channel is another, (n, 504)."""
+    """Smooth images with different channels, (n, 504)."""
     random = np.random.default_rng(1).random((n, *COLOUR))
     return gaussian_filter(random, (0, 1.5, 1.5, 0)).reshape(n, -1).astype(np.float32)
 
 
 def by_channel(x: np.ndarray) -> list[np.ndarray]:
-    """The channels of flat colour images as flat grey ones, three of (n, height * width)."""
+    """Channels of flat colour images as flat grey ones, three of (n, height * width)."""
     return [np.ascontiguousarray(x[:, channel::3]) for channel in range(3)]
 
 
@@ -349,7 +351,9 @@ def test_a_filter_of_a_place_takes_each_channel_by_itself(name: str) -> None:
         ),
     ],
 )
-def test_a_filter_of_colours_is_scikit_images(name: str, setting: dict, reference) -> None:
+def test_a_filter_of_colours_is_scikit_images(
+    name: str, setting: dict, reference: Callable[[np.ndarray], np.ndarray]
+) -> None:
     noisy = denoising.corrupt(colours(), COLOUR, "gaussian", 0.1)
     found = BASELINES[name].denoise(noisy, COLOUR, None, setting)
     for image, wanted in zip(found.reshape(-1, *COLOUR), noisy.reshape(-1, *COLOUR), strict=True):
@@ -380,7 +384,7 @@ def test_a_curve_is_the_mean_of_seeded_test_images() -> None:
         seed=2,
         progress=heard.progress,
     )
-    chosen = denoising.some(DIGITS.n_test, 30, 2)
+    chosen = denoising.subsample(DIGITS.n_test, 30, 2)
     assert len(np.unique(chosen)) == 30 and not np.array_equal(chosen, np.arange(30))
     x = DIGITS.test.x[chosen]
     for at, level in enumerate([0.1, 0.6]):

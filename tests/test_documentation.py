@@ -1,4 +1,4 @@
-"""The documentation against the registries and the tree: nothing in it is stale."""
+"""Documentation against the registries and the source tree."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_architecture_names_every_wing_and_nothing_else() -> None:
 
 
 def test_the_code_of_every_entry_is_found_by_the_tree_alone() -> None:
-    """As the contributing guide says: the folder of a kind, then the name of what is in it."""
+    """Folders and names as in the table of the contributing guide."""
     text = text_of("reference/code.md")
     for page in (ROOT / "pages").glob("*.py"):
         assert f"| {page.stem} | `pages/{page.name}` |" in text

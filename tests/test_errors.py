@@ -1,17 +1,17 @@
-"""Faults are sentences for a person."""
+"""Error messages: sentences for the user."""
 
 from __future__ import annotations
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 
 def test_one_sentence_is_a_list_of_one() -> None:
-    assert Faults("epochs = 0.").faults == ["epochs = 0."]
+    assert InvalidRequest("epochs = 0.").problems == ["epochs = 0."]
 
 
 def test_every_fault_gets_a_line() -> None:
-    error = Faults(text for text in ("First.", "Second."))
-    assert error.faults == ["First.", "Second."]
+    error = InvalidRequest(text for text in ("First.", "Second."))
+    assert error.problems == ["First.", "Second."]
     assert str(error) == "First.\nSecond."
 
 

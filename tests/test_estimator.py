@@ -1,4 +1,4 @@
-"""The estimator against scikit-learn's own contract, and over every variant of the registry."""
+"""Estimator against scikit-learn's checks, and over every variant of the registry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import aecore
 from aecore import Autoencoder, data, estimator, training
 from aecore.data import DATASETS, Dataset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models import inference
 from aecore.models.variants import VARIANTS
 from aecore.training import RunConfig, TrainingConfig
@@ -42,7 +42,7 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])[FLOWERS]
 
 
 def small(variant: str = "ae", **parameters: Any) -> Autoencoder:
-    """An estimator that trains in a moment, its settings among those of its variant."""
+    """A quick estimator, its settings restricted to those of its variant."""
     fields = VARIANTS[variant].model_fields
     settings = {name: value for name, value in SMALL.items() if name in fields}
     settings |= parameters.pop("settings", {})
@@ -128,8 +128,8 @@ def test_what_a_scaler_makes_is_in_the_unit_interval_whatever_it_is_rounded_to(
         x = scale * (random.standard_normal((30, 5)) + random.uniform(-9, 9, 5))
         scaled = MinMaxScaler().fit_transform(x.astype(dtype))
         beyond += scaled.max() > 1 or scaled.min() < 0
-        data, faults = small()._dataset(scaled, None)
-        assert data.value_range == (0, 1) and not faults
+        data, problems = small()._dataset(scaled, None)
+        assert data.value_range == (0, 1) and not problems
         assert data.train.x.min() >= 0 and data.train.x.max() <= 1
     assert beyond > 10
 
@@ -171,7 +171,7 @@ def test_what_is_more_than_rounding_is_not_in_the_unit_interval(past: float) -> 
     x = DIGITS.copy()
     x[0, 0] = 1 + past
     assert small().fit(x).config_.model.likelihood == "gaussian"
-    with pytest.raises(Faults, match="likelihood = 'bernoulli' needs data in"):
+    with pytest.raises(InvalidRequest, match="likelihood = 'bernoulli' needs data in"):
         small(settings={"likelihood": "bernoulli"}).fit(x)
     model = small().fit(DIGITS)
     for method in (model.transform, model.score):
@@ -180,7 +180,7 @@ def test_what_is_more_than_rounding_is_not_in_the_unit_interval(past: float) -> 
 
 
 def warned(model: Autoencoder, x: np.ndarray) -> str:
-    """What is said of a fit, each warning on a line after its class."""
+    """Warnings of a fit, one per line after its class."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(x)
@@ -224,7 +224,9 @@ def test_what_is_worse_than_the_mean_is_said() -> None:
 def test_values_beyond_single_precision_are_refused(size: float) -> None:
     x = STANDARDISED.copy()
     x[3, 1] = size
-    with pytest.raises(Faults, match=r"X has values from .* too large for single precision"):
+    with pytest.raises(
+        InvalidRequest, match=r"X has values from .* too large for single precision"
+    ):
         small().fit(x)
 
 
@@ -232,7 +234,7 @@ def test_values_beyond_single_precision_are_refused(size: float) -> None:
 
 
 def test_labels_are_asked_for_where_they_are_needed() -> None:
-    with pytest.raises(Faults, match="conditioned on the label"):
+    with pytest.raises(InvalidRequest, match="conditioned on the label"):
         small("cvae").fit(STANDARDISED)
     model = small("cvae").fit(STANDARDISED, NAMES)
     codes = model.transform(STANDARDISED, NAMES)
@@ -241,9 +243,9 @@ def test_labels_are_asked_for_where_they_are_needed() -> None:
         (model.inverse_transform, codes),
         (model.score, STANDARDISED),
     ):
-        with pytest.raises(Faults, match="give y, one label a sample"):
+        with pytest.raises(InvalidRequest, match="give y, one label a sample"):
             method(values)
-        with pytest.raises(Faults, match=r"2 label\(s\) for 150 sample"):
+        with pytest.raises(InvalidRequest, match=r"2 label\(s\) for 150 sample"):
             method(values, NAMES[:2])
         with pytest.raises(ValueError, match="previously unseen labels"):
             method(values, np.full(150, "rosa"))
@@ -265,7 +267,7 @@ def test_labels_that_are_no_classes_or_too_few_are_refused() -> None:
 
 
 def with_first(labels: Any, *first: Any) -> list[Any]:
-    """Labels as a list whose first elements are these."""
+    """Labels as a list whose first elements are given."""
     return [*first, *list(labels)[len(first) :]]
 
 
@@ -285,9 +287,9 @@ def with_first(labels: Any, *first: Any) -> list[Any]:
     ],
 )
 def test_labels_that_are_missing_or_of_several_kinds_are_named(labels: Any, said: str) -> None:
-    with pytest.raises(Faults, match=said) as caught:
+    with pytest.raises(InvalidRequest, match=said) as caught:
         small("cvae", epochs=0).fit(STANDARDISED, labels)
-    assert len(caught.value.faults) == 2 and "epochs = 0" in str(caught.value)
+    assert len(caught.value.problems) == 2 and "epochs = 0" in str(caught.value)
     model = small("cvae").fit(STANDARDISED, NAMES)
     codes = np.zeros((150, 2))
     for method, values in (
@@ -295,7 +297,7 @@ def test_labels_that_are_missing_or_of_several_kinds_are_named(labels: Any, said
         (model.inverse_transform, codes),
         (model.score, STANDARDISED),
     ):
-        with pytest.raises(Faults, match=r"missing|several kinds|of the same kind"):
+        with pytest.raises(InvalidRequest, match=r"missing|several kinds|of the same kind"):
             method(values, labels)
 
 
@@ -306,13 +308,15 @@ def test_missing_labels_of_a_frame_are_named() -> None:
         pandas.Series(with_first(NAMES, pandas.NA), dtype="string"),
         pandas.Categorical(with_first(NAMES, None)),
     ):
-        with pytest.raises(Faults, match=r"1 label\(s\) that are missing"):
+        with pytest.raises(InvalidRequest, match=r"1 label\(s\) that are missing"):
             small("cvae").fit(STANDARDISED, labels)
 
 
 def test_labels_of_another_kind_than_those_of_fit_are_named() -> None:
     model = small("cvae").fit(STANDARDISED, NAMES)
-    with pytest.raises(Faults, match=r"such as 0 \(number\), and fit was given .* \(string\)"):
+    with pytest.raises(
+        InvalidRequest, match=r"such as 0 \(number\), and fit was given .* \(string\)"
+    ):
         model.transform(STANDARDISED, FLOWERS)
     whole = small("cvae").fit(STANDARDISED, FLOWERS)
     np.testing.assert_array_equal(
@@ -325,7 +329,7 @@ HOURS = np.array([1, 5, 30], "timedelta64[h]")[FLOWERS]
 
 
 def forms(labels: np.ndarray) -> list[Any]:
-    """The same dates or durations in all the ways in which they are written."""
+    """The same dates or durations in every representation."""
     pandas = pytest.importorskip("pandas")
     kind = labels.dtype.kind
     arrays = [labels, *(labels.astype(f"{kind}8[{unit}]") for unit in ("s", "us", "ns"))]
@@ -344,11 +348,13 @@ def test_dates_and_durations_are_one_kind_however_they_are_written(labels: np.nd
     model = small("cvae").fit(STANDARDISED, labels)
     with pytest.raises(ValueError, match="previously unseen labels"):  # not cut off to those of fit
         model.transform(STANDARDISED, labels + np.timedelta64(90, "s"))
-    with pytest.raises(Faults, match=r"1 label\(s\) that are missing .* y\[3\]"):
-        missing = labels.astype(f"{labels.dtype.kind}8[ns]")
-        missing[3] = "NaT"
+    missing = labels.astype(f"{labels.dtype.kind}8[ns]")
+    missing[3] = "NaT"
+    with pytest.raises(InvalidRequest, match=r"1 label\(s\) that are missing .* y\[3\]"):
         model.transform(STANDARDISED, missing)
-    with pytest.raises(Faults, match=r"\(number\), and fit was given .* \((date|duration)\)"):
+    with pytest.raises(
+        InvalidRequest, match=r"\(number\), and fit was given .* \((date|duration)\)"
+    ):
         model.transform(STANDARDISED, FLOWERS)
 
 
@@ -395,7 +401,10 @@ def test_a_grid_search_gives_labels_to_those_that_need_them() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "error"),
-    [({"epochs": -1}, Faults), ({"learning_rate": 10.0, "optimizer": "sgd"}, training.Diverged)],
+    [
+        ({"epochs": -1}, InvalidRequest),
+        ({"learning_rate": 10.0, "optimizer": "sgd"}, training.Diverged),
+    ],
     ids=["refused", "diverged"],
 )
 def test_a_fit_that_fails_leaves_the_fitted_model(wrong: dict[str, Any], error: type) -> None:
@@ -509,9 +518,9 @@ def test_all_faults_are_told_together() -> None:
         learning_rate="fast",
         optimizer="adamm",
     )
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         wrong.fit(DIGITS)
-    assert isinstance(caught.value, Faults)
+    assert isinstance(caught.value, ValueError)
     for words in (
         "Unknown variant 'convv': did you mean 'conv'?",
         "shape = (3, 3) is not possible: X has 64 feature(s)",
@@ -523,7 +532,7 @@ def test_all_faults_are_told_together() -> None:
     ):
         assert words in str(caught.value)
     wrong.set_params(variant="ae")
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         wrong.fit(DIGITS)
     for words in ("latent_dim = 0", "hidden = (0,)", "shape = (3, 3)", "epochs = 0"):
         assert words in str(caught.value)
@@ -561,13 +570,13 @@ def test_all_faults_are_told_together() -> None:
 )
 def test_each_wrong_parameter_is_named(parameter: str, value: Any) -> None:
     name = "depth" if parameter == "settings" and "depth" in value else parameter
-    with pytest.raises(Faults, match=name):
+    with pytest.raises(InvalidRequest, match=name):
         small().set_params(**{parameter: value}).fit(DIGITS)
 
 
 def test_codes_of_another_width_are_refused() -> None:
     model = small().fit(DIGITS)
-    with pytest.raises(Faults, match=r"Z has 3 column\(s\), and the code has 2 dimension"):
+    with pytest.raises(InvalidRequest, match=r"Z has 3 column\(s\), and the code has 2 dimension"):
         model.inverse_transform(np.zeros((5, 3)))
     with pytest.raises(NotFittedError):
         small().inverse_transform(np.zeros((5, 2)))
@@ -620,11 +629,13 @@ def test_defaults_are_those_of_a_training_or_are_chosen_by_the_data() -> None:
 
 def test_without_settings_it_asks_for_what_the_form_does(monkeypatch: pytest.MonkeyPatch) -> None:
     def fit(config: RunConfig, dataset: Dataset) -> None:
-        raise Faults(f"{config.training.model_dump_json()} {config.model.model_dump_json()}")
+        raise InvalidRequest(
+            f"{config.training.model_dump_json()} {config.model.model_dump_json()}"
+        )
 
     monkeypatch.setattr("aecore.training.loop.fit", fit)
     for dataset in DATASETS.values():
-        if not data.here(dataset.name):
+        if not data.is_available(dataset.name):
             continue
         x, y = dataset.train
         for name in VARIANTS if len(x) < 10_000 else ["ae"]:
@@ -634,7 +645,7 @@ def test_without_settings_it_asks_for_what_the_form_does(monkeypatch: pytest.Mon
                 continue
             shape = dataset.shape if dataset.traits.pictures else None
             asked = Autoencoder(name, latent_dim=2, shape=shape, random_state=0)
-            with pytest.raises(Faults) as caught:
+            with pytest.raises(InvalidRequest) as caught:
                 asked.fit(x, y)
             model = {"latent_dim": 2}
             form = RunConfig.check({"dataset": dataset.name, "variant": name, "model": model})

@@ -1,4 +1,4 @@
-"""Figures by the data inside them."""
+"""Figures, tested by the data inside them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def survives_json(figure: go.Figure) -> dict:
-    """What a browser would get of a figure."""
+    """Figure after a round trip through JSON, as a browser receives it."""
     return json.loads(figure.to_json())
 
 

@@ -1,4 +1,4 @@
-"""Files on disk: whole or not there, synced before success, and nothing left of a failure."""
+"""Files on disk: atomic writes, sync before success, no leftovers of a failure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from aecore import artifacts, files
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What is synced and renamed, in order, by name."""
+    """Synced and renamed names, in order."""
     heard: list[tuple[str, str]] = []
     sync, replace, rename = os.fsync, Path.replace, Path.rename
 
@@ -99,7 +99,7 @@ def test_whatever_fails_the_earlier_file_stays_and_nothing_is_left(
         monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(files.DiskFault) as error:
         artifacts.write_bytes(path, b"later")
-    (said,) = error.value.faults
+    (said,) = error.value.problems
     assert said.startswith(f"{path} cannot be written: ") and said.endswith("another folder.")
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]
@@ -142,7 +142,9 @@ def test_a_variable_that_names_no_folder_is_a_sentence(
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("")
     monkeypatch.setenv("AECORE_TEST", value)
-    with pytest.raises(Faults, match=f"AECORE_TEST = '{value}' is not possible .*: name a folder"):
+    with pytest.raises(
+        InvalidRequest, match=f"AECORE_TEST = '{value}' is not possible .*: name a folder"
+    ):
         files.from_environment("AECORE_TEST")
 
 

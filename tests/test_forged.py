@@ -1,4 +1,4 @@
-"""What a stranger may send: addresses and messages of components that our own pages never make."""
+"""Forged requests: addresses and component messages that our own pages never send."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from test_pages import (  # noqa: F401
 )
 
 from aecore import data, latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.viewer import payload
 from pages.components import hosts, live_slider, picking
@@ -34,7 +34,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def calm(at: AppTest) -> AppTest:
-    """The page, after making sure that nothing failed in a way that it did not foresee."""
+    """Page after a run, which must not have failed in an unforeseen way."""
     assert not at.exception
     assert not [error.value for error in at.error if "could not be shown" in error.value]
     return at
@@ -63,7 +63,7 @@ EVIL = {
 
 
 def bound(at: AppTest) -> set[str]:
-    """The parts of the address that a page's widgets are bound to, and our own."""
+    """Parts of the address that a page's widgets are bound to, and our own."""
 
     def walk(block: Any) -> Iterator[str]:
         for child in block.children.values():
@@ -127,7 +127,7 @@ FORGED_MOVES = [
 
 @pytest.fixture
 def slider(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], AppTest]:
-    """A page with a slider, which answers a message of its component."""
+    """A page with a slider, and its answer to a message."""
 
     def component(key: str, on_moved_change: Callable[[], None], **asked: Any) -> None:
         st.button("moved", on_click=on_moved_change)
@@ -255,7 +255,7 @@ def test_a_forged_selection_or_place_leaves_the_map(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (Faults(["a <b>", "c"]), "- a \\<b\\>\n- c"),
+        (InvalidRequest(["a <b>", "c"]), "- a \\<b\\>\n- c"),
         (RecursionError("x"), "could not be shown: RecursionError"),
     ],
 )
@@ -279,7 +279,7 @@ NO_TEXT = {"id", "key", "query_string", "page", "url", "alt", "value", "columns"
 
 
 def markdown(at: AppTest) -> Iterator[str]:
-    """Every text of the page that Streamlit may read as Markdown."""
+    """Every text of the page that Streamlit may render as Markdown."""
 
     def within(message: Any) -> Iterator[str]:
         for field, value in message.ListFields():

@@ -1,4 +1,4 @@
-"""The page Generate without a browser: each view of each kind of run, and what is missing."""
+"""Page Generate without a browser: each view of each kind of run, and missing results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 
 from aecore import data, latent
 from aecore.applications import sample_quality
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.jobs import Jobs
 from aecore.plots import images
 from aecore.runs import store
@@ -40,7 +40,7 @@ def trained(dataset: str, variant: str = "ae", d: int = 2, analysed: bool = True
 
 
 def like(run: str, name: str, codes: dict[str, np.ndarray] | None = None, **manifest: Any) -> None:
-    """Store a copy of a run with other arrays or facts."""
+    """Store a copy of a run with changed arrays or facts."""
     known = store.load(run)
     facts = known.manifest.model_dump(exclude={"format", "created", "files"}) | manifest
     weights = known.model().state_dict()
@@ -164,7 +164,7 @@ def test_a_wide_code_has_planes_by_dimensions_and_through_samples() -> None:
 
 
 def has_map(at: AppTest) -> bool:
-    """Whether there is a map to pick samples on, and not only the switch for it."""
+    """Whether the map for picking samples is shown, not only its switch."""
     return any(component.proto.bytes for component in at.get("bidi_component"))
 
 
@@ -199,7 +199,7 @@ def test_what_hinders_every_way_is_said_once() -> None:
 
 
 def sent(at: AppTest) -> dict[str, Any]:
-    """What the slider along a dimension is sent."""
+    """Data sent to the slider along a dimension."""
     told = [component.proto.json for component in at.get("bidi_component")]
     (found,) = (each for each in map(json.loads, filter(None, told)) if "track" in each)
     return found
@@ -375,9 +375,9 @@ def test_picks_that_make_no_path_are_said(stops: str) -> None:
 
 def test_all_numbers_that_are_no_samples_are_told() -> None:
     assert common.sample_numbers("3, 17  4", 20) == [3, 17, 4]
-    with pytest.raises(Faults) as told:
+    with pytest.raises(InvalidRequest) as told:
         common.sample_numbers("20, a, 1", 20)
-    assert len(told.value.faults) == 2
+    assert len(told.value.problems) == 2
 
 
 # --- Arithmetic ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""New codes against references that others wrote: SciPy, scikit-learn, and plain search."""
+"""Latent sampling, paths and posterior against SciPy, scikit-learn and plain search."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scipy.stats import norm
 from test_variants import model, variant  # noqa: F401
 
 from aecore import latent, metrics
-from aecore.errors import Faults
-from aecore.latent import WAYS, Places, grid, lattice, path
+from aecore.errors import InvalidRequest
+from aecore.latent import PATH_METHODS, LatentSupport, grid, lattice, path
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.plots.images import sheet
@@ -54,10 +54,10 @@ def test_linear_sides_include_both_ends_and_one_value_is_the_middle() -> None:
 
 
 def test_all_that_is_wrong_with_a_grid_is_told() -> None:
-    with pytest.raises(Faults) as told:
+    with pytest.raises(InvalidRequest) as told:
         grid(0, 2, -np.inf, "linear")
-    assert [fault.split()[0] for fault in told.value.faults] == ["n", "low", "low"]
-    with pytest.raises(Faults, match="spacing"):
+    assert [fault.split()[0] for fault in told.value.problems] == ["n", "low", "low"]
+    with pytest.raises(InvalidRequest, match="spacing"):
         grid(3, spacing="log")
 
 
@@ -232,7 +232,7 @@ def test_few_or_equal_codes_make_a_mixture(codes: np.ndarray) -> None:
 
 
 def test_too_wide_a_mixture_is_refused() -> None:
-    with pytest.raises(Faults, match="512"):
+    with pytest.raises(InvalidRequest, match="512"):
         latent.fit_mixture(np.zeros((2_000, 513)))
 
 
@@ -242,16 +242,16 @@ def test_too_wide_a_mixture_is_refused() -> None:
 def test_the_nearest_code_is_found_by_plain_search() -> None:
     codes = rng.normal(size=(20, 3))
     distances = np.linalg.norm(codes[:, None] - BLOB[None], axis=2)
-    rows, found = Places(BLOB).nearest(codes)
+    rows, found = LatentSupport(BLOB).nearest(codes)
     np.testing.assert_array_equal(rows, distances.argmin(1))
     np.testing.assert_allclose(found, distances.min(1))
-    np.testing.assert_allclose(Places(BLOB).around(codes).distances, distances.min(1))
+    np.testing.assert_allclose(LatentSupport(BLOB).around(codes).distances, distances.min(1))
 
 
 def test_codes_are_covered_where_others_lie() -> None:
-    assert Places(BLOB).around(BLOB).covered.mean() > 0.98
-    assert not Places(BLOB).around(BLOB + 50).covered.any()
-    assert Places(BLOB[:1]).around(BLOB[:2]).covered.tolist() == [True, False]
+    assert LatentSupport(BLOB).around(BLOB).covered.mean() > 0.98
+    assert not LatentSupport(BLOB).around(BLOB + 50).covered.any()
+    assert LatentSupport(BLOB[:1]).around(BLOB[:2]).covered.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("d", [1, 2, 16])
@@ -259,20 +259,20 @@ def test_the_density_is_that_of_ten_neighbours_by_scipys_tree(d: int) -> None:
     from scipy.spatial import KDTree
 
     known, codes = rng.normal(size=(900, d)), rng.normal(0, 2, size=(200, d))
-    places = Places(known)
+    places = LatentSupport(known)
     tree = KDTree(known)
     reach = np.sort(tree.query(known, 11)[0][:, -1])  # each is its own nearest
-    np.testing.assert_allclose(places.limit, np.percentile(reach, 99), rtol=1e-5)
-    np.testing.assert_allclose(places.closest, np.percentile(reach, 1), rtol=1e-5)
+    np.testing.assert_allclose(places.sparse_radius, np.percentile(reach, 99), rtol=1e-5)
+    np.testing.assert_allclose(places.dense_radius, np.percentile(reach, 1), rtol=1e-5)
     density = 1 / tree.query(codes, 10)[0][:, -1] ** d
-    sparse, dense = 1 / places.limit**d, 1 / places.closest**d
+    sparse, dense = 1 / places.sparse_radius**d, 1 / places.dense_radius**d
     wanted = np.log(density / sparse) / np.log(dense / sparse)
     np.testing.assert_allclose(places.around(codes).density, wanted.clip(0, 1), atol=1e-6)
     assert np.mean((wanted > 0) & (wanted < 1)) > 0
 
 
 def test_the_density_falls_from_the_middle_outwards_and_is_none_where_nothing_is_near() -> None:
-    places = Places(rng.normal(size=(5_000, 2)))
+    places = LatentSupport(rng.normal(size=(5_000, 2)))
     ring = np.stack([np.linspace(0, 6, 13), np.zeros(13)], axis=1)
     around = places.around(ring)
     assert around.density[0] > 0.8 and around.density[-1] == 0
@@ -282,7 +282,7 @@ def test_the_density_falls_from_the_middle_outwards_and_is_none_where_nothing_is
 
 @pytest.mark.parametrize("known", [np.ones((50, 2)), np.ones((1, 2)), np.ones((4, 2))], ids=len)
 def test_copies_of_one_code_are_dense_there_and_nowhere_else(known: np.ndarray) -> None:
-    around = Places(known).around(np.array([[1, 1], [1, 1.5]]))
+    around = LatentSupport(known).around(np.array([[1, 1], [1, 1.5]]))
     assert around.density.tolist() == [1, 0]
     assert around.covered.tolist() == [True, False]
 
@@ -305,9 +305,9 @@ def test_what_is_added_to_what_is_taken_away_gives_what_was_added() -> None:
 
 
 def test_all_empty_groups_are_told() -> None:
-    with pytest.raises(Faults) as told:
+    with pytest.raises(InvalidRequest) as told:
         latent.arithmetic(BLOB[:0], BLOB, BLOB[:0], np.ones(1))
-    assert [fault.split("'")[1] for fault in told.value.faults] == ["plus", "onto"]
+    assert [fault.split("'")[1] for fault in told.value.problems] == ["plus", "onto"]
 
 
 # --- Paths --------------------------------------------------------------------------------------
@@ -366,9 +366,9 @@ def test_the_way_along_the_data_is_the_shortest() -> None:
     np.testing.assert_allclose(length, best[1], rtol=1e-3)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", PATH_METHODS)
 @pytest.mark.parametrize(("n", "steps"), [(2, 2), (3, 10), (3, 600), (5, 16), (8, 8)])
-def test_every_way_passes_each_code(way: latent.Way, n: int, steps: int) -> None:
+def test_every_way_passes_each_code(way: latent.PathMethod, n: int, steps: int) -> None:
     stops = BLOB[3 : 3 + n]
     found = path(stops, steps, way, BLOB)
     assert found.shape == (steps, 3)
@@ -380,23 +380,23 @@ def test_every_way_passes_each_code(way: latent.Way, n: int, steps: int) -> None
 
 def test_islands_are_said() -> None:
     islands = np.concatenate([BLOB[:50], BLOB[:50] + 100])
-    with pytest.raises(Faults, match="No way along the data"):
+    with pytest.raises(InvalidRequest, match="No way along the data"):
         path(islands[[0, -1]], 5, "along the data", islands)
 
 
 def test_what_makes_no_path_is_said() -> None:
-    with pytest.raises(Faults, match="two codes"):
+    with pytest.raises(InvalidRequest, match="two codes"):
         path(np.ones((1, 2)), 5)
-    with pytest.raises(Faults, match="known"):
+    with pytest.raises(InvalidRequest, match="known"):
         path(np.ones((2, 2)), 5, "along the data")
-    with pytest.raises(Faults, match="way"):
+    with pytest.raises(InvalidRequest, match="way"):
         path(np.ones((2, 2)), 5, "backwards")
-    with pytest.raises(Faults, match="2 steps cannot pass 3 codes: take 3 or more"):
+    with pytest.raises(InvalidRequest, match="2 steps cannot pass 3 codes: take 3 or more"):
         path(np.ones((3, 2)), 2)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_path_from_a_code_to_itself_stays(way: latent.Way) -> None:
+@pytest.mark.parametrize("way", PATH_METHODS)
+def test_a_path_from_a_code_to_itself_stays(way: latent.PathMethod) -> None:
     stops = BLOB[[5, 5]]
     np.testing.assert_allclose(path(stops, 4, way, BLOB), stops[[0] * 4], atol=1e-5)
 
@@ -411,7 +411,7 @@ def test_every_variant_decodes_what_is_made(model: Autoencoder) -> None:  # noqa
         lattice(grid(4), grid(3), codes[0], (0, 2)),
         latent.from_prior(5, 3),
         latent.fit_mixture(codes).draw(5),
-        *(path(codes[:2], 6, way, codes) for way in WAYS),
+        *(path(codes[:2], 6, way, codes) for way in PATH_METHODS),
         latent.traversal(codes[0], 1, -1, 1, 4),
         codes,
     ]
@@ -447,6 +447,6 @@ def test_the_health_of_a_stored_run_agrees_with_its_history() -> None:
 
 
 def test_a_long_path_has_no_leaps() -> None:
-    for way in WAYS:
+    for way in PATH_METHODS:
         steps = [np.linalg.norm(b - a) for a, b in pairwise(path(BLOB[:2], 200, way, BLOB))]
         assert max(steps) < 0.5

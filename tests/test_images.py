@@ -1,4 +1,4 @@
-"""Pictures from outside, made into samples: formats, limits, transparency, and where ink lands."""
+"""User pictures: formats, limits, transparency, and position of the ink."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from aecore import data
-from aecore.errors import Faults
+from aecore.data import Dataset
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 
 GREY, COLOUR = (28, 28), (16, 16, 3)
@@ -31,7 +32,7 @@ def stroke(ink: object = 255, ground: object = 0, mode: str = "L", size: int = 2
 
 
 def png(width: int, height: int, depth: int = 8, color: int = 0, rows: bytes = b"") -> bytes:
-    """A PNG written by hand, whose header may promise what the file does not hold."""
+    """PNG from its raw chunks, whose header may not match its data."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return (
@@ -118,13 +119,13 @@ def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     ids=["nothing", "text", "only a beginning", "svg"],
 )
 def test_what_is_no_picture_is_refused_in_a_sentence(content: bytes) -> None:
-    with pytest.raises(Faults, match=r"give a PNG, JPEG, WebP or BMP file\.$"):
+    with pytest.raises(InvalidRequest, match=r"give a PNG, JPEG, WebP or BMP file\.$"):
         data.read(content, GREY)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "PPM"])
 def test_other_formats_are_refused(kind: str) -> None:
-    with pytest.raises(Faults, match="PNG, JPEG, WebP or BMP"):
+    with pytest.raises(InvalidRequest, match="PNG, JPEG, WebP or BMP"):
         data.read(file(stroke(), kind), GREY)
 
 
@@ -134,7 +135,7 @@ def test_a_huge_picture_is_refused_by_its_header(
     side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("it was decoded"))
-    with pytest.raises(Faults, match="too large: make it smaller than 25 million pixels"):
+    with pytest.raises(InvalidRequest, match="too large: make it smaller than 25 million pixels"):
         data.read(png(side, side), GREY)
 
 
@@ -146,12 +147,12 @@ def test_a_long_thin_picture_within_the_limit_is_read() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
 def test_a_file_that_ends_too_early_is_a_fault(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8))
-    with pytest.raises(Faults, match=r"(save or copy it again|give a PNG)"):
+    with pytest.raises(InvalidRequest, match=r"(save or copy it again|give a PNG)"):
         data.read(file(noise, kind)[:-1500], GREY)
 
 
 def test_a_broken_stream_is_a_fault() -> None:
-    with pytest.raises(Faults, match="This PNG is damaged"):
+    with pytest.raises(InvalidRequest, match="This PNG is damaged"):
         data.read(png(20, 20, rows=b"\0" * 5), GREY)
 
 
@@ -224,11 +225,11 @@ def test_how_much_of_the_side_is_filled_is_measured() -> None:
     assert data.filled(np.zeros((2, 8, 8, 3), np.float32)) == 1
 
 
-def test_digits_of_mnist_fill_what_is_said(mnist) -> None:
+def test_digits_of_mnist_fill_what_is_said(mnist: Dataset) -> None:
     assert data.filled(mnist.test.x[:200].reshape(-1, 28, 28)) == pytest.approx(20 / 28)
 
 
-def test_digits_of_mnist_come_back_from_paper(mnist) -> None:
+def test_digits_of_mnist_come_back_from_paper(mnist: Dataset) -> None:
     """Enlarged, on paper and photographed, a digit lands within a pixel of where it was."""
     errors = []
     for digit in mnist.test.x[:20].reshape(-1, 28, 28):

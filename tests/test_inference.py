@@ -1,4 +1,4 @@
-"""Arrays through a model: the same answers as the model's own methods, in batches of any size."""
+"""Inference: equal to the model's own methods, in batches of any size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from test_variants import model, variant  # noqa: F401
 
 from aecore.data import DATASETS
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.runs import store
@@ -28,7 +28,7 @@ LABELS = np.arange(N) % 10
 
 @pytest.fixture(params=[1, 5, N, 256])
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Batches of odd sizes: the last one short, or the only one."""
+    """Batch sizes whose last batch is short, or the only one."""
     monkeypatch.setattr(inference, "batch_size", lambda n_features: request.param)
     return request.param
 
@@ -73,7 +73,7 @@ def test_labels_are_asked_for_where_the_model_reads_them(model: Autoencoder) -> 
             inference.encode(model, X, LABELS / 7), inference.encode(model, X)
         )
         return
-    with pytest.raises(Faults, match="give `labels`"):
+    with pytest.raises(InvalidRequest, match="give `labels`"):
         inference.encode(model, X)
     other = inference.decode(model, CODES, (LABELS + 1) % 10)
     assert (other != inference.decode(model, CODES, LABELS)).any(axis=1).all()

@@ -1,4 +1,4 @@
-"""Jobs on a real cluster: how they run, wait, stop, fail and go on."""
+"""Jobs on a real cluster: running, waiting, cancelling, failing, recovering."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from conftest import run_config, wait_until
 
 from aecore import data, latent, projections, recipes
 from aecore.applications import sample_quality
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.jobs import TRIES, Job, Jobs
 from aecore.progress import Reporter, Task
 from aecore.projections import PCAProjection, TSNEProjection
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.serial
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    """A queue whose cluster never takes a job."""
+    """Queue whose cluster never takes a job."""
     monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
     return Jobs()
 
@@ -124,7 +124,7 @@ def test_a_run_with_the_name_of_a_dataset_is_not_taken_for_its_preparation(
 
 def test_a_name_is_taken_while_its_training_waits(queue: Jobs) -> None:
     queue.submit(Train.named(run_config(), "mine"))
-    with pytest.raises(Faults, match="'mine'"):
+    with pytest.raises(InvalidRequest, match="'mine'"):
         queue.submit(Train.named(run_config(), "mine"))
 
 
@@ -134,9 +134,9 @@ def test_a_training_is_resumed_once_at_a_time(queue: Jobs) -> None:
     progress = {"epochs_done": 1, "history": []}
     store.write_checkpoint("half", run_config(), Checkpoint({}, progress))
     queue.submit(Resume.of("half"))
-    with pytest.raises(Faults, match="'half' is being trained already"):
+    with pytest.raises(InvalidRequest, match="'half' is being trained already"):
         queue.submit(Resume.of("half"))
-    with pytest.raises(Faults, match="Unknown unfinished run 'hlaf': did you mean 'half'"):
+    with pytest.raises(InvalidRequest, match="Unknown unfinished run 'hlaf': did you mean 'half'"):
         queue.submit(Resume.of("hlaf"))
 
 
@@ -172,7 +172,7 @@ def test_of_simultaneous_requests_one_is_queued(
     def ask() -> None:
         try:
             ASKED[asked](queue)
-        except Faults as fault:
+        except InvalidRequest as fault:
             refused.append(str(fault))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -186,7 +186,7 @@ def test_of_simultaneous_requests_one_is_queued(
 
 
 def test_names_that_cannot_be_used_are_refused_before_anything_is_queued(queue: Jobs) -> None:
-    with pytest.raises(Faults, match="is not possible"):
+    with pytest.raises(InvalidRequest, match="is not possible"):
         queue.submit(Train.named(run_config(), "../x"))
     assert queue.all() == []
 
@@ -203,7 +203,7 @@ def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
 
 
 class Telling:
-    """A running job that hears news at times of the test's choosing."""
+    """Running job that receives events at chosen times."""
 
     def __init__(self, queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
         self.queue, self.job, self.now = queue, queue.submit(Train.named(run_config())), 0.0
@@ -211,7 +211,7 @@ class Telling:
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
     def hear(self, now: float, what: str, done: float, total: float) -> float | None:
-        """The seconds left after a piece of news."""
+        """Estimated seconds left after an event."""
         self.now = now
         news = {"job": self.job.id, "what": what, "done": done, "total": total}
         self.queue._hear((now, news))
@@ -293,7 +293,7 @@ def test_news_of_a_job_that_does_not_run_changes_nothing(telling: Telling, state
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """The address of a server that takes connections and never answers."""
+    """Address of a server that accepts connections and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -369,13 +369,13 @@ def test_a_scheduler_that_cannot_be_reached_fails_the_jobs(
 
 @pytest.fixture(scope="module")
 def cluster_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store that the worker writes to."""
+    """Store that the worker writes to."""
     return tmp_path_factory.mktemp("jobs")
 
 
 @pytest.fixture(scope="module")
 def cluster(cluster_store: Path) -> Iterator[Jobs]:
-    """Jobs with a cluster of their own, which is started by the first one."""
+    """Jobs with their own cluster, which the first one starts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(cluster_store))
         jobs = Jobs()
@@ -385,7 +385,7 @@ def cluster(cluster_store: Path) -> Iterator[Jobs]:
 
 @pytest.fixture
 def jobs(cluster: Jobs, cluster_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The cluster, with this test looking into its store, and idle again when the test is over."""
+    """Cluster of jobs that uses this test's store, idle again after the test."""
     monkeypatch.setenv("AECORE_STORE", str(cluster_store))
     yield cluster
     for job in cluster.all():
@@ -398,12 +398,12 @@ def endless(variant: str = "ae") -> RunConfig:
 
 
 def unfinished() -> dict[str, int]:
-    """The trainings that can be resumed, and how many epochs each has behind it."""
+    """Unfinished trainings, and the completed epochs of each."""
     return {left.name: left.epochs_done for left in store.unfinished()}
 
 
 def worker_of(jobs: Jobs) -> int:
-    """The process number of the worker."""
+    """Process id of the worker."""
     wait_until(lambda: jobs._client.nthreads())
     (pid,) = jobs._client.run(os.getpid).values()
     return pid
@@ -479,7 +479,7 @@ def test_a_recipe_is_cancelled_while_it_runs_and_what_was_found_before_is_kept(j
 
 @dataclass(frozen=True)
 class WriteText(Task):
-    """A task that nothing in the package knows."""
+    """A task that the package does not define."""
 
     path: Path
     text: str
@@ -612,7 +612,7 @@ def test_a_cluster_that_was_killed_is_replaced(jobs: Jobs) -> None:
 
 @contextmanager
 def answering(jobs: Jobs) -> Iterator[None]:
-    """Hold that whatever a page asks of the queue is answered at once, all the while."""
+    """Assert that every method of the queue that pages call returns at once, all the while."""
     slowest, over = [0.0], threading.Event()
 
     def ask() -> None:
@@ -635,7 +635,7 @@ def answering(jobs: Jobs) -> Iterator[None]:
 
 
 def ten_jobs(jobs: Jobs) -> list[Job]:
-    """Ten jobs that wait for the one that runs."""
+    """Ten jobs waiting behind the running one."""
     return [
         jobs.submit(projections.Project("iris", PCAProjection(), data.Subset(limit=n)))
         for n in range(11, 21)
@@ -698,7 +698,7 @@ asyncio.run(main())
 
 
 class Elsewhere:
-    """A scheduler that somebody else runs, and its workers."""
+    """External scheduler and its workers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.processes = folder, []
@@ -717,7 +717,7 @@ class Elsewhere:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """End all of them afterwards."""
+        """Terminate all of them after the test."""
         try:
             yield
         finally:
@@ -833,11 +833,12 @@ def test_a_training_elsewhere_is_cancelled_and_goes_on_without_us(elsewhere: Els
 
 USE_A_CLUSTER = """
 import os, signal, sys, time
+from aecore import projections
 from aecore.jobs import Jobs
 from aecore.projections import Prepare
 
 jobs = Jobs()
-job = jobs.submit(Prepare("iris"))
+job = jobs.submit(projections.Prepare("iris"))
 while job.active:
     time.sleep(0.02)
 assert job.state == "done", job.error
@@ -849,7 +850,7 @@ if sys.argv[1] == "killed":
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended, though nobody may have asked for its exit status yet."""
+    """Whether a process has ended, also if its exit status has not been read."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"

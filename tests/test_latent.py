@@ -1,4 +1,4 @@
-"""The code space: its plane, its decoder in other hands, how far to trust it, and two compared."""
+"""Latent space: plane, browser decoder, reliability, analysis and comparison."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import nn
 
 from aecore import data, latent, metrics, projections
 from aecore.data import DATASETS, Dataset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.networks import ACTIVATION_LAYERS, ImageSize
@@ -39,7 +39,7 @@ def of_shape(*shape: int) -> Dataset:
 
 
 def build(name: str, dataset: Dataset = DIGITS, **settings: Any) -> Autoencoder:
-    """A small untrained model with biases that are not zero, so that none can be forgotten."""
+    """A small untrained model with nonzero biases."""
     fields = VARIANTS[name].model_fields
     small = {"latent_dim": 3} | {key: value for key, value in SMALL.items() if key in fields}
     asked = {"dataset": "digits", "variant": name, "model": small | settings}
@@ -61,13 +61,13 @@ def classes(n: int) -> np.ndarray:
 
 
 def flat(d: int = 3) -> Plane:
-    """The plane of the first two numbers of a code."""
+    """Plane of the first two dimensions of a code."""
     return Plane(np.zeros(d, np.float32), np.eye(2, d, dtype=np.float32))
 
 
 @pytest.fixture(params=["digits-ae", "digits-vae"])
 def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
-    """A run that comes with the project, in the test's own store."""
+    """A shipped run, in the test's own store."""
     shutil.copytree(
         SHIPPED / request.param,
         store_folder / request.param,
@@ -82,25 +82,27 @@ def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
 def test_two_dimensions_are_drawn_as_they_are() -> None:
     codes = 1e3 * draw(50, 2)
     plane = projections.fit_plane(codes)
-    np.testing.assert_array_equal(plane.lower(codes), codes)
-    np.testing.assert_array_equal(plane.lift(codes), codes)
+    np.testing.assert_array_equal(plane.project(codes), codes)
+    np.testing.assert_array_equal(plane.embed(codes), codes)
 
 
 def test_one_dimension_is_drawn_along_x() -> None:
     codes = draw(50, 1)
     plane = projections.fit_plane(codes)
-    np.testing.assert_array_equal(plane.lower(codes), np.hstack([codes, np.zeros_like(codes)]))
-    np.testing.assert_array_equal(plane.lift(np.array([[3.0, 7.0]])), [[3.0]])
+    np.testing.assert_array_equal(plane.project(codes), np.hstack([codes, np.zeros_like(codes)]))
+    np.testing.assert_array_equal(plane.embed(np.array([[3.0, 7.0]])), [[3.0]])
 
 
 @pytest.mark.parametrize("d", [3, 20])
 def test_wider_codes_are_drawn_as_the_runs_are(d: int) -> None:
     codes, others = draw(200, d) * np.arange(1, d + 1) + 5, draw(30, d)
     plane = projections.fit_plane(codes)
-    np.testing.assert_allclose(plane.lower(others), projections.plane_of(others, codes), atol=1e-4)
+    np.testing.assert_allclose(
+        plane.project(others), projections.plane_of(others, codes), atol=1e-4
+    )
     np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-6)
     places = draw(30, 2)
-    np.testing.assert_allclose(plane.lower(plane.lift(places)), places, atol=1e-4)
+    np.testing.assert_allclose(plane.project(plane.embed(places)), places, atol=1e-4)
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
@@ -112,9 +114,9 @@ def test_the_plane_of_a_run_is_found_in_its_files(d: int) -> None:
     np.testing.assert_allclose(plane.axes, fitted.axes, atol=1e-4)
     codes, drawn = run.codes["codes"], run.codes["plane"]
     columns = slice(0, 1 if d == 1 else 2)  # the heights of one dimension mean nothing
-    np.testing.assert_allclose(plane.lower(codes)[:, columns], drawn[:, columns], atol=1e-4)
+    np.testing.assert_allclose(plane.project(codes)[:, columns], drawn[:, columns], atol=1e-4)
     places = draw(30, 2)[:, columns] if d > 1 else draw(30, 2) * [1, 0]
-    np.testing.assert_allclose(plane.lower(plane.lift(places)), places, atol=1e-4)
+    np.testing.assert_allclose(plane.project(plane.embed(places)), places, atol=1e-4)
     # Off the plane, the picture is in the middle of the samples.
     away = plane.mean - codes.mean(0)
     np.testing.assert_allclose(away, away @ fitted.axes.T @ fitted.axes, atol=1e-3)
@@ -132,9 +134,9 @@ def test_dead_dimensions_do_not_tilt_the_plane() -> None:
     plane = latent.plane_of_run(run)
     np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-4)
     np.testing.assert_allclose(plane.axes[:, 3:], 0, atol=1e-2)
-    np.testing.assert_allclose(plane.lower(codes), run.codes["plane"], atol=1e-4)
+    np.testing.assert_allclose(plane.project(codes), run.codes["plane"], atol=1e-4)
     run.codes = {"codes": 0 * codes, "plane": np.zeros((300, 2), np.float32)}
-    assert np.isfinite(latent.plane_of_run(run).lift(draw(3, 2))).all()
+    assert np.isfinite(latent.plane_of_run(run).embed(draw(3, 2))).all()
 
 
 # --- The decoder for a browser ------------------------------------------------------------------
@@ -153,7 +155,7 @@ ACTIVATIONS = {
 def run_layers(
     layers: list[dict[str, Any]], weights: dict[str, np.ndarray], x: np.ndarray
 ) -> np.ndarray:
-    """Run a described decoder on one sample, as the browser does: number by number."""
+    """Run an exported decoder on one sample, number by number, as the browser does."""
     x = x.astype(np.float64)
     for layer in layers:
         weight, bias = (weights.get(layer.get(name, "")) for name in ("weight", "bias"))
@@ -250,7 +252,7 @@ def test_convolutions_of_any_size_can_be_run_elsewhere(
 
 
 class Unheard:
-    """A likelihood of another kind."""
+    """A likelihood that the export does not support."""
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         return output
@@ -326,7 +328,7 @@ def test_wide_codes_are_followed_along_the_plane_alone(d: int, of_all: bool) -> 
     model = build("vae", latent_dim=d)
     plane = projections.fit_plane(draw(60, d))
     found = latent.reliability(model, plane, draw(60, d), size=3)
-    z = plane.lift(np.array([found.x[2], found.y[0]])[None])
+    z = plane.embed(np.array([found.x[2], found.y[0]])[None])
     step = 1e-4
     double = model.double()
 
@@ -382,7 +384,7 @@ def test_the_density_of_a_few_samples_ends_beyond_the_grid() -> None:
 
 
 def test_a_conditional_model_asks_for_the_labels_of_the_codes() -> None:
-    with pytest.raises(Faults, match="give `labels`"):
+    with pytest.raises(InvalidRequest, match="give `labels`"):
         latent.reliability(build("cvae"), flat(), draw(20, 3), size=3)
 
 
@@ -549,7 +551,7 @@ def test_a_run_of_convolutions_is_analysed() -> None:
     assert arrays["train_codes"].shape == (1437, 9)
     assert arrays["spread"].shape == (360, 9)
     plane = latent.plane_of_run(run)
-    places = plane.lower(arrays["train_codes"])
+    places = plane.project(arrays["train_codes"])
     inside = (places[:, 0] > arrays["grid_x"][0]) & (places[:, 0] < arrays["grid_x"][-1])
     assert inside.mean() > 0.99
     assert all(np.isfinite(each).all() for each in arrays.values())
@@ -616,7 +618,7 @@ def test_a_wide_code_keeps_fewer_training_samples(
 
 
 def test_a_dataset_that_has_changed_is_refused(shipped: store.Run) -> None:
-    with pytest.raises(Faults, match="'digits' has changed since the run 'digits-"):
+    with pytest.raises(InvalidRequest, match="'digits' has changed since the run 'digits-"):
         latent.analyse(shipped, data.get("iris"), Listener().progress)
     assert latent.analysis_artifact(shipped).load() is None
 
@@ -634,9 +636,9 @@ def test_codes_that_are_no_numbers_are_refused(
         codes = shipped.codes["codes"].copy()
         codes[7] = np.inf
         shipped.__dict__["codes"] = shipped.codes | {"codes": codes}
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         latent.analyse(shipped, data.get("digits"), Listener().progress)
-    assert caught.value.faults == [
+    assert caught.value.problems == [
         f"The codes of the run '{shipped.name}' are not finite: its training diverged; train it "
         "again with a lower learning rate."
     ]

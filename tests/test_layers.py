@@ -1,4 +1,4 @@
-"""Runs that ship with an installed package: a read-only layer under the store."""
+"""Shipped runs of an installed package: a read-only layer under the store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from conftest import Listener, run_config
 
 from aecore import data, latent, locations, projections, recipes
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.projections import PCAProjection
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -27,7 +27,7 @@ def contents(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.fixture
 def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What ships, of which nothing may change."""
+    """Shipped files, which must not change."""
     shipped = tmp_path / "shipped"
     for name in ("digits-ae", "digits-vae", "_recipes"):
         shutil.copytree(ROOT / "models_store" / name, shipped / name)
@@ -78,7 +78,7 @@ def test_a_damaged_artifact_in_the_store_is_computed_again_beside_the_one_that_s
 
 
 def test_a_name_that_ships_is_taken(layer: Path) -> None:
-    with pytest.raises(Faults, match="'digits-ae' is taken by a run that ships"):
+    with pytest.raises(InvalidRequest, match="'digits-ae' is taken by a run that ships"):
         Train.named(run_config(), "digits-ae")
     assert store.name_beside("digits-ae") != "digits-ae"
 
@@ -92,7 +92,7 @@ def test_a_training_is_stored_in_the_store_alone(layer: Path) -> None:
 
 
 def test_a_run_that_ships_is_not_deleted(layer: Path) -> None:
-    with pytest.raises(Faults, match="Unknown run 'digits-ae'"):
+    with pytest.raises(InvalidRequest, match="Unknown run 'digits-ae'"):
         store.delete("digits-ae")
     assert (layer / "digits-ae").is_dir()
 

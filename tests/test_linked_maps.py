@@ -1,4 +1,4 @@
-"""The linked maps in a real headless Chromium, in a bare page without Streamlit."""
+"""Browser tests of the linked maps, in a bare page without Streamlit."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ HOST = (
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The address of a server of the scripts, and what else it is to hand out."""
+    """Address of a server of the scripts, and its further files."""
     files = {f"/{file.name}": file.read_bytes() for file in (*STATIC.iterdir(), PLOTLY)}
     files["/"] = BARE.encode()
     files["/host"] = HOST.encode()
@@ -75,7 +75,7 @@ def served() -> Iterator[tuple[str, dict[str, bytes]]]:
             self.wfile.write(found or b"")
 
         def log_message(self, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -86,7 +86,7 @@ def served() -> Iterator[tuple[str, dict[str, bytes]]]:
 
 @pytest.fixture(scope="module")
 def lab(browser: Browser, served: tuple[str, dict[str, bytes]]) -> Iterator[Page]:
-    """A page with all modules at hand, for functions that keep nothing."""
+    """A page with all modules, for functions without state."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(served[0])
@@ -119,7 +119,7 @@ def test_a_file_of_arrays_is_unpacked_as_it_was_packed(lab: Page) -> None:
         "unknown": np.array([np.nan, np.inf, -np.inf], np.float32),
     }
     facts = {"title": "Schöne Größe ≈ 模型 “x”", "n": 3, "note": None, "list": [1.5, "ß"]}
-    content = payload.sealed(arrays, facts)
+    content = payload.serialize(arrays, facts)
     found = lab.evaluate(
         """([text, offset]) => {
           // As Streamlit hands it over: somewhere in a larger buffer.
@@ -199,7 +199,10 @@ def check_decoder(lab: Page, model: Autoencoder, d: int = 3) -> None:
           const all = () => codes.map((code) => [...decode(code)]);
           return [all(), all()];
         }""",
-        [text_of(payload.sealed(weights, {"layers": layers})), np.hstack([codes, told]).tolist()],
+        [
+            text_of(payload.serialize(weights, {"layers": layers})),
+            np.hstack([codes, told]).tolist(),
+        ],
     )
     np.testing.assert_allclose(first, wanted, atol=1e-4, rtol=1e-4)
     assert first == again
@@ -255,7 +258,7 @@ def test_the_shipped_decoders_give_the_same_pictures(lab: Page, name: str) -> No
           const decode = decoder(facts.layers, weights);
           return codes.map((code) => [...decode(code)]);
         }""",
-        [text_of(payload.sealed(weights, {"layers": layers})), codes.tolist()],
+        [text_of(payload.serialize(weights, {"layers": layers})), codes.tolist()],
     )
     assert np.abs(np.array(found) - wanted).max() < 1 / 255
 
@@ -405,9 +408,9 @@ def test_a_number_is_said_shortly(lab: Page, value: float, said: str) -> None:
 
 
 class Shown:
-    """Maps in a page, and what they have said to their host."""
+    """Maps in a page, and their messages to the host."""
 
-    def __init__(self, page: Page, samples: payload.Shown, dataset: data.Dataset) -> None:
+    def __init__(self, page: Page, samples: payload.SampleTable, dataset: data.Dataset) -> None:
         self.page, self.samples, self.dataset = page, samples, dataset
 
     def mount(self, content: bytes) -> None:
@@ -433,7 +436,7 @@ class Shown:
         return self.page.evaluate("said")
 
     def place(self, pane: int, x: float, y: float) -> tuple[float, float]:
-        """Where data coordinates of a pane lie on the screen."""
+        """Screen position of data coordinates of a pane."""
         return tuple(
             self.page.evaluate(
                 """([pane, x, y]) => {
@@ -447,7 +450,7 @@ class Shown:
         )
 
     def at(self, pane: int, where: tuple[float, float]) -> tuple[float, float]:
-        """The data coordinates of a place on the screen."""
+        """Data coordinates of a screen position."""
         return tuple(
             self.page.evaluate(
                 """([pane, px, py]) => {
@@ -461,7 +464,7 @@ class Shown:
         )
 
     def selected(self) -> np.ndarray:
-        """Numbers of the samples that were last said to be selected."""
+        """Sample numbers of the last selection message."""
         name, selection = self.said()[-1]
         assert name == "selection"
         if selection is None:
@@ -483,8 +486,8 @@ class Shown:
 @pytest.fixture(scope="module")
 def contents(
     tmp_path_factory: pytest.TempPathFactory, served: tuple[str, dict[str, bytes]]
-) -> dict[str, tuple[bytes, payload.Shown, data.Dataset]]:
-    """What the component is sent of several runs."""
+) -> dict[str, tuple[bytes, payload.SampleTable, data.Dataset]]:
+    """Payloads of several runs."""
     found = {}
     digits, iris = data.get("digits"), data.get("iris")
     subset = Subset()
@@ -500,12 +503,12 @@ def contents(
         runs["line"] = Train(run_config("digits", model={"latent_dim": 1}), "l").run(Listener())
         runs["iris"] = Train(run_config(), "iris").run(Listener())
         # Before any analysis: no decoder, no images.
-        bare = payload.pack(runs["ae"], digits, subset, {}, None, {}, "all")
+        bare = payload.build_payload(runs["ae"], digits, subset, {}, None, {}, "all")
         found["bare"] = bare, payload.shown(runs["ae"], digits, subset), digits
         for run in runs.values():
             latent.Analyse(run.name).run(Listener())
         sheets = {}
-        for split, file in projections.sheet_files("digits", digits.fingerprint).items():
+        for split, file in projections.sprite_files("digits", digits.fingerprint).items():
             served[1][f"/images/{split}.gz"] = file.read_bytes()
             sheets[split] = split
         pca = projections.compute(digits, projections.PCAProjection(), Listener().progress)
@@ -514,12 +517,12 @@ def contents(
             maps = {"pca": ("PCA", pca)} if dataset is digits else {}
             other = runs["ae"] if name == "vae" else None
             own = sheets if dataset is digits else {}
-            content = payload.pack(run, dataset, subset, maps, other, own, "all")
+            content = payload.build_payload(run, dataset, subset, maps, other, own, "all")
             found[name] = content, payload.shown(run, dataset, subset), dataset
-        content = payload.pack(runs["vae"], digits, subset, {}, None, sheets, "pick")
+        content = payload.build_payload(runs["vae"], digits, subset, {}, None, sheets, "pick")
         found["pick"] = content, payload.shown(runs["vae"], digits, subset), digits
         both = Subset(split="all")
-        content = payload.pack(runs["ae"], digits, both, {}, None, sheets, "all")
+        content = payload.build_payload(runs["ae"], digits, both, {}, None, sheets, "all")
         found["both"] = content, payload.shown(runs["ae"], digits, both), digits
     return found
 
@@ -529,21 +532,21 @@ def shown(
     request: pytest.FixtureRequest,
     browser: Browser,
     served: tuple[str, dict[str, bytes]],
-    contents: dict[str, tuple[bytes, payload.Shown, data.Dataset]],
+    contents: dict[str, tuple[bytes, payload.SampleTable, data.Dataset]],
 ) -> Iterator[Shown]:
-    """The component with the content that the test asks for, "vae" if it does not."""
+    """Component with the payload that the test requests, by default "vae"."""
     content, samples, dataset = contents[getattr(request, "param", "vae")]
     context = browser.new_context(viewport={"width": 1400, "height": 1500})
     page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
     page.goto(served[0])
     found = Shown(page, samples, dataset)
     found.mount(content)
     yield found
     context.close()
-    assert not faults
+    assert not problems
 
 
 def showing(*names: str) -> pytest.MarkDecorator:
@@ -551,7 +554,7 @@ def showing(*names: str) -> pytest.MarkDecorator:
 
 
 def lasso(shown: Shown, pane: int, corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Draw around a part of a pane; returns the polygon in data coordinates."""
+    """Draw a lasso around a part of a pane; return the polygon in data coordinates."""
     shown.page.get_by_role("button", name="Lasso").click()
     mouse = shown.page.mouse
     mouse.move(*corners[0])
@@ -564,7 +567,7 @@ def lasso(shown: Shown, pane: int, corners: list[tuple[float, float]]) -> list[t
 
 
 def around(shown: Shown, pane: int) -> list[tuple[float, float]]:
-    """A lasso on the screen, by shares of the pane."""
+    """Lasso on the screen, by fractions of the pane."""
     box = shown.page.evaluate(
         """(pane) => {
           const { loupe } = document.querySelector(".loupe");
@@ -645,7 +648,7 @@ def test_the_worst_come_first(shown: Shown) -> None:
 
 
 def card_image(shown: Shown, number: int) -> np.ndarray:
-    """The grey values of a canvas of the card: original, reconstruction, decoded, nearest."""
+    """Grey values of a canvas of the card: original, reconstruction, decoded, nearest."""
     pixels = shown.page.evaluate(
         """(number) => {
           const canvas = document.querySelectorAll(".loupe-card canvas")[number];
@@ -772,7 +775,7 @@ def test_what_the_legend_hides_is_not_found_and_not_selected(shown: Shown) -> No
 
 
 def find(shown: Shown, text: str) -> str:
-    """What is said when this is looked for."""
+    """Message after a search for this text."""
     shown.page.get_by_label("Find").fill(text)
     shown.page.keyboard.press("Enter")
     return shown.page.locator(".loupe-said").inner_text()
@@ -808,7 +811,7 @@ def test_a_label_is_found(shown: Shown) -> None:
 
 
 def moving(page: Page) -> np.ndarray | None:
-    """Where the moving samples are, (m, 2)."""
+    """Positions of the moving samples, (m, 2)."""
     found = page.evaluate(
         """() => {
           const moving = document.querySelector(".loupe").loupe.motion.points();
@@ -946,12 +949,12 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
 
 
 def on_screen(shown: Shown) -> np.ndarray:
-    """Where the samples lie on the screen, (n, 2)."""
+    """Screen positions of the samples, (n, 2)."""
     return np.array([shown.place(0, *each) for each in shown.samples.plane])
 
 
 def isolated(shown: Shown) -> list[int]:
-    """Samples that no other lies near on the screen, the loneliest first."""
+    """Samples without close neighbours on the screen, the most isolated first."""
     places = on_screen(shown)
     apart = np.linalg.norm(places[:, None] - places, axis=2)
     np.fill_diagonal(apart, np.inf)
@@ -961,7 +964,7 @@ def isolated(shown: Shown) -> list[int]:
 
 
 def picks(shown: Shown) -> list[dict[str, Any]]:
-    """What was last said to be picked, the last event last."""
+    """Last picking messages, the latest last."""
     name, found = shown.said()[-1]
     assert name == "picked"
     return found
@@ -1041,7 +1044,7 @@ def test_a_click_picks_with_every_tool_that_draws(shown: Shown, tool: str) -> No
 
 
 def painted_around(shown: Shown, number: int) -> int:
-    """How many pixels of the overlay around a sample are painted."""
+    """Number of painted overlay pixels around a sample."""
     return shown.page.evaluate(
         """([x, y]) => {
           const { loupe } = document.querySelector(".loupe");

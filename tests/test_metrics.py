@@ -1,4 +1,4 @@
-"""Measures of a map against scikit-learn's, and of an image against scikit-image's."""
+"""Map metrics against scikit-learn's, and image metrics against scikit-image's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The neighbour graph against plain NumPy."""
+"""Neighbour graph against plain NumPy."""
 
 from __future__ import annotations
 

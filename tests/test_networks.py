@@ -1,4 +1,4 @@
-"""Encoders, decoders and the draw of a code."""
+"""Encoders, decoders and draws of codes."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def tied(widths: Sequence[int] = (7, 5, 3), activation: str = "tanh") -> Autoenc
 
 
 def assert_tied(model: Autoencoder) -> None:
-    """The decoder is what its encoder's weights say, and follows them when they change."""
+    """Assert that the decoder's weights are the encoder's, also after a change."""
     code = draws(4, 3).to(model.encoder.network[0].weight.dtype)
     for _ in range(2):
         weights = [model.encoder.network[place].weight.detach().numpy() for place in (2, 0)]
@@ -333,7 +333,7 @@ CHANNELS = (4, 6)
 
 
 def maps(network: nn.Sequential, x: Tensor) -> list[tuple[int, ...]]:
-    """The shape of each different map that a network makes of one sample, in order."""
+    """Shapes of the distinct feature maps of a network for one sample, in order."""
     found: list[tuple[int, ...]] = []
     for layer in network:
         x = layer(x)
@@ -423,7 +423,7 @@ def doubled(size: ImageSize) -> ImageSize:
 
 
 def coarse(*shape: int, seed: int = 1) -> Tensor:
-    """Random numbers that bfloat16 holds exactly."""
+    """Random numbers that bfloat16 represents exactly."""
     return draws(*shape, seed=seed).bfloat16().float()
 
 

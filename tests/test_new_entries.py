@@ -1,4 +1,4 @@
-"""A made-up entry of each registry: one class each, and every page takes it up."""
+"""New entries of each registry: one class each, used by every page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the linked maps are sent, opened again."""
+"""Payload of the linked maps, decoded again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetensors.numpy import load
 
 from aecore import data, latent, projections
 from aecore.data import Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import colors
 from aecore.projections import Map
 from aecore.runs import store
@@ -31,7 +31,7 @@ IRIS = data.get("iris")
 
 @pytest.fixture(params=["digits-ae", "digits-vae"])
 def shipped(request: pytest.FixtureRequest, store_folder: Path) -> store.Run:
-    """A run that comes with the project, in the test's own store, not analysed yet."""
+    """A shipped run, in the test's own store, not analysed yet."""
     return copied(request.param, store_folder)
 
 
@@ -48,7 +48,7 @@ def copied(name: str, folder: Path) -> store.Run:
 
 
 def trained(dataset: str = "digits", **settings: Any) -> store.Run:
-    """A small run that has been analysed."""
+    """A small analysed run."""
     run = Train(run_config(dataset, **settings), "own").run(Listener())
     latent.Analyse(run.name).run(Listener())
     return run
@@ -60,7 +60,7 @@ def principal(dataset: data.Dataset, subset: Subset) -> dict[str, tuple[str, Map
 
 
 def opened(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and facts of a file."""
+    """Arrays and facts of a file."""
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
     return load(content), json.loads(header["__metadata__"]["json"])
@@ -75,11 +75,11 @@ def packed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     subset = subset or Subset()
     found = principal(dataset, subset) if maps else {}
-    return opened(payload.pack(run, dataset, subset, found, other, {}, "all"))
+    return opened(payload.build_payload(run, dataset, subset, found, other, {}, "all"))
 
 
 def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
-    """The facts of a column, whose array is there."""
+    """Facts of a column whose array is present."""
     (found,) = (each for each in facts["columns"] if each["key"] == key)
     assert len(arrays[f"column/{key}"]) == len(arrays["rows"])
     return found
@@ -192,7 +192,7 @@ def test_training_samples_come_from_the_analysis(analysed: store.Run, split: str
 
 
 def test_training_samples_wait_for_the_analysis(shipped: store.Run) -> None:
-    with pytest.raises(Faults, match="not been encoded yet"):
+    with pytest.raises(InvalidRequest, match="not been encoded yet"):
         packed(shipped, subset=Subset(split="train"))
 
 
@@ -217,7 +217,7 @@ def test_a_limit_keeps_the_share_of_each_class(analysed: store.Run, split: str) 
 def test_a_wide_code_that_keeps_too_few_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aecore.latent.analysis.VALUES_KEPT", 500)
     run = trained(model={"latent_dim": 5})
-    with pytest.raises(Faults, match="only 100 training samples are kept"):
+    with pytest.raises(InvalidRequest, match="only 100 training samples are kept"):
         packed(run, subset=Subset(split="train"))
     kept = Subset(split="train", limit=100)
     np.testing.assert_array_equal(packed(run, subset=kept)[0]["rows"], kept.rows(DIGITS))
@@ -292,7 +292,7 @@ def test_codes_that_are_no_numbers_are_a_sentence(shipped: store.Run) -> None:
     known = shipped.manifest.model_dump(exclude={"format", "created", "files"})
     weights = shipped.model().state_dict()
     run = store.save("diverged", shipped.config, weights, broken, shipped.history, **known)
-    with pytest.raises(Faults, match="'diverged' are not finite: its training diverged"):
+    with pytest.raises(InvalidRequest, match="'diverged' are not finite: its training diverged"):
         packed(run)
 
 
@@ -359,7 +359,7 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
             "sheets": {},
             "mode": "all",
         }
-        return opened(payload.pack(**(asked | changed)))[1]["id"]
+        return opened(payload.build_payload(**(asked | changed)))[1]["id"]
 
     before = id_of()
     assert id_of() == before
@@ -392,7 +392,7 @@ def test_the_samples_are_called_the_same_whatever_is_drawn_of_them(store_folder:
 
 def test_facts_and_names_of_any_language_are_kept() -> None:
     facts = {"title": "Größe “模型”", "list": [1, None, "ß"]}
-    content = payload.sealed({"ä": np.arange(3)}, dict(facts))
+    content = payload.serialize({"ä": np.arange(3)}, dict(facts))
     arrays, found = opened(content)
     assert found == facts | {"id": found["id"]}
     np.testing.assert_array_equal(arrays["ä"], np.arange(3))
@@ -413,7 +413,7 @@ def test_a_selection_is_unpacked(n: int) -> None:
 @pytest.mark.parametrize("n", [0, 7, 8, 17, 1000])
 def test_a_selection_of_other_samples_is_refused(n: int) -> None:
     text = base64.b64encode(np.packbits(np.ones(16, bool))).decode()
-    with pytest.raises(Faults, match=f"of 16 samples instead of {n}"):
+    with pytest.raises(InvalidRequest, match=f"of 16 samples instead of {n}"):
         payload.unpacked_mask(text, n)
 
 

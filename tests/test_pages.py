@@ -1,4 +1,4 @@
-"""Every page without a browser: what it shows of good, empty and damaged stores."""
+"""Every page without a browser, with good, empty and damaged stores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from test_store import arrays
 
 from aecore import data, latent, projections, recipes
 from aecore.data import Samples, Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.jobs import Jobs, TrainingLog
 from aecore.models.variants import VARIANTS
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
@@ -44,14 +44,14 @@ MODULES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
 
 @pytest.fixture
 def shipped_runs(store_folder: Path) -> Path:
-    """A copy of the runs, maps and outcomes of recipes that ship with the project."""
+    """Copy of the shipped runs, maps and recipe outcomes."""
     for name in (*SHIPPED, "_maps", "_recipes"):
         shutil.copytree(ROOT / "models_store" / name, store_folder / name)
     return store_folder
 
 
 def opened(page: Path, **query: str) -> AppTest:
-    """The page after its first run, with this query in its address."""
+    """Page after its first run, with this query in its address."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     if page.name != "app.py":
         at.switch_page(str(page))
@@ -61,7 +61,7 @@ def opened(page: Path, **query: str) -> AppTest:
 
 
 def shown(at: AppTest) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and facts of the linked maps on the page."""
+    """Arrays and facts of the linked maps on the page."""
     (component,) = at.get("bidi_component")
     return unpacked(component.proto.bytes)
 
@@ -76,7 +76,7 @@ def labels_of_buttons(at: AppTest) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def idle_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The pages' own queue, whose jobs wait for ever."""
+    """The pages' queue, with jobs that wait for ever."""
     monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
     cache.jobs.clear()
     yield cache.jobs()
@@ -335,7 +335,7 @@ def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> N
 
 
 def stored_like(run: str, name: str, **codes: np.ndarray) -> None:
-    """A copy of a run with other arrays."""
+    """Copy of a run with changed arrays."""
     known = store.load(run)
     facts = known.manifest.model_dump(exclude={"format", "created", "files"})
     weights = known.model().state_dict()
@@ -385,7 +385,7 @@ def test_small_data_have_a_map(n: int, classes: int, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Puts a component in the place of the linked maps that says this."""
+    """Replacement of the linked maps that sends this message."""
 
     def say(selection: np.ndarray | None = None, place: list[float] | None = None) -> None:
         chosen = None
@@ -602,7 +602,7 @@ def test_the_form_begins_with_what_the_data_choose(
 
     def submit(jobs: Jobs, task: Train) -> None:
         asked.append(task.config)
-        raise Faults("This is enough.")
+        raise InvalidRequest("This is enough.")
 
     monkeypatch.setattr(Jobs, "submit", submit)
     at = opened(ROOT / "pages" / "train.py", dataset=dataset, variant=variant)
@@ -648,7 +648,7 @@ def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: 
 
 
 def half_trained() -> Path:
-    """An unfinished training called "half"; returns its folder."""
+    """Folder of an unfinished training called "half"."""
     with pytest.raises(Cancelled):
         Train(run_config(), "half").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.root() / "_unfinished" / "half"
@@ -692,7 +692,7 @@ def test_a_button_that_was_drawn_before_another_server_took_the_training_does_no
     with store.Reservation("half"):
         at.button(key=button).click().run()
         assert not at.exception and folder.is_dir() and not idle_jobs.all()
-        with pytest.raises(Faults, match="'half' is being trained already"):
+        with pytest.raises(InvalidRequest, match="'half' is being trained already"):
             idle_jobs.submit(Resume.of("half"))
 
 
@@ -724,7 +724,7 @@ REMADE = "linear-is-pca-3d"
 
 
 def texts(at: AppTest) -> str:
-    """Everything that the page says in Markdown and captions, without the signs of escaping."""
+    """All Markdown and captions of the page, without escape characters."""
     said = (*at.markdown, *at.caption, *at.subheader, *at.info)
     return "\n".join(element.value for element in said).replace("\\", "")
 
@@ -735,13 +735,13 @@ def address(at: AppTest, key: str) -> str:
 
 
 def choose(at: AppTest, name: str) -> AppTest:
-    """The page after another recipe was clicked in the list."""
+    """Page after a click on another recipe in the list."""
     return at.pills(key="recipe").set_value(name).run()
 
 
 def overview(at: AppTest) -> list[str]:
-    """What the table of all recipes says of each, in its order."""
-    (table,) = (table.value for table in at.table if "what it teaches" in table.value)
+    """Table of all recipes, row by row."""
+    (table,) = (table.value for table in at.table if "lesson" in table.value)
     rows = [" | ".join(map(str, row)).replace("\\", "") for row in table.to_numpy()]
     assert len(rows) == len(RECIPES)
     return rows
@@ -752,7 +752,7 @@ Remake = Callable[..., Outcome]
 
 @pytest.fixture
 def remake(monkeypatch: pytest.MonkeyPatch) -> Remake:
-    """Puts a stored outcome in the place of what a recipe would find by training."""
+    """Replacement of a recipe's training by a stored outcome."""
 
     def find_and_keep(
         name: str = REMADE,
@@ -778,7 +778,7 @@ def test_a_recipe_that_was_not_run_says_so_beside_its_reference(
     assert not at.exception and not at.error and not at.warning
     said = texts(at)
     assert "It has not been run here yet." in said
-    assert f"- Measured: {recipe.says(recipe.reference)}" in said
+    assert f"- Measured: {recipe.describe_metric(recipe.reference)}" in said
     for text in (recipe.title, recipe.teaches, recipe.architecture, recipe.source):
         assert text in said
     assert at.button(key="run-recipe").label == "Run it"
@@ -792,7 +792,7 @@ def test_the_first_recipe_is_shown_where_none_is_asked_for() -> None:
     assert at.subheader[0].value == first.title
     assert at.pills(key="recipe").options == list(RECIPES)
     for row, recipe in zip(overview(at), RECIPES.values(), strict=True):
-        for text in (recipe.name, recipe.teaches, recipe.says(recipe.reference)):
+        for text in (recipe.name, recipe.teaches, recipe.describe_metric(recipe.reference)):
             assert text in row
         assert "not run here yet" in row
 
@@ -816,7 +816,7 @@ def test_an_outcome_is_shown_with_its_reference_and_verdict(
     at = opened(RECIPE_PAGE, recipe=REMADE)
     assert not at.exception and not at.error
     shown = {metric.label: metric.value for metric in at.metric}
-    assert shown["Found here"] == "0.25" and shown["Reference"] == "0.75"
+    assert shown["Reproduced"] == "0.25" and shown["Reference"] == "0.75"
     (line,) = (text.value for text in at.markdown if verdict in text.value)
     assert line.replace("\\", "").endswith(f"{verdict}{outcome.metric}.")
     assert "(0.75)" in outcome.metric
@@ -862,7 +862,7 @@ def test_another_outcome_takes_the_place_of_the_shown_one(remake: Remake) -> Non
         # The mark before its name in the list has changed; it is chosen all the same.
         assert at.subheader[0].value == RECIPES[REMADE].title
         assert address(at, "recipe") == REMADE
-        assert {metric.label: metric.value for metric in at.metric}["Found here"] == f"{value:g}"
+        assert {metric.label: metric.value for metric in at.metric}["Reproduced"] == f"{value:g}"
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -938,7 +938,7 @@ def test_the_list_marks_what_holds_what_does_not_and_what_was_not_run(remake: Re
 
 @pytest.fixture
 def damaged(remake: Remake) -> str:
-    """The file of an outcome that cannot be read, beside a good one of `manifold`."""
+    """File of a damaged outcome, beside an intact one of `manifold`."""
     remake("manifold")
     remake(REMADE)
     recipes.outcome_artifact(REMADE).path.write_bytes(b"short")
@@ -963,7 +963,7 @@ def test_a_damaged_outcome_is_a_sentence_and_another_recipe_can_be_chosen(
     choose(at, "manifold")
     assert not at.exception
     assert at.subheader[0].value == RECIPES["manifold"].title
-    assert {metric.label: metric.value for metric in at.metric}["Found here"] == "0.25"
+    assert {metric.label: metric.value for metric in at.metric}["Reproduced"] == "0.25"
     choose(at, "vae-2")
     assert at.subheader[0].value == RECIPES["vae-2"].title
 

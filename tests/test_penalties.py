@@ -1,4 +1,4 @@
-"""Penalties against torch.distributions, whole Jacobians and sums written out as loops."""
+"""Penalties against torch.distributions, full Jacobians and explicit loops."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def draws(*shape: int, seed: int = 1) -> Tensor:
 
 
 def model_of(encoder: nn.Module, decoder: nn.Module | None = None) -> Autoencoder:
-    """A model for penalties that look into it."""
+    """Model for penalties that read it."""
     return Autoencoder(encoder, decoder or nn.Identity(), Gaussian())
 
 
@@ -308,7 +308,7 @@ def mmd(codes: Tensor, generator: torch.Generator | None = None, weight: float =
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Tolstikhin and others' kernel, with their seven scales."""
+    """Kernel of Tolstikhin and others, with their seven scales."""
     constants = [2 * len(a) * scale for scale in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
     return sum(constant / (constant + sum((a - b) ** 2)) for constant in constants)
 

@@ -1,4 +1,4 @@
-"""A map to pick samples on: what becomes of clicks and selections in the fields beside it."""
+"""Picking map: effect of clicks and selections on its text fields."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Pick = Callable[..., AppTest]
 
 @pytest.fixture
 def pick(monkeypatch: pytest.MonkeyPatch) -> Pick:
-    """Runs the page after its map, a button in these tests, has told what was picked."""
+    """Page after its map, a button in these tests, has sent these picks."""
 
     def component(key: str, on_picked_change: Callable[[], None], **asked: Any) -> None:
         st.button("told", on_click=on_picked_change)

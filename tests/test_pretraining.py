@@ -16,7 +16,7 @@ from conftest import run_config
 from torch import Tensor, nn
 
 from aecore import data, training
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.likelihoods import LIKELIHOODS
 from aecore.models.networks import PointEncoder, mlp, tied_mlp
@@ -32,7 +32,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Hears of a batch and does nothing."""
+    """Ignore the batch."""
 
 
 def stage(
@@ -90,7 +90,7 @@ def machine(n_visible: int = 5, n_hidden: int = 4, linear: bool = False) -> RBM:
 
 
 def draw_hidden(h: np.ndarray, generator: torch.Generator, linear: bool) -> np.ndarray:
-    """The draw of the hidden units, with the random numbers that a machine would use."""
+    """Draw of the hidden units, with the random numbers of a machine."""
     if linear:
         return h + torch.randn(h.shape, generator=generator, dtype=torch.float64).numpy()
     return torch.bernoulli(torch.from_numpy(h), generator=generator).numpy()
@@ -99,7 +99,7 @@ def draw_hidden(h: np.ndarray, generator: torch.Generator, linear: bool) -> np.n
 def direction_by_hand(
     w: np.ndarray, b: np.ndarray, c: np.ndarray, v: np.ndarray, s: np.ndarray, linear: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """CD-1 given the draw s, summed over the samples in a loop."""
+    """CD-1 for the draw s, summed over the samples in a loop."""
     d_w, d_b, d_c = np.zeros_like(w), np.zeros_like(b), np.zeros_like(c)
     for one, drawn in zip(v, s, strict=True):
         h = one @ w + c
@@ -166,7 +166,7 @@ def test_the_expected_direction_of_a_linear_unit_is_that_of_an_integral() -> Non
 
 
 def log_likelihood(rbm: RBM, v: np.ndarray) -> float:
-    """Mean log p(v) of a machine so small that its partition function can be summed."""
+    """Mean log p(v) of a machine small enough to sum its partition function."""
     w, b, c = (value.numpy() for value in rbm[:3])
 
     def minus_free_energy(v: np.ndarray) -> np.ndarray:
@@ -368,7 +368,7 @@ def test_a_tied_model_is_tied_after_greedy_training_and_moves_its_biases() -> No
 
 
 def deep(pretraining: str, epochs: int = 2, **model: Any) -> RunConfig:
-    """A network too deep and too saturated to learn much in two epochs from random weights."""
+    """A network too deep and saturated to learn much in two epochs from random weights."""
     chosen = {
         "hidden": (48, 32, 24),
         "latent_dim": 16,
@@ -474,10 +474,10 @@ def test_machines_are_refused_for_an_output_that_is_not_logistic() -> None:
     """Their visible units are: unrolled, the last layer gives logits, far from the data."""
     for likelihood in ("bernoulli", "squashed-gaussian"):
         deep("rbm", likelihood=likelihood)
-    with pytest.raises(Faults, match=r"pretraining = 'rbm' needs .*likelihood"):
+    with pytest.raises(InvalidRequest, match=r"pretraining = 'rbm' needs .*likelihood"):
         deep("rbm", likelihood="gaussian")
 
 
 def test_a_code_that_no_machine_has_is_refused_by_its_name() -> None:
-    with pytest.raises(Faults, match=r"pretraining = 'rbm' needs .*code_activation"):
+    with pytest.raises(InvalidRequest, match=r"pretraining = 'rbm' needs .*code_activation"):
         deep("rbm", code_activation="relu")

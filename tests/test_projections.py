@@ -1,4 +1,4 @@
-"""Maps: PCA against scikit-learn, t-SNE and UMAP by their trustworthiness, and what is kept."""
+"""Projections: PCA against scikit-learn, t-SNE and UMAP by trustworthiness, storage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from aecore import artifacts, data, metrics, projections
 from aecore.data import Dataset, Samples, Subset
-from aecore.errors import Cancelled, Damaged, Faults
+from aecore.errors import Cancelled, Damaged, InvalidRequest
 from aecore.neighbors import nearest
 from aecore.projections import (
     PROJECTIONS,
@@ -31,7 +31,7 @@ def refuse(*args: object, **options: object) -> None:
 
 
 def ignore(what: str, done: float, total: float) -> None:
-    """Take no notice of progress."""
+    """Ignore progress."""
 
 
 def small(kind: type[Projection], dataset: Dataset) -> Projection:
@@ -155,7 +155,7 @@ def test_a_projection_says_what_it_is_and_where_it_is_from(name: str) -> None:
 
 
 def test_an_unknown_projection_gets_the_nearest_one() -> None:
-    with pytest.raises(Faults, match="did you mean 'tsne'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'tsne'"):
         projections.get("t-sne")
 
 
@@ -167,7 +167,7 @@ def test_an_unknown_projection_gets_the_nearest_one() -> None:
 def test_defaults_suit_every_dataset(name: str, dataset: str) -> None:
     n = data.get(dataset).n_test
     kind = PROJECTIONS[name]
-    assert kind(**kind.defaults(n)).faults(n) == []
+    assert kind(**kind.defaults(n)).problems(n) == []
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_defaults_suit_every_dataset(name: str, dataset: str) -> None:
     ],
 )
 def test_settings_that_need_more_samples_are_faults(projection: Projection, said: str) -> None:
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         projections.compute(IRIS, projection)
-    assert error.value.faults == [said]
+    assert error.value.problems == [said]
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_of_very_many_samples_a_choice_is_measured(monkeypatch: pytest.MonkeyPat
 def test_a_map_with_coordinates_that_are_not_finite_is_a_fault() -> None:
     plane = np.zeros((50, 2))
     plane[7] = np.inf
-    with pytest.raises(Faults, match="not finite"):
+    with pytest.raises(InvalidRequest, match="not finite"):
         projections.measure(IRIS, Subset(), plane)
 
 
@@ -425,8 +425,8 @@ def test_odd_data_give_figures_or_a_fault(what: str, name: str) -> None:
         feature_names=(),
     )
     projection = small(PROJECTIONS[name], odd)
-    if projection.faults(len(x)):
-        with pytest.raises(Faults, match="at least"):
+    if projection.problems(len(x)):
+        with pytest.raises(InvalidRequest, match="at least"):
             projections.compute(odd, projection)
         return
     found = projections.compute(odd, projection)

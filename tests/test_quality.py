@@ -1,4 +1,4 @@
-"""Figures of generated samples: what they are measured with, and what they say of real runs."""
+"""Sample quality: classifier, figures of real runs, storage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 
 from aecore import artifacts, data, latent, projections
 from aecore.applications import sample_quality
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.models import inference
 from aecore.models.autoencoder import Autoencoder
 from aecore.runs import store
@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shipped(name: str, monkeypatch: pytest.MonkeyPatch) -> store.Run:
-    """A run that comes with the project, which is only read."""
+    """A shipped run, read only."""
     with monkeypatch.context() as patch:
         patch.setenv("AECORE_STORE", str(SHIPPED))
         return store.load(name)
@@ -104,7 +104,7 @@ def test_a_classifier_can_be_cancelled_and_leaves_nothing() -> None:
 
 
 def test_without_classes_there_is_no_classifier() -> None:
-    with pytest.raises(Faults, match="'s-curve' has no classes"):
+    with pytest.raises(InvalidRequest, match="'s-curve' has no classes"):
         sample_quality.classifier(data.get("s-curve"))
 
 
@@ -209,10 +209,10 @@ def test_of_a_code_too_wide_for_a_mixture_there_is_the_prior(
 
 def test_what_cannot_be_measured_is_refused() -> None:
     run = trained("iris")
-    with pytest.raises(Faults, match="'iris' has changed since the run 'small'"):
+    with pytest.raises(InvalidRequest, match="'iris' has changed since the run 'small'"):
         sample_quality.measure(run, data.get("wine"))
     run.__dict__["codes"] = run.codes | {"codes": np.full((50, 2), np.nan)}
-    with pytest.raises(Faults, match="are not finite"):
+    with pytest.raises(InvalidRequest, match="are not finite"):
         sample_quality.measure(run, data.get("iris"))
 
 

@@ -1,11 +1,11 @@
-"""Recipes: every entry is complete and runs on a tenth; what is found is kept and comes back."""
+"""Recipes: completeness, runs on a tenth, and storage of outcomes."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 
 from aecore import artifacts, data, recipes
 from aecore.data import DATASETS, Dataset, Samples
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.plots import figures, images
 from aecore.recipes import RECIPES, Experiment, Finding, Outcome, Picture, Recipe
 from aecore.runs import store
@@ -30,7 +30,7 @@ ROW = {"name", "dataset", "metric", "value", "reference", "holds", "seconds", "s
 
 @cache
 def enlarged_digits() -> Dataset:
-    """The digits of scikit-learn in MNIST's place: 28 x 28, and no file is needed."""
+    """Digits of scikit-learn in MNIST's size, 28 x 28, without files."""
 
     def read(split: str) -> Samples:
         x, labels = getattr(DATASETS["digits"], split)
@@ -55,7 +55,7 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 
 def test_the_stand_in_is_like_mnist_and_needs_no_file(small_mnist: Dataset) -> None:
-    assert data.here("mnist")
+    assert data.is_available("mnist")
     assert small_mnist.shape == (28, 28)
     assert small_mnist.train.x.shape == (1437, 784) and small_mnist.test.x.shape == (360, 784)
     assert small_mnist.train.x.dtype == np.float32
@@ -86,15 +86,15 @@ def test_every_metric_says_its_reference(name: str) -> None:
     recipe = RECIPES[name]
     assert recipe.metric.count("{reference}") == 1
     if recipe.reference is None:
-        assert "measured in the same run" in recipe.says(None)
-    assert recipe.says(0.5) == recipe.metric.replace("{reference}", "0.5")
+        assert "measured in the same run" in recipe.describe_metric(None)
+    assert recipe.describe_metric(0.5) == recipe.metric.replace("{reference}", "0.5")
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if RECIPES[name].reference is not None])
 def test_a_published_reference_is_said_in_full(name: str) -> None:
     recipe = RECIPES[name]
     before, after = recipe.metric.split("{reference}")
-    said = recipe.says(recipe.reference).removeprefix(before).removesuffix(after)
+    said = recipe.describe_metric(recipe.reference).removeprefix(before).removesuffix(after)
     assert float(said) == recipe.reference
 
 
@@ -113,9 +113,9 @@ def test_named_recipes_come_in_the_order_of_the_names() -> None:
 
 
 def test_unknown_names_are_all_told_at_once() -> None:
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         recipes.every(["vea-20", "manifold", "sprase-kl", ""])
-    first, second, third = error.value.faults
+    first, second, third = error.value.problems
     assert "'vea-20': did you mean 'vae-20'" in first
     assert "'sprase-kl': did you mean 'sparse-kl'" in second
     assert third.startswith("Unknown recipe ''")
@@ -123,13 +123,13 @@ def test_unknown_names_are_all_told_at_once() -> None:
 
 @pytest.mark.parametrize("ask", [recipes.get, recipes.outcome_artifact])
 def test_an_unknown_recipe_gets_the_nearest_one(ask: Callable[[str], Any]) -> None:
-    with pytest.raises(Faults, match="Unknown recipe 'manifolds': did you mean 'manifold'"):
+    with pytest.raises(InvalidRequest, match="Unknown recipe 'manifolds': did you mean 'manifold'"):
         ask("manifolds")
 
 
 def test_an_unknown_recipe_is_not_run() -> None:
     heard = Listener()
-    with pytest.raises(Faults, match=r"Unknown recipe '\.\./x'"):
+    with pytest.raises(InvalidRequest, match=r"Unknown recipe '\.\./x'"):
         recipes.Reproduce("../x").run(heard)
     assert not heard.heard
 
@@ -138,7 +138,7 @@ def test_an_unknown_recipe_is_not_run() -> None:
 
 
 class Tried(NamedTuple):
-    """What came of a recipe on a tenth, and the store that it was given."""
+    """Outcome of a recipe on a tenth, and its store."""
 
     outcome: Outcome
     folder: Path
@@ -146,15 +146,13 @@ class Tried(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=RECIPES)
-def tried(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Tried]:
+def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tried:
     folder, heard = tmp_path_factory.mktemp("tried"), Listener()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
         put_in_the_place_of_mnist(patch)
         outcome = recipes.Reproduce(request.param, fast=True).run(heard)
-    yield Tried(outcome, folder, heard.heard)
+    return Tried(outcome, folder, heard.heard)
 
 
 def test_every_recipe_runs_on_a_tenth_and_is_not_judged(tried: Tried) -> None:
@@ -162,7 +160,7 @@ def test_every_recipe_runs_on_a_tenth_and_is_not_judged(tried: Tried) -> None:
     recipe = RECIPES[outcome.name]
     assert (outcome.holds, outcome.fast) == (None, True)
     assert (outcome.dataset, outcome.source) == (recipe.dataset, recipe.source)
-    assert outcome.metric == recipe.says(outcome.reference)
+    assert outcome.metric == recipe.describe_metric(outcome.reference)
     assert "{" not in outcome.metric
     assert outcome.seconds >= 0
     for value in (outcome.value, outcome.reference, *outcome.figures.values()):
@@ -208,7 +206,7 @@ def test_every_picture_can_be_drawn(tried: Tried) -> None:
 
 
 def drawings(picture: Picture) -> list[bytes | tuple[Any, ...]]:
-    """What a page would show of a picture: the bytes of an image, or the traces of each figure."""
+    """Bytes of the image or traces of each figure that a page shows of a picture."""
     arrays, facts = dict(picture.arrays), picture.facts
     if picture.kind == "rows":
         shape = tuple(facts["shape"])
@@ -245,7 +243,7 @@ def drawings(picture: Picture) -> list[bytes | tuple[Any, ...]]:
 def entered(
     patch: pytest.MonkeyPatch, find: Callable[[Experiment], Finding], **facts: Any
 ) -> Recipe:
-    """A made-up recipe, in the registry until the test is over."""
+    """Recipe in the registry for the duration of a test."""
     recipe = Recipe(
         **{
             "name": "tiny",
@@ -265,7 +263,7 @@ def entered(
 
 
 def one_of_each_kind() -> list[Picture]:
-    """A picture of each kind, with arrays in an order that is not the alphabet's."""
+    """A picture of each kind, with arrays in non-alphabetical order."""
     random = np.random.default_rng(0)
     plane, space = random.normal(size=(50, 2)), random.normal(size=(50, 3))
     labels = np.arange(50) % 3
@@ -314,7 +312,7 @@ def test_an_outcome_comes_back_as_it_was_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def assert_same(one: Outcome | None, other: Outcome) -> None:
-    """Whether two outcomes are equal, their pictures to single precision."""
+    """Assert that two outcomes are equal, their pictures to single precision."""
     assert one is not None and one.row() == other.row()
     for left, right in zip(one.pictures, other.pictures, strict=True):
         assert (left.kind, left.title) == (right.kind, right.title)
@@ -388,7 +386,7 @@ def test_faults_inside_a_recipe_are_said_and_nothing_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entered(monkeypatch, lambda experiment: train_iris(experiment, epochs=0))
-    with pytest.raises(Faults, match="epochs = 0 is not possible"):
+    with pytest.raises(InvalidRequest, match="epochs = 0 is not possible"):
         recipes.Reproduce("tiny").run(Listener())
     assert recipes.outcome_artifact("tiny").load() is None
 
@@ -397,7 +395,7 @@ def test_faults_inside_a_recipe_are_said_and_nothing_is_kept(
 
 
 def after(count: int) -> Listener:
-    """A reporter that calls the work off when it has heard this many pieces of news."""
+    """Reporter that cancels after so many reports."""
     return Listener(lambda heard: Cancelled() if len(heard.heard) > count else None)
 
 
@@ -522,7 +520,7 @@ def test_while_a_recipe_trains_nothing_is_offered_to_be_resumed(
 def linear_in_full(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Outcome, Outcome | None]:
-    """The quickest recipe as it was found, and as the store gives it back."""
+    """The quickest recipe's outcome, and the same loaded from the store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(tmp_path_factory.mktemp("full")))
         found = recipes.Reproduce("linear-is-pca-3d").run(Listener())
@@ -595,13 +593,13 @@ def written(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None) -
 
 
 def facts_of(content: bytes) -> dict[str, Any]:
-    """The facts in the bytes of an outcome's file."""
+    """Facts in the bytes of an outcome's file."""
     size = int.from_bytes(content[:8], "little")
     return json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["json"])
 
 
 def changed(**changes: Any) -> Callable[[bytes], bytes]:
-    """The same file with other facts; None takes one away."""
+    """The same file with changed facts; None removes one."""
 
     def change(content: bytes) -> bytes:
         from safetensors.numpy import load
@@ -664,9 +662,9 @@ def test_a_damaged_outcome_is_a_fault_that_names_the_file(
     healthy = recipes.Reproduce("tiny").run(Listener())
     path = recipes.outcome_artifact("tiny").path
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         recipes.outcome_artifact("tiny").load()
-    (fault,) = error.value.faults
+    (fault,) = error.value.problems
     assert str(path) in fault and "Traceback" not in fault
     assert recipes.outcome_artifact("manifold").load() is None
     recipes.Reproduce("tiny").run(Listener())
@@ -677,7 +675,7 @@ def test_an_outcome_of_an_absurd_size_is_not_read(monkeypatch: pytest.MonkeyPatc
     entered(monkeypatch, lambda experiment: experiment.at_most(1, {}, one_of_each_kind()))
     recipes.Reproduce("tiny").run(Listener())
     monkeypatch.setattr(artifacts, "MAX_TENSORS", 10)
-    with pytest.raises(Faults, match=re.escape(str(recipes.outcome_artifact("tiny").path))):
+    with pytest.raises(InvalidRequest, match=re.escape(str(recipes.outcome_artifact("tiny").path))):
         recipes.outcome_artifact("tiny").load()
 
 
@@ -699,7 +697,7 @@ def test_an_outcome_holds_nothing_that_could_be_unpickled(monkeypatch: pytest.Mo
 
 
 def log_density(x: np.ndarray, deviation: float) -> np.ndarray:
-    """log p(x) up to a constant, of the mixture whose score is asked for."""
+    """log p(x) up to a constant, of the mixture of the score."""
     squares = np.square(recipes.spiral()[None] - x[:, None]).sum(2)
     return logsumexp(-squares / (2 * deviation**2), axis=1)
 

@@ -1,4 +1,4 @@
-"""The page of reconstructions without a browser: runs side by side, splits, and own images."""
+"""Page Reconstructions without a browser: runs side by side, splits, user images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, opened, shipped_runs  # noqa: F401
 
 from aecore import data, metrics, projections
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.runs.train import Train
 from pages.app import cache, models
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("shipped_runs")
 
 
 class Quiet:
-    """A reporter that nobody listens to."""
+    """Reporter that ignores all reports."""
 
     def progress(self, what: str, done: float, total: float) -> None: ...
 
@@ -38,7 +38,7 @@ def trained(name: str, dataset: str, variant: str = "ae", **model: Any) -> store
 
 
 def like(run: str, name: str, codes: dict[str, np.ndarray] | None = None, **manifest: Any) -> None:
-    """Store a copy of a run with other arrays or facts."""
+    """Store a copy of a run with changed arrays or facts."""
     known = store.load(run)
     facts = known.manifest.model_dump(exclude={"format", "created", "files"}) | manifest
     weights = known.model().state_dict()
@@ -50,7 +50,7 @@ def alts(at: AppTest) -> list[str]:
 
 
 def said(at: AppTest) -> str:
-    """Everything that is told outside of widgets."""
+    """All text outside of widgets."""
     kinds = (at.markdown, at.caption, at.info, at.warning, at.error)
     return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 
@@ -210,7 +210,7 @@ def test_positions_on_a_curve_have_no_classes() -> None:
 
 
 def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.data.here", lambda name: False)
+    monkeypatch.setattr("aecore.data.is_available", lambda name: False)
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert "Download mnist" in [button.label for button in at.button]
@@ -403,5 +403,5 @@ def test_a_damaged_codes_file_is_a_fault() -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(Faults, match="has changed since the run was saved"):
+    with pytest.raises(InvalidRequest, match="has changed since the run was saved"):
         models.errors(*cache.identity(store.load("damaged-codes")), "test")

@@ -1,4 +1,4 @@
-"""What the server hands out and whom it answers, asked over HTTP, and in a browser."""
+"""Server: static files and host check, over HTTP and in a browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def answer(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers in lower case, and content of one answer, exactly as it was asked for."""
+    """Status, lower-case headers and content of the response to an exact request."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     connection.putrequest("GET", path, skip_host="Host" in headers, skip_accept_encoding=True)
     for name, value in headers.items():

@@ -1,4 +1,4 @@
-"""Specifications of data: what is accepted, and what every modality and dataset has."""
+"""Data specifications: validation, and completeness of modalities and datasets."""
 
 from __future__ import annotations
 

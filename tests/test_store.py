@@ -1,4 +1,4 @@
-"""Runs on disk: what was saved comes back, what is damaged is named, and a kill breaks nothing."""
+"""Store of runs: round trip, damage reports, and safety against kills."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from conftest import Listener, run_config, wait_until
 from aecore import artifacts, data, files, latent, projections, training
 from aecore.applications import sample_quality
 from aecore.data import Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.projections import PCAProjection
 from aecore.runs import store
 from aecore.runs.train import Resume, Train
@@ -39,20 +39,20 @@ SUFFIXES = {".json", ".safetensors"}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that holds one run, `iris`, and one unfinished training, `half`."""
+    """Store of one run, `iris`, and one unfinished training, `half`."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AECORE_STORE", str(folder))
         Train(run_config(), "iris").run(Listener())
+        after_one = Listener(lambda heard: Cancelled() if heard.entries else None)
         with pytest.raises(Cancelled):
-            after_one = Listener(lambda heard: Cancelled() if heard.entries else None)
             Train(run_config(), "half").run(after_one)
     return folder
 
 
 @pytest.fixture
 def run(trained: Path, store_folder: Path) -> store.Run:
-    """A copy of the stored run, to be damaged."""
+    """Copy of the stored run, to be damaged."""
     shutil.copytree(trained, store_folder)
     return store.load("iris")
 
@@ -64,7 +64,7 @@ HISTORY = [
 
 
 def save(name: str = "run", **changes: Any) -> store.Run:
-    """Store a run without training one."""
+    """Store a run without training."""
     config = run_config()
     weights = training.build(config, data.get(config.dataset)).state_dict()
     codes = {
@@ -189,7 +189,7 @@ BAD_NAMES = ["../x", "..", ".", "A", "-a", "_maps", "a/b", "a b", "a\n", "a\0", 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_that_are_no_folders_are_refused(name: str, trained: Path) -> None:
-    with pytest.raises(Faults, match="is not possible: give up to 60 lower-case"):
+    with pytest.raises(InvalidRequest, match="is not possible: give up to 60 lower-case"):
         store.free_name(run_config(), name)
 
 
@@ -197,7 +197,7 @@ def test_names_that_are_no_folders_are_refused(name: str, trained: Path) -> None
 def test_no_name_leads_out_of_the_store(run: store.Run, name: str) -> None:
     before = sorted(store.root().parent.rglob("*"))
     for refuse in (store.load, store.delete, store.read_checkpoint):
-        with pytest.raises(Faults, match="Unknown"):
+        with pytest.raises(InvalidRequest, match="Unknown"):
             refuse(name)
     store.discard(name)
     assert sorted(store.root().parent.rglob("*")) == before
@@ -209,7 +209,7 @@ def test_a_name_of_sixty_characters_is_fine() -> None:
 
 def test_names_of_runs_and_of_unfinished_trainings_are_taken(run: store.Run) -> None:
     for name in ("iris", "half"):
-        with pytest.raises(Faults, match=f"name = '{name}' is taken"):
+        with pytest.raises(InvalidRequest, match=f"name = '{name}' is taken"):
             store.free_name(run_config(), name)
 
 
@@ -222,14 +222,14 @@ def test_without_a_name_one_is_made_of_the_settings() -> None:
 
 def test_a_run_is_never_overwritten(store_folder: Path) -> None:
     first = save()
-    with pytest.raises(Faults, match="A run called 'run' exists already"):
+    with pytest.raises(InvalidRequest, match="A run called 'run' exists already"):
         save(seconds=9)
     assert store.load("run") == first
     assert [path.name for path in store_folder.iterdir()] == ["run"]
 
 
 def test_an_unknown_run_gets_the_nearest_one(run: store.Run) -> None:
-    with pytest.raises(Faults, match="did you mean 'iris'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'iris'"):
         store.load("irsi")
 
 
@@ -246,7 +246,7 @@ def test_every_listed_run_can_be_loaded_and_every_folder_deleted(run: store.Run)
 
 
 def test_contents_that_cannot_be_read_do_not_become_a_run() -> None:
-    with pytest.raises(Faults, match="codes is of shape"):
+    with pytest.raises(InvalidRequest, match="codes is of shape"):
         save(n_test=51)
     assert store.runs() == ([], [])
     assert not list(store.root().glob("*run*"))
@@ -260,7 +260,7 @@ def test_a_deleted_run_is_gone(run: store.Run) -> None:
     assert store.runs() == ([], [])
     assert not run.folder.exists()
     assert not list(store.root().glob("_writing-*"))
-    with pytest.raises(Faults, match="Unknown run 'iris'"):
+    with pytest.raises(InvalidRequest, match="Unknown run 'iris'"):
         store.delete("iris")
 
 
@@ -274,7 +274,7 @@ def test_a_broken_folder_can_be_deleted(run: store.Run) -> None:
 
 
 def flip(content: bytes) -> bytes:
-    """The same size, one bit changed near the end."""
+    """Content of the same size with one bit changed near the end."""
     return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
 
 
@@ -297,7 +297,7 @@ def file_entry(name: str, entry: Any) -> Callable[[Path], None]:
 
 
 def text(file: str, content: str | bytes) -> Callable[[Path], None]:
-    """Put content into a file; where it is not the manifest, the manifest is made to agree."""
+    """Write content into a file, and update the manifest."""
     import hashlib
 
     content = content.encode() if isinstance(content, str) else content
@@ -320,7 +320,7 @@ def config(**changes: Any) -> Callable[[Path], None]:
 
 
 def arrays(file: str, **changes: Any) -> Callable[[Path], None]:
-    """Put other arrays into a file; a change is what makes the new array of the old one."""
+    """Write changed arrays into a file; a change maps an old array to a new one."""
     from safetensors.numpy import load, save
 
     def change(folder: Path) -> None:
@@ -406,7 +406,7 @@ def test_a_damaged_run_is_named_and_the_others_are_listed(run: store.Run, damage
     assert [each.name for each in found] == ["healthy"]
     assert [each.name for each in broken] == ["iris"]
     assert broken[0].reason.strip()
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         store.load("iris")
     assert "'iris'" in str(error.value)
 
@@ -461,15 +461,15 @@ LATE_DAMAGES: dict[str, Callable[[Path], Any]] = {
 def test_changed_bytes_are_noticed_when_they_are_read(run: store.Run, damage: str) -> None:
     LATE_DAMAGES[damage](run.folder)
     assert isinstance(store.runs(), tuple)
-    with pytest.raises(Faults, match="'iris'") as error:
+    with pytest.raises(InvalidRequest, match="'iris'") as error:
         look_at_everything(store.load("iris"))
-    assert len(error.value.faults) == 1 and str(error.value).isprintable()
+    assert len(error.value.problems) == 1 and str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "codes.safetensors", "history.json"])
 def test_a_file_that_vanishes_while_a_run_is_open_is_a_fault(run: store.Run, file: str) -> None:
     (run.folder / file).unlink()
-    with pytest.raises(Faults):
+    with pytest.raises(InvalidRequest):
         look_at_everything(run)
 
 
@@ -485,7 +485,7 @@ def test_files_of_an_absurd_size_are_not_read(
     run: store.Run, monkeypatch: pytest.MonkeyPatch, limit: str, file: str
 ) -> None:
     monkeypatch.setattr(artifacts if limit == "MAX_TENSORS" else store, limit, 10)
-    with pytest.raises(Faults, match=f"{file} is larger than"):
+    with pytest.raises(InvalidRequest, match=f"{file} is larger than"):
         look_at_everything(store.load("iris"))
 
 
@@ -520,7 +520,7 @@ def test_an_unfinished_training_can_be_discarded(run: store.Run) -> None:
 
 
 def stopped_while_measuring(name: str) -> None:
-    """Train to the last epoch's checkpoint, and no further."""
+    """Train to the last epoch's checkpoint only."""
     with pytest.raises(Cancelled):
         Train(run_config(), name).run(Listener(at("Measuring the map")))
 
@@ -625,9 +625,9 @@ def test_a_damaged_checkpoint_is_named_and_can_be_discarded(run: store.Run, dama
     assert [each.name for each in found] == ["healthy"]
     assert [each.name for each in damaged] == ["half"]
     assert damaged[0].reason.strip()
-    with pytest.raises(Faults, match=r"'half' cannot be used: .*aecore discard half"):
+    with pytest.raises(InvalidRequest, match=r"'half' cannot be used: .*aecore discard half"):
         store.read_checkpoint("half")
-    with pytest.raises(Faults, match="taken by an unfinished training"):
+    with pytest.raises(InvalidRequest, match="taken by an unfinished training"):
         store.free_name(run_config(), "half")
     assert [each.name for each in store.runs()[0]] == ["iris"]
     store.discard("half")
@@ -691,7 +691,7 @@ def test_a_name_that_another_process_holds_is_refused_at_once_and_nothing_is_cha
     with held_elsewhere("new", "half", "iris") as process:
         for operation, (name, work) in OPERATIONS.items():
             started = time.monotonic()
-            with pytest.raises(Faults) as error:
+            with pytest.raises(InvalidRequest) as error:
                 work(name)
             assert time.monotonic() - started < 5, operation
             said = str(error.value)
@@ -731,7 +731,7 @@ def test_a_lock_file_without_an_owner_is_still_a_lock(run: store.Run, content: s
     with held_elsewhere("half"):
         (store.root() / "_unfinished/half.lock").write_text(content)
         assert store.owner("half") == store.Owner()
-        with pytest.raises(Faults, match="a process that has only just begun"):
+        with pytest.raises(InvalidRequest, match="a process that has only just begun"):
             store.discard("half")
 
 
@@ -775,7 +775,7 @@ def test_of_many_that_reserve_a_name_again_and_again_one_has_it_at_a_time(
                     inside.remove(number)
                     done += 1
                     times += 1
-            except Faults:
+            except InvalidRequest:
                 continue
 
     with ThreadPoolExecutor(4) as pool:
@@ -789,7 +789,7 @@ def test_a_run_that_another_process_holds_is_not_replaced(run: store.Run) -> Non
     with (
         held_elsewhere("new"),
         store.Reservation("iris") as place,
-        pytest.raises(Faults, match="'new' is being trained already"),
+        pytest.raises(InvalidRequest, match="'new' is being trained already"),
     ):
         place.replace("new")
     assert store.load("iris").manifest == run.manifest
@@ -800,9 +800,14 @@ def test_a_run_that_another_process_holds_is_not_replaced(run: store.Run) -> Non
 
 
 def test_a_complete_run_is_not_resumed(run: store.Run) -> None:
-    with pytest.raises(Faults, match="The run 'iris' is complete: there is nothing to resume"):
+    with pytest.raises(
+        InvalidRequest, match="The run 'iris' is complete: there is nothing to resume"
+    ):
         Resume.of("iris").run(Listener())
-    with held_elsewhere("first-epoch"), pytest.raises(Faults, match="being trained already"):
+    with (
+        held_elsewhere("first-epoch"),
+        pytest.raises(InvalidRequest, match="being trained already"),
+    ):
         Resume.of("first-epoch").run(Listener())
 
 
@@ -835,7 +840,7 @@ def test_what_the_disk_refuses_is_a_sentence_and_leaves_nothing(
             Train(run_config("digits", model={"hidden": (64,)}), "new").run(Listener())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    (said,) = error.value.faults
+    (said,) = error.value.problems
     assert "cannot be written: the file is larger than" in said and "AECORE_STORE" in said
     assert {path for path in everything_below(store.root()) if "_maps" not in path} <= before
     assert store.free_name(run_config(), "new") == "new"
@@ -843,7 +848,7 @@ def test_what_the_disk_refuses_is_a_sentence_and_leaves_nothing(
 
 @contextmanager
 def small_disk(folder: Path, size: str, *options: str) -> Iterator[None]:
-    """A file system of its own in memory; skips the test where it cannot be mounted."""
+    """File system in memory; skips the test if it cannot be mounted."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs"]
     if subprocess.run([*mount, str(folder)], capture_output=True).returncode:
@@ -862,14 +867,14 @@ def test_a_full_disk_is_said_before_work_starts(store_folder: Path, free: int) -
         fill(store_folder / "filler", free)
         with pytest.raises(files.DiskFault) as error:
             Train(config, "new").run(heard)
-        (said,) = error.value.faults
+        (said,) = error.value.problems
         assert "the disk is full" in said or "MB are needed and" in said
         assert not any(what == "Training" for what, _, _ in heard.heard)
         assert everything_below(store_folder) <= {"filler", "_unfinished"}
 
 
 def fill(file: Path, free: int) -> None:
-    """Write until that many bytes are free."""
+    """Write until so many bytes are free."""
     with file.open("wb", buffering=0) as filler, suppress(OSError):
         while (left := shutil.disk_usage(file.parent).free - free) > 0:
             filler.write(bytes(left))
@@ -936,7 +941,7 @@ def test_a_file_as_store_is_said_by_everything(
     file.write_text("mine")
     monkeypatch.setenv("AECORE_STORE", str(file / below))
     work = {"runs": store.runs, "unfinished": store.unfinished} | WRITERS
-    with pytest.raises(Faults, match=r"AECORE_STORE = .* is not possible .* is a file"):
+    with pytest.raises(InvalidRequest, match=r"AECORE_STORE = .* is not possible .* is a file"):
         work[writer]()
     assert file.read_text() == "mine"
 
@@ -963,7 +968,9 @@ def test_a_tilde_in_the_address_of_a_store_is_the_users_folder(
     assert store.root() == tmp_path / "runs"
     assert data.places("mnist")[0] == tmp_path / "data" / "mnist"
     monkeypatch.setenv("AECORE_STORE", "~nobody-of-this-name/runs")
-    with pytest.raises(Faults, match="AECORE_STORE = '~nobody-of-this-name/runs' is not possible"):
+    with pytest.raises(
+        InvalidRequest, match="AECORE_STORE = '~nobody-of-this-name/runs' is not possible"
+    ):
         store.root()
 
 
@@ -1116,7 +1123,7 @@ def test_what_is_no_lock_file_is_named_at_once(kind: str, store_folder: Path) ->
     }
     make[kind]()
     assert store.owner("x") is None
-    with pytest.raises(Faults, match=str(lock)) as error, store.reserve("x"):
+    with pytest.raises(InvalidRequest, match=str(lock)) as error, store.reserve("x"):
         pytest.fail("the name was reserved")
     assert "emove" in str(error.value)
 
@@ -1126,7 +1133,7 @@ def test_a_link_that_leads_nowhere_takes_a_name(place: str, store_folder: Path) 
     link = store_folder / place
     link.parent.mkdir(parents=True)
     link.symlink_to(store_folder / "nowhere")
-    with pytest.raises(Faults, match="name = 'x' is taken"):
+    with pytest.raises(InvalidRequest, match="name = 'x' is taken"):
         store.free_name(run_config(), "x")
     assert store.name_beside("x") == "x-2"
 
@@ -1146,7 +1153,7 @@ def test_a_lock_that_is_removed_while_it_is_held_is_said(run: store.Run) -> None
     with store.reserve_unfinished("half") as held:
         held.verify()
         held._path.unlink()
-        with pytest.raises(Faults, match=r"lock .* was removed.*--resume half"):
+        with pytest.raises(InvalidRequest, match=r"lock .* was removed.*--resume half"):
             held.verify()
 
 

@@ -1,4 +1,4 @@
-"""Stores that somebody tampered with: each damage is named, and everything else opens."""
+"""Tampered stores: each damage is reported, and everything else opens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conftest import Listener
 
 from aecore import data, latent, projections
 from aecore.applications import denoising, sample_quality
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.projections import PCAProjection
 from aecore.runs import store
 
@@ -36,7 +36,7 @@ def copied(folder: Path, *names: str) -> None:
 
 
 def answers(*sections: str) -> dict[str, Any]:
-    """What `open_store.py` prints of the test's store."""
+    """Output of `open_store.py` for the test's store."""
     command = [sys.executable, str(ROOT / "tests" / "open_store.py"), *sections]
     quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True)
@@ -45,7 +45,7 @@ def answers(*sections: str) -> dict[str, Any]:
 
 
 def tampered_store(folder: Path, seeds: range) -> dict[str, tuple[str, bool]]:
-    """Two runs that are whole and many that are not, with what was done to each."""
+    """Two intact runs and many damaged ones, with a description of each damage."""
     copied(folder, *HEALTHY, "_maps")
     done = {}
     for seed in seeds:
@@ -60,7 +60,7 @@ def well_said(sentences: list[str]) -> bool:
 
 
 def look_at(folder: Path, seeds: range, pages: tuple[str, ...]) -> dict[str, Any]:
-    """Open a tampered store and hold what is said against what was done."""
+    """Open a tampered store and compare the messages with the damage."""
     done = tampered_store(folder, seeds)
     found = answers("runs", "start", *pages)
     read = found["runs"]
@@ -100,7 +100,7 @@ def test_three_hundred_tampered_runs_are_named_and_the_others_open(
     only_when_asked: None, store_folder: Path
 ) -> None:
     found = look_at(store_folder, range(1_000, 1_300), PAGES)
-    named = sum(bool(faults) for faults in found["runs"].values())
+    named = sum(bool(problems) for problems in found["runs"].values())
     print(f"{named} of 300 named; peak {found['peak'] / 2**20:.0f} MiB")
 
 
@@ -128,10 +128,10 @@ def test_a_model_of_huge_weights_is_one_sentence_in_every_task(store_folder: Pat
         lambda: denoising.MeasureDenoising(HEALTHY[1], "gaussian", False).run(Listener()),
         lambda: sample_quality.MeasureSamples(HEALTHY[1]).run(Listener()),
     ):
-        with pytest.raises(Faults) as error:
+        with pytest.raises(InvalidRequest) as error:
             compute()
-        assert error.value.faults == [NOT_FINITE]
-    with pytest.raises(Faults, match="are not finite"):
+        assert error.value.problems == [NOT_FINITE]
+    with pytest.raises(InvalidRequest, match="are not finite"):
         latent.Analyse(HEALTHY[1]).run(Listener())
 
 
@@ -145,7 +145,7 @@ def test_folder_names_that_cannot_be_printed_are_shown_in_escapes(store_folder: 
     found, broken = store.runs()
     assert [run.name for run in found] == [HEALTHY[0]]
     assert len(broken) == len(UNPRINTABLE)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         store.load("no-such-run")
     assert str(error.value).isprintable()
     page = answers("start", "latent_map")
@@ -167,7 +167,7 @@ def test_unfinished_folders_that_cannot_be_printed_are_shown_in_escapes(
         (store_folder / "_unfinished" / os.fsdecode(name)).mkdir(parents=True)
     damaged = store.checkpoints()[1]
     assert len(damaged) == len(UNPRINTABLE)
-    with pytest.raises(Faults) as error:
+    with pytest.raises(InvalidRequest) as error:
         store.read_checkpoint("no-such-run")
     assert str(error.value).isprintable()
     for each in damaged:
@@ -212,7 +212,7 @@ def test_analyses_of_impossible_values_are_damaged(
 
 
 def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
-    """Each file of digits that was computed, with what reads it."""
+    """Each artifact file of digits, with its reader."""
     run, digits = store.load(HEALTHY[1]), data.get("digits")
     maps = [kind(**kind.defaults(digits.n_test)) for kind in projections.PROJECTIONS.values()]
     identity = "digits", digits.fingerprint
@@ -220,9 +220,9 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
     of_data = [projections.map_artifact(*identity, each) for each in maps]
     of_data += [projections.graph_artifact(digits), projections.components_artifact(digits)]
     found: dict[Path, Callable[[], Any]] = {each.path: each.load for each in of_data}
-    for split, file in projections.sheet_files(*identity).items():
-        size = projections.sheet_size(digits, split)
-        found[file] = lambda file=file, size=size: projections.stored_sheet(file, size)
+    for split, file in projections.sprite_files(*identity).items():
+        size = projections.sprite_size(digits, split)
+        found[file] = lambda file=file, size=size: projections.stored_sprite(file, size)
     stored = [denoising.tuned_artifact(*identity, noise, False) for noise in denoising.NOISES]
     stored += [latent.analysis_artifact(run), latent.mixture_artifact(run)]
     stored += [
@@ -235,7 +235,7 @@ def artifacts(folder: Path) -> dict[Path, Callable[[], Any]]:
 
 
 def damage_each(folder: Path, seeds: range) -> dict[str, tuple[Path, bool]]:
-    """Damage one file after another, and hold what its reader says against what was done."""
+    """Damage one file after another, and compare the reader's message with the damage."""
     copied(folder, HEALTHY[1], "_maps")
     known, done = artifacts(folder), {}
     for seed in seeds:
@@ -245,7 +245,7 @@ def damage_each(folder: Path, seeds: range) -> dict[str, tuple[Path, bool]]:
         try:
             found = known[file]()
         except Damaged as error:
-            (fault,) = error.faults
+            (fault,) = error.problems
             assert str(file) in fault and "compute it again" in fault and fault.isprintable()
             done[f"{seed}: {what}"] = file, True
         else:
@@ -261,7 +261,7 @@ def test_damaged_artifacts_are_named_by_what_reads_them(store_folder: Path) -> N
 
 
 def open_damaged(folder: Path, seeds: range, *pages: str) -> list[dict[str, Any]]:
-    """What pages show where one file of digits is damaged, for one file after another."""
+    """Page messages for each damaged file of digits."""
     copied(folder, *HEALTHY, "_maps")
     whole = len(artifacts(folder))
     found = answers(f"artifacts:{seeds.start}:{seeds.stop}", *pages)

@@ -1,4 +1,4 @@
-"""Tasks from beginning to end, with a reporter that listens."""
+"""Tasks from beginning to end, with a recording reporter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 
 from aecore import data, projections
 from aecore.data import Subset
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.progress import Task
 from aecore.projections import PCAProjection
@@ -104,7 +104,7 @@ def test_of_a_long_training_some_epochs_are_kept_evenly() -> None:
 
 
 def stop_at(epoch: int) -> Listener:
-    """A reporter that cancels in the first batch after an epoch."""
+    """Reporter that cancels in the first batch after an epoch."""
     return Listener(
         lambda heard: (
             Cancelled() if len(heard.entries) == epoch and heard.heard[-1][1] % 4 else None
@@ -136,10 +136,8 @@ def timeless(entry: dict[str, object]) -> dict[str, object]:
 def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -> None:
     config = run_config()
     through = Train(config, "through").run(Listener())
+    measuring = Listener(lambda heard: Cancelled() if "Measuring" in heard.heard[-1][0] else None)
     with pytest.raises(Cancelled):
-        measuring = Listener(
-            lambda heard: Cancelled() if "Measuring" in heard.heard[-1][0] else None
-        )
         Train(config, "stopped").run(measuring)
     heard = Listener()
     run = Resume.of("stopped").run(heard)
@@ -150,13 +148,13 @@ def test_a_training_stopped_after_its_last_epoch_is_finished_without_another() -
 
 
 def test_what_was_never_begun_cannot_be_resumed() -> None:
-    with pytest.raises(Faults, match="Unknown unfinished run 'nothing'"):
+    with pytest.raises(InvalidRequest, match="Unknown unfinished run 'nothing'"):
         Resume.of("nothing").run(Listener())
 
 
 def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
     wild = run_config(variant="vae", epochs=50, learning_rate=10)
-    with pytest.raises(Faults, match="Lower learning_rate"):
+    with pytest.raises(InvalidRequest, match="Lower learning_rate"):
         Train(wild, "mine").run(Listener())
     assert store.runs() == ([], [])
     # Resumed, it would only fail in the same epoch again.
@@ -165,7 +163,7 @@ def test_a_training_that_failed_leaves_its_name_to_the_next_attempt() -> None:
 
 
 def stopped(config: RunConfig) -> Checkpoint:
-    """The checkpoint of a training called "stopped" after its first epoch."""
+    """Checkpoint of a training called "stopped" after its first epoch."""
     with pytest.raises(Cancelled):
         Train(config, "stopped").run(Listener(lambda h: Cancelled() if h.entries else None))
     return store.read_checkpoint("stopped")[1]
@@ -238,7 +236,9 @@ def test_a_checkpoint_that_does_not_fit_is_a_sentence_and_is_kept(misfit: str) -
     MISFITS[misfit](tensors, progress)
     store.write_checkpoint("stopped", config, Checkpoint(tensors, progress))
     before = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
-    with pytest.raises(Faults, match=r"The checkpoint of 'stopped' cannot be used: .*discard"):
+    with pytest.raises(
+        InvalidRequest, match=r"The checkpoint of 'stopped' cannot be used: .*discard"
+    ):
         Resume.of("stopped").run(Listener())
     after = (store.root() / "_unfinished/stopped/checkpoint.safetensors").read_bytes()
     assert after == before
@@ -276,7 +276,7 @@ def test_prepare_leaves_the_components() -> None:
     "task", [projections.Prepare, lambda name: projections.Project(name, PCAProjection())]
 )
 def test_an_unknown_dataset_is_a_fault(task: Callable[[str], Task]) -> None:
-    with pytest.raises(Faults, match="did you mean 'iris'"):
+    with pytest.raises(InvalidRequest, match="did you mean 'iris'"):
         task("irsi").run(Listener())
 
 

@@ -1,4 +1,4 @@
-"""Waiting of OpenMP threads: when it changes, that it really changes, and that results do not."""
+"""Waiting policy of OpenMP threads: its switches, real effect, and unchanged results."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def two_threads() -> Iterator[None]:
 
 
 class Machine:
-    """A clock and a counter that stand where they are put."""
+    """Simulated clock and counter."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.waited = 100.0, 0.0
-        monkeypatch.setattr(training.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(threads.time, "perf_counter", lambda: self.now)
         monkeypatch.setattr(threads, "_seconds_waited", lambda: self.waited)
 
     def passes(self, seconds: float, contention: float) -> None:
@@ -41,7 +41,9 @@ class Machine:
 
 
 @needs_counters
-def test_threads_sleep_while_others_take_a_processor_and_spin_again_after(monkeypatch) -> None:
+def test_threads_sleep_while_others_take_a_processor_and_spin_again_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     machine = Machine(monkeypatch)
     with AdaptiveWaiting(CPU) as waiting:
         machine.passes(0.2, 0.1)
@@ -50,7 +52,7 @@ def test_threads_sleep_while_others_take_a_processor_and_spin_again_after(monkey
         machine.passes(0.2, 0.7)
         waiting.step()
         assert waiting.sleeping
-        machine.passes(training.SHORTEST_SLEEP, 0.1)
+        machine.passes(threads.SHORTEST_SLEEP, 0.1)
         waiting.step()
         assert not waiting.sleeping, "a trial of spinning"
         machine.passes(0.2, 0.1)
@@ -59,7 +61,7 @@ def test_threads_sleep_while_others_take_a_processor_and_spin_again_after(monkey
 
 
 @needs_counters
-def test_trials_become_rarer_while_the_machine_stays_busy(monkeypatch) -> None:
+def test_trials_become_rarer_while_the_machine_stays_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch)
     spinning = 0.0
     with AdaptiveWaiting(CPU) as waiting:
@@ -71,7 +73,9 @@ def test_trials_become_rarer_while_the_machine_stays_busy(monkeypatch) -> None:
 
 
 @needs_counters
-def test_one_moment_of_contention_counts_by_the_length_of_its_window(monkeypatch) -> None:
+def test_one_moment_of_contention_counts_by_the_length_of_its_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     machine = Machine(monkeypatch)
     with AdaptiveWaiting(CPU) as waiting:
         machine.passes(0.02, 1.0)
@@ -81,7 +85,7 @@ def test_one_moment_of_contention_counts_by_the_length_of_its_window(monkeypatch
         assert not waiting.sleeping
 
 
-def test_what_came_before_a_restart_does_not_count(monkeypatch) -> None:
+def test_what_came_before_a_restart_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch)
     with AdaptiveWaiting(CPU) as waiting:
         machine.passes(10, 1)
@@ -95,7 +99,7 @@ def test_what_came_before_a_restart_does_not_count(monkeypatch) -> None:
     ("device", "count"), [(CPU, 1), (torch.device("cuda"), 2), (torch.device("mps"), 2)]
 )
 def test_nothing_is_changed_where_threads_do_not_wait_for_each_other(
-    monkeypatch, device, count
+    monkeypatch: pytest.MonkeyPatch, device: torch.device, count: int
 ) -> None:
     machine = Machine(monkeypatch)
     torch.set_num_threads(count)
@@ -107,7 +111,7 @@ def test_nothing_is_changed_where_threads_do_not_wait_for_each_other(
 
 SWITCH = """
 import time, torch
-from aecore import threads
+from aecore.training import threads
 torch.set_num_threads(len(threads.os.sched_getaffinity(0)) or 1)
 x = torch.zeros(1 << 20)
 def used():
@@ -136,7 +140,7 @@ def test_extra_threads_end_the_spinning_and_their_end_brings_it_back() -> None:
 
 
 @needs_counters
-def test_the_waiting_changes_no_bit_of_a_training(monkeypatch) -> None:
+def test_the_waiting_changes_no_bit_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     config, digits = run_config("digits", epochs=2, batch_size=64), data.get("digits")
 
     def weights(contention: float) -> tuple[dict[str, torch.Tensor], set[str]]:

@@ -1,4 +1,4 @@
-"""One contract for every variant of the registry."""
+"""Contract of every variant of the registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aecore.data import DATASETS, Dataset
 from aecore.data.modalities import MODALITIES
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.likelihoods import LIKELIHOODS
 from aecore.models.networks import ImageSize
@@ -32,7 +32,7 @@ DIGITS = DATASETS["digits"]
 
 
 def request(name: str, dataset: str = "digits", **model: Any) -> dict[str, Any]:
-    """A request for a small model of a variant; settings that it does not have are left out."""
+    """Request of a small model of a variant; settings that it does not have are left out."""
     fields = VARIANTS[name].model_fields
     small = {"latent_dim": 3} | {key: value for key, value in SMALL.items() if key in fields}
     return {"dataset": dataset, "variant": name, "model": small | model}
@@ -45,7 +45,7 @@ def of_shape(*shape: int) -> Dataset:
 
 @pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> Variant:
-    """The settings of each variant, as digits would have them, made small."""
+    """Settings of each variant for digits, made small."""
     return RunConfig.check(globals()["request"](request.param)).model
 
 
@@ -85,7 +85,7 @@ COUNTED: dict[str, list[dict[str, Any]]] = {
 
 
 def counted() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each variant, small, and with settings that change how much it holds."""
+    """Each variant, small, and with settings that change its size."""
     for name in VARIANTS:
         for changes in ({}, {"latent_dim": 6}, *COUNTED.get(name, ())):
             yield name, changes
@@ -269,9 +269,9 @@ def test_the_defaults_suit_every_dataset_or_are_refused_with_a_reason(
     needs_images = name in CONVOLUTIONAL and DATASETS[dataset].modality != "image"
     needs_classes = name == "cvae" and not DATASETS[dataset].label_names
     if needs_images or needs_classes:
-        with pytest.raises(Faults, match=r"[Cc]hoose (a )?variant") as caught:
+        with pytest.raises(InvalidRequest, match=r"[Cc]hoose (a )?variant") as caught:
             RunConfig.check(asked)
-        assert len(caught.value.faults) == 1
+        assert len(caught.value.problems) == 1
     else:
         RunConfig.check(asked)
 
@@ -323,7 +323,7 @@ def test_the_last_feature_map_can_be_the_code(name: str, shape: tuple[int, ...])
     x = batch(2, dataset.n_features)
     assert model.encode(x).shape == (2, size)
     assert model.reconstruct(x).shape == x.shape
-    with pytest.raises(Faults, match=f"so give {size}, or dense = True"):
+    with pytest.raises(InvalidRequest, match=f"so give {size}, or dense = True"):
         RunConfig.check(request(name, channels="4, 3", dense=False, latent_dim=5), dataset)
 
 
@@ -349,7 +349,7 @@ def test_a_likelihood_of_values_in_a_range_is_refused_for_standardised_data(
     dataset: str, likelihood: str
 ) -> None:
     asked = {"dataset": dataset, "variant": "ae", "model": {"likelihood": likelihood}}
-    with pytest.raises(Faults, match=f"likelihood = '{likelihood}' needs data in"):
+    with pytest.raises(InvalidRequest, match=f"likelihood = '{likelihood}' needs data in"):
         RunConfig.check(asked | {"training": {"batch_size": 16}})
 
 
@@ -399,16 +399,16 @@ def test_a_likelihood_of_values_in_a_range_is_refused_for_standardised_data(
 def test_what_cannot_work_is_refused_with_the_reason_and_what_to_change(
     name: str, dataset: str, model: dict[str, Any], reason: str, change: str
 ) -> None:
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         RunConfig.check({"dataset": dataset, "variant": name, "model": model})
-    (fault,) = caught.value.faults if dataset == "digits" else caught.value.faults[-1:]
+    (fault,) = caught.value.problems if dataset == "digits" else caught.value.problems[-1:]
     assert reason in fault
     assert change in fault
 
 
 def test_a_conditional_model_asks_for_missing_labels() -> None:
     model = RunConfig.check(request("cvae")).model.build(DIGITS)
-    with pytest.raises(Faults, match="give `labels`"):
+    with pytest.raises(InvalidRequest, match="give `labels`"):
         model.encode(batch())
 
 

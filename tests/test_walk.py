@@ -1,4 +1,4 @@
-"""Imports walk one way through the engine, and heavy libraries wait until they are needed."""
+"""Layers of the engine: allowed imports, and lazy loading of heavy libraries."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HEAVY = {"torch", "sklearn", "umap", "numba", "openTSNE", "distributed", "dask",
 
 
 def module_name(path: Path) -> str:
-    """The name of a module below `aecore`: "data.spec", or "data" for the package itself."""
+    """Name of a module below `aecore`: "data.spec", or "data" for the package itself."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -57,7 +57,7 @@ def tree_of(module: str) -> ast.Module:
 
 
 def imports(module: str) -> Iterator[str]:
-    """The full name of everything that a module imports anywhere in its text, for types as well."""
+    """Full names of everything that a module imports, types included."""
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -71,7 +71,7 @@ def libraries(module: str) -> set[str]:
 
 
 def internal_imports(module: str) -> set[str]:
-    """The modules of the engine that a module imports."""
+    """Modules of the engine that a module imports."""
     found = set()
     for name in imports(module):
         parts = name.split(".")
@@ -132,7 +132,7 @@ def test_nothing_is_unpickled() -> None:
 
 
 def loaded_by(*names: str) -> set[str]:
-    """The heavy libraries that importing these modules loads."""
+    """Heavy libraries that the import of these modules loads."""
     script = f"import sys, {', '.join(names)}; print(*({HEAVY!r} & sys.modules.keys()))"
     command = [sys.executable, "-c", script]
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

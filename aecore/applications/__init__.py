@@ -1,1 +1,1 @@
-"""Applications: what has a task metric and baselines."""
+"""Applications of trained autoencoders that have a task metric and baselines."""

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Sample quality: Fréchet distance, coverage and novelty of generated samples."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
-from aecore import latent, locations, metrics, projections
+from aecore import latent, locations, metrics, models, projections
 from aecore.artifacts import Array, Artifact
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter, Task, no_progress
 from aecore.runs import store
 from aecore.runs.store import Run
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MEASURED = 2_000
 """Samples of each source that are measured, where the test split has as many."""
 REFERENCE = 10_000
-"""Training samples that they are held against."""
+"""Training samples for the comparison."""
 NEIGHBORS = 5
 """How far coverage reaches around each training sample."""
 SEED = 0
@@ -66,29 +66,31 @@ DEFINITIONS = {
 
 
 class Classifier(NamedTuple):
-    """A small network that tells a dataset's classes apart, for the codes of its last layer."""
+    """Classifier of a dataset's classes, whose last hidden layer embeds samples."""
 
     network: nn.Sequential
     """(n, n_features) -> (n, classes), in evaluation mode on the CPU."""
     accuracy: float
-    """Share of the test split that it names rightly."""
+    """Accuracy on the test split."""
 
 
 def classifier(dataset: Dataset, progress: Progress = no_progress) -> Classifier:
-    """The classifier of a dataset, trained on its training split unless it is on disk already.
+    """Load the classifier of a dataset, or train it on the training split and store it.
 
     n_features-256-64-classes with ReLU, cross-entropy, Adam (Kingma & Ba 2015), for one seed. It
     is the same for all runs of a dataset, so that their figures can be compared.
 
-    Raises `Faults` where the dataset has no classes.
+    Raises `InvalidRequest` where the dataset has no classes.
     """
     if not dataset.label_names:
-        raise Faults(f"The dataset '{dataset.name}' has no classes to tell apart: choose another.")
+        raise InvalidRequest(
+            f"The dataset '{dataset.name}' has no classes to tell apart: choose another."
+        )
     import torch
 
     stored = _classifier_artifact(dataset)
-    if (known := stored.load_intact()) is not None:
-        return known
+    if (stored_classifier := stored.load_intact()) is not None:
+        return stored_classifier
     network = _trained(dataset, _epochs(dataset), progress).eval()
     with torch.inference_mode():
         named = network(torch.tensor(dataset.test.x)).argmax(dim=1).numpy()
@@ -103,7 +105,7 @@ class _ClassifierFacts(BaseModel):
 
 
 def _classifier_artifact(dataset: Dataset) -> Artifact[Classifier]:
-    """The classifier of a dataset as it is stored, with the recipe that it was trained by."""
+    """Artifact of the classifier of a dataset, with its training settings."""
     import torch
 
     network = _network(dataset)
@@ -164,7 +166,7 @@ def _trained(dataset: Dataset, epochs: int, progress: Progress) -> nn.Sequential
 
 
 def embed(classifier: Classifier, x: np.ndarray) -> np.ndarray:
-    """The activations of the classifier's last hidden layer, (n, 64) float32.
+    """Activations of the classifier's last hidden layer, (n, 64) float32.
 
     Arguments
         x: (n, n_features), in the units of the dataset.
@@ -176,7 +178,7 @@ def embed(classifier: Classifier, x: np.ndarray) -> np.ndarray:
 
 
 class Figures(NamedTuple):
-    """How good the samples of one source are; `DEFINITIONS` says what each figure is."""
+    """Quality figures of samples from one source; `DEFINITIONS` describes each."""
 
     source: str
     """"prior", "mixture", or "test images" (of tables and points "test samples")."""
@@ -189,14 +191,14 @@ class Figures(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """The figures of a run, and what they were measured with."""
+    """Quality figures of a run, and the settings of their measurement."""
 
     rows: Annotated[tuple[Figures, ...], Field(min_length=1)]
     """One a source; the last is that of real test samples, which say what can be reached."""
     n: Annotated[int, Field(ge=1)]
     """Samples of each source."""
     n_ref: Annotated[int, Field(ge=1)]
-    """Training samples that they were held against; coverage takes `n` of them."""
+    """Training samples of the comparison; coverage takes `n` of them."""
     seed: int
     """Of the samples, and of the choice of real ones."""
     accuracy: Annotated[FiniteFloat, Field(ge=0, le=1)] | None
@@ -208,17 +210,15 @@ class _QualityFacts(BaseModel):
 
 
 def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Quality:
-    """The figures of what a run's decoder makes of codes from several sources, and of test samples.
+    """Measure the quality of samples decoded from several sources of codes, and of test samples.
 
     The prior is N(0, I), whether or not the run was trained towards it; the mixture is that of
-    `generation.fit_mixture`, left out where a code is too wide for it. A conditioned model is told
+    `latent.fit_mixture`, left out where a code is too wide for it. A conditioned model reads
     labels as frequent as in the training split. What is decoded is cut off at the dataset's range.
 
-    Raises `Faults` where the dataset has changed since the run, or its codes or samples are not
-    finite.
+    Raises `InvalidRequest` where the dataset has changed since the run, or its codes or samples are
+    not finite.
     """
-    from aecore.models import inference
-
     latent.refuse_changed(run, dataset)
     latent.refuse_unless_finite(run, run.codes["codes"])
     model, d = run.model(), run.codes["codes"].shape[1]
@@ -231,15 +231,16 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         mixture = mixture or latent.fit_mixture(_train_codes(run, model, dataset))
         codes["mixture"] = mixture.draw(n, seed=SEED)
     labels = np.random.default_rng(SEED).choice(dataset.train.labels, n)
-    made = {
-        source: inference.decode(model, each, labels, progress) for source, each in codes.items()
+    samples_of = {
+        source: models.inference.decode(model, each, labels, progress)
+        for source, each in codes.items()
     }
     if dataset.value_range is not None:
-        made = {source: x.clip(*dataset.value_range) for source, x in made.items()}
-    latent.refuse_unless_answered(run.name, *made.values())
-    made[f"test {dataset.traits.noun}s"] = real
+        samples_of = {source: x.clip(*dataset.value_range) for source, x in samples_of.items()}
+    latent.refuse_unless_answered(run.name, *samples_of.values())
+    samples_of[f"test {dataset.traits.noun}s"] = real
 
-    known = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
+    training_samples = Subset(split="train", limit=REFERENCE, seed=SEED).samples(dataset).x
     to_cover = Subset(split="train", limit=n, seed=SEED).samples(dataset).x
     judge = classifier(dataset, progress) if dataset.label_names else None
 
@@ -247,29 +248,27 @@ def measure(run: Run, dataset: Dataset, progress: Progress = no_progress) -> Qua
         # Between pixels, blurred samples would cover more than real ones: they lie amid the data.
         return embed(judge, x) if judge else x
 
-    rows = []
-    for source, x in made.items():
-        progress(f"Measuring {source}", len(rows), len(made))
-        nearest = float(metrics.nearest_distance(x, known).mean())
+    rows: list[Figures] = []
+    for source, x in samples_of.items():
+        progress(f"Measuring {source}", len(rows), len(samples_of))
+        nearest = float(metrics.nearest_distance(x, training_samples).mean())
         coverage = metrics.coverage(compared(to_cover), compared(x), NEIGHBORS)
-        frechet = metrics.frechet(compared(known), compared(x)) if judge else None
+        frechet = metrics.frechet(compared(training_samples), compared(x)) if judge else None
         rows.append(Figures(source, nearest, coverage, frechet))
-    return Quality(tuple(rows), n, len(known), SEED, judge.accuracy if judge else None)
+    return Quality(tuple(rows), n, len(training_samples), SEED, judge.accuracy if judge else None)
 
 
 def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
-    from aecore.models import inference
-
-    known = latent.analysis_artifact(run).load_intact()
-    if known is not None and known.facts["complete"]:
-        return known.arrays["train_codes"]
-    codes = inference.encode(model, *dataset.train)
+    analysis = latent.analysis_artifact(run).load_intact()
+    if analysis is not None and analysis.facts["complete"]:
+        return analysis.arrays["train_codes"]
+    codes = models.inference.encode(model, *dataset.train)
     latent.refuse_unless_finite(run, codes)
     return codes
 
 
 def quality_artifact(run: Run) -> Artifact[Quality]:
-    """The figures of a run as they are stored."""
+    """Artifact of the quality figures of a run."""
     return Artifact(
         path=run.computed / "quality.safetensors",
         created=run.manifest.created,
@@ -285,7 +284,7 @@ def quality_artifact(run: Run) -> Artifact[Quality]:
 
 @dataclass(frozen=True)
 class MeasureSamples(Task):
-    """Measure how good the samples are that a run's decoder makes of new codes."""
+    """Measure the quality of samples that a run's decoder generates."""
 
     run_name: str
 
@@ -293,8 +292,8 @@ class MeasureSamples(Task):
     def title(self) -> str:
         return f"quality of samples of {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
-        """Measure the samples and store the figures."""
+    def run(self, reporter: Reporter) -> Quality:
+        """Measure the figures and store them."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
@@ -302,3 +301,4 @@ class MeasureSamples(Task):
         fetch_data(dataset, reporter)
         figures = measure(run, dataset, reporter.progress)
         quality_artifact(run).save(figures)
+        return figures

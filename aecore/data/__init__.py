@@ -1,4 +1,4 @@
-"""Data: datasets by name, their specifications, subsets of them, and pictures from outside."""
+"""Data: datasets by name, their specifications and subsets, and decoding of user pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aecore.data.idx import (
     decode_idx as decode_idx,
     fetch as fetch,
     fetch_data as fetch_data,
-    here as here,
+    is_available as is_available,
     locate as locate,
     places as places,
 )

@@ -1,6 +1,6 @@
-"""The registry of the built-in datasets.
+"""Registry of the built-in datasets.
 
-Its entries are cheap to list; arrays are read when `train` or `test` is first asked for.
+Its entries are cheap to list; arrays are read on the first access to `train` or `test`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The catalogue of datasets by name: the built-in ones, and those that a person stored."""
+"""Catalogue of datasets by name: built-in ones and stored ones."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from aecore.data import stored
 from aecore.data.builtin import DATASETS
 from aecore.data.dataset import Dataset, Samples
 from aecore.data.spec import DataSpec
-from aecore.errors import Damaged, Faults, unknown
+from aecore.errors import Damaged, InvalidRequest, unknown
 
 
 def names() -> list[str]:
-    """The names of all datasets: the built-in ones, then the stored ones."""
+    """Names of all datasets: built-in ones first, then stored ones."""
     return [*DATASETS, *(name for name in stored.names() if name not in DATASETS)]
 
 
 def get(name: str) -> Dataset:
-    """The dataset called `name`.
+    """Get a dataset by name.
 
-    Raises `Faults` with the nearest name where there is none, or where its card is damaged.
+    Raises `InvalidRequest` with the nearest name where there is none, or where its card is damaged.
     """
     if name in DATASETS:
         return DATASETS[name]
-    found = stored.entry(name) if isinstance(name, str) else None
-    if found is None:
-        raise Faults(unknown("dataset", name, names()))
-    return _stored(found)
+    entry = stored.entry(name) if isinstance(name, str) else None
+    if entry is None:
+        raise InvalidRequest(unknown("dataset", name, names()))
+    return _stored(entry)
 
 
 @lru_cache(maxsize=8)
 def _stored(entry: stored.Entry) -> Dataset:
-    """A stored dataset; cached, since it holds the arrays that were read."""
+    """Load a stored dataset; cached, because it holds its arrays."""
     return Dataset(
         entry.card.spec, lambda split: Samples(*stored.read(entry, split)), entry.card.digests
     )
 
 
 def entries() -> tuple[list[Dataset], list[str]]:
-    """All datasets that can be used, and what is wrong with the damaged ones, in sentences."""
+    """All usable datasets, and the problems of damaged ones as sentences."""
     usable, damaged = [], []
     for name in names():
         try:
             usable.append(get(name))
         except Damaged as error:
-            damaged += error.faults
+            damaged += error.problems
     return usable, damaged
 
 
@@ -55,6 +55,6 @@ def add(spec: DataSpec, train: stored.Split, test: stored.Split) -> Dataset:
         train, test: features (n, n_features), and labels (n,): class numbers, or numbers where
             `spec.label_names` is empty.
 
-    Raises `Faults` with every reason why it cannot be stored, such as a name that is taken.
+    Raises `InvalidRequest` with every reason why it cannot be stored, such as a name that is taken.
     """
     return _stored(stored.add(spec, train, test, reserved=DATASETS))

@@ -1,4 +1,4 @@
-"""Datasets: a specification, and the arrays of both splits on demand."""
+"""Datasets: a specification, and the arrays of both splits, read on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from aecore.data.modalities import Modality
 from aecore.data.spec import DataSpec
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 
 class Samples(NamedTuple):
@@ -24,16 +24,16 @@ class Samples(NamedTuple):
     """Class numbers, (n,) int64; or a position along a curve, (n,) float32."""
 
 
-Read = Callable[[str], Samples]
+SplitReader = Callable[[str], Samples]
 """Turns "train" or "test" into that split."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A specification, and the arrays that it describes on demand."""
+    """A dataset: its specification, and its arrays, read on demand."""
 
     spec: DataSpec
-    read: Read = field(repr=False)
+    read: SplitReader = field(repr=False)
     digests: tuple[str, ...] = ()
     """Known SHA-256 of the decoded files; empty where the arrays themselves are hashed."""
     missing: str = ""
@@ -41,15 +41,15 @@ class Dataset:
 
     @classmethod
     def without_arrays(cls, spec: DataSpec, reason: str) -> Dataset:
-        """The dataset of a specification alone; whoever asks for its arrays gets the reason."""
+        """Dataset of a specification alone; access to its arrays raises the reason."""
 
         def refuse(split: str) -> Samples:
-            raise Faults(reason)
+            raise InvalidRequest(reason)
 
         return cls(spec, refuse, missing=reason)
 
-    def derived(self, read: Read | None = None, **changes: Any) -> Dataset:
-        """A dataset with other arrays, or with changes of the specification, or both."""
+    def derived(self, read: SplitReader | None = None, **changes: Any) -> Dataset:
+        """Copy of a dataset with other arrays, a changed specification, or both."""
         facts = dict(self.spec) | {"fingerprint": None} | changes
         if read is None:
             return replace(self, spec=DataSpec(**facts))
@@ -69,7 +69,7 @@ class Dataset:
 
     @property
     def traits(self) -> type[Modality]:
-        """What is common to data of this modality."""
+        """The modality's traits."""
         return self.spec.traits
 
     @property
@@ -91,7 +91,7 @@ class Dataset:
 
     @property
     def value_range(self) -> tuple[float, float] | None:
-        """Smallest and largest possible value; None where the features are standardised."""
+        """Smallest and largest possible value; None if the features are standardised."""
         return self.spec.value_range
 
     @property
@@ -101,12 +101,12 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Classes of the labels; 0 where they are not classes."""
+        """Number of classes; 0 if the labels are not classes."""
         return self.spec.n_classes
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Names of the classes; empty where the labels are positions on a curve."""
+        """Names of the classes; empty if the labels are positions on a curve."""
         return self.spec.label_names
 
     @property
@@ -138,7 +138,7 @@ class Dataset:
         return total.hexdigest()
 
     def described(self) -> DataSpec:
-        """The specification with the fingerprint, for which arrays may have to be read."""
+        """The specification with its fingerprint, which may require reading the arrays."""
         return self.spec.model_copy(update={"fingerprint": self.fingerprint})
 
 
@@ -147,7 +147,7 @@ ROUNDING = 1e-6
 
 
 def without_rounding(x: np.ndarray) -> np.ndarray:
-    """Values that rounding carried out of [0, 1] put back onto its bounds; all others as they are.
+    """Clip values that rounding carried out of [0, 1] to its bounds; leave all others.
 
     Scaling reaches 1.0000000000000002 where 1 is meant.
 

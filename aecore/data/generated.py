@@ -1,4 +1,4 @@
-"""Datasets without files: those of scikit-learn, and points on curves and surfaces."""
+"""Datasets without files: those of scikit-learn, and samples of curves and surfaces."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from aecore.data.dataset import Read, Samples
+from aecore.data.dataset import Samples, SplitReader
 
 
-def stratified(loader: str, test_size: float, scale: float | None) -> Read:
-    """A labelled dataset of scikit-learn, split by class with seed 0.
+def stratified(loader: str, test_size: float, scale: float | None) -> SplitReader:
+    """Labelled dataset of scikit-learn, split by class with seed 0.
 
     Divided by `scale`, or standardised on the training split where that is None.
     """
@@ -39,8 +39,8 @@ def _standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
     return (train - mean) / deviation, (test - mean) / deviation
 
 
-def curve(points: Callable[[], tuple[np.ndarray, np.ndarray]], n_train: int) -> Read:
-    """Points on a curve or surface, standardised on the first `n_train`, which train."""
+def curve(points: Callable[[], tuple[np.ndarray, np.ndarray]], n_train: int) -> SplitReader:
+    """Points on a curve or surface, standardised on the training split, the first `n_train`."""
 
     def read(split: str) -> Samples:
         x, position = points()

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: IDX files, found or downloaded, checked against their digests."""
+"""MNIST and Fashion-MNIST: IDX files, located or downloaded, checked against their digests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from aecore import files
-from aecore.data.dataset import Dataset, Read, Samples
-from aecore.errors import Faults
+from aecore.data.dataset import Dataset, Samples, SplitReader
+from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter
 
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
-IDX_FILES += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 N_TRAIN, N_TEST, SIDE = 60_000, 10_000, 28
 
 DIGESTS = {
@@ -49,20 +53,20 @@ DEBIAN = Path("/usr/share/datasets")
 
 
 def cache_folder() -> Path:
-    """Where downloaded datasets are kept: the user's cache, as the operating system names it."""
+    """Folder of downloaded datasets: the operating system's cache folder of the user."""
     import pooch
 
     return Path(pooch.os_cache("latent-loupe"))
 
 
 def places(name: str) -> list[Path]:
-    """The folders in which the IDX files of `name` are looked for, in order."""
+    """Folders searched for the IDX files of `name`, in order."""
     own = files.from_environment("AECORE_DATA")
     return ([own / name] if own else []) + [cache_folder() / name, DEBIAN / name]
 
 
 def locate(name: str, file: str) -> Path | None:
-    """The first place that holds the IDX file `file` of dataset `name`, gzipped or not."""
+    """Find the IDX file `file` of dataset `name`, gzipped or not, in the first of its folders."""
     for folder in places(name):
         for path in (folder / file, folder / f"{file}.gz"):
             if path.is_file():
@@ -70,7 +74,7 @@ def locate(name: str, file: str) -> Path | None:
     return None
 
 
-def here(dataset: str | Dataset) -> bool:
+def is_available(dataset: str | Dataset) -> bool:
     """Whether a dataset can be read without a download."""
     if isinstance(dataset, Dataset) and dataset.missing:
         return False
@@ -79,9 +83,9 @@ def here(dataset: str | Dataset) -> bool:
 
 
 def fetch(name: str, download: Progress | None = None) -> None:
-    """See to it that the files of `name` are on this machine; download what is missing.
+    """Ensure that the files of `name` are on this machine; download the missing ones.
 
-    Raises `Faults` that name the folder where the files may be put by hand.
+    Raises `InvalidRequest` that name the folder where the files may be put by hand.
     """
     if name not in DIGESTS:
         return
@@ -91,10 +95,10 @@ def fetch(name: str, download: Progress | None = None) -> None:
 
 
 def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
-    """The unsigned bytes of an IDX file, (n, 784) for images or (n,) for labels.
+    """Decode an IDX file: unsigned bytes, (n, 784) for images or (n,) for labels.
 
-    Raises `Faults` where the file is not exactly the published one. Reading stops one byte after
-    the expected size, so that a crafted gzip file cannot fill the memory.
+    Raises `InvalidRequest` where the file is not exactly the published one. Reading stops one byte
+    after the expected size, so that a crafted gzip file cannot fill the memory.
     """
     count = N_TRAIN if file.startswith("train") else N_TEST
     shape = (count, SIDE, SIDE) if "images" in file else (count,)
@@ -104,24 +108,27 @@ def decode_idx(path: Path, file: str, digest: str) -> np.ndarray:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = stream.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise Faults(f"{path} cannot be read ({error}): delete it or replace it.") from error
+        raise InvalidRequest(
+            f"{path} cannot be read ({error}): delete it or replace it."
+        ) from error
     if len(content) != expected or not content.startswith(header):
-        raise Faults(f"{path} is not the published {file}: delete it or replace it.")
+        raise InvalidRequest(f"{path} is not the published {file}: delete it or replace it.")
     if hashlib.sha256(content).hexdigest() != digest:
-        raise Faults(f"{path} differs from the published {file}: delete it or replace it.")
+        raise InvalidRequest(f"{path} differs from the published {file}: delete it or replace it.")
     values = np.frombuffer(content, np.uint8, offset=len(header))
     return values.reshape(count, -1) if "images" in file else values
 
 
 class _Progress:
-    """What pooch asks of a progress bar, handed on to `Progress`."""
+    """Adapter from pooch's progress bar to `Progress`."""
 
     def __init__(self, file: str, download: Progress) -> None:
         self.file, self.download, self.total, self.done = file, download, 0, 0
 
     def update(self, arrived: int) -> None:
         # pooch counts the last, shorter chunk as a whole one; some servers give no total.
-        self.done = min(self.done + arrived, self.total or math.inf)
+        done = self.done + arrived
+        self.done = min(done, self.total) if self.total else done
         self.download(self.file, self.done, max(self.total, self.done))
 
     def reset(self) -> None:
@@ -132,7 +139,7 @@ class _Progress:
 
 
 def _download(name: str, file: str, download: Progress | None) -> None:
-    """Bring one file from the first mirror that serves it whole; keep nothing else."""
+    """Download one file from the first mirror that serves it completely."""
     import pooch
     import requests
 
@@ -142,7 +149,7 @@ def _download(name: str, file: str, download: Progress | None) -> None:
     for mirror in MIRRORS[name]:
         part = folder / f"{file}.{os.getpid()}.part.gz"
         bar = _Progress(f"{name} {file}", download) if download else False
-        # A mirror that never answers must not keep anyone waiting for ever.
+        # A mirror that never answers must not block for ever.
         fetcher = pooch.HTTPDownloader(progressbar=bar, timeout=20)
         try:
             pooch.retrieve(
@@ -153,18 +160,18 @@ def _download(name: str, file: str, download: Progress | None) -> None:
             return
         except (requests.RequestException, OSError) as error:
             failures.append(f"{mirror} did not deliver it ({type(error).__name__})")
-        except Faults:
+        except InvalidRequest:
             failures.append(f"{mirror} delivered a file that is not the published one")
         finally:
             part.unlink(missing_ok=True)
-    raise Faults(
+    raise InvalidRequest(
         f"The {name} file {file}.gz is not on this machine and could not be downloaded: "
         f"{'; '.join(failures)}. Put the four {name} files into {places(name)[0]} and try again, "
         "or choose the dataset 'digits', which needs no download."
     )
 
 
-def read_idx(name: str) -> Read:
+def read_idx(name: str) -> SplitReader:
     def read(split: str) -> Samples:
         fetch(name)
         first = 0 if split == "train" else 2
@@ -180,7 +187,9 @@ def read_idx(name: str) -> Read:
 def _found(name: str, file: str) -> Path:
     path = locate(name, file)
     if path is None:
-        raise Faults(f"{file} of {name} was removed from {places(name)[0]} while it was in use.")
+        raise InvalidRequest(
+            f"{file} of {name} was removed from {places(name)[0]} while it was in use."
+        )
     return path
 
 

@@ -1,4 +1,4 @@
-"""Modalities of data: what a sample is, how it is shown, and what its specification must state.
+"""Modalities of data: shape, display and required specification of a sample.
 
 `MODALITIES` is the registry: a further modality is one class with the decorator `register`.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Modality:
-    """What samples of one modality have in common."""
+    """Common traits of the samples of one modality."""
 
     name: ClassVar[str]
     noun: ClassVar[str] = "sample"
@@ -26,12 +26,12 @@ class Modality:
     def display_problems(
         cls, shape: tuple[int, ...], value_range: tuple[float, float] | None
     ) -> Iterator[str]:
-        """Why samples of this shape and range cannot be shown, in sentences."""
+        """Reasons why samples of this shape and range cannot be shown, as sentences."""
         yield from ()
 
     @classmethod
     def shaped(cls, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Features (n, n_features) as they are shown: (n, *shape) of pictures, else unchanged."""
+        """Features (n, n_features) in display shape: (n, *shape) for images, else unchanged."""
         return x.reshape(-1, *shape) if cls.pictures else x
 
 
@@ -39,7 +39,7 @@ MODALITIES: dict[str, type[Modality]] = {}
 
 
 def register(modality: type[Modality]) -> type[Modality]:
-    """Enter a modality into the registry."""
+    """Decorator that adds a modality to the registry."""
     MODALITIES[modality.name] = modality
     return modality
 
@@ -72,6 +72,6 @@ class Points(Modality):
 
 @register
 class Table(Modality):
-    """Rows of a table, (n_columns,), whose features have no order."""
+    """Table rows, (n_columns,), whose features have no order."""
 
     name = "table"

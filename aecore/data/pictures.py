@@ -1,4 +1,4 @@
-"""Pictures from outside, decoded within limits and fitted to a dataset's images."""
+"""Decoding of user pictures within size limits, and fitting to a dataset's images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MAX_PIXELS = 25_000_000
@@ -33,34 +33,34 @@ def read(
     crop: bool = False,
     fill: float = MNIST_FILL,
 ) -> np.ndarray:
-    """A PNG, JPEG, WebP or BMP file as one sample: `fit` of what `decode` found.
+    """Decode a PNG, JPEG, WebP or BMP file and `fit` it as one sample.
 
-    Returns (height * width,) or (height * width * 3,) float32 in [0, 1]. Raises `Faults` where
-    the file is none of these, damaged or too large.
+    Returns (height * width,) or (height * width * 3,) float32 in [0, 1]. Raises `InvalidRequest`
+    where the file is none of these, damaged or too large.
     """
     return fit(decode(content).image, shape, invert, crop, fill)
 
 
 def decode(content: bytes) -> Picture:
-    """Decode a file, after its kind and size were found to be acceptable; see `read`."""
+    """Decode a file after checking its format and size; see `read`."""
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise Faults(_too_large()) from error
+        raise InvalidRequest(_too_large()) from error
     except Exception as error:
-        raise Faults(
+        raise InvalidRequest(
             "This file is not a picture that can be read here: give a PNG, JPEG, WebP or BMP file."
         ) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise Faults(_too_large(f"{image.width:,} x {image.height:,} pixels are"))
+    if opened.width * opened.height > MAX_PIXELS:
+        raise InvalidRequest(_too_large(f"{opened.width:,} x {opened.height:,} pixels are"))
     # A photograph of a telephone may be a JPEG with a preview behind it, which is no animation.
-    kind = image.format
-    animated = kind in ("PNG", "WEBP") and getattr(image, "is_animated", False)
+    kind = opened.format
+    animated = kind in ("PNG", "WEBP") and getattr(opened, "is_animated", False)
     try:
-        image = _opaque(ImageOps.exif_transpose(image))
+        image = _opaque(ImageOps.exif_transpose(opened))
         image.thumbnail((MAX_SIDE, MAX_SIDE))
     except Exception as error:
-        raise Faults(
+        raise InvalidRequest(
             f"This {kind} is damaged or ends too early: save or copy it again "
             "and give it once more."
         ) from error
@@ -75,7 +75,7 @@ def _too_large(what: str = "This picture is") -> str:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Grey or colour of eight bits; what is transparent gets the ground that shows the rest."""
+    """Convert to grey or colour of eight bits, transparent areas on a contrasting background."""
     if image.mode.startswith("I"):  # sixteen bits, which Pillow would cut off at 255
         grey = np.asarray(image, np.float32) / np.float32(257)
         return Image.fromarray(grey.clip(0, 255, out=grey).astype(np.uint8))
@@ -97,7 +97,7 @@ def fit(
     crop: bool = False,
     fill: float = MNIST_FILL,
 ) -> np.ndarray:
-    """A picture in the shape of a dataset's samples, flat, in [0, 1].
+    """Fit a picture to the shape of a dataset's samples, flat, in [0, 1].
 
     The picture keeps its proportions and lies in the middle; the rest is filled with the colour of
     its border.
@@ -141,7 +141,7 @@ def fit(
 
 
 def looks_inverted(pixels: np.ndarray) -> bool:
-    """Whether the border is brighter than the whole: ink on paper rather than light on black.
+    """Whether the border is brighter than the average: dark ink on light paper.
 
     Arguments
         pixels: (height, width) or (height, width, 3).
@@ -151,20 +151,20 @@ def looks_inverted(pixels: np.ndarray) -> bool:
 
 
 def filled(samples: np.ndarray) -> float:
-    """How much of the side the bright part of samples takes up: the median over them.
+    """Share of the side that the bright part of samples fills: the median over them.
 
     Arguments
         samples: (n, height, width) or (n, height, width, 3) in [0, 1], on a dark ground.
     """
-    found = []
+    shares = []
     for pixels in samples:
         bright = pixels.reshape(*pixels.shape[:2], -1).mean(axis=2)
         if bright.max() > 0:
             box = _box(bright > 0.1 * bright.max())
-            found.append(
+            shares.append(
                 max((s.stop - s.start) / n for s, n in zip(box, bright.shape, strict=True))
             )
-    return float(np.median(found)) if found else 1.0
+    return float(np.median(shares)) if shares else 1.0
 
 
 def _border(pixels: np.ndarray) -> np.ndarray:
@@ -179,7 +179,7 @@ def _border(pixels: np.ndarray) -> np.ndarray:
 
 
 def _box(mask: np.ndarray) -> tuple[slice, slice]:
-    """The smallest rectangle around what is true."""
+    """Bounding box of the true pixels."""
     places = (np.flatnonzero(mask.any(axis=1 - axis)) for axis in (0, 1))
     rows, columns = (slice(int(at[0]), int(at[-1]) + 1) for at in places)
     return rows, columns

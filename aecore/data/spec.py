@@ -1,4 +1,4 @@
-"""The specification of a dataset: everything about it but its arrays.
+"""Specification of a dataset: its metadata without its arrays.
 
 Models are built from it, and it is stored in each run, so that a run can be opened without its
 dataset.
@@ -57,13 +57,13 @@ class ImageSize(NamedTuple):
     channels: int = 1
 
     def halved(self, times: int) -> ImageSize:
-        """After so many halvings of both sides, rounded up."""
+        """Size after halving both sides so many times, rounded up."""
         halves = 2**times
         return ImageSize(-(-self.height // halves), -(-self.width // halves), self.channels)
 
 
 class DataSpec(BaseModel):
-    """A dataset without its arrays."""
+    """Specification of a dataset: modality, shape, range, names, counts and fingerprint."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -114,28 +114,28 @@ class DataSpec(BaseModel):
 
     @property
     def traits(self) -> type[Modality]:
-        """What is common to data of this modality."""
+        """The modality's traits."""
         return MODALITIES[self.modality]
 
     @property
     def n_features(self) -> int:
-        """Numbers in one sample."""
+        """Number of features of one sample."""
         return math.prod(self.shape)
 
     @property
     def n_classes(self) -> int:
-        """Classes of the labels; 0 where they are not classes."""
+        """Number of classes; 0 if the labels are not classes."""
         return len(self.label_names)
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """A name for each feature, numbered where the features have none."""
+        """Name of each feature; numbers if the features have no names."""
         numbered = (f"feature {number}" for number in range(1, self.n_features + 1))
         return self.feature_names or tuple(numbered)
 
     @property
     def in_unit_range(self) -> bool:
-        """Whether all values lie in [0, 1], so that they can be read as probabilities."""
+        """Whether all values lie in [0, 1], so that they can be modelled as probabilities."""
         return self.value_range == (0, 1)
 
     def agrees(self, other: DataSpec) -> bool:

@@ -1,4 +1,4 @@
-"""Datasets that a person stored, in the folder of the store: seen by every process that uses it.
+"""Datasets stored by a user, in the store's folder, visible to every process that uses it.
 
     models_store/_datasets/<name>/card.json           specification, and digest of each array
                                   arrays.safetensors  features and labels of both splits
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aecore import files, locations
 from aecore.data.spec import DataSpec, Sha256, StoredSpec
-from aecore.errors import Damaged, Faults, unknown
+from aecore.errors import Damaged, InvalidRequest, unknown
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
@@ -41,7 +41,7 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 class Card(BaseModel):
-    """What is stored of a dataset beside its arrays."""
+    """Metadata of a stored dataset."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,17 +61,17 @@ class Entry(NamedTuple):
 
 
 def array_names() -> list[str]:
-    """The arrays of an entry: features and labels of the training split, then of the test split."""
+    """Array names of an entry: features and labels of the training, then of the test split."""
     return [f"{split}.{part}" for split in SPLITS for part in ("x", "labels")]
 
 
 def root() -> Path:
-    """The folder of the stored datasets."""
+    """Folder of the stored datasets."""
     return locations.store() / "_datasets"
 
 
 def names() -> list[str]:
-    """The names of the stored datasets, damaged ones included."""
+    """Names of the stored datasets, damaged ones included."""
     folder = root()
     if not folder.is_dir():
         return []
@@ -81,7 +81,7 @@ def names() -> list[str]:
 
 
 def entry(name: str) -> Entry | None:
-    """The stored dataset called `name`; None where there is none.
+    """Get the stored dataset called `name`; None if there is none.
 
     Raises `Damaged` where its card cannot be read.
     """
@@ -114,7 +114,7 @@ def _entry(folder: Path, changed: int, size: int) -> Entry:
 
 
 def read(stored: Entry, split: str) -> Split:
-    """The features (n, n_features) float32 and labels (n,) of "train" or "test".
+    """Read the features (n, n_features) float32 and labels (n,) of "train" or "test".
 
     Raises `Damaged` where the arrays are not those of the card.
     """
@@ -142,14 +142,14 @@ def read(stored: Entry, split: str) -> Split:
 
 
 def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ()) -> Entry:
-    """Store a dataset: complete in the catalogue, or not there at all.
+    """Store a dataset atomically: complete in the catalogue, or not at all.
 
     Arguments
         train, test: features (n, n_features), numbers in `spec.value_range` where that is given,
             and labels (n,): class numbers, or numbers where `spec.label_names` is empty.
         reserved: names that are taken by others.
 
-    Raises `Faults` with every reason why it cannot be stored.
+    Raises `InvalidRequest` with every reason why it cannot be stored.
     """
     arrays, problems = _checked_arrays(spec, {"train": train, "test": test})
     problems += spec.traits.display_problems(spec.shape, spec.value_range)
@@ -163,7 +163,7 @@ def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ())
             f"name = '{spec.name}' is taken: choose another, or remove that dataset first."
         )
     if problems:
-        raise Faults(problems)
+        raise InvalidRequest(problems)
     spec = spec.model_copy(update={"fingerprint": None})  # which follows from the digests
     digests = tuple(_digest(arrays[name]) for name in array_names())
     card = Card(format=FORMAT, spec=spec, digests=digests)
@@ -174,12 +174,12 @@ def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ())
 
 
 def remove(name: str) -> None:
-    """Remove a stored dataset; runs that were trained on it stay, and say what they miss.
+    """Remove a stored dataset; runs trained on it remain and report that it is missing.
 
-    Raises `Faults` where there is none of that name.
+    Raises `InvalidRequest` where there is none of that name.
     """
     if name not in names():
-        raise Faults(unknown("stored dataset", name, names()))
+        raise InvalidRequest(unknown("stored dataset", name, names()))
     with files.writing(root(), locations.OTHERWISE):
         aside = files.partial(root() / name)
         (root() / name).rename(aside)
@@ -204,7 +204,9 @@ def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
                 aside.rename(place)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise Faults(f"name = '{name}' has just been taken: choose another.") from None
+                    raise InvalidRequest(
+                        f"name = '{name}' has just been taken: choose another."
+                    ) from None
                 raise
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -218,7 +220,7 @@ def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
 def _checked_arrays(
     spec: DataSpec, splits: Mapping[str, Split]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The arrays as they are stored, and why they do not go with a specification."""
+    """Arrays in stored form, and the reasons why they do not match a specification."""
     arrays: dict[str, np.ndarray] = {}
     problems: list[str] = []
     sizes = {"train": spec.n_train, "test": spec.n_test}
@@ -245,7 +247,7 @@ def _checked_arrays(
 
 
 def _value_problems(spec: DataSpec, split: str, x: np.ndarray, labels: np.ndarray) -> Iterable[str]:
-    """Values that a specification does not allow, in sentences."""
+    """Values that violate a specification, as sentences."""
     if not np.isfinite(x).all():
         yield f"{split}.x has values that are no finite numbers: replace them."
     elif spec.value_range:
@@ -262,10 +264,10 @@ def _value_problems(spec: DataSpec, split: str, x: np.ndarray, labels: np.ndarra
 
 
 def _refuse_others(file: Any, spec: DataSpec) -> None:
-    """Raise `Damaged` where an open file has other arrays than those of a specification."""
+    """Raise `Damaged` if the arrays of an open file do not match a specification."""
     sizes = {"train": spec.n_train, "test": spec.n_test}
     labels = "I64" if spec.label_names else "F32"
-    expected = {}
+    expected: dict[str, tuple[str, tuple[int, ...]]] = {}
     for split, n in sizes.items():
         expected[f"{split}.x"] = ("F32", (n, spec.n_features))
         expected[f"{split}.labels"] = (labels, (n,))
@@ -279,7 +281,7 @@ def _refuse_others(file: Any, spec: DataSpec) -> None:
 
 
 def _digest(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _damaged(name: str, reason: str) -> Damaged:

@@ -1,4 +1,4 @@
-"""Subsets: which samples of a dataset a map shows."""
+"""Subsets: selection of the samples of a dataset that a map shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aecore.data.dataset import Dataset, Samples, read_only
 
 
 class Subset(BaseModel):
-    """Which samples of a dataset are shown on a map."""
+    """A selection of samples of a dataset by split, limit and seed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,21 +28,21 @@ class Subset(BaseModel):
 
     @property
     def key(self) -> str:
-        """A name for a folder."""
+        """Folder name of the subset."""
         return f"{self.split}-{self.limit}-seed{self.seed}"
 
     def whole_test(self, dataset: str | Dataset) -> bool:
-        """Whether this is just the complete test split."""
+        """Whether the subset is exactly the complete test split."""
         dataset = get(dataset) if isinstance(dataset, str) else dataset
         return self.split == "test" and self.limit >= dataset.n_test
 
     def count(self, dataset: Dataset) -> int:
-        """How many samples these are."""
+        """Number of samples in the subset."""
         first, end = self._span(dataset)
         return min(self.limit, end - first)
 
     def rows(self, dataset: Dataset) -> np.ndarray:
-        """Sorted row numbers (n,) int64 into the test split followed by the training split.
+        """Sorted row indices (n,) int64 into the test split followed by the training split.
 
         Row i >= n_test is training sample i - n_test. Where there are more than `limit`, each class
         keeps its share, rounded by the largest remainder; labels that are no classes are no strata.
@@ -79,7 +79,7 @@ class Subset(BaseModel):
         return read_only(Samples(*(np.concatenate(each) for each in zip(*parts, strict=True))))
 
     def _span(self, dataset: Dataset) -> tuple[int, int]:
-        """The first row of the split, and the row after its last."""
+        """First row of the split, and the row after its last."""
         first = dataset.n_test if self.split == "train" else 0
         return first, dataset.n_test + (0 if self.split == "test" else dataset.n_train)
 

@@ -1,4 +1,4 @@
-"""The cluster of one worker process, and the connection to a scheduler."""
+"""Dask cluster of one worker process, and the connection to a scheduler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from concurrent.futures import Future as Answer
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,22 +33,22 @@ log = logging.getLogger(__name__)
 
 
 def client_of(address: str, within: float) -> Client:
-    """The client of a scheduler that answers; raises what keeps it from answering."""
+    """Client of a scheduler that answers; raises the error that prevents an answer."""
     from distributed import Client, Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     async def knock() -> None:
         async with asyncio.timeout(within):
             options = Security().get_connection_args("client")
             await (await connect(address, timeout=within, **options)).close()
 
-    # A client that does not come about holds up, for seconds, any thread that collects garbage.
+    # A client without a connection blocks any thread that collects garbage, for seconds.
     asyncio.run(knock())
     return Client(address, timeout=within, set_as_default=False)
 
 
 def ask_apart(call: Callable[..., T], *arguments: Any, **options: Any) -> Answer[T]:
-    """The answer to come of a call that may never return, made in a thread of its own."""
+    """Future of a call that may never return, made in a thread of its own."""
     answer: Answer[T] = Answer()
 
     def run() -> None:
@@ -65,11 +65,11 @@ IMPORT = "import aecore.jobs"
 
 
 def connect_to(address: str) -> Client:
-    """The client of the scheduler that `AECORE_SCHEDULER` names; raises `Faults` without one."""
+    """Client of the `AECORE_SCHEDULER`; raises `InvalidRequest` if it does not answer."""
     try:
         return ask_apart(client_of, address, CONNECT_WITHIN).result(2 * CONNECT_WITHIN)
     except Exception as error:
-        raise Faults(
+        raise InvalidRequest(
             f"The cluster cannot be reached: AECORE_SCHEDULER = '{address}' is not the address of "
             f"a Dask scheduler that answers ({str(error) or 'no answer'}). Start one there, "
             "give its address, such as tcp://127.0.0.1:8786, or unset the variable to use a worker "
@@ -78,13 +78,13 @@ def connect_to(address: str) -> Client:
 
 
 def start_cluster() -> tuple[subprocess.Popen[bytes], Client]:
-    """A new cluster and its client; raises `Faults` where none starts in a few tries."""
+    """Start a new cluster and its client; raises `InvalidRequest` if a few attempts fail."""
     for _ in range(TRIES):
         cluster = _start_process()
-        # A process that says nothing is killed, which ends the reading.
+        # A process without output is killed, which ends the reading.
         limit = threading.Timer(START_WITHIN, kill_cluster, (cluster,))
         limit.start()
-        address = cluster.stdout.readline().decode().strip()
+        address = cluster.stdout.readline().decode().strip() if cluster.stdout else ""
         limit.cancel()
         try:
             if address:
@@ -92,7 +92,7 @@ def start_cluster() -> tuple[subprocess.Popen[bytes], Client]:
         except Exception as error:
             log.warning("the cluster at %s does not answer: %s", address, error)
         kill_cluster(cluster)
-    raise Faults(
+    raise InvalidRequest(
         f"The worker process did not start, tried {TRIES} times: the server's log says why. "
         "Start the job again."
     )
@@ -110,7 +110,7 @@ def _start_process() -> subprocess.Popen[bytes]:
 
 
 def kill_cluster(cluster: subprocess.Popen[bytes]) -> None:
-    """End a cluster with its worker, also where they are stopped or hang."""
+    """Kill a cluster with its worker, also if they are stopped or hang."""
     with suppress(ProcessLookupError):  # all of them have ended
         os.killpg(cluster.pid, signal.SIGKILL)
     cluster.wait()

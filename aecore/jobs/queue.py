@@ -1,10 +1,10 @@
-"""Jobs: tasks that are carried out in a Dask worker process, one after another.
+"""Job queue: tasks carried out one after another in a Dask worker process.
 
 The first job starts a small cluster of its own as a child process (`python -m
 aecore.jobs.serve`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
 scheduler to use instead.
-News of a job and its end travel as Dask events. A job is cancelled at the scheduler, and its worker
-stops a task that the scheduler no longer wants.
+Progress of a job and its end are published as Dask events. A job is cancelled at the scheduler, and
+its worker stops a task that the scheduler has cancelled.
 
 The threads of the pages read and change the queue in memory alone. Whatever waits for another
 process is done by one thread, the keeper, outside the lock and within a limit of time.
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.jobs.cluster import (
     IMPORT,
     START_WITHIN,
@@ -59,7 +59,7 @@ SAY_AFTER = 8
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What a training has reported: its history and arrays to draw, all of one epoch."""
+    """Latest report of a training: its history, and arrays to draw, of the same epoch."""
 
     history: list[dict[str, Any]] = field(default_factory=list)
     view: dict[str, np.ndarray] | None = None
@@ -68,7 +68,7 @@ class TrainingLog:
     """The `plane` of the view after each epoch; of a long training, of evenly spaced ones."""
 
     def add(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> TrainingLog:
-        """The log with one epoch more."""
+        """The log with one epoch appended."""
         planes = {**self.planes, entry["epoch"]: view["plane"]}
         if len(planes) > MOST_PLANES:
             planes = dict([*planes.items()][::-2][::-1])  # the newest stays
@@ -102,12 +102,12 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether the job waits or runs."""
         return self.state in ("queued", "running")
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the present stage will take at the pace that it has kept, once that is known."""
+        """Estimated seconds until the present stage ends; None if that is not known yet."""
         if self.began is None or self.done <= self.began[1]:
             return None
         seconds = time.monotonic() - self.began[0]
@@ -115,7 +115,7 @@ class Job:
 
 
 class Jobs:
-    """The queue of this process: hands jobs to the cluster as its threads become free."""
+    """The queue of this process: sends jobs to the cluster as its threads become free."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -130,12 +130,12 @@ class Jobs:
         self.trouble = ""
         """Why the jobs that wait cannot be begun now, and what to do."""
 
-    # --- Asking ---
+    # --- Requests ---
 
     def submit(self, task: Task) -> Job:
         """Queue a task, or return the job that waits for it or runs it.
 
-        Raises `Faults` where it cannot be carried out, or another job writes the same run.
+        Raises `InvalidRequest` where it cannot be carried out, or another job writes the same run.
         """
         with self._lock:
             job = self.find(task)
@@ -153,15 +153,15 @@ class Jobs:
         return job
 
     def find(self, task: Task) -> Job | None:
-        """The newest job of this task, whatever became of it."""
+        """The newest job of this task, in any state."""
         return next((job for job in self.all() if job.task == task), None)
 
     def _refuse_busy(self, run: str) -> None:
         if run and any(job.active and job.task.reserves == run for job in self._jobs.values()):
-            raise Faults(f"'{run}' is being trained already.")
+            raise InvalidRequest(f"'{run}' is being trained already.")
 
     def cancel(self, job: Job) -> None:
-        """Take a job out of the queue, or have it stopped before its next batch or iteration."""
+        """Cancel a job: dequeue it, or stop it before its next batch or iteration."""
         with self._lock:
             if job.state == "queued":
                 self._end(job, "cancelled")
@@ -170,21 +170,21 @@ class Jobs:
         self._submit_next()
 
     def all(self) -> list[Job]:
-        """Every job that is remembered, newest first."""
+        """All remembered jobs, newest first."""
         with self._lock:
             return list(reversed(self._jobs.values()))
 
     def get(self, job_id: str | None) -> Job | None:
-        """The job with this id, if it is remembered."""
+        """The job with this id, or None."""
         return self._jobs.get(job_id or "")
 
     def snapshot(self, job: Job) -> Job:
-        """A copy of a job as it is at one moment."""
+        """Copy of a job at one moment."""
         with self._lock:
             return dataclasses.replace(job)
 
     def place(self, job: Job) -> int:
-        """How many jobs are before this one."""
+        """Number of jobs ahead of this one."""
         with self._lock:
             before = itertools.takewhile(lambda other: other is not job, self._jobs.values())
             return sum(other.active for other in before)
@@ -192,13 +192,13 @@ class Jobs:
     # --- Carrying out ---
 
     def _end(self, job: Job, state: State, error: str = "", run: str = "") -> None:
-        """Note how a job ended; what is heard of it later changes nothing."""
+        """Record the end of a job; later events of it are ignored."""
         with self._lock:
             if job.active:
                 job.state, job.error, job.run, job.future = state, error, run, None
 
     def _submit_next(self) -> None:
-        """Have the keeper look at the queue."""
+        """Wake the keeper thread to look at the queue."""
         with self._lock:
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="jobs", daemon=True)
@@ -216,7 +216,7 @@ class Jobs:
                 self._send()
             except Exception as error:
                 self.trouble = ""
-                log.error("jobs failed: %s", error, exc_info=not isinstance(error, Faults))
+                log.error("jobs failed: %s", error, exc_info=not isinstance(error, InvalidRequest))
                 for job in self._in("queued"):
                     self._end(job, "failed", f"{error}" or type(error).__name__)
 
@@ -225,7 +225,7 @@ class Jobs:
             return [job for job in self._jobs.values() if job.state in states]
 
     def _watch(self) -> None:
-        """Carry out what was cancelled; notice a cluster that is lost or does not answer."""
+        """Carry out cancellations; detect a cluster that is lost or does not answer."""
         own, now = self._cluster is not None, time.monotonic()
         stuck = False
         for job in self._in("running"):
@@ -250,7 +250,7 @@ class Jobs:
             self._drop()
 
     def _send(self) -> None:
-        """Send as many of the jobs that wait as the cluster has free threads."""
+        """Send waiting jobs to the cluster, as many as it has free threads."""
         if not self._in("queued"):
             self.trouble = ""
             return
@@ -276,7 +276,7 @@ class Jobs:
                 job.future.add_done_callback(partial(self._over, job))
 
     def _over(self, job: Job, future: Future) -> None:
-        """Note what became of a task of which the worker did not say how it ended."""
+        """Record the end of a task of which the worker did not report it."""
         if future is not job.future or job.stop_asked is not None:
             return
         try:
@@ -290,7 +290,7 @@ class Jobs:
         self._submit_next()
 
     def _lost(self, job: Job, error: BaseException | None = None) -> None:
-        """End a job whose worker is gone, or queue it again where it had not begun."""
+        """End a job whose worker is lost, or queue it again if it had not begun."""
         killed = error is None or type(error).__name__ == "KilledWorker"
         with self._lock:
             if job.stop_asked is not None:
@@ -301,7 +301,7 @@ class Jobs:
                 self._end(job, "failed", _explain(job, error))
 
     def _drop(self) -> None:
-        """Give up a cluster that is lost: the jobs that wait go on with the next one."""
+        """Give up a lost cluster; waiting jobs go to the next one."""
         client, cluster = self._client, self._cluster
         self._client = self._cluster = None
         if cluster is not None:
@@ -312,7 +312,7 @@ class Jobs:
             self._lost(job)
 
     def _connected(self) -> Client:
-        """The client of a cluster that is there, started or found anew if need be."""
+        """Client of a running cluster, started or connected anew if necessary."""
         if self._client is not None:
             return self._client
         address = os.environ.get("AECORE_SCHEDULER")
@@ -330,9 +330,11 @@ class Jobs:
         return client
 
     def _able_workers(self, client: Client) -> dict[str, int]:
-        """The threads of each worker that can run jobs, by its address, at a scheduler not ours."""
-        address = client.scheduler.address
+        """Number of threads of each usable worker, by its address, at an external scheduler."""
         self.trouble = ""
+        if client.scheduler is None:  # closed meanwhile
+            return {}
+        address = str(client.scheduler.address)
         try:
             workers = ask_apart(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)[
                 "workers"
@@ -340,11 +342,11 @@ class Jobs:
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
             return {}
-        # A job would end a worker that has not got the package.
+        # A job would kill a worker without the package.
         asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
         for place, worker in workers.items():
             asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
-        self._check({name: ask for name, ask in asked.items() if name not in self._checked})
+        self._check({name: call for name, call in asked.items() if name not in self._checked})
         able = {
             place: worker["nthreads"]
             for place, worker in workers.items()
@@ -362,7 +364,7 @@ class Jobs:
         return able
 
     def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
-        """Note of each that answers whether the package can be imported there."""
+        """Check on each worker whether the package can be imported there."""
         answers = {name: ask_apart(ask) for name, ask in asked.items()}
         until = time.monotonic() + ANSWER_WITHIN
         for name, answer in answers.items():
@@ -377,7 +379,7 @@ class Jobs:
     # --- The client's thread ---
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take in what a worker says of its job."""
+        """Process an event from the worker of a job."""
         from distributed import fire_and_forget
 
         message = event[1]
@@ -391,7 +393,7 @@ class Jobs:
                 fire_and_forget(job.future)
             job.begun = True
             if "ended" in message:
-                # An error that was not expected arrives by itself, unless nobody waits for it.
+                # An unexpected error is raised by the future, unless nothing waits for it.
                 if message["ended"] is not None or job.stop_asked is not None:
                     self._end(job, *(message["ended"] or ("cancelled",)))
                     self._submit_next()
@@ -404,7 +406,7 @@ class Jobs:
 
 
 def _explain(job: Job, error: BaseException | None) -> str:
-    """What to say of a job that did not come to its own end."""
+    """Message for a job that ended abnormally."""
     if error is not None and type(error).__name__ != "KilledWorker":
         log.error("job %s: %s", job.id, job.task.title, exc_info=error)
         return f"It ended with an error that was not expected, {type(error).__name__}: {error}"

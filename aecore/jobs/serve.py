@@ -1,4 +1,4 @@
-"""The cluster of our own: `python -m aecore.jobs.serve` runs a scheduler and one worker."""
+"""Local cluster: `python -m aecore.jobs.serve` runs a scheduler and one worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTINGS = {
         "MALLOC_MMAP_THRESHOLD_": LARGE,
     },
     "distributed.worker.profile.enabled": False,
-    # A job whose worker died is reported, not quietly begun again.
+    # A job whose worker died is reported, not restarted silently.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.admin.low-level-log-length": 100,
 }
@@ -31,8 +31,8 @@ def serve() -> None:
     import dask
     from distributed import Client, LocalCluster, WorkerPlugin
 
-    class Modest(WorkerPlugin):
-        """Lets the dashboard go first where processors are scarce."""
+    class LowPriority(WorkerPlugin):
+        """Worker plugin that lowers the priority of the process, in favour of the dashboard."""
 
         def setup(self, worker: Any) -> None:
             os.nice(10)
@@ -49,7 +49,7 @@ def serve() -> None:
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.register_plugin(Modest())
+        client.register_plugin(LowPriority())
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 

@@ -1,4 +1,4 @@
-"""The worker: runs a task and reports its progress as events."""
+"""Worker side of a job: run a task and publish its progress as Dask events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from aecore.errors import Cancelled, Faults
+from aecore.errors import Cancelled, InvalidRequest
 from aecore.progress import Task
 from aecore.runs import store
 
@@ -17,7 +17,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class WorkerReporter:
-    """Sends news from the worker as events, not oftener than a person can read."""
+    """Publishes progress as Dask events, at most every 0.2 s."""
 
     def __init__(self, job_id: str) -> None:
         from distributed import get_worker
@@ -56,17 +56,23 @@ Ended = tuple[State, str, str]
 
 
 def carry_out(job_id: str, task: Task) -> Ended:
-    """Carry out a task; returns and reports how it ended."""
+    """Run a task; publish and return how it ended."""
     reporter = WorkerReporter(job_id)
-    ended: Ended | None = None
+    try:
+        ended = _run(task, reporter)
+    except BaseException:
+        reporter.say(ended=None)
+        raise
+    reporter.say(ended=ended)
+    return ended
+
+
+def _run(task: Task, reporter: WorkerReporter) -> Ended:
     try:
         reporter.progress("Starting", 0, 1)
         result = task.run(reporter)
-        ended = "done", "", result.name if isinstance(result, store.Run) else ""
     except Cancelled:
-        ended = "cancelled", "", ""
-    except Faults as error:
-        ended = "failed", str(error), ""
-    finally:
-        reporter.say(ended=ended)
-    return ended
+        return "cancelled", "", ""
+    except InvalidRequest as error:
+        return "failed", str(error), ""
+    return "done", "", result.name if isinstance(result, store.Run) else ""

@@ -1,4 +1,4 @@
-"""The code space of a run: analysis, reliability, support, posterior, sampling and paths."""
+"""Latent space of a run: analysis, reliability, support, posterior, sampling and paths."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from aecore.latent.grids import (
     units as units,
 )
 from aecore.latent.paths import (
-    WAYS as WAYS,
-    Way as Way,
+    PATH_METHODS as PATH_METHODS,
+    PathMethod as PathMethod,
     arithmetic as arithmetic,
     path as path,
     stops as stops,
@@ -46,4 +46,4 @@ from aecore.latent.sampling import (
     from_prior as from_prior,
     mixture_artifact as mixture_artifact,
 )
-from aecore.latent.support import Places as Places
+from aecore.latent.support import LatentSupport as LatentSupport

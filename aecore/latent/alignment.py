@@ -1,4 +1,4 @@
-"""Comparison of two bottlenecks: alignment and common neighbours."""
+"""Procrustes alignment of two bottlenecks, and their shared neighbours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aecore.neighbors import nearest
 
 
 class Comparison(NamedTuple):
-    """Two planes of the same samples, one laid upon the other."""
+    """Two planes of the same samples, the second aligned with the first, and their agreement."""
 
     aligned: np.ndarray
     """(n, 2), the second plane in the units of the first."""
@@ -25,7 +25,7 @@ class Comparison(NamedTuple):
 
 
 def compare(plane: np.ndarray, other: np.ndarray, k: int = 12) -> Comparison:
-    """Move, turn, mirror and scale a plane onto another of the same samples, and compare the two.
+    """Align a plane with another of the same samples by Procrustes analysis, and compare them.
 
     min_{s,R,t} sum_i ||s q_i R + t - p_i||^2, R orthogonal (Gower 1975); the disparity is this
     minimum divided by sum_i ||p_i - mean(p)||^2.

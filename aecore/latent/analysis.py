@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, model_validator
 
-from aecore import data, locations, metrics, projections
+from aecore import data, locations, metrics, models, projections
 from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.data import Dataset, Subset
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.latent.decoder import MOST_WEIGHTS, LayerFacts, browser_decoder
 from aecore.latent.reliability_map import reach, reliability
 from aecore.progress import Progress, Reporter, Task
@@ -29,7 +29,7 @@ MOST_SAMPLES = 100_000
 
 
 def plane_of_run(run: Run) -> Plane:
-    """The plane of a run, found again from its stored codes and their places; needs no dataset.
+    """Recover the plane of a run from its stored codes and places; needs no dataset.
 
     min_A,b sum_i ||p_i - (A z_i + b)||^2 over the test split, zero at the principal axes A. The
     mean is that of the test codes, moved within the plane until b is right: off the plane the
@@ -47,14 +47,14 @@ def plane_of_run(run: Run) -> Plane:
 
 
 class Analysis(NamedTuple):
-    """What `analyse` computes of a run, by the names that it lists."""
+    """Arrays and facts that `analyse` computes of a run."""
 
     arrays: dict[str, np.ndarray]
     facts: dict[str, Any]
 
 
-def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
-    """Compute and store what the pages show of a run's code space.
+def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> Analysis:
+    """Compute and store the analysis of a run's latent space that the pages show.
 
     Always: the maps of `reliability` as `grid_x`, `grid_y`, `density`, `cycle_error` and
     `sensitivity`, and the decoder as `browser_decoder` lists it, its weights as `weight/<name>`,
@@ -67,7 +67,8 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
     the posterior is Gaussian; `trustworthiness` and `continuity` (n_test,) of the plane, NaN where
     a sample was not measured. Without it the density is that of the stored test codes.
 
-    Raises `Faults` where the dataset has changed since the run, or its codes are not finite.
+    Raises `InvalidRequest` where the dataset has changed since the run, or its codes are not
+    finite.
     """
     model, codes = run.model(), run.codes["codes"]
     labels = run.codes["labels"].astype(np.int64)
@@ -77,9 +78,9 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
     if dataset is not None:
         arrays, facts = _with_data(run, model, dataset, progress)
         codes, labels = arrays["train_codes"], arrays["train_labels"].astype(np.int64)
-    found = reliability(model, plane_of_run(run), codes, labels=labels, progress=progress)
-    arrays |= {"grid_x": found.x, "grid_y": found.y, "density": found.density}
-    arrays |= {"cycle_error": found.cycle_error, "sensitivity": found.sensitivity}
+    maps = reliability(model, plane_of_run(run), codes, labels=labels, progress=progress)
+    arrays |= {"grid_x": maps.x, "grid_y": maps.y, "density": maps.density}
+    arrays |= {"cycle_error": maps.cycle_error, "sensitivity": maps.sensitivity}
     layers, weights, note = decoder_for_browser(model)
     arrays |= {f"weight/{name}": weight for name, weight in weights.items()}
     facts |= {
@@ -89,21 +90,21 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> None:
         "active_units": metrics.active_units(run.codes["codes"]),
         "complete": dataset is not None,
     }
-    analysis_artifact(run).save(Analysis(arrays, facts))
+    analysis = Analysis(arrays, facts)
+    analysis_artifact(run).save(analysis)
+    return analysis
 
 
 def _with_data(
     run: Run, model: Autoencoder, dataset: Dataset, progress: Progress
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The part of an analysis that needs the samples themselves."""
+    """The part of an analysis that needs the samples."""
     refuse_changed(run, dataset)
-    from aecore.models import inference
-
     progress("Encoding the training samples", 0, 1)
     n, d = run.codes["codes"].shape
     chosen = Subset(split="train", limit=min(max(VALUES_KEPT // d, 10), MOST_SAMPLES))
     samples = chosen.samples(dataset)
-    codes, _, errors = inference.encode_with_errors(model, *samples)
+    codes, _, errors = models.inference.encode_with_errors(model, *samples)
     refuse_unless_finite(run, codes)
     arrays = {
         "train_codes": codes,
@@ -113,7 +114,7 @@ def _with_data(
         "train_reach": reach(codes),
     }
     progress("Encoding the test samples", 0, 1)
-    spread = inference.encode_with_errors(model, *dataset.test).deviations
+    spread = models.inference.encode_with_errors(model, *dataset.test).deviations
     if spread is not None:
         refuse_unless_answered(run.name, spread)
         arrays["spread"] = spread
@@ -129,26 +130,26 @@ def _with_data(
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
-    """Raise `Faults` where the dataset that a run was trained on has been removed or changed."""
+    """Raise `InvalidRequest` if the dataset of a run has been removed or changed."""
     if dataset.missing:
-        raise Faults(dataset.missing)
+        raise InvalidRequest(dataset.missing)
     if dataset.fingerprint != run.manifest.fingerprint:
-        raise Faults(run.data_changed)
+        raise InvalidRequest(run.data_changed)
 
 
 def refuse_unless_finite(run: Run, codes: np.ndarray) -> None:
-    """Raise `Faults` where the codes of a run are no numbers."""
+    """Raise `InvalidRequest` if codes of a run are not finite."""
     if not np.isfinite(codes).all():
-        raise Faults(
+        raise InvalidRequest(
             f"The codes of the run '{run.name}' are not finite: its training diverged; train it "
             "again with a lower learning rate."
         )
 
 
 def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
-    """Raise `Faults` where something that a run's model made of its input is no number."""
+    """Raise `InvalidRequest` if outputs of a run's model are not finite."""
     if not all(np.isfinite(answer).all() for answer in answers):
-        raise Faults(
+        raise InvalidRequest(
             f"The run '{name}' answers with values that are no finite numbers (NaN): train it "
             "again with a lower learning rate."
         )
@@ -157,7 +158,7 @@ def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
 def decoder_for_browser(
     model: Autoencoder,
 ) -> tuple[list[dict[str, Any]] | None, dict[str, np.ndarray], str]:
-    """The layers and weights that a browser is sent, and why there are none."""
+    """Layers and weights of the decoder for the browser, and the reason if there are none."""
     described = browser_decoder(model)
     if described is None:
         return None, {}, "The browser cannot run this decoder: it has a layer of an unknown kind."
@@ -187,7 +188,7 @@ def negative_elbo(run: Run) -> float | None:
 
 
 def analysis_artifact(run: Run) -> Artifact[Analysis]:
-    """The analysis of a run as it is stored."""
+    """Artifact of the analysis of a run."""
     return Artifact(
         path=run.computed / "latent.safetensors",
         created=run.manifest.created,
@@ -199,7 +200,7 @@ def analysis_artifact(run: Run) -> Artifact[Analysis]:
 
 
 class AnalysisFacts(BaseModel):
-    """What `analyse` found out, its arrays apart."""
+    """Facts of an analysis beside its arrays."""
 
     complete: bool
     conditioned: bool
@@ -223,7 +224,7 @@ ANALYSIS_FACTS = TypeAdapter(AnalysisFacts)
 
 
 def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
-    """What the arrays of an analysis must be; raises `Damaged` where its layers fit no decoder."""
+    """Expected arrays of an analysis; raises `Damaged` if its layers do not form a decoder."""
     dataset, d = run.dataset, run.config.model.latent_dim
     side, classes = Size("side", 1_000), dataset.n_classes
     axis, grid = Array((side,), rises=True), Array((side, side), low=0, finite=False)
@@ -256,9 +257,9 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Analyse(Task):
-    """Analyse a run's code space as the pages show it.
+    """Analyse the latent space of a run for the pages.
 
-    Without its dataset only what the model alone can tell.
+    Without its dataset only what needs the model alone.
     """
 
     run_name: str
@@ -267,13 +268,13 @@ class Analyse(Task):
     def title(self) -> str:
         return f"analysing {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
-        """Analyse the run and store the analysis."""
+    def run(self, reporter: Reporter) -> Analysis:
+        """Analyse the run and store the result."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         dataset = None
-        if data.here(run.dataset):
+        if data.is_available(run.dataset):
             Prepare(run.spec.name).run(reporter)
             dataset = run.dataset
-        analyse(run, dataset, reporter.progress)
+        return analyse(run, dataset, reporter.progress)

@@ -1,4 +1,4 @@
-"""The layers of a decoder for a browser that runs it."""
+"""Export of decoder layers for the browser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from aecore import models
 from aecore.artifacts import Word
 from aecore.models.variants import Activation
 
@@ -24,7 +25,7 @@ MOST_WEIGHTS = 8 * 2**20
 def browser_decoder(
     model: Autoencoder,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]] | None:
-    """The decoder and its likelihood's mean as layers that plain JavaScript can run.
+    """Export the decoder and the likelihood's mean as layers that plain JavaScript can run.
 
     Returns the layers in order and their float32 weights by name; None where there is a layer of
     a kind that is not known here. A code, (n_in,), with the label one-hot behind it where the
@@ -39,20 +40,20 @@ def browser_decoder(
 
     where images are (channels, height, width), row after row.
     """
-    from aecore.models import likelihoods
-
-    ends = {
-        likelihoods.Gaussian: [],
-        likelihoods.SquashedGaussian: [{"kind": "activation", "name": "sigmoid"}],
-        likelihoods.Bernoulli: [{"kind": "activation", "name": "sigmoid"}],
+    ends: dict[type[object], list[dict[str, Any]]] = {
+        models.likelihoods.Gaussian: [],
+        models.likelihoods.SquashedGaussian: [{"kind": "activation", "name": "sigmoid"}],
+        models.likelihoods.Bernoulli: [{"kind": "activation", "name": "sigmoid"}],
     }
     end = ends.get(type(model.likelihood))
+    if end is None:
+        return None
     layers: list[dict[str, Any]] = []
     weights: dict[str, np.ndarray] = {}
     shape: tuple[int, ...] = ()
     for layer in _leaves(model.decoder):
         described = _described(layer, shape)
-        if described is None or end is None:
+        if described is None:
             return None
         description, tensors, shape = described
         for name, tensor in tensors.items():
@@ -76,19 +77,17 @@ def _leaves(network: nn.Module) -> Iterator[nn.Module]:
 def _described(
     layer: nn.Module, shape: tuple[int, ...]
 ) -> tuple[dict[str, Any], dict[str, Tensor], tuple[int, ...]] | None:
-    """A layer's description, empty where it does nothing, its tensors, and the image it gives."""
+    """A layer's description (empty for an identity), its tensors, and its output image size."""
     from torch import nn
 
-    from aecore.models.networks import ACTIVATION_LAYERS, SeededDropout, TiedLinear, ToFeatures
-
-    if isinstance(layer, nn.Identity | SeededDropout):
+    if isinstance(layer, nn.Identity | models.networks.SeededDropout):
         return {}, {}, shape
     # The whole text is compared, so that a slope or an approximation of another kind is not lost.
-    for name, activation in ACTIVATION_LAYERS.items():
+    for name, activation in models.networks.ACTIVATION_LAYERS.items():
         if repr(layer) == repr(activation()):
             return {"kind": "activation", "name": name}, {}, shape
-    tensors = {"weight": getattr(layer, "weight", None), "bias": getattr(layer, "bias", None)}
-    if isinstance(layer, nn.Linear | TiedLinear) and tensors["bias"] is not None:
+    tensors: dict[str, Any] = {name: getattr(layer, name, None) for name in ("weight", "bias")}
+    if isinstance(layer, nn.Linear | models.networks.TiedLinear) and tensors["bias"] is not None:
         n_out, n_in = tensors["weight"].shape
         return {"kind": "linear", "n_in": n_in, "n_out": n_out}, tensors, ()
     if isinstance(layer, nn.Unflatten) and layer.dim == 1:
@@ -97,9 +96,9 @@ def _described(
         return None
     channels, height, width = shape
     image = {"height": height, "width": width}
-    if isinstance(layer, ToFeatures):
+    if isinstance(layer, models.networks.ToFeatures):
         return {"kind": "channels-last", "channels": channels, **image}, {}, ()
-    if isinstance(layer, nn.Upsample) and layer.mode == "nearest" and layer.size is not None:
+    if isinstance(layer, nn.Upsample) and layer.mode == "nearest" and isinstance(layer.size, tuple):
         out = dict(zip(("out_height", "out_width"), layer.size, strict=True))
         description = {"kind": "upsample", "channels": channels, **image, **out}
         return description, {}, (channels, *layer.size)
@@ -116,8 +115,8 @@ def _described(
     return None
 
 
-def _plain(layer: nn.Module, stride: int) -> bool:
-    """Whether a convolution is 3 x 3 with padding 1, a bias, and nothing else about it."""
+def _plain(layer: nn.Conv2d | nn.ConvTranspose2d, stride: int) -> bool:
+    """Whether a convolution is 3 x 3 with padding 1, a bias, and no other options."""
     options = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
     wanted = ((3, 3), (stride, stride), (1, 1), (1, 1), 1)
     return options == wanted and layer.padding_mode == "zeros" and layer.bias is not None
@@ -128,7 +127,7 @@ SIDE = 10_000
 
 
 class LayerFacts(BaseModel):
-    """A layer of a decoder as `browser_decoder` describes it."""
+    """Description of a decoder layer, as `browser_decoder` gives it."""
 
     kind: Literal["linear", "activation", "conv", "transposed", "upsample", "channels-last"]
     name: Literal[Activation, "identity"] | None = None
@@ -143,7 +142,7 @@ class LayerFacts(BaseModel):
     bias: Word = ""
 
     def sizes(self, size: int) -> tuple[int, int]:
-        """How many numbers it takes and gives; an activation as many as there are, `size`."""
+        """Input and output widths of the layer; those of an activation are both `size`."""
         image, out = self.height * self.width, self.out_height * self.out_width
         return {
             "linear": (self.n_in, self.n_out),
@@ -155,7 +154,7 @@ class LayerFacts(BaseModel):
         }[self.kind]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of its weights, by their names."""
+        """Shapes of the layer's weights, by name."""
         if self.kind not in ("linear", "conv", "transposed"):
             return {}
         square = () if self.kind == "linear" else (3, 3)

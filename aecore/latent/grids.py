@@ -6,13 +6,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 Spacing = Literal["quantiles", "linear"]
 
 
 def units(codes: np.ndarray, prior: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Where each dimension's middle is and how far one standard deviation goes, (d,) and (d,).
+    """Centre and standard deviation of each dimension, (d,) and (d,).
 
     Of N(0, I) where there is a prior, else of the codes (n, d). A dimension without any spread is
     given one of 1, so that it can be moved along all the same.
@@ -26,27 +26,27 @@ def units(codes: np.ndarray, prior: bool) -> tuple[np.ndarray, np.ndarray]:
 def grid(
     n: int, low: float = -np.inf, high: float = np.inf, spacing: Spacing = "quantiles"
 ) -> np.ndarray:
-    """n values along one side of a grid, (n,) float64, in standard deviations.
+    """Coordinates along one side of a grid, (n,) float64, in standard deviations.
 
     quantiles: z_i = Phi^-1(p_i), p_i = Phi(low) + (i + 1/2) / n (Phi(high) - Phi(low)): the middle
     of each of n parts of equal probability under N(0, 1), of the whole prior unless it is bounded
     (Kingma & Welling 2014, appendix A, draw their manifolds so);
     linear: evenly spaced from low to high, both included.
 
-    One value is the median, or the middle. Raises `Faults` where n < 1 or the bounds are reversed
-    or, for linear spacing, not finite.
+    One value is the median, or the middle. Raises `InvalidRequest` where n < 1 or the bounds are
+    reversed or, for linear spacing, not finite.
     """
-    faults = []
+    problems = []
     if n < 1:
-        faults.append(f"n = {n} is too small: a grid has at least 1 value a side.")
+        problems.append(f"n = {n} is too small: a grid has at least 1 value a side.")
     if not low <= high:
-        faults.append(f"low = {low} is above high = {high}: exchange them.")
+        problems.append(f"low = {low} is above high = {high}: exchange them.")
     if spacing == "linear" and not np.isfinite([low, high]).all():
-        faults.append(f"low = {low} and high = {high} must be finite for linear spacing.")
+        problems.append(f"low = {low} and high = {high} must be finite for linear spacing.")
     if spacing not in get_args(Spacing):
-        faults.append(unknown("spacing", spacing, get_args(Spacing)))
-    if faults:
-        raise Faults(faults)
+        problems.append(unknown("spacing", spacing, get_args(Spacing)))
+    if problems:
+        raise InvalidRequest(problems)
     middles = (np.arange(n) + 0.5) / n
     if spacing == "quantiles":
         from scipy.stats import norm
@@ -58,7 +58,7 @@ def grid(
 def lattice(
     across: np.ndarray, up: np.ndarray, code: np.ndarray, dimensions: tuple[int, int]
 ) -> np.ndarray:
-    """Codes that differ from one in two dimensions, (len(up) * len(across), d) float32.
+    """Grid of codes that vary in two dimensions, (len(up) * len(across), d) float32.
 
     In reading order: rows from the top, where the second dimension is largest.
 
@@ -73,7 +73,7 @@ def lattice(
 
 
 def plane_through(corners: np.ndarray, across: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Codes of the plane through three, a + s (b - a) + t (c - a), in the order of `lattice`.
+    """Codes on the plane through three codes, a + s (b - a) + t (c - a), in `lattice` order.
 
     Arguments
         corners: (3, d), a, b and c.

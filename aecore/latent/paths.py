@@ -1,4 +1,4 @@
-"""Paths between codes, and arithmetic on them."""
+"""Interpolation paths between codes, and latent arithmetic."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from aecore.errors import Faults, unknown
+from aecore import neighbors
+from aecore.errors import InvalidRequest, unknown
 
-Way = Literal["straight", "spherical", "along the data"]
-WAYS: tuple[Way, ...] = get_args(Way)
+PathMethod = Literal["straight", "spherical", "along the data"]
+PATH_METHODS: tuple[PathMethod, ...] = get_args(PathMethod)
 ON_THE_WAY = 2_000
-"""Codes among which a path along the data is sought."""
+"""Codes in the graph of a path along the data."""
 NEIGHBORS = 10
 
 
-class Sum(NamedTuple):
-    """Groups of codes added and taken away by their means."""
+class LatentArithmetic(NamedTuple):
+    """Group means of latent arithmetic, and the resulting codes."""
 
     means: np.ndarray
     """(3, d) float32: of the group added, of the one taken away, and of the one added to."""
@@ -25,8 +26,10 @@ class Sum(NamedTuple):
     """(n, d) float32, one for each strength."""
 
 
-def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths: np.ndarray) -> Sum:
-    """What sets two groups of codes apart, added to a third: z = c + t (a - b).
+def arithmetic(
+    plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths: np.ndarray
+) -> LatentArithmetic:
+    """Latent arithmetic: the difference of two group means added to a third, z = c + t (a - b).
 
     a, b and c are the means of the groups: single codes carry their own chance along, means do
     not (Radford, Metz & Chintala 2016, "Unsupervised representation learning with deep
@@ -36,24 +39,24 @@ def arithmetic(plus: np.ndarray, minus: np.ndarray, onto: np.ndarray, strengths:
         plus, minus, onto: (m, d) codes with means a, b and c; m may differ.
         strengths: (n,), t.
 
-    Raises `Faults` where a group has no code.
+    Raises `InvalidRequest` where a group has no code.
     """
     groups = {"plus": plus, "minus": minus, "onto": onto}
     if empty := [name for name, codes in groups.items() if not len(codes)]:
-        raise Faults(f"The group '{name}' has no code: give one or more." for name in empty)
+        raise InvalidRequest(f"The group '{name}' has no code: give one or more." for name in empty)
     a, b, c = means = np.stack([each.mean(axis=0, dtype=np.float64) for each in groups.values()])
     moved = c + np.asarray(strengths)[:, None] * (a - b)
-    return Sum(means.astype(np.float32), moved.astype(np.float32))
+    return LatentArithmetic(means.astype(np.float32), moved.astype(np.float32))
 
 
 def path(
     codes: np.ndarray,
     steps: int,
-    way: Way = "straight",
-    known: np.ndarray | None = None,
+    way: PathMethod = "straight",
+    reference: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Codes on the way from the first of some codes to the last, (steps, d) float32.
+    """Interpolate a path through codes, from the first to the last, (steps, d) float32.
 
     Each of them is passed at one of the steps, the parts between them taking about as many steps.
     straight: (1 - t) a + t b;
@@ -65,22 +68,26 @@ def path(
 
     Arguments
         codes: (m, d), m >= 2.
-        known: (n, d), for the way along the data; 2,000 of them are taken, drawn with `seed`.
+        reference: (n, d), for the way along the data; 2,000 of them are taken, drawn with `seed`.
 
-    Raises `Faults` where there are fewer than two codes, fewer steps than codes, or no way along
-    the data.
+    Raises `InvalidRequest` where there are fewer than two codes, fewer steps than codes, or no way
+    along the data.
     """
     codes = np.asarray(codes, np.float64)
     if len(codes) < 2:
-        raise Faults(f"A path needs two codes or more, and got {len(codes)}.")
+        raise InvalidRequest(f"A path needs two codes or more, and got {len(codes)}.")
     if steps < len(codes):
-        raise Faults(f"{steps} steps cannot pass {len(codes)} codes: take {len(codes)} or more.")
-    if way not in WAYS:
-        raise Faults(unknown("way", way, WAYS))
+        raise InvalidRequest(
+            f"{steps} steps cannot pass {len(codes)} codes: take {len(codes)} or more."
+        )
+    if way not in PATH_METHODS:
+        raise InvalidRequest(unknown("way", way, PATH_METHODS))
     if way == "along the data":
-        if known is None:
-            raise Faults("A path along the data needs the codes of the data: give `known`.")
-        return _at_equal_lengths(_over_neighbors(codes, known, seed), steps).astype(np.float32)
+        if reference is None:
+            raise InvalidRequest(
+                "A path along the data needs the codes of the data: give `reference`."
+            )
+        return _at_equal_lengths(_over_neighbors(codes, reference, seed), steps).astype(np.float32)
     t = np.interp(np.arange(steps), stops(len(codes), steps), np.arange(len(codes)))
     part = np.minimum(t.astype(int), len(codes) - 2)
     share = (t - part)[:, None]
@@ -98,14 +105,12 @@ def path(
     return np.where(round_, spherical, straight).astype(np.float32)
 
 
-def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.ndarray]:
-    """The places that the shortest way over the graph of neighbours visits, (p, d) each part."""
+def _over_neighbors(codes: np.ndarray, reference: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Vertices of the shortest path over the neighbour graph, (p, d) for each segment."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
-    from aecore import neighbors
-
-    places = np.concatenate([codes, _some(known, ON_THE_WAY, seed)])
+    places = np.concatenate([codes, _subsample(reference, ON_THE_WAY, seed)])
     n = len(places)
     near = neighbors.nearest(places, min(NEIGHBORS, n - 1))
     # An edge of length 0 would count as none.
@@ -117,7 +122,7 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
     parts = []
     for start in ends:
         if not np.isfinite(distances[start, start + 1]):
-            raise Faults(
+            raise InvalidRequest(
                 f"No way along the data leads from stop {start + 1} to stop {start + 2}: they lie "
                 f"in parts of the code space that no {NEIGHBORS} nearest neighbours connect. Take "
                 "the straight way, or pick others."
@@ -130,19 +135,19 @@ def _over_neighbors(codes: np.ndarray, known: np.ndarray, seed: int) -> list[np.
 
 
 def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
-    """Each part of a way, (p, d), at as many places as it has steps, (steps, d) in all."""
-    found = [parts[0][:1]]
+    """Resample each segment of a path, (p, d), at equal arc lengths, (steps, d) in all."""
+    points = [parts[0][:1]]
     for places, taken in zip(parts, np.diff(stops(len(parts) + 1, steps)), strict=True):
         reached = np.concatenate([[0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
         at = np.linspace(0, reached[-1], taken + 1)[1:]
-        found.append(np.stack([np.interp(at, reached, column) for column in places.T], axis=1))
-    return np.concatenate(found)
+        points.append(np.stack([np.interp(at, reached, column) for column in places.T], axis=1))
+    return np.concatenate(points)
 
 
 def stops(n: int, steps: int) -> np.ndarray:
-    """At which of the steps of a path n codes are passed, (n,), the first at 0."""
+    """Step indices at which a path passes its n codes, (n,), the first at 0."""
     return np.linspace(0, steps - 1, n).round().astype(int)
 
 
-def _some(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
+def _subsample(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
     return codes if len(codes) <= n else np.random.default_rng(seed).permutation(codes)[:n]

@@ -14,7 +14,7 @@ PARTS = 800
 
 
 class Importance(NamedTuple):
-    """How much each dimension of a code carries, the largest first."""
+    """Importance of each dimension of a code, the largest first."""
 
     order: np.ndarray
     """(d,) numbers of the dimensions."""
@@ -24,7 +24,7 @@ class Importance(NamedTuple):
 
 
 def importance(codes: np.ndarray, spread: np.ndarray | None = None) -> Importance:
-    """The dimensions by their mean KL to the prior, or by their variance.
+    """Rank the dimensions by their mean KL to the prior, or by their variance.
 
     Arguments
         codes: (n, d), the means of the posterior, or the codes.
@@ -51,8 +51,8 @@ def kl_by_dimension(means: np.ndarray, spread: np.ndarray) -> np.ndarray:
     return (np.square(mean) + variance - 1 - logarithm).mean(axis=0) / 2
 
 
-class Health(NamedTuple):
-    """How a Gaussian posterior uses its dimensions; each array is (d,)."""
+class PosteriorUsage(NamedTuple):
+    """Usage of each dimension by a Gaussian posterior; each array is (d,)."""
 
     active: int
     """Units in use (Burda, Grosse & Salakhutdinov 2016)."""
@@ -68,8 +68,8 @@ class Health(NamedTuple):
     """What is wrong and what to change, where dimensions have collapsed onto the prior."""
 
 
-def health(means: np.ndarray, spread: np.ndarray) -> Health:
-    """Active units, KL by dimension, and the aggregate posterior against the prior.
+def health(means: np.ndarray, spread: np.ndarray) -> PosteriorUsage:
+    """Compute active units, KL by dimension, and the aggregate posterior against the prior.
 
     q(z) = 1/n sum_i q(z | x_i) has mean E[mu] and variance Var[mu] + E[sigma^2] in each dimension
     (Makhzani et al. 2016 name it; Hoffman & Johnson 2016 compare it with the prior).
@@ -78,7 +78,7 @@ def health(means: np.ndarray, spread: np.ndarray) -> Health:
         means, spread: (n, d), mu and sigma of the posteriors of a split.
     """
     used = means.var(axis=0) > metrics.ACTIVE
-    return Health(
+    return PosteriorUsage(
         metrics.active_units(means),
         kl_by_dimension(means, spread),
         means.mean(axis=0, dtype=np.float64),
@@ -106,7 +106,7 @@ def _advice(used: np.ndarray) -> str | None:
 
 
 class Marginals(NamedTuple):
-    """The aggregate posterior in each of k dimensions beside the prior."""
+    """Aggregate posterior in each of k dimensions, beside the prior."""
 
     z: np.ndarray
     """(k, m), evenly spaced in each dimension."""
@@ -119,7 +119,7 @@ class Marginals(NamedTuple):
 
 
 def marginals(means: np.ndarray, spread: np.ndarray, dimensions: Sequence[int]) -> Marginals:
-    """How the codes of all samples are distributed in single dimensions, against the prior.
+    """Estimate the marginals of the aggregate posterior in single dimensions, against the prior.
 
     q(z_j) = 1/n sum_i N(z_j; mu_ij, sigma_ij^2), averaged within each of 800 parts of a range
     that is -6 to 6, or wider where the posteriors are, and
@@ -140,7 +140,7 @@ def marginals(means: np.ndarray, spread: np.ndarray, dimensions: Sequence[int]) 
 
 
 def _marginal(mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, ...]:
-    """One row of each part of `Marginals`."""
+    """One row of each field of `Marginals`."""
     from scipy.special import entr, ndtr
 
     mu = mu.astype(np.float64)

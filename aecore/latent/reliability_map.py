@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from aecore import models
 from aecore.progress import Progress, no_progress
 from aecore.projections import Plane
 
@@ -21,7 +22,7 @@ MARGIN = 0.15
 
 
 class Reliability(NamedTuple):
-    """What can be expected of codes on a grid in the plane; the arrays' rows are its y."""
+    """Reliability maps on a grid in the plane; the rows of the arrays are its y."""
 
     x: np.ndarray
     """(g,), in units of the code."""
@@ -43,7 +44,7 @@ def reliability(
     labels: np.ndarray | None = None,
     progress: Progress = no_progress,
 ) -> Reliability:
-    """Where samples lie, where decoding can be undone, and where a small step changes much.
+    """Compute maps of the density of codes, the cycle error and the decoder's sensitivity.
 
     density: (1/n) sum_i K_h(p - p_i), a Gaussian kernel whose width along each axis is
     h = n^(-1/6) times the standard deviation (Scott 1992);
@@ -56,19 +57,17 @@ def reliability(
         codes: (n, d). The grid covers the box from the 0.5th to the 99.5th percentile of their
             places, widened by 15 % on each side; a box without extent is taken to be of 1.
         size: g, places along each side.
-        labels: (n,) of the codes. A model that is conditioned on the label is told that of the
+        labels: (n,) of the codes. A model that is conditioned on the label reads that of the
             code whose place is nearest.
 
-    Raises `Faults` where the model is conditioned on the label and there are no labels.
+    Raises `InvalidRequest` where the model is conditioned on the label and there are no labels.
     """
     import torch
 
-    from aecore.models import inference
-
-    places = plane.lower(codes)
+    places = plane.project(codes)
     x, y = (_side(column, size) for column in places.T)
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    z = plane.lift(grid).astype(np.float32)
+    z = plane.embed(grid).astype(np.float32)
     nearest_label = None
     if model.n_classes and labels is not None:
         from scipy.spatial import KDTree
@@ -79,13 +78,13 @@ def reliability(
     directions = torch.tensor(followed, dtype=torch.float32)
     cycle, sensitivity = [], []
     first = None if nearest_label is None else nearest_label[:1]
-    n_features = inference.decode(model, z[:1], first).shape[1]
-    batch = inference.batch_size(n_features * (1 + len(directions)))
+    n_features = models.inference.decode(model, z[:1], first).shape[1]
+    batch = models.inference.batch_size(n_features * (1 + len(directions)))
     for start in range(0, len(z), batch):
         progress("Mapping where the decoder can be trusted", start, len(z))
         code = z[start : start + batch]
         label = None if nearest_label is None else nearest_label[start : start + batch]
-        cycle.append(inference.cycle_error(model, code, label))
+        cycle.append(models.inference.cycle_error(model, code, label))
         sensitivity.append(np.sqrt(_squared_derivatives(model, code, label, directions)))
     maps = (np.concatenate(each).reshape(size, size) for each in (cycle, sensitivity))
     return Reliability(x, y, _density(places, x, y), *maps)
@@ -127,14 +126,14 @@ def _density(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     edges = [
         (side[0] - step / 2, side[-1] + step / 2) for side, step in zip(sides, steps, strict=True)
     ]
-    counts = np.histogram2d(*places.T[::-1], bins=(len(y), len(x)), range=edges)[0]
+    counts = np.histogram2d(places[:, 1], places[:, 0], bins=(len(y), len(x)), range=edges)[0]
     widths = len(places) ** (-1 / 6) * places.std(0)[::-1]
     smooth = gaussian_filter(counts, widths / steps, mode="constant")
     return (smooth / (len(places) * steps.prod())).astype(np.float32)
 
 
 def reach(codes: np.ndarray, n: int = 2_000) -> np.ndarray:
-    """Sorted distances from n seeded codes to their tenth nearest among all, float32."""
+    """Sorted distances from n seeded codes to their tenth nearest neighbour among all, float32."""
     from sklearn.neighbors import NearestNeighbors
 
     chosen = np.random.default_rng(0).permutation(len(codes))[:n]

@@ -1,4 +1,4 @@
-"""New codes: draws from the prior and from a mixture fitted to training codes."""
+"""Latent sampling: draws from the prior, and from a mixture fitted to training codes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from aecore import locations
 from aecore.artifacts import Array, Artifact, Size
-from aecore.errors import Damaged, Faults
+from aecore.errors import Damaged, InvalidRequest
 from aecore.latent.analysis import Analyse, analysis_artifact
-from aecore.latent.paths import _some
+from aecore.latent.paths import _subsample
 from aecore.progress import Reporter, Task
 from aecore.runs import store
 from aecore.runs.store import Run
@@ -49,7 +49,7 @@ class Mixture(NamedTuple):
 
 
 def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mixture:
-    """A Gaussian mixture with full covariances by expectation maximisation (scikit-learn).
+    """Fit a Gaussian mixture with full covariances by expectation maximisation (scikit-learn).
 
     What stands in for a prior where an autoencoder has none (Ghosh et al. 2020, "From variational
     to deterministic autoencoders").
@@ -58,17 +58,17 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
         codes: (n, d) of the training split, of which 10,000 are taken, drawn with `seed`. Few
             codes get fewer parts, so that each has more of them than dimensions.
 
-    Raises `Faults` where the code has more than 512 dimensions.
+    Raises `InvalidRequest` where the code has more than 512 dimensions.
     """
     d = codes.shape[1]
     if d > WIDEST_MIXTURE:
-        raise Faults(
+        raise InvalidRequest(
             f"A mixture of Gaussians is fitted to codes of up to {WIDEST_MIXTURE} dimensions, and "
             f"this one has {d}: draw from the prior."
         )
     from sklearn.mixture import GaussianMixture
 
-    chosen = _some(codes, MIXED, seed).astype(np.float64)
+    chosen = _subsample(codes, MIXED, seed).astype(np.float64)
     if len(chosen) == 1:  # scikit-learn asks for two
         chosen = chosen.repeat(2, axis=0)
     # A collapsed code has fewer places than parts.
@@ -78,7 +78,7 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
 
 
 def mixture_artifact(run: Run) -> Artifact[Mixture]:
-    """The mixture of a run's training codes as it is stored."""
+    """Artifact of the mixture of a run's training codes."""
     k, d = Size("parts", MOST_PARTS), run.config.model.latent_dim
 
     def build(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Mixture:
@@ -102,7 +102,7 @@ def mixture_artifact(run: Run) -> Artifact[Mixture]:
 
 @dataclass(frozen=True)
 class FitMixture(Task):
-    """Fit a mixture of Gaussians to the training codes of a run, analysed first if need be."""
+    """Fit a Gaussian mixture to the training codes of a run, analysing it first if necessary."""
 
     run_name: str
 
@@ -114,11 +114,9 @@ class FitMixture(Task):
         """Fit the mixture and store it."""
         run = store.load(self.run_name)
         locations.refuse_unwritable()
-        stored = analysis_artifact(run)
-        analysis = stored.load_intact()
+        analysis = analysis_artifact(run).load_intact()
         if analysis is None or not analysis.facts["complete"]:
-            Analyse(self.run_name).run(reporter)
-            analysis = stored.load()
+            analysis = Analyse(self.run_name).run(reporter)
         reporter.progress("Fitting a mixture to the training codes", 0, 1)
         mixture = fit_mixture(analysis.arrays["train_codes"])
         mixture_artifact(run).save(mixture)

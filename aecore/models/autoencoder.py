@@ -1,4 +1,4 @@
-"""The one model class: an encoder, a decoder and a likelihood, with up to two plug-ins."""
+"""The model class: encoder, decoder and likelihood, with at most two plug-ins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.contracts import Corruption, Likelihood, Penalty, Posterior, Reporting
 from aecore.models.networks import SeededDropout
 
@@ -49,38 +49,38 @@ class Autoencoder(nn.Module):
         self.n_classes = n_classes
         self.epochs_seen = math.inf
         """How far training is, which sets it; penalties that warm up read it."""
-        self.bfloat16 = False
+        self.uses_bfloat16 = False
         """Whether encoder and decoder compute in bfloat16 in training; losses never do."""
 
     def encode(
         self, x: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """The codes of a batch, (batch, latent_dim): the posterior's mean, or a draw from it."""
+        """Encode a batch to codes, (batch, latent_dim): the posterior's mean, or a draw from it."""
         return self.posterior(x, labels).sample(generator)
 
     def posterior(self, x: Tensor, labels: Tensor | None = None) -> Posterior:
-        """What the encoder says of the codes of a batch: points, or diagonal Gaussians."""
+        """Posterior of the codes of a batch: points, or diagonal Gaussians."""
         return self.encoder(self._with_labels(x, labels))
 
     def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The reconstructions that belong to a batch of codes, (batch, n_features)."""
+        """Decode a batch of codes to reconstructions, (batch, n_features)."""
         return self.likelihood.mean(self.decoder(self._with_labels(code, labels)))
 
     def reconstruct(
         self, x: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """decode(encode(x)), (batch, n_features)."""
+        """Reconstruct a batch: decode(encode(x)), (batch, n_features)."""
         return self.decode(self.encode(x, generator, labels), labels)
 
     def losses(
         self, x: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The named terms of the loss, each (batch,); their sum is what training lowers.
+        """Named terms of the loss, each (batch,); training minimises the mean of their sum.
 
         Terms are sums over features or code dimensions and never means, so that for a VAE with a
         Bernoulli likelihood the sum is a one-sample estimate of the negative ELBO in nats.
         """
-        # Noise and random penalties are no part of the answer, so they are drawn in any case.
+        # Corruption and stochastic penalties always need a generator, even with a mean code.
         draws = generator or torch.Generator(x.device).manual_seed(0)
         with self._drawing_from(generator):
             seen = x
@@ -94,7 +94,7 @@ class Autoencoder(nn.Module):
         return losses
 
     def facts(self, codes: Tensor) -> dict[str, float]:
-        """What the penalties report of the codes of a split, (n, latent_dim), by name."""
+        """Facts that the penalties report of the codes of a split, (n, latent_dim), by name."""
         return {
             name: value
             for penalty in self.penalties.values()
@@ -109,14 +109,14 @@ class Autoencoder(nn.Module):
         generator: torch.Generator | None,
         labels: Tensor | None,
     ) -> dict[str, Tensor]:
-        """The terms that need the decoder."""
+        """Terms of the loss that need the decoder."""
         output = self._output(posterior.sample(generator), labels)
         return {"reconstruction": self.likelihood.loss(output, x)}
 
     def _posterior(self, seen: Tensor) -> Posterior:
         with self._precision(seen):
-            posterior = self.encoder(seen)
-        return Posterior(*(None if part is None else part.to(seen.dtype) for part in posterior))
+            posterior: Posterior = self.encoder(seen)
+        return posterior.to(seen.dtype)
 
     def _output(self, code: Tensor, labels: Tensor | None) -> Tensor:
         with self._precision(code):
@@ -124,20 +124,22 @@ class Autoencoder(nn.Module):
 
     def _precision(self, x: Tensor) -> torch.autocast:
         return torch.autocast(
-            x.device.type, torch.bfloat16, enabled=self.bfloat16 and self.training
+            x.device.type, torch.bfloat16, enabled=self.uses_bfloat16 and self.training
         )
 
     def _with_labels(self, values: Tensor, labels: Tensor | None) -> Tensor:
         if not self.n_classes:
             return values
         if labels is None:
-            raise Faults("This model is conditioned on the label: give `labels`, one a sample.")
+            raise InvalidRequest(
+                "This model is conditioned on the label: give `labels`, one a sample."
+            )
         one_hot = functional.one_hot(labels.long(), self.n_classes)
         return torch.cat([values, one_hot.to(values.dtype)], dim=1)
 
     @contextmanager
     def _drawing_from(self, generator: torch.Generator | None) -> Iterator[None]:
-        """Lend the dropout layers the generator for one batch."""
+        """Context that gives the dropout layers the generator for one batch."""
         layers = [layer for layer in self.modules() if isinstance(layer, SeededDropout)]
         try:
             for layer in layers:
@@ -149,7 +151,7 @@ class Autoencoder(nn.Module):
 
 
 class ImportanceWeightedAutoencoder(Autoencoder):
-    """A variational autoencoder trained on a tighter bound, of `samples` weighted draws.
+    """Variational autoencoder trained on a tighter bound, with `samples` weighted draws.
 
     log p(x) >= E[log 1/K sum_k w_k], w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x): never lower
     for more draws, and the ELBO for one (Burda, Grosse & Salakhutdinov 2016). A class of its own,
@@ -172,9 +174,7 @@ class ImportanceWeightedAutoencoder(Autoencoder):
         labels: Tensor | None,
     ) -> dict[str, Tensor]:
         k = self.samples
-        mean, log_variance = (
-            part.repeat_interleave(k, dim=0) for part in (posterior.mean, posterior.log_variance)
-        )
+        mean, log_variance = (part.repeat_interleave(k, dim=0) for part in posterior.gaussian())
         code = Posterior(mean, log_variance).sample(generator)
         output = self._output(code, labels)
         error = self.likelihood.loss(output, x.repeat_interleave(k, dim=0)).view(-1, k)

@@ -1,4 +1,4 @@
-"""Interfaces between the parts of an autoencoder: what each part computes, in shapes and units.
+"""Interfaces between the parts of an autoencoder: inputs, outputs, shapes and units.
 
 `Autoencoder` and its plug-ins name these types instead of each other, so that a plug-in can be
 written and tested without the model class.
@@ -12,9 +12,11 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from aecore.errors import InvalidRequest
+
 
 class Posterior(NamedTuple):
-    """What an encoder says of the code of each sample: a point, or a diagonal Gaussian."""
+    """Posterior of the code of each sample: a point, or a diagonal Gaussian."""
 
     mean: Tensor
     """(batch, latent_dim); the code itself where it is a point."""
@@ -23,8 +25,22 @@ class Posterior(NamedTuple):
     unquantised: Tensor | None = None
     """(batch, latent_dim), the code before its vectors were replaced by those of a codebook."""
 
+    def gaussian(self) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance; raises `InvalidRequest` where the code is a point."""
+        if self.log_variance is None:
+            raise InvalidRequest("The code of this encoder is a point, which has no variance.")
+        return self.mean, self.log_variance
+
+    def to(self, dtype: torch.dtype) -> Posterior:
+        """The posterior in another precision."""
+        return Posterior(
+            self.mean.to(dtype),
+            None if self.log_variance is None else self.log_variance.to(dtype),
+            None if self.unquantised is None else self.unquantised.to(dtype),
+        )
+
     def sample(self, generator: torch.Generator | None) -> Tensor:
-        """mean + sigma * e with e ~ N(0, I): the reparameterised draw (Kingma & Welling 2014).
+        """Reparameterised draw mean + sigma * e with e ~ N(0, I) (Kingma & Welling 2014).
 
         Without a generator, or where the code is a point, this is the mean.
         """
@@ -47,7 +63,7 @@ class Likelihood(Protocol):
 
 
 class Corruption(Protocol):
-    """Adds noise to a batch."""
+    """Corruption of a batch by noise."""
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """(batch, n_features) -> a noisy copy of the same shape."""
@@ -83,10 +99,10 @@ class Penalty(Protocol):
 
 @runtime_checkable
 class Reporting(Protocol):
-    """A penalty that has more to report of an epoch than its value."""
+    """A penalty that reports further numbers for each epoch."""
 
     def facts(self, model: PenalisedModel, codes: Tensor) -> dict[str, float]:
-        """Finite numbers by name, each name unlike any other penalty's.
+        """Finite numbers by name; names must be unique among penalties.
 
         They stand in the history of a run, and are shown under these names after every epoch.
 

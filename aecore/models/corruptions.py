@@ -5,6 +5,7 @@ Each corruption draws anew for every batch, from the generator that it is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +49,7 @@ class Masking:
 
 @dataclass(frozen=True)
 class SaltAndPepper:
-    """Each feature becomes 0 or 1, either with probability level / 2 (Vincent and others 2010)."""
+    """Each feature becomes 0 or 1, each with probability level / 2 (Vincent and others 2010)."""
 
     level: float
 
@@ -60,7 +61,7 @@ class SaltAndPepper:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Each feature is 0 with probability `level`, the others are scaled by 1 / (1 - level).
+    """Dropout: each feature is 0 with probability `level`, the others scaled by 1 / (1 - level).
 
     The mean of every feature stays what it was (Srivastava and others 2014).
     """
@@ -71,7 +72,7 @@ class Dropout:
         return x * (_uniform(x, generator) >= self.level) / (1 - self.level)
 
 
-CORRUPTIONS: dict[str, type[Corruption]] = {
+CORRUPTIONS: dict[str, Callable[..., Corruption]] = {
     "gaussian": GaussianNoise,
     "masking": Masking,
     "salt-and-pepper": SaltAndPepper,

@@ -3,12 +3,12 @@
 Every function runs in inference mode, in batches, on the model's device and in its precision, and
 returns new arrays of that precision, on the CPU. Answers are deterministic: a Gaussian code is its
 mean. `labels` are those of the samples or codes, (n,), or one number for all; only a model that is
-conditioned on them reads them, and raises `Faults` without.
+conditioned on them reads them, and raises `InvalidRequest` without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +27,13 @@ Labels = np.ndarray | int | None
 
 
 def batch_size(n_features: int) -> int:
-    """How many samples of n features go through a model together."""
+    """Number of samples of n features in one batch."""
     return max(1, min(BATCH, BATCH_VALUES // n_features))
 
 
 @torch.inference_mode()
 def encode(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> np.ndarray:
-    """Codes z = f(x): (n, n_features) -> (n, latent_dim)."""
+    """Encode samples to codes z = f(x): (n, n_features) -> (n, latent_dim)."""
     batches = _batches(model, x, labels)
     return _joined([model.encode(batch, labels=label) for batch, label in batches])
 
@@ -42,7 +42,7 @@ def encode(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> np.ndarr
 def decode(
     model: Autoencoder, codes: np.ndarray, labels: Labels = None, progress: Progress = no_progress
 ) -> np.ndarray:
-    """Reconstructions g(z): (n, latent_dim) -> (n, n_features).
+    """Decode codes to reconstructions g(z): (n, latent_dim) -> (n, n_features).
 
     Arguments
         progress: called before each batch.
@@ -57,14 +57,14 @@ def decode(
 
 @torch.inference_mode()
 def reconstruct(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> np.ndarray:
-    """Reconstructions g(f(x)): (n, n_features) -> (n, n_features)."""
+    """Reconstruct samples, g(f(x)): (n, n_features) -> (n, n_features)."""
     batches = _batches(model, x, labels)
     return _joined([model.reconstruct(batch, labels=label) for batch, label in batches])
 
 
 @torch.inference_mode()
 def cycle_error(model: Autoencoder, codes: np.ndarray, labels: Labels = None) -> np.ndarray:
-    """Distance of each code to that of its reconstruction, ||f(g(z)) - z||, in units of the code.
+    """Cycle error ||f(g(z)) - z|| of each code, in units of the code.
 
     Large outside of the support of the training codes. (n, latent_dim) -> (n,).
     """
@@ -77,7 +77,7 @@ def cycle_error(model: Autoencoder, codes: np.ndarray, labels: Labels = None) ->
 
 
 class Encoded(NamedTuple):
-    """Codes of n samples, their uncertainty, and how well the samples are reconstructed."""
+    """Codes of n samples, their standard deviations and reconstruction errors."""
 
     codes: np.ndarray
     """(n, latent_dim), the posteriors' means."""
@@ -89,7 +89,7 @@ class Encoded(NamedTuple):
 
 @torch.inference_mode()
 def encode_with_errors(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> Encoded:
-    """Codes, standard deviations and reconstruction errors of samples (n, n_features)."""
+    """Encode samples (n, n_features), with standard deviations and reconstruction errors."""
     means, deviations, errors = [], [], []
     for batch, label in _batches(model, x, labels):
         posterior = model.posterior(batch, label)
@@ -103,7 +103,7 @@ def encode_with_errors(model: Autoencoder, x: np.ndarray, labels: Labels = None)
 def _batches(
     model: Autoencoder, values: np.ndarray, labels: Labels
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Batches on the model's device, with labels where it reads them; no values are one batch."""
+    """Batches on the model's device, with labels if it reads them; an empty input is one batch."""
     parameter = next(model.parameters())
     size = batch_size(values.shape[1])
     for start in range(0, max(len(values), 1), size):
@@ -112,11 +112,12 @@ def _batches(
         batch = torch.tensor(part, dtype=parameter.dtype, device=parameter.device)
         label = None
         if model.n_classes and labels is not None:
-            own = labels if np.ndim(labels) == 0 else labels[start : start + size]
+            own = np.asarray(labels)
+            own = own[start : start + size] if own.ndim else own
             label = torch.tensor(np.broadcast_to(own, len(part)), device=parameter.device)
         yield batch, label
 
 
-def _joined(outputs: Sequence[Tensor]) -> np.ndarray:
+def _joined(outputs: list[Tensor]) -> np.ndarray:
     whole = torch.cat(outputs) if len(outputs) > 1 else outputs[0].contiguous()
     return whole.cpu().numpy()

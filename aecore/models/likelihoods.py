@@ -1,4 +1,4 @@
-"""How likely the input is, given what the decoder put out: the reconstruction term of every loss.
+"""Likelihoods of the input given the decoder's output: the reconstruction term of the loss.
 
 Each `loss` is a negative log-likelihood summed over the features, one value a sample.
 """

@@ -1,4 +1,4 @@
-"""Encoders and decoders: stacks of layers that know nothing of losses.
+"""Encoder and decoder networks, independent of the loss.
 
 Every network takes and gives batches of flat samples, (batch, n_features); those that convolve
 turn them into images and back themselves.
@@ -59,7 +59,7 @@ class GaussianEncoder(nn.Module):
 
 
 class CodebookEncoder(nn.Module):
-    """An encoder whose code is made of vectors from a learned codebook.
+    """An encoder whose code is composed of vectors from a learned codebook.
 
     Each group of `vector_dim` numbers z becomes e_k with k = argmin_j ||z - e_j||; the gradient
     goes straight through, as if it had not (van den Oord, Vinyals & Kavukcuoglu 2017).
@@ -81,7 +81,7 @@ class CodebookEncoder(nn.Module):
         return Posterior(straight_through, unquantised=unquantised)
 
     def choose(self, code: Tensor) -> Tensor:
-        """The number of the nearest codebook vector for each group, (batch, groups)."""
+        """Index of the nearest codebook vector for each group, (batch, groups)."""
         groups = code.detach().unflatten(1, (-1, self.codebook.shape[1]))
         codebook = self.codebook.detach().expand(len(code), -1, -1)
         # Differences, not products, which lose the nearest vector far from the origin.
@@ -97,7 +97,7 @@ class CodebookEncoder(nn.Module):
 
 
 class SeededDropout(nn.Module):
-    """Sets values to zero with probability p and scales the others by 1 / (1 - p).
+    """Dropout from an explicit generator: zero with probability p, else scaled by 1 / (1 - p).
 
     Unlike torch's own it draws from `generator`, which `Autoencoder.losses` lends it in training,
     so that a training can be resumed bit-equal; without one it does nothing (Srivastava and others
@@ -117,7 +117,7 @@ class SeededDropout(nn.Module):
 
 
 class TiedLinear(nn.Module):
-    """x W + b with the weight W (n_out, n_in) of another layer, and a bias b of its own.
+    """Linear layer x W + b that shares the weight W (n_out, n_in) of another, with its own bias b.
 
     One parameter used twice: saved once, counted once by L2, and equal for ever.
     """
@@ -158,13 +158,13 @@ def mlp(
 
 
 def tied_mlp(encoder: nn.Sequential, activation: str, dropout: float = 0) -> nn.Sequential:
-    """The mirror of an `mlp`: its weights transposed, in reverse order, with biases of its own."""
+    """Decoder that mirrors an `mlp`: its weights transposed, in reverse order, with own biases."""
     linears = [layer for layer in encoder if isinstance(layer, nn.Linear)]
     return _stacked([TiedLinear(layer) for layer in reversed(linears)], activation, dropout)
 
 
 def _stacked(linears: Sequence[nn.Module], activation: str, dropout: float) -> nn.Sequential:
-    """Linear layers with the activation, and perhaps dropout, between them."""
+    """Linear layers with the activation and optional dropout between them."""
     layers: list[nn.Module] = []
     for linear in linears:
         if layers:
@@ -175,18 +175,18 @@ def _stacked(linears: Sequence[nn.Module], activation: str, dropout: float) -> n
     return nn.Sequential(*layers)
 
 
-def blocks(network: nn.Sequential) -> list[nn.Sequential]:
-    """An `mlp` cut before each of its linear layers: what one step of depth does.
+def blocks(network: nn.Module) -> list[nn.Sequential]:
+    """Split an `mlp` before each of its linear layers.
 
     >>> [len(block) for block in blocks(mlp([4, 3, 2], "elu"))]
     [2, 1]
     """
-    found: list[list[nn.Module]] = []
-    for layer in network:
+    parts: list[list[nn.Module]] = []
+    for layer in network.children():
         if isinstance(layer, nn.Linear | TiedLinear):
-            found.append([])
-        found[-1].append(layer)
-    return [nn.Sequential(*layers) for layers in found]
+            parts.append([])
+        parts[-1].append(layer)
+    return [nn.Sequential(*layers) for layers in parts]
 
 
 # --- Convolutions -------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ Convolution = TypeVar("Convolution", nn.Conv2d, nn.ConvTranspose2d)
 
 
 class HalvingConvolution(nn.Conv2d):
-    """A convolution of 3 x 3 with a stride of two: both sides of the image are halved, rounded up.
+    """3 x 3 convolution with stride two, which halves both sides of the image, rounded up.
 
     (batch, n_in, height, width) -> (batch, n_out, ceil(height / 2), ceil(width / 2)).
     """
@@ -229,7 +229,7 @@ class HalvingConvolution(nn.Conv2d):
 
 
 class DoublingConvolution(nn.ConvTranspose2d):
-    """A transposed convolution of 3 x 3 with a stride of two, from a small image to a large one.
+    """3 x 3 transposed convolution with stride two, from a small image size to a large one.
 
     (batch, n_in, small.height, small.width) -> (batch, n_out, large.height, large.width).
     """
@@ -239,7 +239,7 @@ class DoublingConvolution(nn.ConvTranspose2d):
         more = (large.height - 2 * small.height + 1, large.width - 2 * small.width + 1)
         super().__init__(n_in, n_out, 3, stride=2, padding=1, output_padding=more)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]  # no output_size
         if images.shape[3] > 1:
             return super().forward(images)
         return _in_precision_of_weights(super().forward, images, self.weight)
@@ -248,7 +248,7 @@ class DoublingConvolution(nn.ConvTranspose2d):
 def _in_precision_of_weights(
     convolve: Callable[[Tensor], Tensor], images: Tensor, weight: Tensor
 ) -> Tensor:
-    """The images convolved without automatic mixed precision.
+    """Convolution without automatic mixed precision.
 
     Where the smaller image of a strided convolution is one pixel wide, oneDNN is wrong in bfloat16,
     in any memory format: of each filter's gradient two columns are never written, and with AMX many
@@ -265,7 +265,8 @@ def _convolution(n_in: int, n_out: int) -> nn.Conv2d:
 
 def _started(layer: Convolution) -> Convolution:
     nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -277,7 +278,7 @@ def convolutional_encoder(
     n_outputs: int | None,
     outputs_per_dimension: int = 1,
 ) -> nn.Sequential:
-    """Convolutions of 3 x 3 that halve the image each: by max-pooling, or by a stride of two.
+    """Convolutional encoder: each level halves the image by max-pooling or a stride of two.
 
     Arguments
         channels: of each level, from the image inward.
@@ -307,7 +308,7 @@ def convolutional_encoder(
 def convolutional_decoder(
     size: ImageSize, channels: Sequence[int], activation: str, strided: bool, n_inputs: int | None
 ) -> nn.Sequential:
-    """The mirror: convolutions and nearest-neighbour upsampling, or transposed convolutions.
+    """Mirrored decoder: convolutions after nearest-neighbour upsampling, or transposed ones.
 
     Arguments
         channels: of each level, from the image inward, as the encoder has them.

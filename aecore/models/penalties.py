@@ -7,13 +7,16 @@ written so that the mean of its values over the batch is that penalty.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from aecore.errors import InvalidRequest
 from aecore.models.contracts import PenalisedModel, Posterior
+from aecore.models.networks import CodebookEncoder
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,24 @@ class LatentKL:
     def __call__(
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
-        mean, log_variance, _ = posterior
+        mean, log_variance = posterior.gaussian()
         weight = self.weight
         if self.warm_up and model.training:
             weight *= self._warmed_up(model)
         return weight * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 
     def facts(self, model: PenalisedModel, codes: Tensor) -> dict[str, float]:
-        """`kl_weight`: the weight that training has come to."""
+        """`kl_weight`: the current weight of the KL term."""
         return {"kl_weight": float(self.weight * self._warmed_up(model))}
 
     def _warmed_up(self, model: PenalisedModel) -> float:
-        """The part of the weight that is in effect in training, from 0 to 1."""
+        """Factor of the weight during training, from 0 to 1."""
         return min(model.epochs_seen / self.warm_up, 1) if self.warm_up else 1
 
 
 @dataclass(frozen=True)
 class CodeL1:
-    """weight * sum_j |h_j|: few units of the code are active for any one sample."""
+    """L1 penalty on the code, weight * sum_j |h_j|: few units are active for each sample."""
 
     weight: float
 
@@ -83,7 +86,7 @@ class SparsityKL:
 
 @dataclass(frozen=True)
 class Contraction:
-    """weight * ||dh/dx||_F^2: the code moves little when the input does (Rifai and others 2011).
+    """Contractive penalty weight * ||dh/dx||_F^2 (Rifai and others 2011).
 
     Arguments
         how: "hutchinson" estimates the norm without bias as ||v^T dh/dx||^2 with one vector v of
@@ -99,7 +102,7 @@ class Contraction:
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         if self.how == "closed-form":
-            squared_weights = model.encoder.network[0].weight.square().sum(1)
+            squared_weights = model.encoder.get_parameter("network.0.weight").square().sum(1)
             slopes = posterior.mean * (1 - posterior.mean)
             return self.weight * (slopes.square() * squared_weights).sum(1)
         differentiable = torch.is_grad_enabled()
@@ -127,8 +130,8 @@ class WeightL2:
     def __call__(
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
-        weights = (value for value in model.parameters() if value.ndim > 1)
-        return (self.weight / 2 * sum(value.square().sum() for value in weights)).expand(len(x))
+        squares = (value.square().sum() for value in model.parameters() if value.ndim > 1)
+        return (self.weight / 2 * reduce(torch.add, squares)).expand(len(x))
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ class LatentMMD:
         draws = torch.randn(codes.shape, generator=generator, device=x.device, dtype=codes.dtype)
         n = len(codes)
         among = [self._kernel(group, group).fill_diagonal_(0) for group in (codes, draws)]
-        within = sum(kernel.sum(1) for kernel in among) / max(n - 1, 1)
+        within = (among[0].sum(1) + among[1].sum(1)) / max(n - 1, 1)
         return self.weight * (within - 2 * self._kernel(codes, draws).mean(1))
 
     def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
@@ -158,7 +161,7 @@ class LatentMMD:
         squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.t()
         squares = squares.clamp(min=0)
         constants = (2 * a.shape[1] * scale for scale in self.scales)
-        return sum(constant / (constant + squares) for constant in constants)
+        return reduce(torch.add, (constant / (constant + squares) for constant in constants))
 
 
 CHUNK = 1_000
@@ -167,9 +170,10 @@ CHUNK = 1_000
 
 @dataclass(frozen=True)
 class Codebook:
-    """||sg[z] - e||^2 + commitment * ||z - sg[e]||^2: the codebook's vectors e go to the codes z
-    that chose them, and the codes stay with their choice; sg stops the gradient (van den Oord,
-    Vinyals & Kavukcuoglu 2017).
+    """Codebook loss ||sg[z] - e||^2 + commitment * ||z - sg[e]||^2.
+
+    It moves the codebook's vectors e to the codes z that chose them, and keeps the codes near their
+    choice; sg stops the gradient (van den Oord, Vinyals & Kavukcuoglu 2017).
     """
 
     commitment: float
@@ -178,23 +182,26 @@ class Codebook:
         self, model: PenalisedModel, x: Tensor, posterior: Posterior, generator: torch.Generator
     ) -> Tensor:
         code = posterior.unquantised
-        vectors = model.encoder.quantise(code)
+        if code is None:
+            raise InvalidRequest("The code of this encoder is not made of vectors from a codebook.")
+        vectors = _codebook_encoder(model).quantise(code)
         to_codes = (code.detach() - vectors).square().sum(1)
         to_vectors = (code - vectors.detach()).square().sum(1)
         return to_codes + self.commitment * to_vectors
 
     def facts(self, model: PenalisedModel, codes: Tensor) -> dict[str, float]:
-        """How much of the codebook the codes use.
+        """Usage of the codebook by the codes.
 
         With p_k the share of the groups whose vector is number k: `codebook_used`, the share of the
         vectors with p_k > 0; `codebook_dead`, the number of the others; and `codebook_perplexity`,
         exp(-sum_k p_k log p_k), the number of vectors that would be as varied if all were used
         alike (van den Oord, Vinyals & Kavukcuoglu 2017).
         """
-        size = len(model.encoder.codebook)
+        encoder = _codebook_encoder(model)
+        size = len(encoder.codebook)
         counts = torch.zeros(size, dtype=torch.float64)  # which not every GPU has
         for part in codes.split(CHUNK):
-            chosen = model.encoder.choose(part).flatten().cpu()
+            chosen = encoder.choose(part).flatten().cpu()
             counts += torch.bincount(chosen, minlength=size)
         shares = counts / counts.sum()
         used = int((counts > 0).sum())
@@ -203,3 +210,9 @@ class Codebook:
             "codebook_dead": size - used,
             "codebook_perplexity": float(torch.special.entr(shares).sum().exp()),
         }
+
+
+def _codebook_encoder(model: PenalisedModel) -> CodebookEncoder:
+    if not isinstance(model.encoder, CodebookEncoder):
+        raise InvalidRequest("The penalty of a codebook needs an encoder that has one.")
+    return model.encoder

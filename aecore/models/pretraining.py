@@ -1,4 +1,4 @@
-"""Pretraining: layer by layer, from the data inward, before all layers are trained together.
+"""Layer-wise pretraining, from the data inward, before joint training of all layers.
 
 Each strategy takes a model made of `mlp` layers and leaves it with better weights; nothing else
 of it changes.
@@ -22,7 +22,7 @@ CHUNK = 5_000
 
 @dataclass(frozen=True)
 class Stage:
-    """What pretraining needs beside the model: how to step, what to draw from, whom to tell."""
+    """Inputs of pretraining beside the model: optimiser step, generator, progress callback."""
 
     batch_size: int
     generator: torch.Generator
@@ -30,7 +30,7 @@ class Stage:
     """Called with the layer's name, the batches done and to do; what it raises ends the work."""
 
     def batches(self, name: str, n: int, epochs: int, device: torch.device) -> Iterator[Tensor]:
-        """The numbers of the samples in each batch, in a new order every epoch."""
+        """Indices of the samples in each batch, in a new order every epoch."""
         steps = -(-n // self.batch_size)
         for epoch in range(epochs):
             order = torch.randperm(n, generator=self.generator, device=device)
@@ -39,9 +39,9 @@ class Stage:
                 self.progress(name, epoch * steps + number, epochs * steps)
 
 
-def _pairs(model: Autoencoder) -> list[tuple[nn.Module, nn.Module]]:
-    """Each step of the encoder with that of the decoder which undoes it, from the data inward."""
-    inward, outward = blocks(model.encoder.network), blocks(model.decoder)
+def _pairs(model: Autoencoder) -> list[tuple[nn.Sequential, nn.Sequential]]:
+    """Pairs of encoder block and mirrored decoder block, from the data inward."""
+    inward, outward = blocks(model.encoder.get_submodule("network")), blocks(model.decoder)
     return list(zip(inward, reversed(outward), strict=True))
 
 
@@ -54,7 +54,7 @@ GREEDY_RATE = 2e-3
 
 
 def greedy(model: Autoencoder, x: Tensor, epochs: int, stage: Stage) -> None:
-    """Train each layer as its own small autoencoder, with those before it frozen.
+    """Greedy layer-wise pretraining: each layer as a small autoencoder, those before it frozen.
 
     min ||h_i - d_i(e_i(h_i))||^2 for layer i, then h_{i+1} = e_i(h_i), h_1 = x; the outermost is
     scored by the model's own likelihood (Bengio, Lamblin, Popovici & Larochelle 2007). By Adam at
@@ -106,7 +106,7 @@ class RBM(NamedTuple):
 def contrastive_divergence(
     rbm: RBM, v: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The direction of one step of CD-1 for the weight and the two biases.
+    """Gradient estimate of CD-1 for the weight and the two biases.
 
     With h = E[h|v], a draw s of it, v' = E[v|s] and h' = E[h|v']:
     dW = <v h> - <v' h'>, db = <v - v'>, dc = <h - h'>, means over the batch (Hinton 2002).
@@ -130,7 +130,7 @@ RBM_DECAY = 2e-4
 
 
 def rbm(model: Autoencoder, x: Tensor, epochs: int, stage: Stage) -> None:
-    """Train each layer as a restricted Boltzmann machine by CD-1, and unroll the stack.
+    """Pretrain each layer as a restricted Boltzmann machine by CD-1, and unroll the stack.
 
     Every layer learns from the mean activations of the one before; batches of 100, momentum 0.5
     and from the sixth epoch 0.9, weight decay 0.0002, rate 0.1, and 0.001 where the units are
@@ -143,7 +143,7 @@ def rbm(model: Autoencoder, x: Tensor, epochs: int, stage: Stage) -> None:
     """
     pairs = _pairs(model)
     for number, (encode, decode) in enumerate(pairs, start=1):
-        n_hidden, n_visible = encode[0].weight.shape
+        n_hidden, n_visible = encode.get_parameter("0.weight").shape
         start = torch.randn(
             (n_visible, n_hidden), generator=stage.generator, device=x.device, dtype=x.dtype
         )
@@ -163,10 +163,10 @@ def rbm(model: Autoencoder, x: Tensor, epochs: int, stage: Stage) -> None:
                 step.mul_(momentum).add_(direction, alpha=rate)
                 value.add_(step)
         with torch.no_grad():
-            encode[0].weight.copy_(machine.weight.t())
-            encode[0].bias.copy_(machine.hidden_bias)
-            decode[0].weight.copy_(machine.weight)
-            decode[0].bias.copy_(machine.visible_bias)
+            encode.get_parameter("0.weight").copy_(machine.weight.t())
+            encode.get_parameter("0.bias").copy_(machine.hidden_bias)
+            decode.get_parameter("0.weight").copy_(machine.weight)
+            decode.get_parameter("0.bias").copy_(machine.visible_bias)
         x = _outputs(machine.hidden, x)
 
 

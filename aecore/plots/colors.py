@@ -1,4 +1,4 @@
-"""The colours of classes and positions, the same in every figure and picture."""
+"""Colours of classes and positions, the same in every figure and picture."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ POSITION_COLORS = (
 
 
 def class_color(label: int) -> str:
-    """The colour of a class; more than ten classes begin again."""
+    """Colour of a class; the ten colours repeat."""
     return CLASS_COLORS[label % len(CLASS_COLORS)]

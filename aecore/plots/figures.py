@@ -1,4 +1,4 @@
-"""Arrays to Plotly figures. Nothing here knows a model, a file or a page."""
+"""Plotly figures of arrays, independent of models, files and pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEBAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d
 def scatter_map(
     plane: np.ndarray, labels: np.ndarray, label_names: Sequence[str], height: int = 380
 ) -> go.Figure:
-    """A map of samples, both axes on the same scale.
+    """Scatter plot of a map of samples, both axes on the same scale.
 
     Classes get a colour, and their name at their median, so that colour is not the only sign;
     positions on a curve get a continuous scale.
@@ -98,7 +98,7 @@ def drift_map(
     flips: np.ndarray,
     height: int = 480,
 ) -> go.Figure:
-    """Where the codes of some samples go as a level rises, over the map of all.
+    """Scatter plot of the paths of codes with a rising level, over the map of all samples.
 
     Arguments
         plane, labels, label_names: as in `scatter_map`.
@@ -112,10 +112,12 @@ def drift_map(
     figure.update_traces(marker_opacity=0.25, hoverinfo="skip", hovertemplate=None)
     for number, (sample, flip) in enumerate(zip(samples, flips, strict=True)):
         way = ways[:, number]
-        told = [f"{sample}, level {level:g}" for level in levels]
+        hover_texts = [f"{sample}, level {level:g}" for level in levels]
         if label_names:
             classes = (label_names[label] for label in nearest[:, number])
-            told = [f"{text}: nearest {name}" for text, name in zip(told, classes, strict=True)]
+            hover_texts = [
+                f"{text}: nearest {name}" for text, name in zip(hover_texts, classes, strict=True)
+            ]
         color = class_color(int(of[number])) if label_names else LINE_COLORS[0]
         figure.add_trace(
             go.Scatter(
@@ -124,7 +126,7 @@ def drift_map(
                 mode="lines+markers",
                 line={"color": color, "width": 2},
                 marker={"size": [9] + [3] * (len(way) - 1)},
-                text=told,
+                text=hover_texts,
                 hovertemplate="%{text}<extra></extra>",
             )
         )
@@ -140,7 +142,7 @@ def drift_map(
                 hoverinfo="skip",
             )
         )
-    # The few that lie far out would leave no room for the others.
+    # Outliers would shrink the others.
     seen = np.concatenate([np.percentile(plane, [1, 99], axis=0), ways.reshape(-1, 2)])
     low, high = seen.min(axis=0), seen.max(axis=0)
     more = 0.05 * (high - low)
@@ -159,7 +161,7 @@ def curves(
     faint: str = "",
     marks: Mapping[str, float] | None = None,
 ) -> go.Figure:
-    """Lines over the same x.
+    """Line chart of several curves over the same x.
 
     Arguments
         x: (m,), in order.
@@ -201,7 +203,7 @@ def curves(
 def cloud(
     points: np.ndarray, position: np.ndarray, surfaces: Mapping[str, np.ndarray], height: int = 460
 ) -> go.Figure:
-    """Points in space, coloured by their position on a curve, and surfaces or curves among them.
+    """3D scatter plot of points coloured by position, with surfaces or curves.
 
     Arguments
         points: (n, 3).
@@ -256,7 +258,7 @@ def cloud(
 def arrows(
     points: np.ndarray, fields: Mapping[str, tuple[np.ndarray, np.ndarray]], height: int = 520
 ) -> go.Figure:
-    """Samples in the plane, and arrows over them; both axes on the same scale.
+    """Scatter plot of samples in the plane with arrows; both axes on the same scale.
 
     Arguments
         points: (n, 2).
@@ -289,7 +291,7 @@ def arrows(
 
 
 def _arrow_lines(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """One line with gaps, (k, 2): the shafts of all arrows, then their heads of 20 degrees."""
+    """Polyline with gaps, (k, 2): the shafts of all arrows, then their heads of 20 degrees."""
     move, gap = end - start, np.full_like(end, np.nan)
     cosine, sine = 0.3 * np.cos(np.pi / 9), 0.3 * np.sin(np.pi / 9)
     turned = sine * move[:, ::-1] * [-1, 1]
@@ -302,7 +304,7 @@ def _arrow_lines(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 def feature_rows(
     rows: Sequence[tuple[str, np.ndarray]], feature_names: Sequence[str], samples: Sequence[str]
 ) -> go.Figure:
-    """Tables of the same samples side by side on one colour scale: blue below zero, red above.
+    """Heatmaps of the same samples side by side on one colour scale: blue below zero, red above.
 
     Arguments
         rows: a title and values (n, n_features) for each table.
@@ -347,7 +349,7 @@ def marginals(
     titles: Sequence[str],
     columns: int = 3,
 ) -> go.Figure:
-    """Densities over the same axes, a panel each, every one over the filled prior.
+    """Density plots over the same axes, one panel each, over the filled prior.
 
     Arguments
         z: (k, m), in order.

@@ -1,4 +1,4 @@
-"""Arrays composed into one PNG, and into animations."""
+"""Images composed of arrays: PNGs and animations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TITLE = 18  # characters in a line of a row's title
 
 
 class Row(NamedTuple):
-    """One line of a composed picture."""
+    """One row of a composed image."""
 
     title: str
     images: np.ndarray
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64, titles: int = 0) -> bytes:
-    """Rows of small images under each other, with titles at the left and captions, as a PNG.
+    """Compose rows of small images, with titles at the left and captions, into a PNG.
 
     Arguments
         theme: "light" or "dark", for the colour of the text; the ground is transparent.
@@ -41,10 +41,10 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64, titles: i
 
     Returns the bytes of the PNG, at two pixels to the point.
     """
-    side, gap, ink = cell * SCALE, 6 * SCALE, INK[theme]
+    side, gap, color = cell * SCALE, 6 * SCALE, INK[theme]
     # Two numbers a pixel are written twice as fast as four.
     mode = "LA" if all(row.images.ndim == 3 for row in rows) else "RGBA"
-    ink = (sum(ink) // 3, 255) if mode == "LA" else ink
+    ink = (sum(color) // 3, 255) if mode == "LA" else color
     font = ImageFont.load_default(13 * SCALE)
     names = ["\n".join(textwrap.wrap(row.title, TITLE)) for row in rows]
     written = max(font.getlength(line) for name in names for line in name.split("\n"))
@@ -71,12 +71,12 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64, titles: i
 
 
 def width(png: bytes) -> int:
-    """How wide a composed picture is, in points."""
+    """Width of a composed image, in points."""
     return Image.open(io.BytesIO(png)).width // SCALE
 
 
 def error_colors(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-    """Where a reconstruction is too bright (red) or too dark (blue); white is right.
+    """Colour map of signed errors: red where a reconstruction is too bright, blue where too dark.
 
     Arguments
         x, reconstruction: (n, height, width) in [0, 1], or (n, height, width, 3), of whose colours
@@ -92,7 +92,7 @@ def error_colors(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 
 
 def thumbnail(plane: np.ndarray, labels: np.ndarray, classes: bool, side: int = 220) -> bytes:
-    """A small picture of a map, in the class colours of every other figure, as a PNG.
+    """Thumbnail of a map, in the class colours of every other figure, as a PNG.
 
     Arguments
         plane: (n, 2).
@@ -119,7 +119,7 @@ def thumbnail(plane: np.ndarray, labels: np.ndarray, classes: bool, side: int = 
 def mosaic(
     pictures: np.ndarray, opaque: np.ndarray, ground: np.ndarray, columns: int, width: int
 ) -> bytes:
-    """Images side by side, each in a frame whose tint says how much is there, as a PNG.
+    """Mosaic of images, each in a frame whose tint shows a density, as a PNG.
 
     Arguments
         pictures: (n, height, width) or (n, height, width, 3), in [0, 1].
@@ -142,7 +142,7 @@ def mosaic(
 
 
 def animation(series: Sequence[np.ndarray], kind: Literal["GIF", "WebP"]) -> bytes:
-    """Series of images beside each other, all a step further in each frame, there and back.
+    """Animation of image series side by side, forwards and backwards.
 
     Arguments
         series: k of (steps, height, width) or (steps, height, width, 3), in [0, 1].
@@ -160,12 +160,12 @@ def animation(series: Sequence[np.ndarray], kind: Literal["GIF", "WebP"]) -> byt
 
 
 def _enlarged(pictures: np.ndarray, times: int) -> np.ndarray:
-    """Images in [0, 1], (n, height, width[, 3]), in eight bits, each pixel a square of them."""
+    """Images in [0, 1], (n, height, width[, 3]), enlarged by a whole factor, in eight bits."""
     return _eight_bits(pictures).repeat(times, axis=1).repeat(times, axis=2)
 
 
 def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Images laid side by side in reading order, as one.
+    """Tile images in reading order into one image.
 
     Arguments
         pictures: (rows * columns, height, width) or (rows * columns, height, width, 3).

@@ -33,9 +33,9 @@ from aecore.projections.plane import (
 )
 from aecore.projections.prepare import (
     Prepare as Prepare,
-    sheet_files as sheet_files,
-    sheet_size as sheet_size,
-    stored_sheet as stored_sheet,
+    sprite_files as sprite_files,
+    sprite_size as sprite_size,
+    stored_sprite as stored_sprite,
 )
 from aecore.projections.tsne import TSNEProjection as TSNEProjection
 from aecore.projections.umap import UMAPProjection as UMAPProjection, fuzzy_graph as fuzzy_graph

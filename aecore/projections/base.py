@@ -1,4 +1,4 @@
-"""Projections: the settings that all of them share, and the folder of what is computed."""
+"""Base class of projections: common settings, and the folder of their results."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.progress import Progress
 
 GRAPH_NEIGHBORS = 90
-"""What a perplexity of 30 asks for; larger perplexities and neighbourhoods search anew."""
+"""Neighbours for a perplexity of 30; larger neighbourhoods need a new search."""
 
 
 class Projection(BaseModel, ABC):
-    """Settings of one way to a two-dimensional map."""
+    """Base class of the settings of a two-dimensional projection."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,33 +28,33 @@ class Projection(BaseModel, ABC):
 
     @property
     def key(self) -> str:
-        """The file name of the map that these settings give."""
+        """File name of the map of these settings."""
         # Every digit counts: two settings must never share a file.
         settings = [f"{name}{value}".removesuffix(".0") for name, value in self]
         return "-".join([self.name, *settings]).replace("_", "")
 
     @classmethod
     def defaults(cls, n: int) -> dict[str, Any]:
-        """The settings whose sensible default depends on the number of samples."""
+        """Default values of the settings that depend on the number of samples."""
         return {}
 
-    def faults(self, n: int) -> list[str]:
-        """What makes these settings impossible for n samples."""
+    def problems(self, n: int) -> list[str]:
+        """Reasons why these settings are impossible for n samples."""
         return []
 
     @abstractmethod
     def place(
         self, dataset: Dataset, progress: Progress, subset: Subset = TEST_SPLIT
     ) -> np.ndarray:
-        """The map of the samples of `subset`, (n, 2)."""
+        """Compute the map of the samples of `subset`, (n, 2)."""
 
 
 def data_folder(dataset_name: str, fingerprint: str) -> Path:
-    """The folder of what was computed of a dataset, which need not be in the catalogue any more."""
+    """Folder of the computed values of a dataset, which need not be in the catalogue any more."""
     return locations.store() / "_maps" / f"{dataset_name}-{fingerprint[:12]}"
 
 
 def folder(dataset: str | Dataset, fingerprint: str, subset: Subset = TEST_SPLIT) -> Path:
-    """Where the maps of one choice of samples of a dataset are kept."""
+    """Folder of the maps of one subset of a dataset."""
     path = data_folder(dataset if isinstance(dataset, str) else dataset.name, fingerprint)
     return path if subset.whole_test(dataset) else path / subset.key

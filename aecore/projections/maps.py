@@ -1,4 +1,4 @@
-"""Maps: computed by a projection, measured, and stored."""
+"""Computation of maps: projection, quality measures, storage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aecore import data, locations, metrics
 from aecore.artifacts import SHARE, Array, Artifact
 from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.data.idx import fetch_data
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 from aecore.progress import Progress, Reporter, Task, no_progress
 from aecore.projections.base import Projection, folder
 from aecore.projections.pca import PCAProjection, pca_mse
@@ -21,7 +21,7 @@ from aecore.projections.umap import UMAPProjection
 MEASURED = 10_000
 """A map is measured on no more samples than this."""
 NEIGHBORHOOD = 12
-"""What trustworthiness and continuity look at; they need more than twice as many samples."""
+"""Neighbours of trustworthiness and continuity, which need more than twice as many samples."""
 VOTERS = 10
 """Neighbours that vote on a sample's label."""
 
@@ -32,15 +32,15 @@ PROJECTIONS: dict[str, type[Projection]] = {
 
 
 def get(name: str) -> type[Projection]:
-    """The projection called `name`; raises `Faults` with the nearest name where there is none."""
+    """Get a projection by name; raises `InvalidRequest` with the nearest name if there is none."""
     if name not in PROJECTIONS:
-        raise Faults(unknown("projection", name, PROJECTIONS))
+        raise InvalidRequest(unknown("projection", name, PROJECTIONS))
     return PROJECTIONS[name]
 
 
 @dataclass(frozen=True)
 class Map:
-    """A computed projection of some samples and how far it can be trusted."""
+    """A computed projection of a subset, with its quality measures."""
 
     plane: np.ndarray
     """(n, 2) float32."""
@@ -58,7 +58,7 @@ MAP_FACTS = TypeAdapter(metrics.Metrics)
 def map_artifact(
     dataset: str | Dataset, fingerprint: str, projection: Projection, subset: Subset = TEST_SPLIT
 ) -> Artifact[Map]:
-    """A computed map as it is stored; needs neither the dataset's arrays nor its libraries."""
+    """Artifact of a computed map; needs neither the dataset's arrays nor its libraries."""
 
     def expected(facts: dict[str, float | None]) -> dict[str, Array]:
         n = subset.count(data.get(dataset) if isinstance(dataset, str) else dataset)
@@ -87,15 +87,15 @@ def compute(
     progress: Progress = no_progress,
     subset: Subset = TEST_SPLIT,
 ) -> Map:
-    """The map of samples of a dataset, computed unless it is on disk already, and undamaged.
+    """Load the map of samples of a dataset, or compute and store it.
 
-    Raises `Faults` where the settings do not suit the number of samples.
+    Raises `InvalidRequest` where the settings do not suit the number of samples.
     """
     stored = map_artifact(dataset, dataset.fingerprint, projection, subset)
     if (computed := stored.load_intact()) is not None:
         return computed
-    if faults := projection.faults(subset.count(dataset)):
-        raise Faults(faults)
+    if problems := projection.problems(subset.count(dataset)):
+        raise InvalidRequest(problems)
     locations.refuse_unwritable()
     plane = projection.place(dataset, progress, subset).astype(np.float32)
     progress(f"Measuring {projection.title}", 0, 1)
@@ -110,7 +110,7 @@ def compute(
 def measure(
     dataset: Dataset, subset: Subset, plane: np.ndarray
 ) -> tuple[dict[str, float | None], dict[str, np.ndarray]]:
-    """How good a map of the samples of `subset` is, as a whole and for each sample.
+    """Measure the quality of a map of the samples of `subset`, as a whole and per sample.
 
     Measured are those of the samples that belong to the test split, or, where none does, all; of
     more than `MEASURED`, a choice (seed 0). What is not defined, as for too few samples or for
@@ -125,7 +125,9 @@ def measure(
         where it was not measured.
     """
     if not np.isfinite(plane).all():
-        raise Faults("The map cannot be measured: some of its coordinates are not finite numbers.")
+        raise InvalidRequest(
+            "The map cannot be measured: some of its coordinates are not finite numbers."
+        )
     measured = np.flatnonzero(subset.rows(dataset) < dataset.n_test)
     if not len(measured):
         measured = np.arange(len(plane))
@@ -152,7 +154,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Project(Task):
-    """Compute a map of samples of a dataset, or read it from the store."""
+    """Compute a map of samples of a dataset, or load it from the store."""
 
     dataset_name: str
     projection: Projection
@@ -166,7 +168,7 @@ class Project(Task):
         return title
 
     def run(self, reporter: Reporter) -> Map:
-        """The map."""
+        """Return the map."""
         dataset = data.get(self.dataset_name)
         fetch_data(dataset, reporter)
         return compute(dataset, self.projection, reporter.progress, self.subset)

@@ -1,4 +1,4 @@
-"""The exact nearest-neighbour graph of a dataset, computed once and stored."""
+"""Exact nearest-neighbour graph of a dataset, computed once and stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aecore.projections.base import GRAPH_NEIGHBORS, folder
 def graph(
     dataset: Dataset, k: int, subset: Subset = TEST_SPLIT, metric: Metric = "euclidean"
 ) -> Neighbors:
-    """The k nearest neighbours among the samples, from one stored graph where it is enough."""
+    """The k nearest neighbours among the samples, from a stored graph if it has enough."""
     most = min(GRAPH_NEIGHBORS, subset.count(dataset) - 1)
     if k > most:
         return nearest(subset.samples(dataset).x, k, metric)
@@ -27,7 +27,7 @@ def graph(
 def graph_artifact(
     dataset: Dataset, subset: Subset = TEST_SPLIT, metric: Metric = "euclidean"
 ) -> Artifact[Neighbors]:
-    """The nearest neighbours of each sample as they are stored, `GRAPH_NEIGHBORS` at most."""
+    """Artifact of the nearest neighbours of each sample, at most `GRAPH_NEIGHBORS`."""
     n = subset.count(dataset)
     k = min(GRAPH_NEIGHBORS, n - 1)
     name = "neighbors" if metric == "euclidean" else f"neighbors-{metric}"

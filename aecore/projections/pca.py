@@ -1,4 +1,4 @@
-"""Principal component analysis of a training split, and the projection by it."""
+"""Principal component analysis of a training split, and its projection."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class PCA(NamedTuple):
     """(min(n, n_features), n_features), orthonormal rows, largest variance first."""
 
     def encode(self, x: np.ndarray, k: int) -> np.ndarray:
-        """The first k coordinates of samples: (x - mean) W_k^T, (n, k)."""
+        """First k principal coordinates of samples: (x - mean) W_k^T, (n, k)."""
         return (x - self.mean) @ self.components[:k].T
 
     def reconstruct(self, x: np.ndarray, k: int) -> np.ndarray:
-        """Samples projected onto the first k components: mean + (x - mean) W_k^T W_k."""
+        """Reconstructions from the first k components: mean + (x - mean) W_k^T W_k."""
         return self.mean + self.encode(x, k) @ self.components[:k]
 
     def errors(self, x: np.ndarray, k: int) -> np.ndarray:
-        """Mean over the features of the squared error of `reconstruct`, (n,).
+        """Mean squared error per feature of `reconstruct`, (n,).
 
         What k orthonormal directions W leave over: (|x - mean|^2 - |W (x - mean)|^2) / n_features.
         """
@@ -46,7 +46,7 @@ class PCA(NamedTuple):
         return np.concatenate(parts).clip(0) / x.shape[1]
 
     def error_curve(self, x: np.ndarray, most: int) -> np.ndarray:
-        """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
+        """Mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
         left = np.zeros(most + 1)
         for centred in self._centred(x):
             left += np.square(centred).sum()
@@ -54,13 +54,13 @@ class PCA(NamedTuple):
         return left.clip(0) / x.size
 
     def _centred(self, x: np.ndarray) -> Iterator[np.ndarray]:
-        """x - mean in portions, so that a training split never stands in memory twice."""
+        """x - mean in chunks, so that a training split is never copied as a whole."""
         for start in range(0, len(x), CHUNK):
             yield x[start : start + CHUNK] - self.mean
 
 
 class PCAProjection(Projection):
-    """The plane of largest variance, fitted on the training split."""
+    """PCA: the plane of largest variance, fitted on the training split."""
 
     name = "pca"
     title = "PCA"
@@ -73,13 +73,13 @@ class PCAProjection(Projection):
 
 
 def _principal_plane(dataset: Dataset, subset: Subset) -> np.ndarray:
-    """The first two principal components of the samples, (n, 2); zero where there are fewer."""
+    """First two principal coordinates of the samples, (n, 2); zero if there are fewer."""
     plane = components(dataset).encode(subset.samples(dataset).x, 2)
     return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
 
 
 def components_artifact(dataset: Dataset) -> Artifact[PCA]:
-    """All principal components of the training split as they are stored."""
+    """Artifact of all principal components of the training split."""
     f = dataset.n_features
     # A training split of one sample counts for two.
     k = min(max(dataset.n_train, 2), f)
@@ -92,7 +92,7 @@ def components_artifact(dataset: Dataset) -> Artifact[PCA]:
 
 
 def components(dataset: Dataset) -> PCA:
-    """All principal components of the training split, computed unless they are on disk."""
+    """Load all principal components of the training split, or compute and store them."""
     stored = components_artifact(dataset)
     if (pca := stored.load_intact()) is not None:
         return pca

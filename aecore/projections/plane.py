@@ -1,4 +1,4 @@
-"""The two-dimensional picture of codes of any width."""
+"""Two-dimensional plane through codes of any width."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import numpy as np
 
 
 class Plane(NamedTuple):
-    """The plane in the code space that pictures show, and the way there and back."""
+    """Affine plane in the latent space: projection to it, and embedding of its points."""
 
     mean: np.ndarray
     """(d,), the code at the picture's origin."""
     axes: np.ndarray
     """(2, d), orthonormal rows; the second is zero where d = 1."""
 
-    def lower(self, codes: np.ndarray) -> np.ndarray:
-        """The places of codes (n, d) in the plane: (codes - mean) axes^T, (n, 2)."""
+    def project(self, codes: np.ndarray) -> np.ndarray:
+        """Project codes (n, d) to the plane: (codes - mean) axes^T, (n, 2)."""
         return (codes - self.mean) @ self.axes.T
 
-    def lift(self, places: np.ndarray) -> np.ndarray:
-        """The codes (n, d) that lie at places (n, 2) of the plane: mean + places axes."""
+    def embed(self, places: np.ndarray) -> np.ndarray:
+        """Embed points (n, 2) of the plane in the latent space: mean + points axes, (n, d)."""
         return self.mean + places @ self.axes
 
 
 def fit_plane(codes: np.ndarray) -> Plane:
-    """The plane of codes (n, d): as they are for d <= 2, else their first two components.
+    """Fit the plane of codes (n, d): the identity for d <= 2, else their first two components.
 
-    The places are those of `tasks.plane_of`, whose heights for d = 1 mean nothing and are 0 here.
+    The places are those of `plane_of`, whose heights for d = 1 mean nothing and are 0 here.
     """
     if codes.shape[1] <= 2:
         return _plane_as_it_is(codes.shape[1])
@@ -42,7 +42,7 @@ def _plane_as_it_is(d: int) -> Plane:
 
 
 def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
-    """The two-dimensional picture of codes, (n, 2).
+    """Two-dimensional coordinates of codes, (n, 2).
 
     A code of two dimensions is drawn as it is. A wider one is projected onto the first two
     principal components of `fitted_on`; a narrower one is drawn along x, at heights that mean
@@ -53,4 +53,4 @@ def plane_of(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     if codes.shape[1] == 1:
         heights = np.random.default_rng(0).uniform(-1, 1, (len(codes), 1))
         return np.hstack([codes, heights * codes.std() / 4]).astype(np.float32)
-    return fit_plane(fitted_on).lower(codes)
+    return fit_plane(fitted_on).project(codes)

@@ -19,7 +19,7 @@ from aecore.projections.pca import components
 
 @dataclass(frozen=True)
 class Prepare(Task):
-    """Download a dataset, and compute its principal components and sheets of images."""
+    """Download a dataset, and compute its principal components and image sprites."""
 
     dataset_name: str
 
@@ -28,48 +28,48 @@ class Prepare(Task):
         return f"preparing {self.dataset_name}"
 
     def run(self, reporter: Reporter) -> None:
-        """Do what has not been done yet."""
+        """Compute whatever is missing."""
         dataset = data.get(self.dataset_name)
         locations.refuse_unwritable()
         fetch_data(dataset, reporter)
         reporter.progress(f"Principal components of {dataset.name}", 0, 1)
         components(dataset)
-        for split, file in sheet_files(dataset.name, dataset.fingerprint).items():
+        for split, file in sprite_files(dataset.name, dataset.fingerprint).items():
             reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
-            size = sheet_size(dataset, split)
-            if dataset.traits.pictures and artifacts.intact(stored_sheet, file, size) is None:
+            size = sprite_size(dataset, split)
+            if dataset.traits.pictures and artifacts.intact(stored_sprite, file, size) is None:
                 pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
                 artifacts.write_bytes(
                     file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0)
                 )
 
 
-def sheet_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
-    """Where the images of each split are written for a browser: gzipped, image after image."""
+def sprite_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:
+    """Paths of the image sprites of each split, for the browser: gzipped bytes, image by image."""
     folder = data_folder(dataset_name, fingerprint)
     return {split: folder / f"sheet-{split}.gz" for split in ("test", "train")}
 
 
-def sheet_size(dataset: Dataset, split: str) -> int:
-    """Bytes of the images of "test" or "train", decompressed."""
+def sprite_size(dataset: Dataset, split: str) -> int:
+    """Decompressed size in bytes of the images of "test" or "train"."""
     return {"test": dataset.n_test, "train": dataset.n_train}[split] * dataset.n_features
 
 
-def stored_sheet(file: Path, size: int) -> Path | None:
-    """The file of a sheet if it is there; raises `Damaged` where it is not of `size` bytes.
+def stored_sprite(file: Path, size: int) -> Path | None:
+    """Path of an existing sprite file; raises `Damaged` if it does not hold `size` bytes.
 
     Decompressed in portions, and no further than that size.
     """
     file = locations.readable(file)
     if not file.is_file():
         return None
-    found = 0
+    n_bytes = 0
     try:
         with gzip.open(file) as stream:
-            while found <= size and (portion := stream.read(2**20)):
-                found += len(portion)
+            while n_bytes <= size and (portion := stream.read(2**20)):
+                n_bytes += len(portion)
     except (OSError, EOFError, zlib.error) as error:
         raise artifacts.damaged(file, f"{error}") from error
-    if found != size:
+    if n_bytes != size:
         raise artifacts.damaged(file, f"it does not hold {size:,} bytes of images")
     return file

@@ -16,7 +16,7 @@ from aecore.projections.pca import _principal_plane
 
 
 class TSNEProjection(Projection):
-    """Neighbours in the data become neighbours on the map; distances between groups mean little."""
+    """t-SNE: preserves neighbours of the data; distances between groups mean little."""
 
     name = "tsne"
     title = "t-SNE"
@@ -34,7 +34,7 @@ class TSNEProjection(Projection):
     def defaults(cls, n: int) -> dict[str, Any]:
         return {"perplexity": max(2, min(30, (n - 1) // 3))}
 
-    def faults(self, n: int) -> list[str]:
+    def problems(self, n: int) -> list[str]:
         most = (n - 1) // 3
         if most < 2:
             return [f"t-SNE needs at least 7 samples: here are {n}."]
@@ -79,14 +79,14 @@ class TSNEProjection(Projection):
         common = {"learning_rate": "auto" if n < 5_000 else n / 12, "inplace": True}
         # By 4, as in the source: the customary 12 made maps of MNIST a little less trustworthy.
         embedding.optimize(early, exaggeration=4, momentum=0.5, **common, **report(0))
-        # Exaggeration may have drawn few samples into one point, which nothing would part again.
+        # Exaggeration may have collapsed few samples into one point, which would stay collapsed.
         embedding += start
         embedding.optimize(late, momentum=0.8, **common, **report(early))
         return np.asarray(embedding, np.float32)
 
 
 def _start(plane: np.ndarray, size: float, noise: float, seed: int) -> np.ndarray:
-    """Where an optimisation begins: a map of the given size, and noise that parts twins.
+    """Initialise a t-SNE optimisation: a map of the given size, with noise to separate duplicates.
 
     Arguments
         size: standard deviation along x.

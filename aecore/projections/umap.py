@@ -20,7 +20,7 @@ from aecore.projections.tsne import _start
 
 
 class UMAPProjection(Projection):
-    """A fuzzy graph of neighbours, laid out in the plane; distances between groups mean little."""
+    """UMAP: lays out a fuzzy neighbour graph; distances between groups mean little."""
 
     name = "umap"
     title = "UMAP"
@@ -41,7 +41,7 @@ class UMAPProjection(Projection):
     def defaults(cls, n: int) -> dict[str, Any]:
         return {"n_neighbors": max(2, min(15, n - 1))}
 
-    def faults(self, n: int) -> list[str]:
+    def problems(self, n: int) -> list[str]:
         if n < 4:
             return [f"UMAP needs at least 4 samples: here are {n}."]
         if self.n_neighbors >= n:
@@ -87,7 +87,7 @@ class UMAPProjection(Projection):
 
 
 def fuzzy_graph(neighbors: Neighbors) -> Any:
-    """UMAP's weighted graph of n samples: W + W^T - W * W^T, a sparse (n, n) matrix.
+    """Compute UMAP's weighted graph of n samples: W + W^T - W * W^T, a sparse (n, n) matrix.
 
     w_ij = exp(-max(d_ij - rho_i, 0) / sigma_i) to each of k neighbours, where rho_i is the smallest
     distance above zero and sigma_i makes sum_j w_ij = log2(k + 1) (McInnes, Healy & Melville 2018).
@@ -105,7 +105,7 @@ def fuzzy_graph(neighbors: Neighbors) -> Any:
         above = np.exp(-gaps / sigma[:, None]).sum(axis=1) > np.log2(k + 1)
         low, high = np.where(above, low, sigma), np.where(above, sigma, high)
         sigma = np.where(np.isfinite(high), (low + high) / 2, 2 * sigma)
-    # A width of nearly nothing, as among twins, would cut a sample off from all others.
+    # A width near zero, as among duplicates, would disconnect a sample from all others.
     means = distances.sum(axis=1) / (k + 1)
     floor = np.where(nearest_above > 0, means, means.mean())
     sigma = np.maximum(sigma, np.maximum(1e-3 * floor, np.finfo(np.float32).tiny))
@@ -116,14 +116,15 @@ def fuzzy_graph(neighbors: Neighbors) -> Any:
 
 
 class _ProgressFile:
-    """Takes what UMAP prints, its only sign of life, for `Progress`; cancelling passes through."""
+    """File object that passes UMAP's printed progress to `Progress`; cancelling passes through."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
 
-    def write(self, text: str) -> None:
-        if found := re.search(r"(\d+) */ *(\d+)", text):
-            self.progress("UMAP", float(found[1]), float(found[2]))
+    def write(self, text: str) -> int:
+        if match := re.search(r"(\d+) */ *(\d+)", text):
+            self.progress("UMAP", float(match[1]), float(match[2]))
+        return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: there is no buffer."""

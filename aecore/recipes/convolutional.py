@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aecore import metrics
+from aecore import metrics, models
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import add_noise, beside_pca, one_of_each, reconstruct, rows_picture
 from aecore.recipes.registry import KERAS, recipe
@@ -54,8 +54,6 @@ def _conv_8(experiment: Experiment) -> Finding:
 )
 def _conv_denoise(experiment: Experiment) -> Finding:
     """Asked for the clean image, the network learns what a stroke is, and what is noise."""
-    from aecore.models.corruptions import GaussianNoise
-
     dataset = experiment.data()
     trained = experiment.train(
         dataset,
@@ -74,7 +72,7 @@ def _conv_denoise(experiment: Experiment) -> Finding:
         batch_size=128,
         learning_rate=2e-3,
     )
-    noisy = add_noise(dataset, GaussianNoise(0.5, clip=True))
+    noisy = add_noise(dataset, models.corruptions.GaussianNoise(0.5, clip=True))
     answer = np.concatenate([reconstruct(trained, part) for part in np.split(noisy, 10)])
     x = dataset.test.x
     p = np.clip(answer.astype(np.float64), 1e-12, 1 - 1e-7)

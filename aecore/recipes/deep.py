@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from aecore import metrics, projections
@@ -38,7 +40,7 @@ def _deep_2006(experiment: Experiment) -> Finding:
         "likelihood": "bernoulli",
         "pretraining": "rbm",
     }
-    schedule = {"batch_size": 250, "learning_rate": 2e-3, "precision": "bfloat16"}
+    schedule: dict[str, Any] = {"batch_size": 250, "learning_rate": 2e-3, "precision": "bfloat16"}
     wide = experiment.train(
         dataset,
         "ae",
@@ -86,7 +88,7 @@ def _deep_2006(experiment: Experiment) -> Finding:
 def _stacked(experiment: Experiment) -> Finding:
     """Tying halves the weights and pretraining changes the start; compare what each buys."""
     dataset = experiment.data()
-    shared = {
+    shared: dict[str, Any] = {
         "hidden": (300,),
         "latent_dim": 150,
         "activation": "elu",
@@ -95,7 +97,7 @@ def _stacked(experiment: Experiment) -> Finding:
         "likelihood": "gaussian",
         "l2": 0.001 * dataset.n_features,
     }
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         "joint": {},
         "tied": {"tied": True},
         "greedy": {"pretraining": "greedy", "pretraining_epochs": 5},

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from aecore import metrics
+from typing import TYPE_CHECKING
+
+from aecore import metrics, models
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import add_noise, one_of_each, reconstruct, rows_picture
 from aecore.recipes.registry import recipe
 from aecore.recipes.results import Finding
+
+if TYPE_CHECKING:
+    from aecore.models.contracts import Corruption
 
 
 @recipe(
@@ -21,8 +26,6 @@ from aecore.recipes.results import Finding
 )
 def _denoise_mlp(experiment: Experiment) -> Finding:
     """A denoiser is best at noise like that of its training, and of less use under another."""
-    from aecore.models.corruptions import Dropout, GaussianNoise, Masking, SaltAndPepper
-
     dataset = experiment.data()
     shared = {"hidden": (512,), "latent_dim": 256, "activation": "gelu", "level": 0.5}
     shared["likelihood"] = "squashed-gaussian"
@@ -38,13 +41,14 @@ def _denoise_mlp(experiment: Experiment) -> Finding:
         )
         for name, noise in (("trained on Gaussian", "gaussian"), ("on dropout", "dropout"))
     }
-    corruptions = {
-        "Gaussian 0.5": GaussianNoise(0.5),
-        "masking 0.5": Masking(0.5),
-        "salt and pepper 0.3": SaltAndPepper(0.3),
-        "dropout 0.5": Dropout(0.5),
+    corruptions: dict[str, Corruption] = {
+        "Gaussian 0.5": models.corruptions.GaussianNoise(0.5),
+        "masking 0.5": models.corruptions.Masking(0.5),
+        "salt and pepper 0.3": models.corruptions.SaltAndPepper(0.3),
+        "dropout 0.5": models.corruptions.Dropout(0.5),
     }
-    x, chosen, figures, pictures = dataset.test.x, one_of_each(dataset), {}, []
+    x, chosen, pictures = dataset.test.x, one_of_each(dataset), []
+    figures: dict[str, float] = {}
     for name, corruption in corruptions.items():
         noisy = add_noise(dataset, corruption)
         answers = {key: reconstruct(trained, noisy) for key, trained in found.items()}
@@ -54,6 +58,6 @@ def _denoise_mlp(experiment: Experiment) -> Finding:
             figures[f"{name}: gain, {key}, dB"] = metrics.psnr(x, answer) - before
         rows = {"noisy": noisy[chosen]} | {key: each[chosen] for key, each in answers.items()}
         pictures.append(rows_picture(name, dataset, **rows))
-    before, gain = "Gaussian 0.5: PSNR before, dB", "Gaussian 0.5: gain, trained on Gaussian, dB"
-    value = figures[before] + figures[gain]
+    gain = figures["Gaussian 0.5: gain, trained on Gaussian, dB"]
+    value = figures["Gaussian 0.5: PSNR before, dB"] + gain
     return experiment.at_least(value, figures, pictures)

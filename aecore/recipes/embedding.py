@@ -1,4 +1,4 @@
-"""Recipes of maps, bottleneck widths and surfaces."""
+"""Recipes of maps, bottleneck widths and manifolds."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
         ),
         value_range=None,
     )
-    sizes, pictures, figures, worst = (1, 2, 3, 4, 5, 6, 8, 16, 32), [], {}, 0.0
+    sizes, pictures, worst = (1, 2, 3, 4, 5, 6, 8, 16, 32), [], 0.0
+    figures: dict[str, float] = {}
     for name, part in (("pixels in [0, 1]", dataset), ("standardised pixels", standardised)):
         own, flat = [], []
         for size in sizes:

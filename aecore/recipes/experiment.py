@@ -1,4 +1,4 @@
-"""The experiment that a recipe works with: data, training, progress."""
+"""Experiment of a recipe: data, training, progress and results."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import data
+from aecore import data, training
 from aecore.data import Dataset, Samples
+from aecore.errors import InvalidRequest
 from aecore.progress import Progress, Reporter
 from aecore.recipes.results import FAST, SEED, Finding, Picture, number
 from aecore.runs import store
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One named reproduction."""
+    """A recipe: a named reproduction of a published result."""
 
     name: str
     title: str
@@ -37,15 +38,15 @@ class Recipe:
     reference: float | None = None
     """The published figure; None where the reference is a baseline measured in the same run."""
 
-    def says(self, reference: float | None) -> str:
-        """The metric with its reference, or with words where that is not known yet."""
+    def describe_metric(self, reference: float | None) -> str:
+        """Format the metric with its reference, if that is known."""
         return self.metric.format(
             reference="measured in the same run" if reference is None else number(reference)
         )
 
 
 class Trained(NamedTuple):
-    """A model that a recipe trained, and how it went."""
+    """A model trained by a recipe, with its test errors."""
 
     model: Autoencoder
     dataset: Dataset
@@ -64,24 +65,24 @@ class Trained(NamedTuple):
         return self.test.terms["reconstruction"] / self.dataset.n_features
 
     def weights(self) -> int:
-        """How many numbers it learned, biases not counted."""
+        """Number of trained weights, biases not counted."""
         return sum(value.numel() for value in self.model.parameters() if value.ndim > 1)
 
 
 class Experiment:
-    """What a recipe works with: data, a way to train, and somebody to tell."""
+    """Experiment of a recipe: loads data, trains models, reports progress."""
 
     def __init__(self, recipe: Recipe, reporter: Reporter, fast: bool) -> None:
         self.recipe, self.reporter, self.fast = recipe, reporter, fast
         self.runs: list[str] = []
 
     def data(self, name: str = "mnist") -> Dataset:
-        """A dataset of the registry, or the first tenth of it."""
+        """A dataset of the registry, or the first tenth of it in a fast run."""
         data.fetch(name, lambda file, done, total: self.say(f"Downloading {file}", done, total))
         return self.part(data.get(name))
 
     def part(self, dataset: Dataset) -> Dataset:
-        """A dataset, or the first tenth of each split."""
+        """A dataset, or the first tenth of each split in a fast run."""
         if not self.fast:
             return dataset
         n_train, n_test = (max(n // FAST, 50) for n in (dataset.n_train, dataset.n_test))
@@ -93,8 +94,15 @@ class Experiment:
         return dataset.derived(read, n_train=counts["train"], n_test=counts["test"])
 
     def say(self, what: str, done: float = 0, total: float = 1) -> None:
-        """Tell how far it is; raises `Cancelled` where the work was called off."""
+        """Report progress; raises `Cancelled` if the work was cancelled."""
         self.reporter.progress(what, done, total)
+
+    @property
+    def reference(self) -> float:
+        """Published reference; raises `InvalidRequest` if the recipe measures its own."""
+        if self.recipe.reference is None:
+            raise InvalidRequest(f"The recipe '{self.recipe.name}' has no published figure.")
+        return self.recipe.reference
 
     def finding(
         self,
@@ -103,20 +111,20 @@ class Experiment:
         figures: dict[str, float],
         pictures: Sequence[Picture],
     ) -> Finding:
-        """What was found, beside the published reference."""
-        return Finding(value, self.recipe.reference, holds, figures, pictures)
+        """Result of the recipe, beside the published reference."""
+        return Finding(value, self.reference, holds, figures, pictures)
 
     def at_most(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
-        """The same, where less is better."""
-        return self.finding(value, value <= self.recipe.reference, figures, pictures)
+        """Result of the recipe, where lower is better."""
+        return self.finding(value, value <= self.reference, figures, pictures)
 
     def at_least(
         self, value: float, figures: dict[str, float], pictures: Sequence[Picture]
     ) -> Finding:
-        """The same, where more is better."""
-        return self.finding(value, value >= self.recipe.reference, figures, pictures)
+        """Result of the recipe, where higher is better."""
+        return self.finding(value, value >= self.reference, figures, pictures)
 
     def train(
         self,
@@ -125,7 +133,7 @@ class Experiment:
         model: Mapping[str, Any],
         what: str = "",
         keep: str = "",
-        **training: Any,
+        **options: Any,
     ) -> Trained:
         """Train a model of the registry.
 
@@ -133,16 +141,14 @@ class Experiment:
             what: says which of several trainings this is.
             keep: store it as a run whose name ends so, to be looked at on the other pages.
         """
-        from aecore.training import fit
-
         if self.fast:
-            training["epochs"] = max(training["epochs"] // FAST, 1)
-            training["batch_size"] = min(training["batch_size"], dataset.n_train)
+            options["epochs"] = max(options["epochs"] // FAST, 1)
+            options["batch_size"] = min(options["batch_size"], dataset.n_train)
         request = {
             "dataset": dataset.name,
             "variant": variant,
             "model": dict(model),
-            "training": {"seed": SEED, **training},
+            "training": {"seed": SEED, **options},
         }
         config = RunConfig.check(request, dataset.spec)
         if keep and not self.fast:
@@ -150,21 +156,19 @@ class Experiment:
             self.runs.append(name)
             return self._stored(config, dataset, name, what)
         history = []
-        for record in fit(config, dataset, progress=self._progress(what)):
+        for record in training.fit(config, dataset, progress=self._progress(what)):
             history.append(history_entry(record))
         return Trained(record.model, dataset, history, record.test)
 
     def _stored(self, config: RunConfig, dataset: Dataset, name: str, what: str) -> Trained:
         import torch
 
-        from aecore import training
-
         # Reserved first, so that the same recipe in another process is refused at once.
         with store.Reservation(name) as place:
             aside = store.free_name(config)
             try:
-                # A recipe begins anew, it is not resumed; what was kept before stays until the end.
-                Train(config, aside, resumable=False).run(_Quiet(self._progress(what)))
+                # A recipe is not resumed; the run that was stored before stays until the end.
+                Train(config, aside, resumable=False).run(_ProgressOnly(self._progress(what)))
             except BaseException:
                 if (store.root() / aside).exists():
                     store.delete(aside)
@@ -181,11 +185,11 @@ class Experiment:
         )
 
 
-class _Quiet:
-    """Hands on how far a training is, but not each epoch."""
+class _ProgressOnly:
+    """Reporter that forwards the progress of a training, but not its epochs."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
 
     def epoch(self, entry: dict[str, Any], view: dict[str, np.ndarray]) -> None:
-        """A recipe shows what came of it, not its epochs."""
+        """Ignore the epoch: a recipe shows its results only."""

@@ -1,4 +1,4 @@
-"""The recipe of the vector field that a denoising autoencoder learns."""
+"""Recipe of the vector field that a denoising autoencoder learns."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from aecore.recipes.results import SEED, Finding, Picture
 
 
 def _lattice(ends: np.ndarray, steps: int) -> np.ndarray:
-    """Evenly spaced points of a box, (steps, ..., len(ends)); a curve gets many more."""
+    """Evenly spaced points of a box, (steps, ..., len(ends)); more of them for a curve."""
     if len(ends) == 1:
-        return np.linspace(*ends[0], 20 * steps)[:, None, None]
+        low, high = ends[0]
+        return np.linspace(low, high, 20 * steps)[:, None, None]
     axes = [np.linspace(low, high, steps) for low, high in ends]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
@@ -115,7 +116,7 @@ def _denoising_field(experiment: Experiment) -> Finding:
     error = np.square(estimate - score).sum() / np.square(score).sum()
     axis = np.linspace(-1.8, 1.8, 31)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    # Arrows where noisy samples can be; beyond, the network saw nothing.
+    # Arrows within the range of noisy samples; elsewhere the network is untrained.
     far = np.linalg.norm(spiral()[None] - grid[:, None], axis=2).min(1)
     grid = grid[far < 2 * smoothed]
     _, moves = cosines(grid)

@@ -50,11 +50,11 @@ def _linear_is_pca_3d(experiment: Experiment) -> Finding:
         )
         for seed in range(STARTS)
     ]
-    # Chosen by what training saw: the test split has no say in it.
+    # Chosen by the training error: the test split is not used.
     trained = min(starts, key=lambda start: start.history[-1]["train"]["total"])
     pca = projections.components(dataset)
     reference = projections.pca_mse(dataset, 2)
-    plane = trained.model.decoder[0].weight.detach().numpy()
+    plane = trained.model.decoder.get_parameter("0.weight").detach().numpy()
     angle = math.degrees(subspace_angles(plane, pca.components[:2].T).max())
     corners = np.array([[[a, b] for b in (-2.5, 2.5)] for a in (-2.5, 2.5)])
     principal = pca.mean + corners @ pca.components[:2]

@@ -1,4 +1,4 @@
-"""Pictures that several recipes make."""
+"""Pictures shared by several recipes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aecore import projections
+from aecore import models, projections
 from aecore.data import Dataset
 from aecore.recipes.experiment import Trained
 from aecore.recipes.results import SEED, Picture
@@ -16,35 +16,29 @@ if TYPE_CHECKING:
 
 
 def rows_picture(title: str, dataset: Dataset, **rows: np.ndarray) -> Picture:
-    """Rows of images under each other."""
+    """Picture of rows of images."""
     return Picture("rows", title, rows, {"shape": list(dataset.shape)})
 
 
 def one_of_each(dataset: Dataset) -> np.ndarray:
-    """The number of the first test sample of each class."""
+    """Index of the first test sample of each class."""
     return np.unique(dataset.test.labels, return_index=True)[1]
 
 
 def reconstruct(trained: Trained, x: np.ndarray) -> np.ndarray:
-    from aecore.models import inference
-
-    return inference.reconstruct(trained.model, x)
+    return models.inference.reconstruct(trained.model, x)
 
 
 def encode(trained: Trained, x: np.ndarray) -> np.ndarray:
-    from aecore.models import inference
-
-    return inference.encode(trained.model, x)
+    return models.inference.encode(trained.model, x)
 
 
 def decode(trained: Trained, codes: np.ndarray) -> np.ndarray:
-    from aecore.models import inference
-
-    return inference.decode(trained.model, codes)
+    return models.inference.decode(trained.model, codes)
 
 
 def beside_pca(trained: Trained, k: int) -> Picture:
-    """Test images, the model's answers, and those of as many principal components."""
+    """Picture of test images, the model's reconstructions, and those of PCA of the same width."""
     dataset = trained.dataset
     x = dataset.test.x[one_of_each(dataset)]
     return rows_picture(
@@ -59,7 +53,7 @@ def beside_pca(trained: Trained, k: int) -> Picture:
 
 
 def maps_picture(title: str, dataset: Dataset, most: int = 3_000, **planes: np.ndarray) -> Picture:
-    """Planes of the first test samples beside each other, in the colours of their classes."""
+    """Picture of planes of the first test samples side by side, coloured by class."""
     arrays = {name: plane[:most] for name, plane in planes.items()}
     names = {"label_names": list(dataset.label_names)}
     return Picture("maps", title, {**arrays, "labels": dataset.test.labels[:most]}, names)
@@ -76,7 +70,7 @@ def test_curve(trained: Trained) -> list[float]:
 
 
 def add_noise(dataset: Dataset, corruption: Corruption) -> np.ndarray:
-    """The test split under a corruption, drawn with the recipes' seed."""
+    """Test split under a corruption, drawn with the recipes' seed."""
     import torch
 
     generator = torch.Generator().manual_seed(SEED)

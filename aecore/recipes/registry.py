@@ -1,23 +1,23 @@
-"""The registry of recipes."""
+"""Registry of recipes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 from aecore.recipes.experiment import Experiment, Recipe
 from aecore.recipes.results import Finding
 
 HINTON = "Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural networks"
 KERAS = "Chollet (2016), Building autoencoders in Keras"
-"""Sources of several recipes."""
+"""Sources cited by several recipes."""
 
 RECIPES: dict[str, Recipe] = {}
 
 
 def recipe(name: str, **facts: Any) -> Callable[[Callable], Callable]:
-    """Enter a function into the registry; its docstring says what it teaches."""
+    """Decorator that adds a function to the registry; its docstring is the recipe's lesson."""
 
     def enter(find: Callable[[Experiment], Finding]) -> Callable[[Experiment], Finding]:
         teaches = (find.__doc__ or "").split("\n\n")[0].replace("\n", " ")
@@ -33,15 +33,15 @@ def recipe(name: str, **facts: Any) -> Callable[[Callable], Callable]:
 
 
 def get(name: str) -> Recipe:
-    """The recipe called `name`; raises `Faults` with the nearest name where there is none."""
+    """Get a recipe by name; raises `InvalidRequest` with the nearest name if there is none."""
     if name not in RECIPES:
-        raise Faults(unknown("recipe", name, RECIPES))
+        raise InvalidRequest(unknown("recipe", name, RECIPES))
     return RECIPES[name]
 
 
 def every(names: Sequence[str]) -> Iterator[Recipe]:
-    """The recipes of these names, or all; raises `Faults` with every unknown name."""
+    """Get the recipes of these names, or all; raises `InvalidRequest` with every unknown name."""
     wrong = [unknown("recipe", name, RECIPES) for name in names if name not in RECIPES]
     if wrong:
-        raise Faults(wrong)
+        raise InvalidRequest(wrong)
     return iter([RECIPES[name] for name in names or RECIPES])

@@ -1,4 +1,4 @@
-"""The task that runs a recipe and stores its outcome."""
+"""Task: run a recipe and store its outcome."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ class Reproduce(Task):
         return f"recipe {self.name}"
 
     def run(self, reporter: Reporter) -> Outcome:
-        """The outcome."""
+        """Run the recipe and return its outcome."""
         chosen = get(self.name)
         if not self.fast:
             locations.refuse_unwritable()
         started = time.perf_counter()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
         experiment = Experiment(chosen, reporter, self.fast)
-        found = chosen.find(experiment)
+        finding = chosen.find(experiment)
         outcome = Outcome(
             name=self.name,
             dataset=chosen.dataset,
-            metric=chosen.says(found.reference),
-            value=float(found.value),
-            reference=float(found.reference),
-            holds=None if self.fast else bool(found.holds),
+            metric=chosen.describe_metric(finding.reference),
+            value=float(finding.value),
+            reference=float(finding.reference),
+            holds=None if self.fast else bool(finding.holds),
             seconds=round(time.perf_counter() - started, 1),
             source=chosen.source,
             architecture=chosen.architecture,
             seed=SEED,
             fast=self.fast,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            figures={key: float(value) for key, value in found.figures.items()},
+            figures={key: float(value) for key, value in finding.figures.items()},
             runs=experiment.runs,
-            pictures=list(found.pictures),
+            pictures=list(finding.pictures),
         )
         if not self.fast:
             outcome_artifact(outcome.name).save(outcome)
@@ -74,9 +74,9 @@ class Reproduce(Task):
 
 
 def outcome_artifact(name: str) -> Artifact[Outcome]:
-    """What came of a recipe when it was last run here, as it is stored.
+    """Artifact of the latest outcome of a recipe on this machine.
 
-    Raises `Faults` where there is no recipe of that name.
+    Raises `InvalidRequest` where there is no recipe of that name.
     """
 
     def build(arrays: dict[str, np.ndarray], facts: _OutcomeFacts) -> Outcome:

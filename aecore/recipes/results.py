@@ -19,7 +19,7 @@ FAST = 10
 
 
 def number(value: float) -> str:
-    """A figure as it is shown, in four significant digits, or two decimals.
+    """Format a figure with four significant digits, or two decimals.
 
     >>> number(0.0557001), number(146.95), number(103.0)
     ('0.0557', '146.95', '103')
@@ -31,7 +31,7 @@ Kind = Literal["rows", "maps", "curves", "cloud", "arrows"]
 
 
 class Picture(NamedTuple):
-    """Something to look at, as arrays; `aecore.plots.figures` and `aecore.plots.images` draw it.
+    """Arrays of a picture, drawn by `aecore.plots.figures` and `aecore.plots.images`.
 
     kind "rows": `arrays` are rows of images (n, n_features), `facts` their titles and shape.
     kind "maps": planes (n, 2) beside each other, with `labels` (n,).
@@ -47,7 +47,7 @@ class Picture(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a recipe found."""
+    """Result of a recipe: its figure, facts and pictures."""
 
     value: float
     reference: float
@@ -59,7 +59,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a recipe."""
+    """Outcome of a recipe: its result, compared with the reference."""
 
     name: str
     dataset: str
@@ -80,12 +80,12 @@ class Outcome:
     pictures: list[Picture]
 
     def row(self) -> dict[str, Any]:
-        """All but the pictures, for JSON."""
+        """Row of all fields but the pictures, for JSON."""
         return {name: value for name, value in vars(self).items() if name != "pictures"}
 
 
 def _contents(outcome: Outcome) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and facts of an outcome."""
+    """Arrays and facts of an outcome."""
     arrays = {
         f"{number}/{key}": np.asarray(array, np.float32)
         for number, picture in enumerate(outcome.pictures)
@@ -111,7 +111,7 @@ class _PictureFacts(BaseModel, extra="forbid"):
 
 
 class _OutcomeFacts(BaseModel, extra="forbid"):
-    """The fields of `Outcome`, the arrays of its pictures apart."""
+    """Fields of `Outcome` except the arrays of its pictures."""
 
     name: str
     dataset: str
@@ -136,7 +136,7 @@ MOST_POINTS = 100_000
 
 
 def _arrays_of(outcome: _OutcomeFacts) -> dict[str, Array]:
-    """What the arrays of an outcome's pictures must be."""
+    """Expected arrays of an outcome's pictures."""
     return {
         f"{number}/{name}": Array(shape, finite=False)
         for number, picture in enumerate(outcome.pictures)
@@ -144,8 +144,11 @@ def _arrays_of(outcome: _OutcomeFacts) -> dict[str, Array]:
     }
 
 
-def _shapes_in(picture: _PictureFacts, number: int) -> dict[str, tuple[int | Size, ...]]:
-    """The shapes of a picture's arrays, as `Picture` says them."""
+Shapes = dict[str, tuple[int | Size, ...]]
+
+
+def _shapes_in(picture: _PictureFacts, number: int) -> Shapes:
+    """Expected shapes of a picture's arrays, as `Picture` describes them."""
 
     def size(name: str) -> Size:
         return Size(f"{name} of picture {number}", MOST_POINTS)
@@ -155,16 +158,16 @@ def _shapes_in(picture: _PictureFacts, number: int) -> dict[str, tuple[int | Siz
         return {name: (size(name), n_features) for name in picture.order}
     if picture.kind == "maps":
         TypeAdapter(list[str]).validate_python(picture.facts["label_names"])
-        own, others = (
-            {"labels": (size("samples"),)},
-            {name: (size("samples"), 2) for name in picture.order},
-        )
-        return others | own
+        return {name: (size("samples"), 2) for name in picture.order} | {
+            "labels": (size("samples"),)
+        }
     if picture.kind == "curves":
         TypeAdapter(dict[Literal["x_title", "y_title"], str]).validate_python(picture.facts)
         return {name: (size("points"),) for name in ("x", *picture.order)}
     if picture.kind == "cloud":
-        surfaces = {name: (size(f"{name} a"), size(f"{name} b"), 3) for name in picture.order}
+        surfaces: Shapes = {
+            name: (size(f"{name} a"), size(f"{name} b"), 3) for name in picture.order
+        }
         return surfaces | {"points": (size("samples"), 3), "position": (size("samples"),)}
-    ends = {name: (size(name.rpartition(".")[0]), 2) for name in picture.order}
+    ends: Shapes = {name: (size(name.rpartition(".")[0]), 2) for name in picture.order}
     return ends | {"points": (size("samples"), 2)}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from aecore import models
 from aecore.recipes.experiment import Experiment
 from aecore.recipes.pictures import (
     beside_pca,
@@ -15,14 +18,14 @@ from aecore.recipes.pictures import (
 from aecore.recipes.registry import KERAS, recipe
 from aecore.recipes.results import Finding
 
-SINGLE = {
+SINGLE: dict[str, Any] = {
     "hidden": (),
     "latent_dim": 32,
     "activation": "relu",
     "code_activation": "relu",
     "likelihood": "bernoulli",
 }
-ADADELTA = {
+ADADELTA: dict[str, Any] = {
     "epochs": 50,
     "batch_size": 256,
     "optimizer": "adadelta",
@@ -32,7 +35,7 @@ ADADELTA = {
 
 
 def _active(codes: np.ndarray) -> float:
-    """The mean number of units above 0.01 in a code."""
+    """Mean number of units above 0.01 in a code."""
     return float((codes > 0.01).sum(1).mean())
 
 
@@ -107,7 +110,7 @@ def _deep_32(experiment: Experiment) -> Finding:
 @recipe(
     "sparse-kl",
     reference=0.1,
-    title="Each unit is told how often to speak",
+    title="A target for each unit's mean activation",
     architecture="784-1000-784, ELU, sigmoid code, linear output, squared error, KL sparsity of "
     "target 0.1 and weight 0.2 (of the mean error: 156.8 of the summed one), Adam 0.01, batch "
     "1,000, 15 epochs",
@@ -168,8 +171,6 @@ def _contractive(experiment: Experiment) -> Finding:
     """A still code is cheap while the decoder can scale up what shrank; then sharpness pays."""
     import torch
 
-    from aecore.models.penalties import Contraction
-
     dataset = experiment.data()
     x = torch.tensor(dataset.test.x)
     weights = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -187,12 +188,12 @@ def _contractive(experiment: Experiment) -> Finding:
             batch_size=256,
             learning_rate=0.02,
         )
-        measure = Contraction(1, "closed-form")
+        measure, unused = models.penalties.Contraction(1, "closed-form"), torch.Generator()
         with torch.inference_mode():
-            squares = measure(trained.model, x, trained.model.encoder(x), None)
+            squares = measure(trained.model, x, trained.model.encoder(x), unused)
         norms.append(float(squares.sqrt().mean()))
         errors.append(trained.mse)
-        scales.append(float(trained.model.decoder[0].weight.detach().norm()))
+        scales.append(float(trained.model.decoder.get_parameter("0.weight").detach().norm()))
         rows[f"lambda {weight:g}"] = reconstruct(trained, chosen)
     falls = np.array(norms[0]) / norms
     allowed = np.array(errors) < 1.2 * errors[0]

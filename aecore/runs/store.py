@@ -1,4 +1,4 @@
-"""Runs on disk: a folder a run, complete or not there at all.
+"""Store of runs on disk: one folder a run, written atomically.
 
     models_store/<run>/config.json          what was asked
                        weights.safetensors  the trained model
@@ -50,7 +50,7 @@ from pydantic import (
     model_validator,
 )
 
-from aecore import data, files, locations
+from aecore import data, files, locations, training
 from aecore.artifacts import (
     Array,
     Size,
@@ -63,7 +63,7 @@ from aecore.artifacts import (
 )
 from aecore.data import Dataset
 from aecore.data.spec import Count, DataSpec, Sha256, StoredSpec
-from aecore.errors import Damaged, Faults, in_one_line, printable, unknown
+from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 from aecore.metrics import Metrics
 from aecore.models.variants import Capabilities
 from aecore.training import RunConfig
@@ -91,12 +91,12 @@ FORMAT = 1
 
 
 def root() -> Path:
-    """The folder of the runs (see `locations.store`)."""
+    """Folder of the runs (see `locations.store`)."""
     return locations.store()
 
 
 class Manifest(BaseModel):
-    """What came of a run, and the files that belong to it."""
+    """Manifest of a run: its metrics, facts and files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -130,7 +130,7 @@ Terms = dict[Word, FiniteFloat]
 
 
 class Epoch(BaseModel, extra="allow"):
-    """One entry of a history; what a variant adds are numbers as well."""
+    """One entry of a history; a variant may add further numbers."""
 
     __pydantic_extra__: dict[str, FiniteFloat | dict[Word, FiniteFloat | None] | None] = Field(
         init=False
@@ -151,7 +151,7 @@ HISTORY = TypeAdapter(list[Epoch])
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run; its files are read when asked for."""
+    """A complete run; its files are read on demand."""
 
     name: str
     folder: Path
@@ -162,14 +162,14 @@ class Run:
 
     @property
     def dataset(self) -> Dataset:
-        """The dataset that the run was trained on; its values may have changed since.
+        """Dataset that the run was trained on; its values may have changed since.
 
         Where it has been removed, or has another shape, split or classes by now, it has no arrays,
         and `Dataset.missing` says why.
         """
         try:
             now = data.get(self.spec.name)
-        except Faults as error:
+        except InvalidRequest as error:
             return Dataset.without_arrays(self.spec, self._gone(error))
         # Where digests are known, the fingerprint is made without reading an array.
         same = not now.digests or now.fingerprint == self.manifest.fingerprint
@@ -178,20 +178,20 @@ class Run:
         return Dataset.without_arrays(self.spec, self.data_changed)
 
     def has_data(self) -> bool:
-        """Whether the very samples of the run are on this machine; may have to read them."""
+        """Whether the exact samples of the run are available; may have to read them."""
         dataset = self.dataset
-        return data.here(dataset) and dataset.fingerprint == self.manifest.fingerprint
+        return data.is_available(dataset) and dataset.fingerprint == self.manifest.fingerprint
 
     @property
     def data_changed(self) -> str:
-        """What to say where the dataset is no longer the one that the run was trained on."""
+        """Message if the dataset has changed since the run was trained; None otherwise."""
         return (
             f"The dataset '{self.spec.name}' has changed since the run '{self.name}' was trained "
             "on it: train the run again."
         )
 
-    def _gone(self, error: Faults) -> str:
-        reason = error.faults[0] if isinstance(error, Damaged) else "it is not in the catalogue"
+    def _gone(self, error: InvalidRequest) -> str:
+        reason = error.problems[0] if isinstance(error, Damaged) else "it is not in the catalogue"
         return (
             f"The samples of the dataset '{self.spec.name}' are missing, on which the run "
             f"'{self.name}' was trained: {reason.rstrip('.')}. Add that dataset again."
@@ -199,17 +199,17 @@ class Run:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What its model can do."""
+        """Capabilities of the run's model."""
         return self.config.model.capabilities
 
     @property
     def computed(self) -> Path:
-        """The folder of what is computed of it: in the store, also where the run only ships."""
+        """Folder of the run's computed values: in the store, also if the run only ships."""
         return root() / self.name
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
-        """One entry an epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
+        """History, an entry per epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
         with self._reading("history.json") as path:
             return _history(path, self.config.training.epochs)
 
@@ -229,8 +229,6 @@ class Run:
         """The trained model in evaluation mode, on the CPU."""
         import torch
 
-        from aecore import training
-
         with torch.device("meta"):  # names and shapes alone, which take no memory
             model = training.build(self.config, self.spec)
         wanted = {name: Array(tuple(value.shape)) for name, value in model.state_dict().items()}
@@ -243,7 +241,7 @@ class Run:
 
     @contextmanager
     def _reading(self, file: str) -> Iterator[Path]:
-        """The path of a file whose bytes are those that were saved; any error names the run."""
+        """Context with the path of a verified file; errors inside it name the run."""
         try:
             _check_bytes(self.folder / file, self.manifest)
             yield self.folder / file
@@ -256,7 +254,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Broken:
-    """A folder in the store that is not a readable run, and why."""
+    """A folder in the store that is not a readable run, and the reason."""
 
     name: str
     """As it can be shown: what cannot be printed of it stands in escapes."""
@@ -264,7 +262,7 @@ class Broken:
 
 
 class Owner(BaseModel):
-    """The process that trains or changes what stands under a name."""
+    """Process that trains or changes the run of a name."""
 
     pid: int | None = None
     host: str | None = None
@@ -278,7 +276,7 @@ class Owner(BaseModel):
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A training before its last epoch: it can be resumed, unless a process is training it."""
+    """An incomplete training; it can be resumed unless a process is training it."""
 
     name: str
     config: RunConfig
@@ -288,27 +286,27 @@ class Unfinished:
 
 
 def runs() -> tuple[list[Run], list[Broken]]:
-    """Every run, newest first, and the folders that are not readable runs."""
-    found: list[Run] = []
+    """List every run, newest first, and the folders that are not readable runs."""
+    readable: list[Run] = []
     broken: list[Broken] = []
     for folder in _run_folders().values():
         try:
-            found.append(_open(folder))
+            readable.append(_open(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
             broken.append(Broken(printable(folder.name), in_one_line(error)))
-    found.sort(key=lambda run: run.manifest.created, reverse=True)
-    return found, broken
+    readable.sort(key=lambda run: run.manifest.created, reverse=True)
+    return readable, broken
 
 
 def load(name: str) -> Run:
-    """The run called `name`; raises `Faults` where there is none or it is broken."""
+    """Load the run called `name`; raises `InvalidRequest` if it is absent or broken."""
     folders = _run_folders()
     if not RUN_NAME.fullmatch(name) or name not in folders:
-        raise Faults(unknown("run", name, map(printable, folders)))
+        raise InvalidRequest(unknown("run", name, map(printable, folders)))
     try:
         return _open(folders[name])
     except Exception as error:
-        raise Faults(f"The run '{name}' cannot be read: {in_one_line(error)}") from error
+        raise InvalidRequest(f"The run '{name}' cannot be read: {in_one_line(error)}") from error
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -318,7 +316,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _run_folders() -> dict[str, Path]:
-    """The folder of each run by its name: in the store, or among those that ship.
+    """Folder of each run by name: in the store, or among the shipped runs.
 
     A folder in the store that holds only what was computed of a run that ships is not the run.
     """
@@ -334,38 +332,46 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _open(folder: Path) -> Run:
-    """A run whose small files are right and whose large ones are of the right size and shapes."""
+    """Open a run after checking its small files, and the sizes and shapes of its large ones."""
     _refuse_name(folder)
     return _read(folder, folder.name)
 
 
 def _refuse_name(folder: Path) -> None:
     if not RUN_NAME.fullmatch(folder.name):
-        raise Faults("its name is not one of lower-case letters, digits and hyphens: rename it.")
+        raise InvalidRequest(
+            "its name is not one of lower-case letters, digits and hyphens: rename it."
+        )
 
 
 def _read(folder: Path, name: str) -> Run:
-    """The run `name` of a folder that may be called otherwise while it is written."""
+    """Read the run `name` from a folder that may have another name while it is written."""
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
-        raise Faults("manifest.json is missing, so it is not a complete run.")
+        raise InvalidRequest("manifest.json is missing, so it is not a complete run.")
     manifest = Manifest.model_validate(_read_json(manifest_path, MAX_MANIFEST))
     if manifest.format != FORMAT:
-        raise Faults(f"its format is {manifest.format}, and this version reads format {FORMAT}.")
+        raise InvalidRequest(
+            f"its format is {manifest.format}, and this version reads format {FORMAT}."
+        )
     if manifest.files.keys() != RUN_FILES:
-        raise Faults(f"its manifest lists {', '.join(manifest.files) or 'no files'}.")
+        raise InvalidRequest(f"its manifest lists {', '.join(manifest.files) or 'no files'}.")
     for file, (size, _) in manifest.files.items():
         if not (folder / file).is_file():
-            raise Faults(f"{file} is missing.")
+            raise InvalidRequest(f"{file} is missing.")
         if (folder / file).stat().st_size != size:
-            raise Faults(f"{file} has {(folder / file).stat().st_size} bytes instead of {size}.")
+            raise InvalidRequest(
+                f"{file} has {(folder / file).stat().st_size} bytes instead of {size}."
+            )
     check_size(folder / "config.json", MAX_JSON)
     _check_bytes(folder / "config.json", manifest)
     request = _read_json(folder / "config.json")
     spec = manifest.data or _built_in(request, manifest)
     config = RunConfig.check(request, own=spec, trains=False)
     if config.dataset != spec.name:
-        raise Faults(f"it was trained on {spec.name}, and its settings say {config.dataset}.")
+        raise InvalidRequest(
+            f"it was trained on {spec.name}, and its settings say {config.dataset}."
+        )
     check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
     with open_tensors(folder / "codes.safetensors", "np") as file:
         refuse_shapes(file, _codes(config, spec), "codes.safetensors: ")
@@ -375,20 +381,20 @@ def _read(folder: Path, name: str) -> Run:
 
 
 def _built_in(request: Any, manifest: Manifest) -> DataSpec:
-    """The specification of the data of a run of an earlier version, which did not store it.
+    """Data specification for a run of an earlier version, which did not store it.
 
     These knew the built-in datasets alone.
     """
     name = request.get("dataset") if isinstance(request, dict) else None
     if not isinstance(name, str) or name not in data.DATASETS:
-        raise Faults(unknown("dataset", name, data.DATASETS))
+        raise InvalidRequest(unknown("dataset", name, data.DATASETS))
     facts = ("fingerprint", "n_train", "n_test")
-    known = data.DATASETS[name].spec
-    return known.model_copy(update={fact: getattr(manifest, fact) for fact in facts})
+    spec = data.DATASETS[name].spec
+    return spec.model_copy(update={fact: getattr(manifest, fact) for fact in facts})
 
 
 def _codes(config: RunConfig, spec: DataSpec) -> dict[str, Array]:
-    """What the codes of a run must be. Those of a training that diverged may be no numbers."""
+    """Expected arrays of a run's codes; those of a diverged training may be infinite or NaN."""
     n, d, classes = spec.n_test, config.model.latent_dim, spec.n_classes
     kept = Size("epochs", min(config.training.epochs, MOST_EPOCHS))
     return {
@@ -424,18 +430,19 @@ def _check_bytes(path: Path, manifest: Manifest) -> None:
 
 
 def writing() -> AbstractContextManager[None]:
-    """Turn what the disk refuses inside the block into a sentence that names the store."""
+    """Context that turns errors of the disk into a `DiskFault` that names the store."""
     return locations.writing()
 
 
-class Taken(Faults):
-    """Something of that name exists in the store."""
+class Taken(InvalidRequest):
+    """The name already exists in the store."""
 
 
 def free_name(config: RunConfig, asked: str | None = None) -> str:
-    """The name for a new run: the one asked for, or one made from its settings.
+    """Name for a new run: the requested one, or one derived from its settings.
 
-    Raises `Faults` where the name cannot be a folder's or is taken, or the store takes no files.
+    Raises `InvalidRequest` where the name cannot be a folder's or is taken, or the store takes no
+    files.
     """
     locations.refuse_unwritable()
     if asked:
@@ -451,14 +458,14 @@ def free_name(config: RunConfig, asked: str | None = None) -> str:
 
 
 def name_beside(name: str) -> str:
-    """A free name that is like `name`."""
+    """Free name derived from `name`."""
     beside = (f"{name[: 59 - len(str(n))]}-{n}" for n in count(2))
     return next(name for name in beside if not _is_taken(name))
 
 
 def _refuse_impossible(name: str) -> None:
     if not RUN_NAME.fullmatch(name):
-        raise Faults(
+        raise InvalidRequest(
             f"name = '{name}' is not possible: give up to 60 lower-case letters, digits and "
             "hyphens, beginning with a letter or digit."
         )
@@ -491,7 +498,7 @@ def save(
     history: list[dict[str, Any]],
     **manifest: Any,
 ) -> Run:
-    """Write a run aside and rename it into place; raises `Taken` where the name is taken."""
+    """Write a run to a temporary folder and rename it; raises `Taken` if the name exists."""
     from safetensors.numpy import save as arrays_to_bytes
     from safetensors.torch import save as tensors_to_bytes
 
@@ -524,7 +531,7 @@ def save(
 
 
 def _aside(name: str) -> Path:
-    """A folder that is no run, for what becomes the run `name` or was it."""
+    """Temporary folder for the run `name`, before or after it is in place."""
     return root() / f"_writing-{name}-{secrets.token_hex(3)}"
 
 
@@ -534,7 +541,7 @@ def _exists(name: str) -> Taken:
 
 @contextmanager
 def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
-    """A new folder, renamed into its place at the end of the block; removed if that fails."""
+    """Context that renames a new folder into place at its end, or removes it on failure."""
     aside.mkdir()
     try:
         yield aside
@@ -552,11 +559,11 @@ def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
 
 
 def delete(name: str) -> None:
-    """Delete a run or a broken folder: renamed first, so that it is gone at once or not at all."""
-    known = {printable(folder.name): folder for folder in _folders(root())}
-    if name not in known:
-        raise Faults(unknown("run", name, known))
-    folder = known[name]
+    """Delete a run or a broken folder atomically: rename it first, then remove it."""
+    folders = {printable(folder.name): folder for folder in _folders(root())}
+    if name not in folders:
+        raise InvalidRequest(unknown("run", name, folders))
+    folder = folders[name]
     with Reservation(folder.name):
         _remove(folder)
 
@@ -574,7 +581,7 @@ def _remove(folder: Path) -> None:
 
 
 def owner(name: str) -> Owner | None:
-    """The process that trains or changes what stands under a name, if there is one."""
+    """Process that trains or changes the run of a name; None if there is none."""
     path = _lock_file(name)
     if not files.locked(path):
         return None
@@ -586,23 +593,23 @@ def owner(name: str) -> Owner | None:
 
 
 def refuse_held(name: str) -> None:
-    """Raise `Faults` where a process trains or changes what stands under a name."""
+    """Raise `InvalidRequest` if a process trains or changes the run of a name."""
     if holder := owner(name):
         raise _held(name, holder)
 
 
-def _held(name: str, holder: Owner) -> Faults:
-    return Faults(
+def _held(name: str, holder: Owner) -> InvalidRequest:
+    return InvalidRequest(
         f"'{printable(name)}' is being trained already ({holder}): wait until that has ended, or "
         "choose another name."
     )
 
 
 class Reservation:
-    """The sole right of this process to what stands under a name, as a context manager.
+    """Exclusive lock on a name of the store, as a context manager.
 
-    The operating system takes it back when the process ends, however it ends. Raises `Faults` where
-    another holds it.
+    The operating system takes it back when the process ends, however it ends. Raises
+    `InvalidRequest` where another holds it.
     """
 
     def __init__(self, name: str) -> None:
@@ -643,11 +650,11 @@ class Reservation:
                     folder.rmdir()
 
     def verify(self) -> None:
-        """Raise `Faults` where the store or the lock was removed since the name was reserved."""
+        """Raise `InvalidRequest` if store or lock were removed since the reservation."""
         if files.holds(self._descriptor, self._path):
             return
         if _unfinished(self.name).is_dir():
-            raise Faults(
+            raise InvalidRequest(
                 f"The lock {self._path} was removed, so another process may train '{self.name}': "
                 f"this one has stopped. Go on with `python -m aecore train --resume {self.name}`."
             )
@@ -655,12 +662,12 @@ class Reservation:
             raise FileNotFoundError(errno.ENOENT, "")
 
     def discard(self) -> None:
-        """Delete the unfinished run of that name, if there is one."""
+        """Delete the unfinished run of that name if it exists."""
         if _unfinished(self.name).is_dir():
             _remove(_unfinished(self.name))
 
     def replace(self, by: str) -> None:
-        """Put the run `by` in the place of the run of that name, whether there was one or not."""
+        """Put the run `by` in place of the run of that name, whether that exists or not."""
         place, aside = root() / self.name, _aside(self.name)
         with Reservation(by), writing():
             if place.exists():
@@ -677,7 +684,7 @@ class Reservation:
 
 @contextmanager
 def reserve(name: str) -> Iterator[Reservation]:
-    """The right to train a new run; raises `Faults` where the name is held or taken."""
+    """Reserve the name of a new run; raises `InvalidRequest` if the name is locked or taken."""
     _refuse_impossible(name)
     with Reservation(name) as held:
         _refuse_taken(name)
@@ -686,7 +693,7 @@ def reserve(name: str) -> Iterator[Reservation]:
 
 @contextmanager
 def reserve_unfinished(name: str) -> Iterator[Reservation]:
-    """The right to go on with an unfinished run; raises `Faults` where it is held or unknown."""
+    """Reserve an unfinished run for resuming; raises `InvalidRequest` if locked or unknown."""
     refuse_unknown(name)
     with Reservation(name) as held:
         yield held
@@ -703,7 +710,7 @@ REASONS_SAID = 3
 
 
 class CheckpointFacts(BaseModel):
-    """What a checkpoint says of its training; `aecore.training` knows the rest."""
+    """Facts of a checkpoint; `aecore.training` defines the tensors."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -712,7 +719,7 @@ class CheckpointFacts(BaseModel):
 
 
 def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint of an unfinished run, in one rename."""
+    """Write the checkpoint of an unfinished run, replacing the last in one rename."""
     from safetensors.torch import save as tensors_to_bytes
 
     folder = _unfinished(name)
@@ -731,59 +738,57 @@ def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> No
 
 
 def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
-    """The trainings before their last epoch, and the checkpoints that cannot be read."""
-    found: list[Unfinished] = []
+    """List unfinished trainings, and the checkpoints that cannot be read."""
+    readable: list[Unfinished] = []
     damaged: list[Broken] = []
     for folder in _folders(root() / "_unfinished"):
         try:
             if not _discarded_as_complete(folder.name):
-                found.append(_open_unfinished(folder))
+                readable.append(_open_unfinished(folder))
         except Exception as error:  # whatever lies in one folder, the others are listed
             if folder.is_dir():  # or else its training has just ended
                 damaged.append(Broken(printable(folder.name), in_one_line(error)))
-    return found, damaged
+    return readable, damaged
 
 
 def unfinished() -> list[Unfinished]:
-    """The trainings before their last epoch whose checkpoint can be read."""
+    """List unfinished trainings whose checkpoint can be read."""
     return checkpoints()[0]
 
 
 def read_checkpoint(name: str) -> tuple[RunConfig, Checkpoint]:
-    """The config and last checkpoint of an unfinished run.
+    """Read the config and last checkpoint of an unfinished run.
 
-    Raises `Faults` where there is none or it is damaged. Whether the tensors suit the model is
-    known when training goes on.
+    Raises `InvalidRequest` where there is none or it is damaged. Whether the tensors suit the model
+    is known when training goes on.
     """
-    from aecore.training import Checkpoint
-
     refuse_unknown(name)
     folder = _unfinished(name)
     try:
         config = _open_unfinished(folder).config
         with open_tensors(folder / CHECKPOINT, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-            return config, Checkpoint(tensors, json.loads(file.metadata()["json"]))
+            return config, training.Checkpoint(tensors, json.loads(file.metadata()["json"]))
     except Exception as error:
         raise damaged_checkpoint(name, [in_one_line(error)]) from error
 
 
-def damaged_checkpoint(name: str, reasons: list[str]) -> Faults:
-    """What to say of a checkpoint from which a training cannot go on."""
+def damaged_checkpoint(name: str, reasons: list[str]) -> InvalidRequest:
+    """Message for a checkpoint from which training cannot resume."""
     said = [reason.rstrip(".") for reason in reasons[:REASONS_SAID]]
     if more := len(reasons) - len(said):
         said.append(f"and {more} more")
-    return Faults(
+    return InvalidRequest(
         f"The checkpoint of '{printable(name)}' cannot be used: {'; '.join(said)}. Discard it on "
         f"the page Train or by `python -m aecore discard {printable(name)}`."
     )
 
 
 def discard(name: str) -> None:
-    """Delete an unfinished run, damaged or not; raises `Faults` where it is being trained."""
-    known = {printable(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
-    if name in known:
-        with Reservation(known[name]) as held:
+    """Delete an unfinished run, damaged or not; raises `InvalidRequest` if it is being trained."""
+    names = {printable(folder.name): folder.name for folder in _folders(root() / "_unfinished")}
+    if name in names:
+        with Reservation(names[name]) as held:
             held.discard()
 
 
@@ -796,26 +801,30 @@ def _names_of_unfinished() -> list[str]:
 
 
 def refuse_unknown(name: str) -> None:
-    """Raise `Faults` where there is no unfinished run of that name, nor one being trained."""
-    known = _names_of_unfinished()
-    if name in {*known, *map(printable, known)}:
+    """Raise `InvalidRequest` if there is no unfinished run of that name and none in training."""
+    names = _names_of_unfinished()
+    if name in {*names, *map(printable, names)}:
         return
     if RUN_NAME.fullmatch(name):
         refuse_held(name)
         if (root() / name / "manifest.json").is_file():
-            raise Faults(f"The run '{name}' is complete: there is nothing to resume or discard.")
-    raise Faults(unknown("unfinished run", name, map(printable, known)))
+            raise InvalidRequest(
+                f"The run '{name}' is complete: there is nothing to resume or discard."
+            )
+    raise InvalidRequest(unknown("unfinished run", name, map(printable, names)))
 
 
 def _open_unfinished(folder: Path) -> Unfinished:
     _refuse_name(folder)
     for file in ("config.json", CHECKPOINT):
         if not (folder / file).is_file():
-            raise Faults(f"{file} is missing.")
+            raise InvalidRequest(f"{file} is missing.")
     config = RunConfig.check(_read_json(folder / "config.json"), trains=False)
     epochs_done = _checkpoint_facts(folder).epochs_done
     if epochs_done > config.training.epochs:
-        raise Faults(f"epochs_done = {epochs_done} of {config.training.epochs} is impossible.")
+        raise InvalidRequest(
+            f"epochs_done = {epochs_done} of {config.training.epochs} is impossible."
+        )
     return Unfinished(folder.name, config, epochs_done, owner(folder.name))
 
 
@@ -826,7 +835,7 @@ def _checkpoint_facts(folder: Path) -> CheckpointFacts:
 
 
 def _discarded_as_complete(name: str) -> bool:
-    """Whether a checkpoint was that of a complete run, killed before it removed it; it is gone."""
+    """Remove the leftover checkpoint of a complete run; return whether there was one."""
     if not (root() / name).exists() or owner(name) is not None:
         return False
     try:
@@ -836,7 +845,7 @@ def _discarded_as_complete(name: str) -> bool:
             if own and run.history == _checkpoint_facts(_unfinished(name)).history:
                 held.discard()
                 return True
-    except Faults as error:  # of the run, or of a store that is read-only
+    except InvalidRequest as error:  # of the run, or of a store that is read-only
         log.info("the checkpoint of %s is kept: %s", printable(name), error)
     return False
 
@@ -845,12 +854,12 @@ def _discarded_as_complete(name: str) -> bool:
 
 
 def _refuse_count(file: Any, n_parameters: int) -> None:
-    """Raise `Damaged` where a file does not hold as many float32 numbers as a model has."""
+    """Raise `Damaged` if a file does not hold exactly the number of weights of a model."""
     headers = [file.get_slice(key) for key in file.keys()]
-    found = sum(math.prod(header.get_shape()) for header in headers)
-    if found != n_parameters or any(header.get_dtype() != "F32" for header in headers):
+    n_weights = sum(math.prod(header.get_shape()) for header in headers)
+    if n_weights != n_parameters or any(header.get_dtype() != "F32" for header in headers):
         raise Damaged(
-            f"weights.safetensors holds {found} numbers, and the model of these settings has "
+            f"weights.safetensors holds {n_weights} numbers, and the model of these settings has "
             f"{n_parameters} of type F32"
         )
 

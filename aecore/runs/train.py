@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import ValidationError
 
-from aecore import data, locations, projections, training
+from aecore import data, locations, models, projections, training
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.files import DiskFault
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
@@ -33,7 +33,7 @@ PREVIEWS = 10
 
 
 class Training(Task):
-    """Training of a run, from its beginning or from a checkpoint."""
+    """Base class of training tasks, from the beginning or from a checkpoint."""
 
     config: RunConfig
     name: str
@@ -52,7 +52,7 @@ class Train(Training):
     """Train a run from its beginning, measure it, and store it.
 
     Arguments
-        name: reserved while it trains; `run` raises `Faults` where it is taken.
+        name: reserved while it trains; `run` raises `InvalidRequest` where it is taken.
         resumable: whether a checkpoint is stored after each epoch.
     """
 
@@ -62,14 +62,14 @@ class Train(Training):
 
     @classmethod
     def named(cls, config: RunConfig, name: str | None = None) -> Self:
-        """The training of a run under a free name, made from its settings unless one is given.
+        """Training task under a free name, derived from its settings unless one is given.
 
-        Raises `Faults` where the name cannot be used.
+        Raises `InvalidRequest` where the name cannot be used.
         """
         return cls(config, store.free_name(config, name))
 
     def check(self) -> None:
-        """Raise `Faults` where the name has been taken since it was chosen."""
+        """Raise `InvalidRequest` if the name was taken after it was chosen."""
         store.free_name(self.config, self.name)
 
     def run(self, reporter: Reporter) -> store.Run:
@@ -89,7 +89,7 @@ class Resume(Training):
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """The rest of the unfinished run `name`; raises `Faults` where there is none."""
+        """Task that resumes the unfinished run `name`; raises `InvalidRequest` if there is none."""
         config, checkpoint = store.read_checkpoint(name)
         return cls(config, name, checkpoint.progress["history"])
 
@@ -98,7 +98,7 @@ class Resume(Training):
         return f"{super().title}, resumed"
 
     def check(self) -> None:
-        """Raise `Faults` where another process is training it."""
+        """Raise `InvalidRequest` if another process is training it."""
         store.refuse_held(self.name)
 
     def run(self, reporter: Reporter) -> store.Run:
@@ -117,16 +117,14 @@ def _train(
     resumable: bool,
 ) -> store.Run:
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    from aecore import training
-
     dataset = training.dataset_of(config)
     fetch_data(dataset, reporter)
     locations.refuse_unwritable(_bytes_needed(config, dataset))
     history: list[dict[str, Any]] = []
     kept: list[np.ndarray] = []
     if checkpoint is not None:
-        if faults := _history_faults(checkpoint, config, dataset):
-            raise store.damaged_checkpoint(place.name, faults)
+        if problems := _history_problems(checkpoint, config, dataset):
+            raise store.damaged_checkpoint(place.name, problems)
         history = checkpoint.progress["history"]
         kept = list(checkpoint.tensors["history.codes"].numpy())
     model = None
@@ -150,21 +148,20 @@ def _train(
         reporter.epoch(history[-1], _view(record, dataset))
     if model is None:  # stopped between the last epoch and the end
         model = training.build(config, dataset.spec)
-        model.load_state_dict(training.weights(checkpoint))
+        if checkpoint is not None:
+            model.load_state_dict(training.weights(checkpoint))
     return _finish(place, config, dataset, model, history, kept, reporter)
 
 
 def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
-    """The records of a training that may diverge, or not suit its checkpoint."""
-    from aecore.training import Diverged, Misfit
-
+    """Records of a training; turns divergence and unsuitable checkpoints into `InvalidRequest`."""
     try:
         yield from records
-    except Diverged:
+    except training.Diverged:
         place.discard()  # resumed, it would only diverge in the same epoch again
         raise
-    except Misfit as error:
-        raise store.damaged_checkpoint(place.name, error.faults) from error
+    except training.Misfit as error:
+        raise store.damaged_checkpoint(place.name, error.problems) from error
 
 
 HISTORY_ENTRY = 600
@@ -172,7 +169,7 @@ HISTORY_ENTRY = 600
 
 
 def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
-    """About how much of the disk a training takes, without the maps of its dataset."""
+    """Approximate disk space of a training in bytes, without the maps of its dataset."""
     import torch
 
     with torch.device("meta"):  # sizes alone
@@ -186,26 +183,26 @@ def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
     return 2 * (3 * weights + epochs + history) + weights + codes + history
 
 
-def _history_faults(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
-    """Why a checkpoint's history is not that of its epochs."""
-    done, faults = checkpoint.progress["epochs_done"], []
+def _history_problems(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
+    """Reasons why a checkpoint's history does not match its epochs."""
+    done, problems = checkpoint.progress["epochs_done"], []
     try:
         history = [HistoryEntry.model_validate(entry) for entry in checkpoint.progress["history"]]
         if [entry.epoch for entry in history] != list(range(1, done + 1)):
-            faults.append(f"its history has other epochs than 1 to {done}")
+            problems.append(f"its history has other epochs than 1 to {done}")
     except ValidationError as error:
-        faults.append(f"its history has {error.error_count()} wrong entries")
+        problems.append(f"its history has {error.error_count()} wrong entries")
     kept = sum(epoch <= done for epoch in _epochs_kept(config.training.epochs))
     shape = (kept, _samples_kept(dataset, config) if kept else 0, config.model.latent_dim)
     codes = checkpoint.tensors.get("history.codes")
     if codes is None or tuple(codes.shape) != shape:
         given = "missing" if codes is None else f"of shape {tuple(codes.shape)}"
-        faults.append(f"history.codes is {given} and should be of shape {shape}")
-    return faults
+        problems.append(f"history.codes is {given} and should be of shape {shape}")
+    return problems
 
 
 def _epochs_kept(epochs: int) -> set[int]:
-    """Which epochs' codes are kept: all of a short training, evenly spaced ones of a long one."""
+    """Epochs whose codes are stored: all of a short training, evenly spaced ones of a long one."""
     stride = math.ceil(epochs / EPOCHS_KEPT)
     return {*range(stride, epochs + 1, stride), epochs}
 
@@ -224,15 +221,13 @@ def _stack(kept: list[np.ndarray], config: RunConfig) -> Any:
 
 
 def _view(record: Any, dataset: Dataset) -> dict[str, np.ndarray]:
-    from aecore.models import inference
-
     codes = record.test.codes[:SAMPLES_KEPT]
     originals, labels = (part[:PREVIEWS] for part in dataset.test)
     return {
         "plane": plane_of(codes, fitted_on=codes).astype(np.float32),
         "labels": dataset.test.labels[:SAMPLES_KEPT],
         "originals": originals,
-        "reconstructions": inference.reconstruct(record.model, originals, labels),
+        "reconstructions": models.inference.reconstruct(record.model, originals, labels),
     }
 
 
@@ -247,8 +242,6 @@ def _finish(
 ) -> store.Run:
     """Measure a trained model on the test split and store it as a run."""
     import torch
-
-    from aecore import training
 
     reporter.progress("Measuring the map", 0, 1)
     device = next(model.parameters()).device
@@ -304,12 +297,12 @@ def _finish(
 
 
 def _with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
-    """The run, with the map by principal components, which is the first to be looked at."""
+    """Return the run after computing its PCA map, the first baseline."""
     dataset = training.dataset_of(run.config)
     try:
         projections.compute(dataset, projections.PCAProjection(), reporter.progress)
     except DiskFault as error:
-        raise Faults(
-            [f"The run is stored as '{run.name}', but not its map.", *error.faults]
+        raise InvalidRequest(
+            [f"The run is stored as '{run.name}', but not its map.", *error.problems]
         ) from error
     return run

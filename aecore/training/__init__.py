@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         pick_device as pick_device,
     )
     from aecore.training.optimizers import OPTIMIZERS as OPTIMIZERS
-    from aecore.training.threads import SHORTEST_SLEEP as SHORTEST_SLEEP, time as time
 
 # Torch takes over a second to load, so what needs it is imported when it is first used.
 HEAVY = {
@@ -49,8 +48,6 @@ HEAVY = {
     "has_bfloat16": "aecore.training.loop",
     "pick_device": "aecore.training.loop",
     "OPTIMIZERS": "aecore.training.optimizers",
-    "SHORTEST_SLEEP": "aecore.training.threads",
-    "time": "aecore.training.threads",
 }
 
 

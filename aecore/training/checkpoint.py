@@ -1,30 +1,39 @@
-"""Checkpoints: all that training needs to resume bit-equal."""
+"""Checkpoints: complete training state for a bit-equal resume."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.training.optimizers import OPTIMIZERS
 
 
-class Misfit(Faults):
-    """A checkpoint is not one of the training that should go on from it; one reason a fault."""
+class Misfit(InvalidRequest):
+    """The checkpoint does not belong to the training to be resumed; one reason per sentence."""
 
 
 class Checkpoint(NamedTuple):
-    """All that training needs to go on as if it had never stopped."""
+    """Complete state of a training after an epoch."""
 
     tensors: dict[str, Tensor]
     """Weights, the optimiser's moments and the random state."""
-    progress: dict
+    progress: dict[str, Any]
     """Epochs done and the state of the schedule; JSON."""
 
 
-def checkpoint_of(model, optimizer, schedule, generator, epochs_done: int) -> Checkpoint:
+def checkpoint_of(
+    model: nn.Module,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    generator: torch.Generator,
+    epochs_done: int,
+) -> Checkpoint:
+    """The state of a training after an epoch."""
     state = optimizer.state_dict()
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, moments in state["state"].items():
@@ -39,7 +48,7 @@ def checkpoint_of(model, optimizer, schedule, generator, epochs_done: int) -> Ch
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The model's part of a checkpoint."""
+    """Weights of the model in a checkpoint."""
     return {
         name.removeprefix("model."): value
         for name, value in checkpoint.tensors.items()
@@ -47,7 +56,17 @@ def weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     }
 
 
-def restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> int:
+def restore(
+    checkpoint: Checkpoint,
+    model: nn.Module,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    generator: torch.Generator,
+) -> int:
+    """Bring a training to the state of a checkpoint, and return the epochs done.
+
+    Raises `Misfit` where the random state is not one of this generator.
+    """
     tensors, progress = checkpoint
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -55,11 +74,11 @@ def restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> in
             _, index, moment = name.split(".")
             moments.setdefault(int(index), {})[moment] = value
     model.load_state_dict(weights(checkpoint))
-    # The fused optimisers walk through memory, so moments must lie as their weights do.
-    for index, weight in enumerate(model.parameters()):
-        for name, value in moments.get(index, {}).items():
+    # The fused optimisers need moments in the memory layout of their weights.
+    for number, weight in enumerate(model.parameters()):
+        for moment, value in moments.get(number, {}).items():
             if value.shape == weight.shape:
-                moments[index][name] = torch.empty_like(weight).copy_(value)
+                moments[number][moment] = torch.empty_like(weight).copy_(value)
     optimizer.load_state_dict({"state": moments, "param_groups": progress["param_groups"]})
     schedule.load_state_dict(progress["schedule"])
     try:
@@ -72,13 +91,13 @@ def restore(checkpoint: Checkpoint, model, optimizer, schedule, generator) -> in
 def _refuse_misfit(
     given: Checkpoint, fresh: Checkpoint, parameters: list[Tensor], moments: set[str]
 ) -> None:
-    """Raise `Misfit` with all that a checkpoint has otherwise than a training of its config.
+    """Raise `Misfit` with every difference between a checkpoint and a training of its config.
 
     Arguments
         fresh: the state before the first epoch.
         moments: what the optimiser keeps of each parameter.
     """
-    faults: list[str] = []
+    problems: list[str] = []
     expected = dict(fresh.tensors)
     indices = {name.split(".")[1] for name in given.tensors if name.startswith("optimizer.")}
     for index, parameter in enumerate(parameters):
@@ -90,22 +109,22 @@ def _refuse_misfit(
                 expected[name] = torch.empty(()) if one else parameter.detach()
     tensors = {k: v for k, v in given.tensors.items() if not k.startswith("history.")}
     for name in sorted(expected.keys() ^ tensors.keys()):
-        faults.append(f"{name} is {'missing' if name in expected else 'not known'}")
+        problems.append(f"{name} is {'missing' if name in expected else 'not known'}")
     for name in sorted(expected.keys() & tensors.keys()):
         ours, theirs = ((tuple(t.shape), t.dtype) for t in (expected[name], tensors[name]))
         if ours != theirs:
-            faults.append(f"{name} has shape {theirs[0]} and {theirs[1]} instead of {ours}")
+            problems.append(f"{name} has shape {theirs[0]} and {theirs[1]} instead of {ours}")
     for key, value in fresh.progress.items():
         if key not in given.progress:
-            faults.append(f"{key} is missing")
+            problems.append(f"{key} is missing")
         elif _outline(given.progress[key]) != _outline(value):
-            faults.append(f"{key} is not that of this optimiser and schedule")
-    if faults:
-        raise Misfit(faults)
+            problems.append(f"{key} is not that of this optimiser and schedule")
+    if problems:
+        raise Misfit(problems)
 
 
 def _moments(optimizer: str) -> set[str]:
-    """The names of what an optimiser keeps of each parameter."""
+    """Names of the per-parameter state of an optimiser."""
     chosen = OPTIMIZERS[optimizer]
     one = torch.nn.Parameter(torch.zeros(1))
     one.grad = torch.zeros(1)
@@ -115,7 +134,7 @@ def _moments(optimizer: str) -> set[str]:
 
 
 def _outline(value: Any) -> Any:
-    """What must be equal of two states of one optimiser or schedule: all but the numbers."""
+    """Structure of an optimiser's or schedule's state, without its numbers."""
     if isinstance(value, dict):
         return {key: _outline(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

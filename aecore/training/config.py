@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from aecore import data
 from aecore.data import Dataset
 from aecore.data.spec import DataSpec
-from aecore.errors import Faults, shown, unknown
+from aecore.errors import InvalidRequest, shown, unknown
 from aecore.models.variants import VARIANTS, Variant
 from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings
 
 
 class TrainingConfig(BaseModel):
-    """How a model is trained."""
+    """Settings of training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,7 +71,7 @@ class TrainingConfig(BaseModel):
 
 
 class RunConfig(BaseModel):
-    """All that is needed to train a run again."""
+    """Complete configuration of a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,7 +84,7 @@ class RunConfig(BaseModel):
     def check(
         request: Mapping[str, Any], own: DataSpec | None = None, trains: bool = True
     ) -> RunConfig:
-        """Turn a request as typed into a `RunConfig`.
+        """Validate a request, as typed, into a `RunConfig`.
 
         Arguments
             request: `dataset` and `variant` by name; `model` and `training` map settings to
@@ -94,42 +94,43 @@ class RunConfig(BaseModel):
             trains: whether it is to be trained here, so that it has to fit into the memory and no
                 setting may be of no use; what is stored is read in any case.
 
-        Raises `Faults` with every fault of the request, not just the first.
+        Raises `InvalidRequest` with every fault of the request, not just the first.
         """
-        faults = _wrong_form(request)
-        if faults:
-            raise Faults(faults)
-        name, variant_name = request.get("dataset"), request.get("variant")
+        problems = _wrong_form(request)
+        if problems:
+            raise InvalidRequest(problems)
+        name: Any = request.get("dataset")
+        variant_name: Any = request.get("variant")
         spec = own
         if spec is None:
             try:
                 spec = data.get(name).spec
-            except Faults as error:
-                faults += error.faults
+            except InvalidRequest as error:
+                problems += error.problems
         variant = VARIANTS.get(variant_name)
         if variant is None:
-            faults.append(unknown("variant", variant_name, VARIANTS))
+            problems.append(unknown("variant", variant_name, VARIANTS))
 
         chosen = defaults(spec, variant) if spec else {"training": {}, "model": {}}
         asked = chosen["training"] | dict(request.get("training", {}))
-        training, wrong_training = read_settings(TrainingConfig, asked, faults)
+        training, wrong_training = read_settings(TrainingConfig, asked, problems)
         if spec and "batch_size" not in wrong_training and training.batch_size > spec.n_train:
-            faults.append(
+            problems.append(
                 f"batch_size = {training.batch_size} is larger than the data: {spec.name} has "
                 f"{spec.n_train} training samples, so give at most {spec.n_train}."
             )
         if variant:
             asked = chosen["model"] | dict(request.get("model", {}))
-            model, wrong = read_settings(variant, asked, faults)
+            model, wrong = read_settings(variant, asked, problems)
             if spec:
-                impossible = model.faults(spec)
-                faults += [text for setting, text in impossible.items() if setting not in wrong]
+                impossible = model.problems(spec)
+                problems += [text for setting, text in impossible.items() if setting not in wrong]
             if trains and "epochs" not in wrong_training:
-                faults += _longer_than_training(model, training)
-        if trains and not faults:
-            faults += _too_large(model, training, spec)
-        if faults:
-            raise Faults(faults)
+                problems += _longer_than_training(model, training)
+        if trains and spec and not problems:
+            problems += _too_large(model, training, spec)
+        if problems:
+            raise InvalidRequest(problems)
         return RunConfig(dataset=name, variant=variant_name, model=model, training=training)
 
 
@@ -140,7 +141,7 @@ EVALUATION_BATCH = 2_000
 
 
 def training_memory(model: Variant, training: TrainingConfig, spec: DataSpec) -> int:
-    """About how many bytes a training holds at once, the data not counted.
+    """Estimate the memory of a training in bytes, without the data.
 
     4 bytes times: parameters, gradients and the optimiser's moments; the activations of a batch,
     or, in evaluation, those of two layers for more samples.
@@ -152,7 +153,7 @@ def training_memory(model: Variant, training: TrainingConfig, spec: DataSpec) ->
 
 
 def _too_large(model: Variant, training: TrainingConfig, spec: DataSpec) -> list[str]:
-    """What is to be said of settings whose training cannot fit into the memory."""
+    """Message for settings whose training does not fit into memory."""
     needed, there = training_memory(model, training, spec), memory()
     if needed <= there:
         return []
@@ -168,7 +169,7 @@ def _too_large(model: Variant, training: TrainingConfig, spec: DataSpec) -> list
 
 
 def memory() -> int:
-    """Bytes of main memory that there are: the machine's, or fewer where a container limits it."""
+    """Main memory in bytes: the machine's, or the limit of a container."""
     import psutil
 
     limit = Path("/sys/fs/cgroup/memory.max")
@@ -178,28 +179,29 @@ def memory() -> int:
 
 
 def _wrong_form(request: Any) -> list[str]:
-    """What keeps a request, perhaps from a damaged file, from being read at all."""
+    """The reason why a request, perhaps from a damaged file, cannot be read at all."""
     if not isinstance(request, Mapping):
         return [f"A request names a dataset and a variant; this is {shown(request)}."]
-    faults = [
+    problems = [
         unknown("part of a request", part, REQUEST) for part in request if part not in REQUEST
     ]
     for part, kind in REQUEST.items():
         value = request.get(part, kind())
-        # A name that is None was not given, which is said with the names that there are.
+        # A name that is None was not given; the message lists the valid names.
         right = isinstance(value, kind) or (kind is str and value is None)
         if not right or (kind is dict and not all(isinstance(name, str) for name in value)):
-            faults.append(f"{part} = {shown(value)} is not possible: {FORMS[kind]}.")
-    return faults
+            problems.append(f"{part} = {shown(value)} is not possible: {FORMS[kind]}.")
+    return problems
 
 
 def _longer_than_training(model: Variant, training: TrainingConfig) -> list[str]:
-    """The settings that count epochs of the training and name more than there are."""
+    """Problems of settings that count epochs and exceed those of the training."""
     return [
         f"{name} = {getattr(model, name)} is longer than the training, whose epochs = "
         f"{training.epochs}: give at most {training.epochs}, or more epochs."
         for name, field in type(model).model_fields.items()
-        if (field.json_schema_extra or {}).items() >= WITHIN_TRAINING.items()
+        if isinstance(extra := field.json_schema_extra, dict)
+        and extra.items() >= WITHIN_TRAINING.items()
         and getattr(model, name) > training.epochs
     ]
 
@@ -209,7 +211,7 @@ FORMS = {str: "give a name", dict: "give settings by their names"}
 
 
 def defaults(spec: DataSpec, variant: type[Variant] | None) -> dict[str, dict[str, Any]]:
-    """The settings of a run that its data choose, where neither a person nor a preset does.
+    """Default settings of a run for its data.
 
     The form, the command line and the estimator all begin with these: `training` by the number of
     samples, `model` by the variant, such as its likelihood by the range of the data. Few samples
@@ -221,7 +223,7 @@ def defaults(spec: DataSpec, variant: type[Variant] | None) -> dict[str, dict[st
     """
     n = spec.n_train
     if n >= 10_000:
-        training = {"epochs": max(math.ceil(STEPPED_OVER / n), 5)}
+        training: dict[str, Any] = {"epochs": max(math.ceil(STEPPED_OVER / n), 5)}
     else:
         few = n < 1_000
         training = {
@@ -237,5 +239,5 @@ STEPPED_OVER = 300_000
 
 
 def dataset_of(config: RunConfig) -> Dataset:
-    """The dataset that a run is trained on."""
+    """Dataset that a run is trained on."""
     return data.get(config.dataset)

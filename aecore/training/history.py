@@ -1,4 +1,4 @@
-"""The history of a training: one entry an epoch."""
+"""History of a training: one entry per epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class HistoryEntry(BaseModel):
-    """What `history_entry` says of an epoch."""
+    """Fields of `history_entry`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -22,7 +22,7 @@ class HistoryEntry(BaseModel):
 
 
 def history_entry(record: Any) -> dict[str, Any]:
-    """The line of the history that an epoch adds; JSON."""
+    """History entry of an epoch, as JSON."""
     return {
         "epoch": record.epoch,
         "train": record.train,
@@ -36,7 +36,7 @@ def history_entry(record: Any) -> dict[str, Any]:
 
 
 def facts_in_words(entry: dict[str, Any]) -> str:
-    """What an entry of the history reports beside losses; "" where it has nothing.
+    """Format the facts of a history entry, losses excluded; "" if there are none.
 
     >>> facts_in_words({"epoch": 3, "facts": {"kl_weight": 0.5, "codebook_dead": 12}})
     'kl_weight 0.5  codebook_dead 12'

@@ -1,4 +1,4 @@
-"""The training loop: a generator of epochs, which can be cancelled and resumed."""
+"""Training loop: a generator of epochs, which can be cancelled and resumed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from aecore.data import Dataset
 from aecore.data.spec import DataSpec
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.pretraining import Stage
 from aecore.progress import Progress, no_progress
@@ -28,7 +29,7 @@ BESIDE_OTHERS = ", slowed by other programs that need a processor"
 """Follows what is being done while threads sleep instead of spin."""
 
 
-class Diverged(Faults):
+class Diverged(InvalidRequest):
     """A loss, a weight or a code is no longer a finite number.
 
     Going on from the last checkpoint would end the same way.
@@ -36,7 +37,7 @@ class Diverged(Faults):
 
 
 class Evaluation(NamedTuple):
-    """A model's answers for one split."""
+    """Loss, errors and codes of one split."""
 
     terms: dict[str, float]
     """Mean of each term of the loss over the samples, and their `total`."""
@@ -50,7 +51,7 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch did. Terms are means over samples of sums over features."""
+    """Record of one epoch. Terms are means over samples of sums over features."""
 
     epoch: int
     """1 for the first."""
@@ -68,7 +69,7 @@ class EpochRecord:
 
 
 def pick_device(asked: str) -> torch.device:
-    """The device for "auto", "cpu", "cuda" or "mps"; raises `Faults` where it is not there."""
+    """Select the device "auto", "cpu", "cuda" or "mps"; raises `InvalidRequest` if it is absent."""
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -77,12 +78,12 @@ def pick_device(asked: str) -> torch.device:
     if asked == "auto":
         return torch.device(next(name for name, there in present.items() if there))
     if not present[asked]:
-        raise Faults(f"device = '{asked}' is not on this machine: choose 'auto' or 'cpu'.")
+        raise InvalidRequest(f"device = '{asked}' is not on this machine: choose 'auto' or 'cpu'.")
     return torch.device(asked)
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than it emulates it."""
+    """Whether the device computes in bfloat16 in hardware."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
@@ -92,7 +93,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def build(config: RunConfig, spec: DataSpec) -> Autoencoder:
-    """The untrained model of a run, its weights fixed by the run's seed."""
+    """Build the untrained model of a run, initialised with the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         return config.model.build(spec)
@@ -124,8 +125,8 @@ def fit(
     model = build(config, dataset.spec).to(device)
     convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
     if convolutional:
-        model.to(memory_format=torch.channels_last)
-    model.bfloat16 = settings.precision == "bfloat16" or (
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch forgot it
+    model.uses_bfloat16 = settings.precision == "bfloat16" or (
         settings.precision == "auto" and convolutional and has_bfloat16(device)
     )
     # One tensor indexed by a permutation: a DataLoader would cost a third of the epoch or more.
@@ -142,7 +143,7 @@ def fit(
     epochs_done = 0
     with AdaptiveWaiting(device) as waiting:
 
-        def report(what: str, done: int, total: int) -> None:
+        def report(what: str, done: float, total: float) -> None:
             waiting.step()
             progress(what + BESIDE_OTHERS * waiting.sleeping, done, total)
 
@@ -164,7 +165,7 @@ def fit(
                 model.epochs_seen = epoch - 1 + number / batches
                 losses = model.losses(x_train[batch], generator, labels_train[batch])
                 optimizer.zero_grad()
-                sum(losses.values()).mean().backward()
+                reduce(torch.add, losses.values()).mean().backward()
                 optimizer.step()
                 if schedule.last_epoch < steps - 1:
                     schedule.step()
@@ -179,17 +180,17 @@ def fit(
                 epoch,
                 train,
                 test,
-                schedule.get_last_lr()[0],
+                float(schedule.get_last_lr()[0]),
                 seconds,
                 len(x_train) / seconds,
                 model,
-                lambda done=epoch: checkpoint_of(model, optimizer, schedule, generator, done),
+                partial(checkpoint_of, model, optimizer, schedule, generator, epoch),
             )
 
 
 @torch.inference_mode()
 def evaluate(model: Autoencoder, x: Tensor, labels: Tensor | None = None) -> Evaluation:
-    """The loss, reconstruction error and codes of samples (n, n_features), deterministically.
+    """Evaluate loss, reconstruction error and codes of samples (n, n_features), deterministically.
 
     A VAE's loss is estimated from one draw a sample with a fixed seed; its codes and
     reconstructions are those of the posterior's mean.
@@ -221,7 +222,7 @@ def _refuse_unless_finite(
     test: Evaluation,
     settings: TrainingConfig,
 ) -> None:
-    """Raise `Diverged` where anything that an epoch has come to is no finite number."""
+    """Raise `Diverged` if a value of an epoch is not finite."""
     damaged = {
         name: int((~value.isfinite()).sum())
         for name, value in model.state_dict().items()
@@ -243,7 +244,7 @@ def _refuse_unless_finite(
         return
     rate = settings.learning_rate
     cure = f"Lower learning_rate (it is {rate:g}; try {rate / 10:g}), or scale the data"
-    if model.bfloat16:
+    if model.uses_bfloat16:
         cure += ", or set precision to 'float32'"
     raise Diverged(f"Training stopped in epoch {epoch}: {'; '.join(causes)}. {cure}.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ from aecore.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A way to make steps, and what the defaults of torch are changed to."""
+    """An optimiser class of torch, and its changed defaults."""
 
-    kind: type[torch.optim.Optimizer]
+    kind: Callable[..., torch.optim.Optimizer]
     options: Mapping[str, Any]
     cycles_momentum: bool
     """Whether the one-cycle schedule lowers its momentum while the rate is high."""

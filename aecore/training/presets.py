@@ -1,4 +1,4 @@
-"""Presets: named settings to start from."""
+"""Presets: named starting values of the settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named starting point for one dataset and variant."""
+    """A preset for one dataset and variant."""
 
     name: str
     dataset: str
@@ -149,7 +149,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Preset:
-    """The preset called `name`; raises `Faults` with the nearest name where there is none."""
+    """Get a preset by name; raises `InvalidRequest` with the nearest name if there is none."""
     if name not in PRESETS:
-        raise Faults(unknown("preset", name, PRESETS))
+        raise InvalidRequest(unknown("preset", name, PRESETS))
     return PRESETS[name]

@@ -1,4 +1,4 @@
-"""Waiting of OpenMP threads during training: spinning while processors are free, else sleeping.
+"""Waiting policy of OpenMP threads during training: spin on idle processors, else sleep.
 
 At the end of each parallel loop the threads of libgomp, with which torch computes on Linux, spin
 for some milliseconds before they sleep. While each thread has a processor, nothing is faster. Where
@@ -30,7 +30,7 @@ TASKS = Path("/proc/self/task")
 
 
 class AdaptiveWaiting:
-    """Lets OpenMP threads sleep instead of spin while other processes need the processors.
+    """Context that makes OpenMP threads sleep, not spin, while other processes need processors.
 
     After each `WINDOW` of training it compares how long the threads of this process were runnable
     but not running (Linux: second number of `schedstat`). From `CONTENTION` on they sleep for some
@@ -63,12 +63,12 @@ class AdaptiveWaiting:
         return self._extra is not None
 
     def restart(self) -> None:
-        """Begin a new window; call it after a time in which the threads had other work or none."""
+        """Begin a new measuring window; call it after a pause of the training threads."""
         self._began = time.perf_counter()
         self._waited = _seconds_waited() if self._adapts else 0.0
 
     def step(self) -> None:
-        """Measure, and switch if need be; call it after each batch."""
+        """Measure and switch the policy if necessary; call it after each batch."""
         now = time.perf_counter()
         if not self._adapts or now < max(self._until, self._began + WINDOW):
             return
@@ -100,7 +100,7 @@ class AdaptiveWaiting:
 
 
 def _seconds_waited() -> float:
-    """How long all threads of this process have been runnable without running, in seconds."""
+    """Total time that threads of this process have been runnable without running, in seconds."""
     nanoseconds = 0
     for task in os.scandir(TASKS):
         try:
@@ -111,7 +111,7 @@ def _seconds_waited() -> float:
 
 
 class _ExtraThreads:
-    """Idle OpenMP threads, enough for the process to have more of them than processors."""
+    """Idle OpenMP threads that raise the thread count of the process above its processors."""
 
     def __init__(self, n: int) -> None:
         self._over = threading.Event()
@@ -133,7 +133,7 @@ class _ExtraThreads:
         self._over.wait()
 
     def close(self) -> None:
-        """End the threads, and their teams with them."""
+        """End the threads and their OpenMP teams."""
         self._over.set()
         for holder in self._holders:
             holder.join()

@@ -1,4 +1,4 @@
-"""Linked maps in the browser: JavaScript that is not built and knows nothing of its host."""
+"""Linked maps in the browser: JavaScript without a build step, independent of its host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the linked maps are sent: the arrays of a run's samples and the facts about them."""
+"""Payload of the linked maps: the arrays of a run's samples and their facts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from aecore import latent, projections
 from aecore.data import Dataset, Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import colors
 from aecore.projections import Map
 from aecore.runs.store import Run
@@ -28,8 +28,8 @@ MOST_CODES = 2 * 2**20
 """Numbers of the codes that are sent along, 8 MiB of float32."""
 
 
-class Shown(NamedTuple):
-    """The samples that are shown, whatever is drawn of them; each array has n rows."""
+class SampleTable(NamedTuple):
+    """Columns of the displayed samples; each array has n rows."""
 
     rows: np.ndarray
     """Numbers into the test split followed by the training split."""
@@ -44,10 +44,10 @@ class Shown(NamedTuple):
     """`trustworthiness` and `continuity` of the bottleneck, and `spread`; NaN where unknown."""
 
 
-def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
-    """The samples of a subset, from what is stored of a run.
+def shown(run: Run, dataset: Dataset, subset: Subset) -> SampleTable:
+    """Load the samples of a subset from the stored arrays of a run.
 
-    Raises `Faults` where training samples are asked for whose codes are not stored.
+    Raises `InvalidRequest` where training samples are asked for whose codes are not stored.
     """
     codes, analysis = run.codes, latent.analysis_artifact(run).load_intact()
     arrays = analysis[0] if analysis else {}
@@ -57,21 +57,24 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     if subset.whole_test(dataset):
         rows = np.arange(n_test)
         plane, labels = codes["plane"], codes["labels"]
-        return Shown(rows, labels, codes["codes"], plane, codes["error"], extra)
+        return SampleTable(rows, labels, codes["codes"], plane, codes["error"], extra)
     rows = subset.rows(dataset)
     train = rows[rows >= n_test] - n_test
     test = rows[rows < n_test]
     if not len(train):
-        part = Shown(
-            rows, *(codes[name][rows] for name in ("labels", "codes", "plane", "error")), {}
+        labels, own, plane, error = (
+            codes[name][rows] for name in ("labels", "codes", "plane", "error")
         )
-        return part._replace(per_sample={name: values[rows] for name, values in extra.items()})
+        per_sample = {name: values[rows] for name, values in extra.items()}
+        return SampleTable(rows, labels, own, plane, error, per_sample)
     if not arrays:
-        raise Faults("The training split has not been encoded yet: wait for the analysis to end.")
+        raise InvalidRequest(
+            "The training split has not been encoded yet: wait for the analysis to end."
+        )
     at = np.searchsorted(arrays["train_rows"], train)
     found = arrays["train_rows"][np.minimum(at, len(arrays["train_rows"]) - 1)] == train
     if not found.all():
-        raise Faults(
+        raise InvalidRequest(
             f"Of this wide code only {len(arrays['train_rows']):,} training samples are kept, and "
             "others were chosen: show the test split."
         )
@@ -81,9 +84,11 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
         for name, values in extra.items()
     }
     lowered = (
-        latent.plane_of_run(run).lower(own) if own.shape[1] > 1 else projections.plane_of(own, own)
+        latent.plane_of_run(run).project(own)
+        if own.shape[1] > 1
+        else projections.plane_of(own, own)
     )
-    return Shown(
+    return SampleTable(
         rows,
         np.concatenate([codes["labels"][test], arrays["train_labels"][at]]),
         np.concatenate([codes["codes"][test], own]),
@@ -93,14 +98,14 @@ def shown(run: Run, dataset: Dataset, subset: Subset) -> Shown:
     )
 
 
-def drawable(run: Run, dataset: Dataset, subset: Subset) -> Shown:
-    """The same; raises `Faults` where the codes are no finite numbers."""
+def drawable(run: Run, dataset: Dataset, subset: Subset) -> SampleTable:
+    """Load the samples of a subset; raises `InvalidRequest` if their codes are not finite."""
     samples = shown(run, dataset, subset)
     latent.refuse_unless_finite(run, samples.plane)
     return samples
 
 
-def pack(
+def build_payload(
     run: Run,
     dataset: Dataset,
     subset: Subset,
@@ -109,7 +114,7 @@ def pack(
     sheets: Mapping[str, str],
     mode: str,
 ) -> bytes:
-    """One safetensors file with everything that the linked maps draw.
+    """Build the payload of the linked maps, one safetensors file.
 
     Arguments
         maps: a title and the map for each further pane, by its key.
@@ -123,7 +128,8 @@ def pack(
     arrays: dict[str, np.ndarray] = {"rows": samples.rows}
     arrays["pane/bottleneck"] = samples.plane
     measured = {"bottleneck": ("bottleneck", samples.per_sample)}
-    panes = [pane("bottleneck", "Bottleneck", facts_known or run.manifest.metrics)]
+    measures = facts_known or dict[str, Any](run.manifest.metrics.items())
+    panes = [pane("bottleneck", "Bottleneck", measures)]
     columns = Columns(arrays)
     for key, (title, found) in maps.items():
         arrays[f"pane/{key}"] = found.plane
@@ -155,13 +161,12 @@ def pack(
         facts["other"] = {"title": other.name, "note": note, "pane": 1}
     narrow = dataset.n_features <= MOST_FEATURES
     if narrow and not dataset.traits.pictures and run.has_data():
-        split = {"test": dataset.test.x, "train": dataset.train.x}
-        both = np.concatenate([split["test"], split["train"]])
+        both = np.concatenate([dataset.test.x, dataset.train.x])
         arrays["features"] = both[samples.rows]
         for feature, name in enumerate(dataset.spec.column_names):
             columns.add(f"feature{feature}", name, arrays["features"][:, feature])
         if "train_rows" in known:
-            arrays["train/features"] = split["train"][known["train_rows"]]
+            arrays["train/features"] = dataset.train.x[known["train_rows"]]
     if samples.codes.size <= MOST_CODES:
         arrays["codes"] = samples.codes
     spread = samples.per_sample.get("spread")
@@ -175,7 +180,7 @@ def pack(
     facts["mode"] = mode
     facts["latent_dim"] = samples.codes.shape[1]
     facts["prior"] = run.capabilities.prior and samples.codes.shape[1] == 2
-    return sealed(arrays, facts | common(dataset, arrays, panes, columns, sheets))
+    return serialize(arrays, facts | common(dataset, arrays, panes, columns, sheets))
 
 
 def training(
@@ -184,7 +189,7 @@ def training(
     planes: Mapping[int, np.ndarray],
     history: Sequence[Mapping[str, Any]],
 ) -> bytes:
-    """The same of a training that runs: one pane, and the way it came so far.
+    """Build the payload of a running training: one pane, and its path so far.
 
     Arguments
         view: `plane` (m, 2) and `labels` (m,) of the first test samples after the last epoch.
@@ -199,7 +204,7 @@ def training(
     arrays["epochs"] = np.stack(list(planes.values()))
     note = f"{len(view['plane']):,} test samples after epoch {history[-1]['epoch']}"
     panes = [{"key": "bottleneck", "title": "Bottleneck", "note": note}]
-    facts = {
+    facts: dict[str, Any] = {
         "other": None,
         "decodes": False,
         "layers": None,
@@ -211,7 +216,7 @@ def training(
         "latent_dim": 2,
         "prior": False,
     }
-    return sealed(arrays, facts | common(dataset, arrays, panes, columns, {}))
+    return serialize(arrays, facts | common(dataset, arrays, panes, columns, {}))
 
 
 def common(
@@ -221,7 +226,7 @@ def common(
     columns: Columns,
     sheets: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The facts that do not depend on a run."""
+    """Facts that do not depend on a run."""
     if "epochs" in arrays and not dataset.label_names:
         ranks = np.argsort(np.argsort(arrays["epochs/labels"]))
         steps = ranks * len(colors.POSITION_COLORS) // max(len(ranks), 1)
@@ -245,7 +250,7 @@ def common(
 
 
 def losses(history: Sequence[Mapping[str, Any]], kept: list[int]) -> dict[str, Any]:
-    """The curves of the loss, and the epochs of which there are codes."""
+    """Curves of the loss, and the epochs with stored codes."""
     return {
         "kept": kept,
         "loss": [entry["test"]["total"] for entry in history],
@@ -253,8 +258,8 @@ def losses(history: Sequence[Mapping[str, Any]], kept: list[int]) -> dict[str, A
     }
 
 
-def sealed(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
-    """One safetensors file; its facts hold an `id` that changes when anything does."""
+def serialize(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
+    """Serialize to one safetensors file; its facts hold an `id` that depends on all content."""
     from safetensors.numpy import save
 
     # What a browser has typed arrays for.
@@ -264,25 +269,25 @@ def sealed(arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> bytes:
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for values in content.values():
-        digest.update(values)
+        digest.update(values.data)
     facts["id"] = digest.hexdigest()[:16]
     return save(content, {"json": json.dumps(facts)})
 
 
 class Columns:
-    """What samples can be coloured by: arrays of one number a sample, and how to read them."""
+    """Columns by which samples can be coloured, one number per sample, and their meaning."""
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.arrays = arrays
         self.facts: list[dict[str, Any]] = []
 
     def add(self, key: str, title: str, values: np.ndarray) -> None:
-        """Numbers, coloured in steps."""
+        """Add a numeric column, coloured in steps."""
         self.arrays[f"column/{key}"] = values
         self.facts.append({"key": key, "title": title})
 
     def add_classes(self, key: str, title: str, values: np.ndarray, names: tuple[str, ...]) -> None:
-        """Class numbers, each with its colour; numbers on a curve where they have no names."""
+        """Add a column of class numbers with colours, or of positions if classes have no names."""
         self.add(key, title, values)
         if names:
             own = [colors.class_color(number) for number in range(len(names))]
@@ -290,7 +295,7 @@ class Columns:
 
 
 def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str, str]:
-    """A pane's name and how far it can be trusted, as it stands above it."""
+    """Name and quality measures of a pane, shown above it."""
     names = ("trustworthiness", "continuity")
     said = [f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None]
     if metrics.get("knn_accuracy") is not None:
@@ -301,22 +306,22 @@ def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str,
 def decoding(
     run: Run,
     arrays: dict[str, np.ndarray],
-    known: Mapping[str, np.ndarray],
+    analysis: Mapping[str, np.ndarray],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The decoder, the training codes and the grids, where the run has been analysed."""
+    """Decoder, training codes and grids of an analysed run."""
     arrays["plane/mean"], arrays["plane/axes"] = latent.plane_of_run(run)
-    arrays |= {name: values for name, values in known.items() if name.startswith("weight/")}
+    arrays |= {name: values for name, values in analysis.items() if name.startswith("weight/")}
     for name in ("codes", "rows", "labels", "reach"):
-        if f"train_{name}" in known:
-            arrays[f"train/{name}"] = known[f"train_{name}"]
-    backgrounds = [name for name in latent.Reliability._fields[2:] if name in known]
+        if f"train_{name}" in analysis:
+            arrays[f"train/{name}"] = analysis[f"train_{name}"]
+    backgrounds = [name for name in latent.Reliability._fields[2:] if name in analysis]
     for name in backgrounds:
-        arrays[f"grid/{name}"] = known[name]
+        arrays[f"grid/{name}"] = analysis[name]
     if backgrounds:
-        arrays |= {"grid/x": known["grid_x"], "grid/y": known["grid_y"]}
+        arrays |= {"grid/x": analysis["grid_x"], "grid/y": analysis["grid_y"]}
     return {
-        "decodes": bool(known),
+        "decodes": bool(analysis),
         "layers": facts.get("layers"),
         "decoder_note": facts.get("decoder_note", ""),
         "conditioned": facts.get("conditioned", False),
@@ -325,9 +330,9 @@ def decoding(
 
 
 def table(
-    samples: Shown, dataset: Dataset, maps: Mapping[str, Map], chosen: np.ndarray
+    samples: SampleTable, dataset: Dataset, maps: Mapping[str, Map], chosen: np.ndarray
 ) -> pandas.DataFrame:
-    """What is known of the chosen samples, one line each, for other programs."""
+    """Table of the selected samples, one row each, for export."""
     import pandas
 
     rows = samples.rows[chosen]
@@ -341,12 +346,12 @@ def table(
     }
     codes = samples.codes[chosen]
     columns |= {f"code_{number}": codes[:, number - 1] for number in range(1, codes.shape[1] + 1)}
-    planes = {"bottleneck": samples.plane, **{name: found.plane for name, found in maps.items()}}
+    planes = {"bottleneck": samples.plane, **{name: map_.plane for name, map_ in maps.items()}}
     for name, plane in planes.items():
         columns |= {f"{name}_x": plane[chosen, 0], f"{name}_y": plane[chosen, 1]}
     measured = {"bottleneck": samples.per_sample} | {
-        name: {"trustworthiness": found.trustworthiness, "continuity": found.continuity}
-        for name, found in maps.items()
+        name: {"trustworthiness": map_.trustworthiness, "continuity": map_.continuity}
+        for name, map_ in maps.items()
     }
     for name, per_sample in measured.items():
         for measure in ("trustworthiness", "continuity"):
@@ -356,19 +361,21 @@ def table(
 
 
 def identity(rows: np.ndarray, dataset: Dataset) -> str:
-    """What tells samples from others, so that a selection is not taken for one of others."""
-    return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32)).hexdigest()[:16]}"
+    """Identifier of a set of samples, so that a selection is not applied to another set."""
+    return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32).data).hexdigest()[:16]}"
 
 
 def unpacked_mask(text: str, n: int) -> np.ndarray:
-    """The selection that the scripts send: the bits of n samples, (n,) bool.
+    """Decode the selection that the scripts send: the bits of n samples, (n,) bool.
 
-    Raises `Faults` where it is not that.
+    Raises `InvalidRequest` where it is not that.
     """
     try:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(text, validate=True), np.uint8))
     except ValueError as error:
-        raise Faults(f"The selection cannot be read ({error}): select anew.") from error
+        raise InvalidRequest(f"The selection cannot be read ({error}): select anew.") from error
     if not 0 <= len(bits) - n < 8:
-        raise Faults(f"The selection is of {len(bits)} samples instead of {n}: select anew.")
+        raise InvalidRequest(
+            f"The selection is of {len(bits)} samples instead of {n}: select anew."
+        )
     return bits[:n].astype(bool)

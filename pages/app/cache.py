@@ -35,21 +35,21 @@ once = st.cache_resource(show_spinner=False)
 
 
 def bounded(most: int, **options: Any) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
-    """Decorator that caches the results of a function, at most so many at once."""
+    """Decorator that caches at most so many results of a function."""
     return st.cache_resource(max_entries=most, show_spinner=False, **options)
 
 
 @once
 def jobs() -> Jobs:
-    """The one queue of this server."""
+    """The job queue of this server."""
     from aecore.jobs import Jobs
 
     return Jobs()
 
 
 @once
-def settle(libraries: str) -> None:
-    """Take what is loaded by now out of the garbage collector's sight, once for these libraries.
+def freeze_gc(libraries: str) -> None:
+    """Freeze all live objects so that later collections skip them; runs once per key.
 
     Streamlit collects after every rerun, which costs 150 ms and more once torch is loaded.
     """
@@ -61,7 +61,7 @@ def settle(libraries: str) -> None:
 
 
 def artifact(stored: Artifact[Value]) -> Value | None:
-    """The value of an artifact, loaded again when its file changes.
+    """Load the value of an artifact, again after its file has changed.
 
     None where it was not computed, or where its file is damaged, which the page then says.
     """
@@ -69,7 +69,7 @@ def artifact(stored: Artifact[Value]) -> Value | None:
 
 
 def _load(stored: Artifact[Value]) -> Value | None:
-    """The same; raises `Damaged`."""
+    """Load the value of an artifact; raises `Damaged`."""
     created = stored.created and stored.created.isoformat()
     return _loaded(str(stored.file), created, changed(stored), stored)
 
@@ -81,7 +81,7 @@ def _loaded(path: str, created: str | None, changed: int, _stored: Artifact[Any]
 
 
 def intact(read: Callable[..., Value | None], *arguments: Any) -> Value | None:
-    """What a reader returns; None where its file is damaged, which the page then says."""
+    """Call a reader; None if a file is damaged, which the page then reports."""
     try:
         return read(*arguments)
     except Damaged as error:
@@ -90,7 +90,7 @@ def intact(read: Callable[..., Value | None], *arguments: Any) -> Value | None:
 
 
 def changed(stored: Artifact[Any]) -> int:
-    """When the file of an artifact changed last, in ns; 0 where there is none."""
+    """Modification time of an artifact's file in ns; 0 if there is none."""
     return _changed(stored.path)
 
 
@@ -103,7 +103,7 @@ def _changed(path: Path) -> int:
 
 
 def runs() -> tuple[list[store.Run], list[store.Broken]]:
-    """Every run, newest first, and what is broken; read again when the folder changes."""
+    """Every run, newest first, and broken folders; read again when the store changes."""
     root = store.root()
     return _runs(str(root), root.stat().st_mtime_ns if root.is_dir() else 0)
 
@@ -114,12 +114,12 @@ def _runs(root: str, changed: int) -> tuple[list[store.Run], list[store.Broken]]
 
 
 def run(name: str) -> store.Run:
-    """One run by name; raises `Faults` where there is none or it is broken."""
+    """Load a run by name; raises `InvalidRequest` if it is absent or broken."""
     return next((found for found in runs()[0] if found.name == name), None) or store.load(name)
 
 
 def comparable(chosen: store.Run) -> list[store.Run]:
-    """The other runs on the very same samples, by name."""
+    """Other runs on exactly the same samples, by name."""
     same = (found for found in runs()[0] if found.name != chosen.name)
     fingerprint = chosen.manifest.fingerprint
     return sorted(
@@ -129,18 +129,18 @@ def comparable(chosen: store.Run) -> list[store.Run]:
 
 
 def identity(chosen: store.Run) -> tuple[str, str]:
-    """What the caches know a run by: its name and when it was made."""
+    """Cache key of a run: its name and time of creation."""
     return chosen.name, chosen.manifest.created.isoformat()
 
 
 def analysis(chosen: store.Run) -> Analysis | None:
-    """What is known of a run's code space, if it has been analysed."""
+    """Analysis of a run's latent space; None if it has not been analysed."""
     return artifact(latent.analysis_artifact(chosen))
 
 
 @bounded(64)
 def thumbnail(name: str, created: str) -> bytes:
-    """The small picture of a run's map; raises `Faults` where there is nothing to draw."""
+    """Thumbnail of a run's map; raises `InvalidRequest` if its codes cannot be drawn."""
     codes = run(name).codes
     latent.refuse_unless_finite(run(name), codes["plane"])
     classes = bool(run(name).dataset.label_names)
@@ -151,20 +151,20 @@ def thumbnail(name: str, created: str) -> bytes:
 
 
 def map_of(chosen: store.Run, settings: Projection, subset: Subset) -> Artifact[projections.Map]:
-    """The map of a run's dataset by a projection, as it is stored."""
+    """Stored map of a run's dataset by a projection."""
     fingerprint = chosen.manifest.fingerprint
     return projections.map_artifact(chosen.dataset, fingerprint, settings, subset)
 
 
-def pack(
+def build_payload(
     chosen: store.Run,
     subset: Subset,
     computed: Sequence[Projection],
     other: store.Run | None,
     mode: str,
 ) -> bytes:
-    """What the linked maps are sent of a run."""
-    return _pack(
+    """Build the payload of the linked maps of a run."""
+    return _build_payload(
         *identity(chosen),
         subset.model_dump_json(),
         tuple(
@@ -179,7 +179,7 @@ def pack(
 
 
 @bounded(12)
-def _pack(
+def _build_payload(
     name: str,
     created: str,
     subset: str,
@@ -195,29 +195,31 @@ def _pack(
         projection = projections.get(kind).model_validate_json(settings)
         maps[kind] = projection.title, _load(map_of(chosen, projection, choice))
     second = run(other[0]) if other else None
-    content = payload.pack(chosen, chosen.dataset, choice, maps, second, dict(sheets), mode)
-    settle("the maps")
+    content = payload.build_payload(
+        chosen, chosen.dataset, choice, maps, second, dict(sheets), mode
+    )
+    freeze_gc("the maps")
     return content
 
 
-def shown(chosen: store.Run, subset: Subset) -> payload.Shown:
-    """The samples of a view with labels, codes and errors."""
+def shown(chosen: store.Run, subset: Subset) -> payload.SampleTable:
+    """Load the samples of a view with labels, codes and errors."""
     analysed = changed(latent.analysis_artifact(chosen))
     return _shown(*identity(chosen), subset.model_dump_json(), analysed)
 
 
 @bounded(4)
-def _shown(name: str, created: str, subset: str, analysed: int) -> payload.Shown:
+def _shown(name: str, created: str, subset: str, analysed: int) -> payload.SampleTable:
     chosen = run(name)
     return payload.shown(chosen, chosen.dataset, Subset.model_validate_json(subset))
 
 
 def sheets(chosen: store.Run) -> dict[str, str]:
-    """The addresses of the images of a run's dataset, where they have been prepared."""
+    """Addresses of the image sprites of a run's dataset, if they have been prepared."""
     dataset, fingerprint = chosen.dataset, chosen.manifest.fingerprint
     files = {
-        split: intact(_sheet, str(file), _changed(file), projections.sheet_size(dataset, split))
-        for split, file in projections.sheet_files(dataset.name, fingerprint).items()
+        split: intact(_sheet, str(file), _changed(file), projections.sprite_size(dataset, split))
+        for split, file in projections.sprite_files(dataset.name, fingerprint).items()
     }
     return {
         split: server.sheet_address(dataset.name, fingerprint, split)
@@ -228,7 +230,7 @@ def sheets(chosen: store.Run) -> dict[str, str]:
 
 @bounded(32)
 def _sheet(path: str, changed: int, size: int) -> Path | None:
-    return projections.stored_sheet(Path(path), size)
+    return projections.stored_sprite(Path(path), size)
 
 
 # --- Data ---------------------------------------------------------------------------------------
@@ -236,27 +238,27 @@ def _sheet(path: str, changed: int, size: int) -> Path | None:
 
 @bounded(4)
 def components(dataset: str, fingerprint: str) -> PCA:
-    """The principal components of a dataset's training split."""
+    """Principal components of a dataset's training split."""
     return projections.components(data.get(dataset))
 
 
 @bounded(64)
 def pca_errors(dataset: str, fingerprint: str, split: str, k: int) -> np.ndarray:
-    """The same of reconstruction from k principal components, (n,)."""
+    """Errors of reconstruction from k principal components, (n,)."""
     x = getattr(data.get(dataset), split).x
     return components(dataset, fingerprint).errors(x, k)
 
 
 @bounded(16)
 def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarray:
-    """The mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
+    """Mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
     x = getattr(data.get(dataset), split).x
     return components(dataset, fingerprint).error_curve(x, most)
 
 
 @bounded(4)
 def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
-    """The mean of the first test images, and how much of the side their bright part takes up."""
-    found = data.get(dataset)
-    first = found.test.x[:500].reshape(-1, *found.shape)
+    """Mean of the first test images, and the share of the side that their bright part fills."""
+    entry = data.get(dataset)
+    first = entry.test.x[:500].reshape(-1, *entry.shape)
     return first.mean(axis=0), data.filled(first)

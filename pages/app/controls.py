@@ -1,4 +1,4 @@
-"""Buttons and fields that several pages use."""
+"""Buttons and input fields shared by several pages."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pages.app import state
 
 
 def again(label: str, key: str) -> bool:
-    """A button for what a job should have left behind and is not there."""
+    """Button that runs a job again whose result is missing."""
     return st.button(label, key=key, icon=":material/refresh:")
 
 
 def button(label: str, icon: str, **options: Any) -> bool:
-    """A button that starts or ends something; returns whether it was pressed.
+    """Button that starts or ends something; returns whether it was pressed.
 
     The second press of a double click does not count.
     """
@@ -27,7 +27,7 @@ def button(label: str, icon: str, **options: Any) -> bool:
 
 
 def one_of(title: str, options: Sequence[str], key: str, **more: Any) -> str:
-    """One of a few, the first unless told, kept in the address."""
+    """Select box of a few options, kept in the address; the first is the default."""
     chosen = st.segmented_control(
         title, options, default=options[0], required=True, key=key, bind="query-params", **more
     )
@@ -37,6 +37,6 @@ def one_of(title: str, options: Sequence[str], key: str, **more: Any) -> str:
 def whole_number(
     label: str, key: str, low: int | None = None, high: int | None = None, **options: Any
 ) -> int | None:
-    """A field for a whole number, the lowest unless told, that is kept in the address."""
+    """Number field for whole numbers, kept in the address; the lowest is the default."""
     state.refuse_infinite(key)
     return st.number_input(label, low, high, key=key, bind="query-params", **options)

@@ -1,4 +1,4 @@
-"""The frame of every page: title, menu, jobs, and errors as sentences."""
+"""Frame of every page: title, menu, jobs, and error messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from pages.app import cache, state
 from pages.app.job_list import job_list
 from pages.app.text import plain
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def page(title: str) -> Iterator[None]:
-    """The frame of every page: title, menu, jobs; and sentences in place of tracebacks."""
+    """Context of a page: title, menu, job list; errors are shown as sentences."""
     # An icon of our own: Streamlit would fetch a named one from another server.
     icon = str(Path(__file__).with_name("icon.png"))
     st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide", initial_sidebar_state=220)
@@ -41,12 +41,12 @@ def page(title: str) -> Iterator[None]:
         job_list()
     with guarded():
         yield
-    cache.settle("the pages")
+    cache.freeze_gc("the pages")
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show an error as a sentence, and go on after it.
+    """Context that shows an error as a sentence and continues after it.
 
     What was computed once and is damaged is named when it is read, and the rest is shown.
     """
@@ -58,12 +58,12 @@ def guarded() -> Iterator[None]:
 
 
 def failed(error: Exception) -> bool:
-    """Show the show_error of a request as they are, and any other error as one sentence.
+    """Show the problems of a request, or any other error as one sentence.
 
     Returns True, for the server, which asks this of what is raised outside of `guarded`, such as in
     a callback, and would otherwise show more.
     """
-    if isinstance(error, Faults):
+    if isinstance(error, InvalidRequest):
         show_error(error)
         return True
     log.error("a page failed", exc_info=error)
@@ -75,6 +75,6 @@ def failed(error: Exception) -> bool:
     return True
 
 
-def show_error(error: Faults) -> None:
-    """Say everything that is wrong with a request."""
-    st.error("\n".join(f"- {plain(fault)}" for fault in error.faults), icon=":material/error:")
+def show_error(error: InvalidRequest) -> None:
+    """Show every problem of a request."""
+    st.error("\n".join(f"- {plain(fault)}" for fault in error.problems), icon=":material/error:")

@@ -1,4 +1,4 @@
-"""The list of jobs at the foot of the menu, with their progress."""
+"""Job list at the bottom of the menu, with progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pages.app.text import duration, plain
 
 
 def job_list() -> None:
-    """The jobs that wait or run, at the foot of the menu; the page is run again when one ends."""
+    """Show waiting and running jobs in the menu; the page reruns when one ends."""
     active = [job.id for job in cache.jobs().all() if job.active]
 
     def body() -> None:
@@ -30,7 +30,7 @@ def job_list() -> None:
 
 
 def progress(job: Job) -> None:
-    """A bar that says what a job does, how far it is and how long it will take."""
+    """Progress bar of a job: stage, share done, and remaining time."""
     if job.state == "queued":
         before = cache.jobs().place(job)
         place = f"{before} before it" if before else "next"

@@ -1,4 +1,4 @@
-"""What the components may say to the server.
+"""Messages of the browser components to the server, validated.
 
 A message comes out of a browser, so it may be anything: what does not have the form that our own
 scripts send is ignored, and the page stays as it was.
@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-MOST_PICKS = 500  # that a browser tells together
+MOST_PICKS = 500  # in one message
 MASK = 2_000_000  # signs, enough for ten million samples
 FAR = 1e9  # from the origin; beyond it float32 overflows in the decoder
 
@@ -22,13 +22,13 @@ Coordinate = Annotated[float, Field(strict=True, ge=-FAR, le=FAR, allow_inf_nan=
 
 
 class Message(BaseModel):
-    """One message: exactly these fields, of exactly these types, and finite numbers."""
+    """Base class of messages: exact fields and types, and finite numbers."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Moved(Message):
-    """A slider was moved."""
+    """Message: a slider was moved."""
 
     value: float
     settled: bool
@@ -36,16 +36,16 @@ class Moved(Message):
 
 
 class Selection(Message):
-    """Samples were selected."""
+    """Message: samples were selected."""
 
     samples: str = Field(max_length=200)
-    """Of which samples, as in `pack.identity`."""
+    """Of which samples, as in `payload.identity`."""
     mask: str = Field(max_length=MASK)
-    """Which of them, for `pack.unpacked_mask`."""
+    """Which of them, for `payload.unpacked_mask`."""
 
 
 class Place(NamedTuple):
-    """A place of the plane is to be decoded; the scripts send a list of these three."""
+    """Message: a point of the plane is to be decoded; the scripts send a list of these three."""
 
     x: Coordinate
     y: Coordinate
@@ -53,15 +53,15 @@ class Place(NamedTuple):
 
 
 class Click(Message):
-    """One sample was clicked."""
+    """Message: one sample was clicked."""
 
     sample: Number
     when: float
-    """On the browser's clock, which tells the same click twice from two clicks."""
+    """Time on the browser's clock, which distinguishes a repeated message from a second click."""
 
 
 class Lasso(Selection):
-    """Samples were selected to be picked."""
+    """Message: samples were selected for picking."""
 
     when: float
 
@@ -71,7 +71,7 @@ Picks = Annotated[list[Pick], Field(max_length=MOST_PICKS)]
 
 
 def read(kind: Any, message: Any) -> Any:
-    """A message as an instance of `kind`, a `Message` or a type made of them; None if it is none.
+    """Parse a message as `kind`, a `Message` or a type composed of them; None if it is invalid.
 
     None is also what a component says before there is anything to say.
     """
@@ -80,6 +80,6 @@ def read(kind: Any, message: Any) -> Any:
     try:
         return TypeAdapter(kind).validate_python(message)
     except ValidationError as error:
-        faults = sorted({fault["type"] for fault in error.errors(include_input=False)})
-        log.warning("ignored a malformed message of a component: %s", ", ".join(faults[:5]))
+        problems = sorted({fault["type"] for fault in error.errors(include_input=False)})
+        log.warning("ignored a malformed message of a component: %s", ", ".join(problems[:5]))
         return None

@@ -1,4 +1,4 @@
-"""Inference with the models of runs on the pages, and indices over their codes."""
+"""Model inference on the pages, and nearest-neighbour indices over codes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aecore import latent
+from aecore import latent, models
 from aecore.applications import denoising
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from pages.app import cache
 
@@ -23,23 +23,23 @@ HANDFUL = 1_000
 @cache.bounded(16)
 def _model(name: str, created: str) -> Autoencoder:
     model = cache.run(name).model()
-    cache.settle("torch and scikit-learn")
+    cache.freeze_gc("torch and scikit-learn")
     return model
 
 
 @cache.once
 def _threads() -> int:
-    """How many threads torch uses by default."""
+    """Default number of threads of torch."""
     import torch
 
     return torch.get_num_threads()
 
 
 def _model_for(name: str, created: str, n: int) -> Autoencoder:
-    """The model of a run, with as many threads as n samples are worth."""
+    """Load the model of a run, with a number of threads suited to n samples."""
     import torch
 
-    # A handful gains nothing by threads and waits for them where the machine is busy. What is set
+    # A small batch gains nothing by threads and waits for them on a busy machine. The setting
     # holds for this thread and those that begin later, so every call sets it.
     model, most = _model(name, created), _threads()
     torch.set_num_threads(1 if n <= HANDFUL else most)
@@ -51,50 +51,47 @@ def reconstruct(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n, latent_dim) and reconstructions (n, n_features) of samples.
 
-    Only the model is cached. A conditioned model reads the labels (n,). Raises `Faults` where an
-    answer is no finite number.
+    Only the model is cached. A conditioned model reads the labels (n,). Raises `InvalidRequest`
+    where an answer is no finite number.
     """
-    from aecore.models import inference
-
     model = _model_for(name, created, len(x))
-    codes = inference.encode(model, x, labels)
-    reconstructions = inference.decode(model, codes, labels)
+    codes = models.inference.encode(model, x, labels)
+    reconstructions = models.inference.decode(model, codes, labels)
     latent.refuse_unless_answered(name, codes, reconstructions)
     return codes, reconstructions
 
 
 def generated(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """Reconstructions (n, n_features) of codes (n, latent_dim); needs no dataset.
+    """Decode codes (n, latent_dim) to reconstructions (n, n_features); needs no dataset.
 
-    A conditioned model reads the label. Raises `Faults` where an answer is no finite number.
+    A conditioned model reads the label. Raises `InvalidRequest` where an answer is no finite
+    number.
     """
-    from aecore.models import inference
-
-    decoded = inference.decode(_model_for(*cache.identity(chosen), len(codes)), codes, label)
+    decoded = models.inference.decode(_model_for(*cache.identity(chosen), len(codes)), codes, label)
     latent.refuse_unless_answered(chosen.name, decoded)
     return decoded
 
 
 def cycle_error(chosen: store.Run, codes: np.ndarray, label: int = 0) -> np.ndarray:
-    """Distance (n,) of each code to that of its reconstruction, in units of the code.
+    """Cycle error (n,) of codes, in units of the code.
 
-    Raises `Faults` where an answer is no finite number.
+    Raises `InvalidRequest` where an answer is no finite number.
     """
-    from aecore.models import inference
-
-    distances = inference.cycle_error(_model_for(*cache.identity(chosen), len(codes)), codes, label)
+    distances = models.inference.cycle_error(
+        _model_for(*cache.identity(chosen), len(codes)), codes, label
+    )
     latent.refuse_unless_answered(chosen.name, distances)
     return distances
 
 
 @cache.bounded(16)
 def class_means(name: str, created: str) -> np.ndarray:
-    """The mean code of each class over training samples, (classes, latent_dim)."""
+    """Mean code of each class over training samples, (classes, latent_dim)."""
     return denoising.class_means(encoder(name, created), cache.run(name).dataset)
 
 
-def encoder(name: str, created: str) -> denoising.Rebuild:
-    """A function from samples and labels to a run's codes."""
+def encoder(name: str, created: str) -> denoising.ReconstructFn:
+    """Function from samples and labels to a run's codes."""
     return lambda x, labels: reconstruct(name, created, x, labels)[0]
 
 
@@ -103,10 +100,10 @@ def encoder(name: str, created: str) -> denoising.Rebuild:
 
 @cache.bounded(64)
 def errors(name: str, created: str, split: str) -> np.ndarray:
-    """The mean squared error per feature of every sample of "test" or "train", (n,).
+    """Mean squared error per feature of every sample of "test" or "train", (n,).
 
-    Those of the test split were stored with the run. Raises `Faults` where the dataset is another
-    than the run was trained on, or where an error is no finite number.
+    Those of the test split were stored with the run. Raises `InvalidRequest` where the dataset is
+    another than the run was trained on, or where an error is no finite number.
     """
     chosen = cache.run(name)
     dataset = chosen.dataset
@@ -117,12 +114,10 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
         if analysis and len(analysis.arrays.get("train_rows", ())) == dataset.n_train:
             values = analysis.arrays["train_error"]
         else:  # a wide code, of which not every sample was kept
-            from aecore.models import inference
-
             model = _model_for(name, created, dataset.n_train)
-            values = inference.encode_with_errors(model, *dataset.train).errors
+            values = models.inference.encode_with_errors(model, *dataset.train).errors
     if not np.isfinite(values).all():
-        raise Faults(
+        raise InvalidRequest(
             f"The run '{name}' answers with values that are no finite numbers (NaN), so there is "
             "nothing to compare: train it again with a lower learning rate."
         )
@@ -133,31 +128,31 @@ def errors(name: str, created: str, split: str) -> np.ndarray:
 
 
 def load(chosen: store.Run) -> None:
-    """Read what every view of Generate needs, so that none of them waits for it in the middle."""
+    """Load everything that the views of Generate need, so that none waits for it later."""
     _model(*cache.identity(chosen))
     places(chosen)
 
 
-def places(chosen: store.Run) -> latent.Places:
-    """The neighbourhoods of a run's test codes."""
+def places(chosen: store.Run) -> latent.LatentSupport:
+    """Nearest-neighbour index of a run's test codes."""
     return _places(*cache.identity(chosen), None)
 
 
-def training_places(chosen: store.Run) -> latent.Places:
-    """The neighbourhoods of the training codes of a run that has been analysed."""
+def training_places(chosen: store.Run) -> latent.LatentSupport:
+    """Nearest-neighbour index of the training codes of an analysed run."""
     return _places(*cache.identity(chosen), cache.changed(latent.analysis_artifact(chosen)))
 
 
 @cache.bounded(8)
-def _places(name: str, created: str, analysed: int | None) -> latent.Places:
+def _places(name: str, created: str, analysed: int | None) -> latent.LatentSupport:
     chosen = cache.run(name)
     if analysed is None:
-        return latent.Places(chosen.codes["codes"])
-    return latent.Places(cache.analysis(chosen).arrays["train_codes"])
+        return latent.LatentSupport(chosen.codes["codes"])
+    return latent.LatentSupport(cache.analysis(chosen).arrays["train_codes"])
 
 
 def marginals(chosen: store.Run, dimensions: Sequence[int]) -> latent.Marginals:
-    """The aggregate posterior in some dimensions of a run that has been analysed."""
+    """Marginals of the aggregate posterior in given dimensions of an analysed run."""
     analysed = cache.changed(latent.analysis_artifact(chosen))
     return _marginals(*cache.identity(chosen), analysed, tuple(dimensions))
 

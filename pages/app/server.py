@@ -1,8 +1,8 @@
-"""What the server does beside running the pages: files for the browser, and whom it answers.
+"""Server routes for static files, and the check of host names.
 
 The scripts of the linked maps and the sheets of images are handed out from where they are, so that
 nothing is copied and an installation may be read-only. Their addresses change with their contents,
-so a browser asks for each once.
+so a browser requests each once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FINGERPRINT = 12  # digits of a dataset's fingerprint that name its files
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 HEADERS = {
-    # Pages of others must not lay ours under theirs and lead clicks to it.
+    # Against clickjacking: no other site may frame these pages.
     "Content-Security-Policy": "frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
     "X-Content-Type-Options": "nosniff",
@@ -47,7 +47,7 @@ HEADERS = {
 
 @cache
 def scripts() -> dict[str, Path]:
-    """The scripts of the linked maps, and the installed Plotly that they draw with, by name."""
+    """Files of the linked maps' scripts and of the installed Plotly, by name."""
     plotly = Path(importlib.util.find_spec("plotly").origin).parent  # found, not loaded
     files = [*sorted(STATIC.glob("*.js")), plotly / "package_data" / "plotly.min.js"]
     return {file.name: file for file in files}
@@ -55,18 +55,18 @@ def scripts() -> dict[str, Path]:
 
 @cache
 def scripts_address() -> str:
-    """Where the scripts are handed out, below the address of the dashboard."""
+    """URL path of the scripts, below the address of the dashboard."""
     contents = b"".join(file.read_bytes() for file in scripts().values())
     return f"{SCRIPTS}/{hashlib.sha256(contents).hexdigest()[:12]}"
 
 
 def sheet_address(dataset: str, fingerprint: str, split: str) -> str:
-    """Where the images of a split are handed out, below the address of the dashboard."""
+    """URL path of the images of a split, below the address of the dashboard."""
     return f"{SHEETS}/{dataset}/{fingerprint[:FINGERPRINT]}/{split}.gz"
 
 
 async def script(request: Request) -> FileResponse:
-    """One script, under the digest of all."""
+    """Serve one script, under the digest of all."""
     digest, name = request.path_params["digest"], request.path_params["name"]
     if f"{SCRIPTS}/{digest}" != scripts_address() or name not in scripts():
         raise HTTPException(404)
@@ -74,13 +74,13 @@ async def script(request: Request) -> FileResponse:
 
 
 async def sheet(request: Request) -> FileResponse:
-    """The images of a split of a dataset, gzipped."""
+    """Serve the images of a split of a dataset, gzipped."""
     dataset, fingerprint, split = map(request.path_params.get, ("dataset", "fingerprint", "split"))
-    # What is asked for becomes a part of a path.
+    # The requested names become parts of a path.
     asked, allowed = f"{dataset}/{fingerprint}", f"{DATASET_NAME}/[0-9a-f]{{{FINGERPRINT}}}"
     if not re.fullmatch(allowed, asked):
         raise HTTPException(404)
-    file = projections.sheet_files(dataset, fingerprint).get(split)
+    file = projections.sprite_files(dataset, fingerprint).get(split)
     file = file and locations.readable(file)
     if file is None or not file.is_file():
         raise HTTPException(404)
@@ -88,7 +88,7 @@ async def sheet(request: Request) -> FileResponse:
 
 
 def routes() -> list[Route]:
-    """What is handed out, as routes of the server."""
+    """Routes of the static files."""
     base = st.get_option("server.baseUrlPath").strip("/")
     start = f"/{base}/" if base else "/"
     return [
@@ -97,22 +97,22 @@ def routes() -> list[Route]:
     ]
 
 
-# --- Whom it answers ----------------------------------------------------------------------------
+# --- Host check ---------------------------------------------------------------------------------
 
 
 class Guard:
-    """Answers under the names of `server.allowedHosts` alone, and says who may frame the pages.
+    """Middleware that accepts the names of `server.allowedHosts` only and restricts framing.
 
     Streamlit checks the name where a page opens its connection; here every request is checked, so
-    that a stranger's page that points a name of its own at this machine (DNS rebinding) reads
-    nothing, and a person is told what to do.
+    that a foreign page that points its own name at this machine (DNS rebinding) reads nothing, and
+    the user sees what to do.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -134,5 +134,5 @@ REFUSAL = PlainTextResponse(
 
 
 def middleware() -> list[Middleware]:
-    """What every request goes through."""
+    """Middleware of the server."""
     return [Middleware(Guard)]

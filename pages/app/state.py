@@ -1,4 +1,4 @@
-"""What the pages remember between reruns: the only module that names `st.session_state`.
+"""Session state of the pages: the only module that names `st.session_state`.
 
 Widgets bound to the address keep their values by themselves; here stands what has to be set from
 outside of them.
@@ -23,7 +23,7 @@ DOUBLE_CLICK = 0.7
 
 
 class Notes(NamedTuple):
-    """Sentences that are shown as they are found out while a page is drawn, each once."""
+    """Sentences shown while a page is drawn, each once."""
 
     show: Callable[[str], Any]
     said: set[str]
@@ -34,7 +34,7 @@ _notes: ContextVar[Notes] = ContextVar("notes")
 
 @contextmanager
 def noting(show: Callable[[str], Any]) -> Iterator[None]:
-    """Show what `note` is given within this block, and was not given in one around it."""
+    """Context that shows the sentences given to `note`, unless an outer one has shown them."""
     around = _notes.get(None)
     token = _notes.set(Notes(show, set() if around is None else around.said))
     try:
@@ -44,7 +44,7 @@ def noting(show: Callable[[str], Any]) -> Iterator[None]:
 
 
 def note(sentence: str) -> None:
-    """Show a sentence on the page that is being drawn, unless it has been."""
+    """Show a sentence on the current page unless it has been shown."""
     notes = _notes.get(None)
     if notes is not None and sentence not in notes.said:
         notes.said.add(sentence)
@@ -52,28 +52,28 @@ def note(sentence: str) -> None:
 
 
 def put(values: Mapping[str, Any]) -> None:
-    """Give widgets these values, by their keys; call it from a callback."""
+    """Set the values of widgets by their keys; call it from a callback."""
     for key, value in values.items():
         st.session_state[key] = value
 
 
 def value(key: str, default: Any = None) -> Any:
-    """What a widget holds now, by its key."""
+    """Current value of a widget, by its key."""
     return st.session_state.get(key, default)
 
 
 def remember_job(job_id: str) -> None:
-    """Keep the id of the shown job in the address, so that a reload shows it again."""
+    """Write the id of the shown job into the address, so that a reload shows it again."""
     st.query_params["job"] = job_id
 
 
 def shown_job() -> str | None:
-    """The id of the job in the address."""
+    """Id of the job in the address."""
     return st.query_params.get("job")
 
 
 def presses(label: str) -> int:
-    """How many presses of the buttons with this label have been answered.
+    """Number of handled presses of the buttons with this label.
 
     In the key of a button it makes a press void that was sent before its answer was shown.
     """
@@ -81,7 +81,7 @@ def presses(label: str) -> int:
 
 
 def double_click(label: str) -> bool:
-    """Whether a press is the second of a double click, which the answer to the first did not stop.
+    """Whether a press is the second of a double click, sent before the first was handled.
 
     After the answer the page may show another button with this label under the pointer.
     """
@@ -90,7 +90,7 @@ def double_click(label: str) -> bool:
 
 
 def answer_press(label: str) -> None:
-    """Note that a press of a button with this label is answered now."""
+    """Record that a press of a button with this label is handled now."""
     st.session_state[_presses(label)] = presses(label) + 1, time.monotonic()
 
 
@@ -99,10 +99,10 @@ def _presses(label: str) -> str:
 
 
 def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
-    """Give a picker what the address asks for; returns a name there that is none of `names`.
+    """Set a picker from the address; return an unknown name that the address contains.
 
-    The address is the one truth: the picker's callback writes it, the links carry it, and so the
-    back button and a shared link find the same. A bound widget would lose it on some page changes.
+    The URL query is the single source of truth: the callback writes it and links carry it, so the
+    back button and shared links agree. A bound widget would lose it on some page changes.
 
     Arguments
         key: of the picker, and of its part of the address: `RUN` or `RECIPE`.
@@ -116,12 +116,12 @@ def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
 
 
 def keep(key: str) -> None:
-    """Write what a picker holds into the address; the picker's callback."""
+    """Write the value of a picker into the address; the picker's callback."""
     st.query_params[key] = st.session_state[_last(key)] = st.session_state[key]
 
 
 def follow_number(key: str, low: float, high: float, step: float, usual: float) -> float:
-    """A number that stands in the address and is changed by `hear_number`, on a grid of steps.
+    """Number in the address, changed by `hear_number`, on a grid of steps.
 
     A change of the address from outside, by a link or the back button, counts; while a slider is
     dragged the address stays behind.
@@ -134,13 +134,13 @@ def follow_number(key: str, low: float, high: float, step: float, usual: float) 
         number = float(st.session_state.get(key, usual))
     except ValueError:
         number = usual
-    # What is no number passes none of the comparisons.
+    # NaN fails both comparisons.
     number = number if low <= number <= high else usual
     return round(min(low + round((number - low) / step) * step, high), 6)
 
 
 def hear_number(key: str, component: str, low: float, high: float) -> None:
-    """Take over what a component says has moved, if it is a number from `low` to `high`."""
+    """Store the number that a component reports, if it lies between `low` and `high`."""
     message = said(component, "moved")
     if message is not None:
         # It is an event. A browser that says it as a state would hide every later event behind it.
@@ -154,7 +154,7 @@ def hear_number(key: str, component: str, low: float, high: float) -> None:
 
 
 def refuse_infinite(key: str) -> None:
-    """Take an infinite number out of the address, of which Streamlit fails to make a whole one."""
+    """Remove an infinite number from the address, which Streamlit cannot convert to an integer."""
     asked = st.query_params.get(key, "")
     with suppress(ValueError):
         if math.isinf(float(asked)):
@@ -163,7 +163,7 @@ def refuse_infinite(key: str) -> None:
 
 
 def said(component: str, event: str) -> Any:
-    """What a component says of an event, to be read by `messages.read`; None if it says nothing."""
+    """Reported value of a component's event, for `messages.read`; None if there is none."""
     everything = st.session_state.get(component)
     return everything.get(event) if isinstance(everything, Mapping) else None
 
@@ -173,6 +173,6 @@ def _last(key: str) -> str:
 
 
 def run_for_links() -> dict[str, str]:
-    """The query that takes the run along to another page."""
+    """Query that carries the run along to another page."""
     run = st.query_params.get(RUN) or st.session_state.get(_last(RUN))
     return {RUN: run} if run else {}

@@ -1,4 +1,4 @@
-"""Text that is shown: names as plain text in Markdown, durations."""
+"""Formatting of text: escaping for Markdown, and durations."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 
 def plain(text: object) -> str:
-    """Markdown that shows a text as it is: no links, icons, formulas, lists or lines of its own.
+    """Escape a text for Markdown: no links, icons, formulas, lists or line breaks.
 
-    Signs that nobody sees (line breaks, zero-width and direction marks) are shown as Python writes
+    Invisible characters (line breaks, zero-width and direction marks) are shown as Python writes
     them, so that they hide nothing. What Streamlit makes of text only after Markdown has been read
     (links out of addresses, icons out of names between colons, arrows out of hyphens) knows no
     escape; it looks at one piece of text at a time, so a directive without effect parts what it
@@ -30,15 +30,15 @@ MARKDOWN = re.compile(
 )
 
 
-def _escaped(found: re.Match[str]) -> str:
-    sign = found[0]
-    if not found["parted"]:
+def _escaped(match: re.Match[str]) -> str:
+    sign = match[0]
+    if not match["parted"]:
         return f"{sign[:-1]}\\{sign[-1]}"
     return f":color[\\{sign}]" if sign == ":" else f":color[{sign}]"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Format seconds as a readable duration.
 
     >>> duration(200)
     '3 min 20 s'

@@ -1,4 +1,4 @@
-"""What a page offers to take away; nothing is encoded before it is asked for."""
+"""Download buttons; files are encoded on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def downloads(
     moving: Sequence[np.ndarray] | None = None,
     **arrays: np.ndarray,
 ) -> None:
-    """A row of buttons: a picture, arrays, and an animation.
+    """Row of download buttons: a picture, arrays, and an animation.
 
     Arguments
         name: of the files, without an ending.

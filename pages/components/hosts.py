@@ -1,4 +1,4 @@
-"""Components of our own in the browser: the linked maps, their marks, and the live slider.
+"""Registration of the browser components: linked maps, their marks, and the live slider.
 
 Each is registered once for the server, with the scripts and styles that lie beside this file.
 """
@@ -16,7 +16,7 @@ from pages.app import cache, server
 
 @cache.once
 def linked_maps() -> Any:
-    """The component that draws linked maps; the server hands out its scripts."""
+    """Component that draws linked maps; the server serves its scripts."""
     return st.components.v2.component(
         "linked_maps",
         html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
@@ -39,7 +39,7 @@ export default function (component) {
 
 @cache.once
 def marks() -> Any:
-    """The component that rings test samples, by their numbers, in the maps of the mode "pick".
+    """Component that marks test samples, by index, in the maps of the mode "pick".
 
     Another one than the maps, whose content would be sent anew with every mark.
     """
@@ -59,7 +59,7 @@ export default function ({ data }) {
 
 @cache.once
 def live_slider() -> Any:
-    """The component of a slider that answers while it is dragged."""
+    """Component of a slider that reports while it is dragged."""
     own = Path(__file__).with_name("live_slider_assets")
     html, css, js = (
         (own / f"slider.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")

@@ -1,4 +1,4 @@
-"""What a page needs a job for: queue it, show its progress, or offer it again."""
+"""Jobs that a page needs: queue them, show their progress, offer to repeat them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pages.app.text import plain
 
 
 def ensure_analysed(run: store.Run) -> bool:
-    """Whether a run has been ensure_analysed as far as its data allow; otherwise sees to it."""
+    """Ensure that a run is analysed as far as its data allow; return whether it is."""
     jobs, analysis = cache.jobs(), cache.analysis(run)
-    here = data.here(run.dataset)
+    here = data.is_available(run.dataset)
     if analysis is not None and (analysis[1]["complete"] or not here):
         return True
     job = jobs.find(latent.Analyse(run.name))
@@ -34,13 +34,13 @@ def ensure_analysed(run: store.Run) -> bool:
     return False
 
 
-def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
-    """Say how jobs are getting on, or offer to start them; returns whether that was pressed."""
-    for job in known:
+def offer(jobs: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
+    """Show the progress of jobs, or a button to start them; return whether it was pressed."""
+    for job in jobs:
         if job is not None and job.error:
             st.error(plain(job.error), icon=":material/error:")
     st.caption(hint)
-    if any(job is not None and job.active for job in known):
+    if any(job is not None and job.active for job in jobs):
         st.info(
             "This is being computed; the menu says how far it is, and the page shows it when it is "
             "done.",
@@ -51,7 +51,7 @@ def offer(known: Sequence[Job | None], hint: str, label: str, icon: str) -> bool
 
 
 def ensure_ready(run: store.Run) -> bool:
-    """Whether everything is there; otherwise says what is on its way, or how to get it."""
+    """Ensure that all results exist; show progress, or how to get them; return whether they do."""
     dataset = run.dataset
     if dataset.missing:
         st.info(
@@ -59,7 +59,7 @@ def ensure_ready(run: store.Run) -> bool:
             icon=":material/cloud_off:",
         )
         return False
-    jobs, here = cache.jobs(), data.here(dataset)
+    jobs, here = cache.jobs(), data.is_available(dataset)
     with st.spinner("Loading torch and the model, a few seconds the first time"):
         if here and cache.artifact(projections.components_artifact(dataset)) is not None:
             _refuse_unless_answering(run, dataset)
@@ -89,13 +89,13 @@ def ensure_ready(run: store.Run) -> bool:
 
 
 def _refuse_unless_answering(run: store.Run, dataset: Dataset) -> None:
-    """Raise `Faults` where a run's stored errors, or its answer to a sample, are no numbers."""
+    """Raise `InvalidRequest` if a run's stored errors, or its outputs, are not finite."""
     models.errors(*cache.identity(run), "test")
     models.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
 
 
 def ensure_encoded(runs: Sequence[store.Run]) -> bool:
-    """Whether the training split has been through every run; otherwise sees to it and says so."""
+    """Ensure that every run has encoded the training split; return whether it has."""
     missing = [run.name for run in runs if not ensure_analysed(run)]
     if missing:
         st.info(

@@ -1,7 +1,7 @@
-"""A slider that answers with a new picture while it is dragged.
+"""Slider that updates a picture while it is dragged.
 
-Streamlit's own reports only when it is let go. This one asks for the next picture as soon as the
-last has come, through the scripts in `live_slider_assets`.
+Streamlit's own reports only on release. This one requests the next picture as soon as the last has
+arrived, through the scripts in `live_slider_assets`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMPONENT = "live-slider"
 
 
 class Range(NamedTuple):
-    """What a slider can be set to."""
+    """Range and step of a slider."""
 
     title: str
     low: float
@@ -29,12 +29,12 @@ class Range(NamedTuple):
 
 
 def value(key: str, asked: Range) -> float:
-    """Where the slider stands, or where the address puts it: ask this first, then draw."""
+    """Current value of the slider, from the component or the address; call it before `show`."""
     return state.follow_number(key, asked.low, asked.high, asked.step, asked.usual)
 
 
 def show(key: str, asked: Range, picture: bytes, alt: str, track: bytes | None = None) -> None:
-    """The slider, and below it the picture of where it stands; call it in a fragment.
+    """Show the slider and the picture of its value; call it in a fragment.
 
     Arguments
         picture: a PNG at two pixels to the point.
@@ -60,5 +60,5 @@ def show(key: str, asked: Range, picture: bytes, alt: str, track: bytes | None =
 
 
 def address(picture: bytes) -> str:
-    """A PNG as an address that holds it whole."""
+    """Data URL of a PNG."""
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"

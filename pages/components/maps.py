@@ -13,7 +13,7 @@ import streamlit as st
 
 from aecore import data, latent, metrics, projections
 from aecore.data import Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.projections import PROJECTIONS, Map, Projection
 from aecore.runs import store
 from aecore.settings import check_settings
@@ -25,7 +25,7 @@ from pages.components.settings_form import settings_form
 
 
 class View(NamedTuple):
-    """What the maps are to show."""
+    """Settings of the linked maps: panes, second run, samples and projections."""
 
     run: store.Run
     subset: Subset
@@ -34,7 +34,7 @@ class View(NamedTuple):
 
 
 def ask(run: store.Run) -> View:
-    """Panes, a second run, samples and settings of the projections, kept in the address."""
+    """Input fields for panes, second run, samples and projections, kept in the address."""
     others = cache.comparable(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.pills(
@@ -67,14 +67,14 @@ def ask(run: store.Run) -> View:
                     kind, kind.defaults(n), f"{name}_", kind.title, width=190
                 )
     kinds = [(Subset, subset), *((PROJECTIONS[name], asked[name]) for name in chosen)]
-    checked, faults = [], []
+    checked, problems = [], []
     for kind, values in kinds:
         try:
             checked.append(check_settings(kind, values))
-        except Faults as error:
-            faults += error.faults
-    if faults:
-        raise Faults(faults)
+        except InvalidRequest as error:
+            problems += error.problems
+    if problems:
+        raise InvalidRequest(problems)
     second = next((found for found in others if found.name == other), None)
     return View(run, checked[0], tuple(checked[1:]), second)
 
@@ -83,13 +83,13 @@ NO_RUN = "no other run"
 
 
 def default_view(run: store.Run) -> View:
-    """All test samples, and projections with the settings that suit them."""
+    """Default view: all test samples, and default settings of the projections."""
     n = run.manifest.n_test
     return View(run, Subset(), tuple(kind(**kind.defaults(n)) for kind in PROJECTIONS.values()))
 
 
-def found(view: View) -> dict[str, Map]:
-    """The projections of a view that have been computed."""
+def computed_maps(view: View) -> dict[str, Map]:
+    """Computed projections of a view."""
     maps = {
         settings.name: cache.artifact(cache.map_of(view.run, settings, view.subset))
         for settings in view.projections
@@ -98,19 +98,19 @@ def found(view: View) -> dict[str, Map]:
 
 
 def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = lambda: None) -> Any:
-    """The panes; returns what they say: `selection`, `place`, `picked`, None until it is made.
+    """Show the panes; return their messages `selection`, `place` and `picked`, None if absent.
 
     Arguments
-        mode: what they are for, as in `pack.pack`; only "pick" says `picked`.
+        mode: what they are for, as in `payload.build_payload`; only "pick" says `picked`.
         heard: the callback of `picked`.
     """
-    known = found(view)
-    computed = [settings for settings in view.projections if settings.name in known]
-    return mount(cache.pack(view.run, view.subset, computed, view.other, mode), key, heard)
+    projected = computed_maps(view)
+    computed = [settings for settings in view.projections if settings.name in projected]
+    return mount(cache.build_payload(view.run, view.subset, computed, view.other, mode), key, heard)
 
 
 def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) -> Any:
-    """The component with what it is to draw."""
+    """Mount the component with its payload."""
     return hosts.linked_maps()(
         key=key,
         data=content,
@@ -121,21 +121,21 @@ def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) ->
 
 
 def uncomputed(view: View) -> list[Projection]:
-    """The projections of a view that have not been computed."""
-    computed = found(view)
+    """Projections of a view that have not been computed."""
+    computed = computed_maps(view)
     return [settings for settings in view.projections if settings.name not in computed]
 
 
 def offer_missing(view: View) -> None:
-    """The projections that are not computed yet: how far they are, or a button for each."""
+    """Show the progress of missing projections, or a button to compute each."""
     dataset = view.run.dataset
     missing = uncomputed(view)
     if missing and changed(view.run):
         return
     for settings in missing:
         n = min(view.subset.limit, len_of(view))
-        if faults := settings.faults(n):
-            st.warning("  \n".join(plain(fault) for fault in faults))
+        if problems := settings.problems(n):
+            st.warning("  \n".join(plain(fault) for fault in problems))
             continue
         job = cache.jobs().find(projections.Project(dataset.name, settings, view.subset))
         if job is not None and job.active:
@@ -149,14 +149,14 @@ def offer_missing(view: View) -> None:
                 cache.jobs().submit(projections.Project(dataset.name, settings, view.subset))
                 st.rerun()
             hint = f"{settings.title} of these {n:,} samples is not computed yet."
-            if not data.here(dataset):
+            if not data.is_available(dataset):
                 name = plain(dataset.name)
                 hint += f" {name} is not on this machine and will be downloaded first."
             st.caption(hint)
 
 
 def len_of(view: View) -> int:
-    """How many samples the view's split has."""
+    """Number of samples in the view's split."""
     manifest = view.run.manifest
     return {
         "test": manifest.n_test,
@@ -166,9 +166,9 @@ def len_of(view: View) -> int:
 
 
 def prepare(view: View) -> None:
-    """See to it that decoder, training codes and images are there, or say what is missing."""
+    """Ensure that decoder, training codes and images exist, or say what is missing."""
     run, dataset = view.run, view.run.dataset
-    here = data.here(dataset)
+    here = data.is_available(dataset)
     jobs = cache.jobs()
     analysed = job_status.ensure_analysed(run)
     if dataset.missing:
@@ -182,7 +182,7 @@ def prepare(view: View) -> None:
         images_missing = dataset.traits.pictures and len(cache.sheets(run)) < 2
         if not analysed or not images_missing:
             return
-        # A job that ended without them is not begun again by itself.
+        # A job that ended without them is not restarted automatically.
         if job is None or (not job.active and controls.again("Prepare the images", "prepare")):
             jobs.submit(projections.Prepare(dataset.name))
             st.rerun()
@@ -200,7 +200,7 @@ def prepare(view: View) -> None:
 
 
 def said(view: View) -> str:
-    """Which samples are shown, and what the panes can and cannot say."""
+    """Describe the samples shown, and the limits of the panes."""
     n, all_of = min(view.subset.limit, len_of(view)), len_of(view)
     split = {"test": "test", "train": "training", "all": "test and training"}[view.subset.split]
     which = f"All {n:,} {split} samples are shown"
@@ -226,14 +226,16 @@ def said(view: View) -> str:
 
 
 def metrics_table(view: View) -> None:
-    """How far each pane can be trusted, on the test split."""
+    """Table of the quality measures of each pane, on the test split."""
     rows = []
     for run in filter(None, (view.run, view.other)):
         facts = (cache.analysis(run) or ({}, {}))[1]
         own = run.manifest.metrics | facts | {"negative_elbo": latent.negative_elbo(run)}
         rows.append({"map": f"Bottleneck of {run.name}", **own})
     titles = {settings.name: settings.title for settings in view.projections}
-    rows += [{"map": titles[name], **computed.metrics} for name, computed in found(view).items()]
+    rows += [
+        {"map": titles[name], **computed.metrics} for name, computed in computed_maps(view).items()
+    ]
     columns = {"map": st.column_config.TextColumn("Map", pinned=True)}
     columns |= {
         name: st.column_config.NumberColumn(title, format=FORMATS[name], help=text)

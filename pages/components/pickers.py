@@ -1,10 +1,10 @@
-"""The choice of a run, and of runs to compare it with."""
+"""Selection of a run, and of runs to compare it with."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from pages.app import cache, frame, state
 from pages.app.text import plain
@@ -14,10 +14,10 @@ DEFAULT_RUN = "digits-ae"
 
 
 def pick_run() -> store.Run | None:
-    """The run that the page is about, kept in the address; None with a hint where there is none."""
-    found, broken = cache.runs()
+    """Select box of the page's run, kept in the address; None, with a hint, if there is none."""
+    runs, broken = cache.runs()
     show_broken(broken)
-    names = sorted(run.name for run in found)
+    names = sorted(run.name for run in runs)
     if not names:
         st.info("There is no run yet.", icon=":material/info:")
         st.page_link("pages/train.py", label="Train the first", icon=":material/model_training:")
@@ -32,7 +32,7 @@ def pick_run() -> store.Run | None:
 
 
 def show_unknown(kind: str, name: str) -> None:
-    """Say that the address asks for a name that there is not."""
+    """Report an unknown name in the address."""
     shown = name if len(name) <= LONG else f"{name[:LONG]}…"
     st.warning(f"There is no {kind} called '{plain(shown)}'; this is another one.")
 
@@ -41,7 +41,7 @@ LONG = 80  # signs of a name out of the address that are shown
 
 
 def show_broken(broken: list[store.Broken]) -> None:
-    """Name the folders of the store that are not readable runs."""
+    """Report the folders of the store that are not readable runs."""
     for run in broken:
         st.warning(
             f"The folder '{plain(run.name)}' is not a complete run and is left out: "
@@ -55,7 +55,7 @@ MOST_PINS = 4
 
 
 def pinned(run: store.Run) -> list[store.Run]:
-    """The runs of the same data that are to be seen beside this one."""
+    """Multiselect of runs of the same data to show beside this one."""
     usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
     same_name = {
         other.name for other in cache.runs()[0] if other.config.dataset == run.config.dataset
@@ -80,11 +80,11 @@ def pinned(run: store.Run) -> list[store.Run]:
         try:
             _refuse_unless_answering(usable[name], usable[name].dataset)
             found.append(usable[name])
-        except Faults as error:
+        except InvalidRequest as error:
             frame.show_error(error)
     if conditioned := [each.name for each in (run, *found) if each.capabilities.conditioned]:
         st.caption(
-            f"{plain(', '.join(conditioned))} is told the true class of each sample, which "
+            f"{plain(', '.join(conditioned))} is given the true class of each sample, which "
             "the others are not."
         )
     return found

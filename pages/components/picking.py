@@ -1,4 +1,4 @@
-"""A map to pick test samples on, for text fields that hold their numbers."""
+"""Map for picking test samples into text fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from aecore.data import Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.viewer import payload
 from pages.app import cache, messages, state
@@ -24,7 +24,7 @@ MAP, LAST = "pick", "pick_last"
 
 
 class Picked(NamedTuple):
-    """What the picks that followed each other made of a field."""
+    """Value of a field after a series of picks."""
 
     heard: frozenset[float] = frozenset()
     """When the browser's last picks were made, on its clock."""
@@ -37,7 +37,7 @@ class Picked(NamedTuple):
 def picker(
     run: store.Run, fields: Mapping[str, str], most: Mapping[str, int] | None = None
 ) -> None:
-    """The bottleneck of the test samples: a click or a selection goes to one of these fields.
+    """Map of the test samples' bottleneck; a click or selection fills one of these fields.
 
     A click adds a number or takes it out again; a selection takes the place of what was there.
     Draw it in a fragment, after its fields, so that it marks what they hold.
@@ -65,14 +65,14 @@ def picker(
 
 
 def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:
-    """Put what was picked since the last time into the active field; the map's callback."""
+    """Put new picks into the active field; the map's callback."""
     field, last = active(fields), state.value(LAST, Picked())
-    told = messages.read(messages.Picks, state.said(MAP, "picked")) or []
-    picks = [pick for pick in told if pick.when not in last.heard]
+    picks_sent = messages.read(messages.Picks, state.said(MAP, "picked")) or []
+    picks = [pick for pick in picks_sent if pick.when not in last.heard]
     if not picks:
         return
     text, said = state.value(field) or "", ""
-    texts = last.texts if len(picks) < len(told) and last.field == field else ()
+    texts = last.texts if len(picks) < len(picks_sent) and last.field == field else ()
     if text in texts:  # a quick series: the browser does not know yet what became of the last pick
         text = texts[-1]
     else:
@@ -84,35 +84,35 @@ def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> 
                 text, said = selected(members(run, pick), most.get(field, MOST))
             elif pick.sample < run.manifest.n_test:
                 text = clicked(text, pick.sample, most.get(field))
-        except Faults as error:
+        except InvalidRequest as error:
             said = str(error)
         texts = (*texts, text)
-    heard = frozenset(pick.when for pick in told)
+    heard = frozenset(pick.when for pick in picks_sent)
     state.put({field: text, LAST: Picked(heard, field, texts, said)})
 
 
 def chooser(fields: Mapping[str, str]) -> str:
-    """The key of what chooses among these fields."""
+    """Widget key of the choice among these fields."""
     return "_".join((MAP, *fields))
 
 
 def active(fields: Mapping[str, str]) -> str:
-    """The key of the field that a click goes to."""
+    """Key of the active field, which receives clicks."""
     return state.value(chooser(fields)) or next(iter(fields))
 
 
 def words(text: str) -> list[str]:
-    """What stands between commas or blanks."""
+    """Words of a text, separated by commas or blanks."""
     return text.replace(",", " ").split()
 
 
 def is_number(word: str) -> bool:
-    """Whether a word could be the number of a sample; longer ones Python may refuse to read."""
+    """Whether a word can be a sample number, of a length that Python can parse."""
     return word.isdecimal() and len(word) < 10
 
 
 def clicked(text: str, number: int, most: int | None = None) -> str:
-    """A field's text after a click on a sample.
+    """Text of a field after a click on a sample.
 
     >>> clicked("3, 17", 4)
     '3, 17, 4'
@@ -128,7 +128,7 @@ def clicked(text: str, number: int, most: int | None = None) -> str:
 
 
 def selected(numbers: Sequence[int] | np.ndarray, most: int) -> tuple[str, str]:
-    """A field's text after a selection of samples, and what is to be said of it."""
+    """Text of a field after a selection of samples, and a message about it."""
     n, said = len(numbers), ""
     if n > most:
         numbers = np.sort(np.random.default_rng(0).choice(numbers, most, replace=False))
@@ -137,8 +137,8 @@ def selected(numbers: Sequence[int] | np.ndarray, most: int) -> tuple[str, str]:
 
 
 def members(run: store.Run, selection: Selection) -> np.ndarray:
-    """The numbers of the selected test samples; raises `Faults` where they cannot be read."""
+    """Numbers of the selected test samples; raises `InvalidRequest` if they cannot be read."""
     rows = cache.shown(run, Subset()).rows
     if selection.samples != payload.identity(rows, run.dataset):
-        raise Faults("The selection is of other samples than these: select anew.")
+        raise InvalidRequest("The selection is of other samples than these: select anew.")
     return rows[payload.unpacked_mask(selection.mask, len(rows))]

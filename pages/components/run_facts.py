@@ -1,4 +1,4 @@
-"""Facts of a run in a line, and whether its dataset has changed."""
+"""One-line facts of a run, and a warning if its dataset has changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pages.app.text import plain
 
 
 def run_facts(run: store.Run) -> str:
-    """One line that says what a run is."""
+    """One line of facts of a run."""
     config, manifest = run.config, run.manifest
     return (
         f"{config.variant} on {plain(config.dataset)}, code of {config.model.latent_dim}, "
@@ -20,7 +20,7 @@ def run_facts(run: store.Run) -> str:
 
 
 def changed(run: store.Run) -> bool:
-    """Whether the dataset of a run was removed or is another by now; says so where it is."""
+    """Whether the dataset of a run was removed or changed; warns if so."""
     dataset = run.dataset
     if dataset.missing:
         st.warning(
@@ -28,7 +28,7 @@ def changed(run: store.Run) -> bool:
             icon=":material/warning:",
         )
         return True
-    if not data.here(dataset) or dataset.fingerprint == run.manifest.fingerprint:
+    if not data.is_available(dataset) or dataset.fingerprint == run.manifest.fingerprint:
         return False
     st.warning(
         f"The dataset {dataset.name} has changed since '{run.name}' was trained on it, so what has "
@@ -39,6 +39,6 @@ def changed(run: store.Run) -> bool:
 
 
 def metric_text(run: store.Run, metric: metrics.MetricName) -> str:
-    """A metric of a run in four decimals, or words where it was not measured."""
+    """Format a metric of a run in four decimals, or in words if it was not measured."""
     value = run.manifest.metrics.get(metric)
     return "show_unknown" if value is None else f"{value:.4f}"

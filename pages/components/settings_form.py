@@ -1,4 +1,4 @@
-"""Forms made from the settings of a class."""
+"""Form generated from the settings of a class."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def settings_form(
     advanced: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
-    """One widget for each setting of a class, filled with `defaults`, kept in the address.
+    """Widgets for the settings of a class, filled with `defaults`, kept in the address.
 
-    Nothing is checked here, so that all show_error can be told together and what was typed stays.
+    Nothing is validated here, so that all problems are reported together and typed text stays.
 
     Arguments
-        advanced: whether to show the settings for those who ask for more, or the others.
+        advanced: whether to show the advanced settings, or the others.
     """
     return {
         setting.name: _widget(
@@ -42,7 +42,7 @@ def settings_form(
 
 
 def as_typed(setting: Setting, value: Any) -> Any:
-    """A setting's value in the form in which its widget holds it."""
+    """Value of a setting in the form that its widget holds."""
     return ", ".join(map(str, value)) if setting.kind == "widths" else value
 
 

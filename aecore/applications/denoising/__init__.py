@@ -1,4 +1,4 @@
-"""Denoising: corruptions of images, classical filters, and how runs compare with them."""
+"""Denoising: corruptions of images, classical filters, and their comparison with runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from aecore.applications.denoising.curves import (
     curve_artifact as curve_artifact,
     verdict as verdict,
 )
-from aecore.applications.denoising.filters import BASELINES as BASELINES, told as told
+from aecore.applications.denoising.filters import (
+    BASELINES as BASELINES,
+    format_setting as format_setting,
+)
 from aecore.applications.denoising.measure import MeasureDenoising as MeasureDenoising
 from aecore.applications.denoising.noise import (
     NOISES as NOISES,
-    Rebuild as Rebuild,
+    ReconstructFn as ReconstructFn,
     corrupt as corrupt,
-    some as some,
+    subsample as subsample,
 )
 from aecore.applications.denoising.similarity import psnr as psnr, ssim as ssim
 from aecore.applications.denoising.tuning import (

@@ -1,4 +1,4 @@
-"""Code drift: where the code of a sample goes as the noise rises."""
+"""Code drift: displacement of the codes of samples with rising noise level."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aecore.applications.denoising.noise import Rebuild, Shape, corrupt, some
+from aecore.applications.denoising.noise import ReconstructFn, Shape, corrupt, subsample
 from aecore.data import Dataset
 
 MEANS_OF = 5_000
-"""Training samples of which class means are taken."""
+"""Number of training samples for the class means."""
 
 
-class Drift(NamedTuple):
-    """What becomes of the codes of some samples as noise rises."""
+class CodeDrift(NamedTuple):
+    """Codes of the same samples at rising noise levels, and the nearest class mean of each."""
 
     codes: np.ndarray
     """(m, n, latent_dim), at m levels."""
@@ -28,16 +28,16 @@ class Drift(NamedTuple):
     where it stays the same."""
 
     def flipped(self, levels: Sequence[float]) -> np.ndarray:
-        """Share of the samples that have flipped by each level, (m,)."""
+        """Share of the samples whose nearest class mean has changed at each level, (m,)."""
         return (self.flips <= np.asarray(levels)[:, None]).mean(axis=1)
 
 
-def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
-    """The mean code of each class over 5,000 seeded training samples, (classes, latent_dim).
+def class_means(encode: ReconstructFn, dataset: Dataset) -> np.ndarray:
+    """Mean code of each class over 5,000 seeded training samples, (classes, latent_dim).
 
     NaN for a class of which there is none.
     """
-    x, labels = (part[some(dataset.n_train, MEANS_OF)] for part in dataset.train)
+    x, labels = (part[subsample(dataset.n_train, MEANS_OF)] for part in dataset.train)
     codes = encode(x, labels)
     means = np.full((dataset.n_classes, codes.shape[1]), np.nan)
     for label in np.unique(labels):
@@ -46,7 +46,7 @@ def class_means(encode: Rebuild, dataset: Dataset) -> np.ndarray:
 
 
 def drift(
-    encode: Rebuild,
+    encode: ReconstructFn,
     x: np.ndarray,
     labels: np.ndarray,
     means: np.ndarray | None,
@@ -55,8 +55,8 @@ def drift(
     levels: Sequence[float],
     seed: int = 0,
     clip: bool = False,
-) -> Drift:
-    """Codes of the same samples under more and more of the same noise.
+) -> CodeDrift:
+    """Compute the codes of the same samples at rising levels of the same noise.
 
     Arguments
         encode: samples and their labels to codes (n, latent_dim).
@@ -73,7 +73,7 @@ def drift(
 
     noisy = (corrupt(x, shape, noise, level, seed, clip) for level in levels)
     codes = np.stack([encode(each, labels) for each in noisy])
-    found, clean = np.stack([nearest(each) for each in codes]), nearest(encode(x, labels))
-    other = found != clean
+    nearest_class, clean = np.stack([nearest(each) for each in codes]), nearest(encode(x, labels))
+    other = nearest_class != clean
     first = np.asarray(levels, np.float64)[other.argmax(axis=0)]
-    return Drift(codes, found, clean, np.where(other.any(axis=0), first, np.nan))
+    return CodeDrift(codes, nearest_class, clean, np.where(other.any(axis=0), first, np.nan))

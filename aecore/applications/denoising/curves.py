@@ -11,7 +11,7 @@ import numpy as np
 
 from aecore import metrics
 from aecore.applications.denoising.filters import BASELINES
-from aecore.applications.denoising.noise import NOISES, Rebuild, corrupt, some, suffix
+from aecore.applications.denoising.noise import NOISES, ReconstructFn, corrupt, subsample, suffix
 from aecore.applications.denoising.tuning import MOST_LEVELS, Tuned
 from aecore.artifacts import Array, Artifact, Size
 from aecore.data import Dataset
@@ -23,7 +23,7 @@ from aecore.runs import store
 MEASURED = 256
 """Test images of which a curve is the mean."""
 NOTHING = "leaving the noise as it is"
-"""What a verdict calls the noisy image itself."""
+"""Name of the noisy image itself in a verdict."""
 
 
 class Curve(NamedTuple):
@@ -37,7 +37,7 @@ class Curve(NamedTuple):
 
 def curve(
     dataset: Dataset,
-    runs: Mapping[str, Rebuild],
+    runs: Mapping[str, ReconstructFn],
     pca: PCA,
     noise: str,
     tuned: Tuned,
@@ -47,7 +47,7 @@ def curve(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Curve:
-    """How well noise is taken away from n seeded test images as its level rises.
+    """Denoising curve of each run: mean PSNR on n seeded test images at each noise level.
 
     Arguments
         runs: a name, and what reconstructs noisy samples (n, n_features).
@@ -55,7 +55,7 @@ def curve(
         tuned: the settings of the filters for this noise.
         levels: (m,) in the unit of the noise.
     """
-    chosen = some(dataset.n_test, n, seed)
+    chosen = subsample(dataset.n_test, n, seed)
     x, labels = (part[chosen] for part in dataset.test)
     noisy_curve: list[float] = []
     run_curves: dict[str, list[float]] = {name: [] for name in runs}
@@ -83,7 +83,7 @@ def verdict(
     baseline_curves: Mapping[str, np.ndarray],
     name: str = "The run",
 ) -> str:
-    """At which levels a classical filter is better than a run, and by how much.
+    """Markdown summary of the levels at which a classical filter beats a run, and by how much.
 
     Arguments
         levels: (m,), rising.
@@ -97,7 +97,7 @@ is best, by up to 2.0 dB.'
         return f"**{name}** answers with values that are no finite numbers."
     others = np.stack(list(baseline_curves.values()))
     names = np.array(list(baseline_curves))
-    lead = (run_curve - others.max(axis=0)).round(1)  # as it is told
+    lead = (run_curve - others.max(axis=0)).round(1)  # as it is printed
     if (lead >= 0).all():
         return (
             f"**{name}** is best at every level from {levels[0]:g} to {levels[-1]:g}, by "
@@ -120,7 +120,7 @@ is best, by up to 2.0 dB.'
 
 
 class RunCurve(NamedTuple):
-    """The curve of one run under a noise, and how its codes drift."""
+    """Stored denoising curve of one run under one noise, with its code drift."""
 
     curve: Curve
     flipped: np.ndarray | None
@@ -128,7 +128,7 @@ class RunCurve(NamedTuple):
 
 
 def curve_artifact(run: store.Run, noise: str, clip: bool) -> Artifact[RunCurve]:
-    """The curve of a run under a noise as it is stored."""
+    """Artifact of the denoising curve of a run under a noise."""
     measured = Array((Size("measured", MOST_LEVELS),), finite=False)
     expected = {
         "levels": Array((Size("levels", MOST_LEVELS),)),
@@ -148,7 +148,7 @@ def curve_artifact(run: store.Run, noise: str, clip: bool) -> Artifact[RunCurve]
 
     def build(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> RunCurve | None:
         levels = arrays["levels"]
-        # Levels of an earlier version may be others; what was measured at them is not asked for.
+        # An earlier version may have had other levels, whose measurements are ignored.
         if not np.array_equal(levels, NOISES[noise].levels):
             return None
         if len(arrays["noisy"]) != len(levels):

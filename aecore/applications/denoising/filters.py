@@ -16,7 +16,7 @@ Setting = dict[str, Any]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A filter that learns nothing, or only a plane, and the settings that it is tried with."""
+    """A classical denoising filter and the parameter grid searched for it."""
 
     title: str
     source: str
@@ -26,7 +26,7 @@ class Baseline:
     images. A filter slides over height and width alone."""
 
     def denoise(self, noisy: np.ndarray, shape: Shape, pca: PCA, setting: Setting) -> np.ndarray:
-        """What it makes of samples, cut off at 0 and 1, where images are known to lie.
+        """Filter samples and clip the result to [0, 1], the range of images.
 
         Arguments
             noisy: (n, n_features), images of `shape`.
@@ -39,7 +39,7 @@ class Baseline:
 
 
 def _channels(ndim: int) -> int | None:
-    """The axis of an image's channels, as scikit-image asks for it: the last of three, or none."""
+    """Channel axis for scikit-image: the last of three axes; None for grey images."""
     return -1 if ndim == 3 else None
 
 
@@ -119,10 +119,10 @@ BASELINES = {
 }
 
 
-def told(setting: Setting) -> str:
-    """A setting in words.
+def format_setting(setting: Setting) -> str:
+    """Format filter settings as text.
 
-    >>> told({"patch": 3, "h": 0.2})
+    >>> format_setting({"patch": 3, "h": 0.2})
     'patch 3, h 0.2'
     """
     return ", ".join(f"{name} {value}" for name, value in setting.items())

@@ -1,4 +1,4 @@
-"""The task that measures how well a run removes a noise."""
+"""Task: measure the denoising curve of a run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from aecore import latent, locations, projections
+from aecore import latent, locations, models, projections
 from aecore.applications.denoising.code_drift import class_means, drift
 from aecore.applications.denoising.curves import MEASURED, RunCurve, curve, curve_artifact
-from aecore.applications.denoising.noise import NOISES, some
+from aecore.applications.denoising.noise import NOISES, subsample
 from aecore.applications.denoising.tuning import TuneFilters
 from aecore.data.idx import fetch_data
 from aecore.progress import Reporter, Task
@@ -19,7 +19,7 @@ from aecore.runs import store
 
 @dataclass(frozen=True)
 class MeasureDenoising(Task):
-    """Measure how well a run and classical filters remove a noise, and where its codes move."""
+    """Measure the denoising curves of a run and of classical filters, and the run's code drift."""
 
     run_name: str
     noise: str
@@ -29,14 +29,12 @@ class MeasureDenoising(Task):
     def title(self) -> str:
         return f"denoising by {self.run_name}"
 
-    def run(self, reporter: Reporter) -> None:
-        """Measure the curve and store it."""
+    def run(self, reporter: Reporter) -> RunCurve:
+        """Compute the curve and store it."""
         noise, clip = self.noise, self.clip
         run = store.load(self.run_name)
         locations.refuse_unwritable()
         reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-        from aecore.models import inference
-
         dataset = run.dataset
         fetch_data(dataset, reporter)
         latent.refuse_changed(run, dataset)
@@ -45,14 +43,14 @@ class MeasureDenoising(Task):
         model = run.model()
 
         def encode(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-            codes = inference.encode(model, x, labels)
+            codes = models.inference.encode(model, x, labels)
             latent.refuse_unless_answered(run.name, codes)
             return codes
 
-        levels = NOISES[noise].levels
+        levels = NOISES[noise].levels.tolist()
         found = curve(
             dataset,
-            {run.name: partial(inference.reconstruct, model)},
+            {run.name: partial(models.inference.reconstruct, model)},
             projections.components(dataset),
             noise,
             tuned,
@@ -62,10 +60,11 @@ class MeasureDenoising(Task):
         )
         flipped = None
         if dataset.label_names:
-            chosen = some(dataset.n_test, MEASURED)
+            chosen = subsample(dataset.n_test, MEASURED)
             x, labels = (part[chosen] for part in dataset.test)
             means = class_means(encode, dataset)
             moved = drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)
             flipped = moved.flipped(levels)
-        stored = curve_artifact(run, noise, clip)
-        stored.save(RunCurve(found, flipped))
+        measured = RunCurve(found, flipped)
+        curve_artifact(run, noise, clip).save(measured)
+        return measured

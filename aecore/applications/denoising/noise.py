@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aecore import models
 from aecore.data import Dataset
-from aecore.errors import Faults, unknown
+from aecore.errors import InvalidRequest, unknown
 
 LEVELS = 8
 """Levels of a curve, evenly spaced; the usual level comes between them."""
 
 Shape = tuple[int, ...]
-Rebuild = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Samples (n, n_features) and their labels (n,) -> what a model makes of each, (n, m)."""
+ReconstructFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Samples (n, n_features) and their labels (n,) -> codes or reconstructions, (n, m)."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """One way to spoil an image whose pixels lie in [0, 1], at a level from `least` to `most`."""
+    """A corruption of images in [0, 1], with levels from `least` to `most`."""
 
     title: str
     unit: str
@@ -34,13 +35,13 @@ class Noise:
 
     @property
     def steps(self) -> np.ndarray:
-        """Every level that can be chosen, (m,)."""
+        """All selectable levels, (m,)."""
         first, last = (round(level / self.step) for level in (self.least, self.most))
         return (np.arange(first, last + 1) * self.step).round(2)
 
     @property
     def levels(self) -> np.ndarray:
-        """Some of them for a curve: `LEVELS` from the least to the most, and the usual one."""
+        """Levels of a curve: `LEVELS` from the least to the most, and the default level."""
         even = self.steps[np.linspace(0, len(self.steps) - 1, LEVELS).round().astype(int)]
         return np.union1d(even, self.default)
 
@@ -48,49 +49,49 @@ class Noise:
 def corrupt(
     x: np.ndarray, shape: Shape, noise: str, level: float, seed: int = 0, clip: bool = False
 ) -> np.ndarray:
-    """Samples with noise; one seed gives the same noise at every level, only more of it.
+    """Add noise to samples; one seed gives the same noise at every level, scaled.
 
     Arguments
         x: (n, n_features) in [0, 1], images of `shape` (height, width[, channels]).
         noise: a key of `NOISES`; level: in its unit, 0 for none.
         clip: whether Gaussian noise is cut off at 0 and 1; the others stay there anyway.
 
-    Raises `Faults` for a noise that is not known and a level out of its range.
+    Raises `InvalidRequest` for a noise that is not known and a level out of its range.
     """
     if noise not in NOISES:
-        raise Faults(unknown("noise", noise, NOISES))
+        raise InvalidRequest(unknown("noise", noise, NOISES))
     entry = NOISES[noise]
     if not 0 <= level <= entry.most:
-        raise Faults(
+        raise InvalidRequest(
             f"level = {level:g} of {entry.title.lower()} is out of range: give 0 to {entry.most:g}."
         )
     return entry.draw(np.asarray(x, np.float32), shape, level, seed, clip)
 
 
 def refuse(dataset: Dataset, noise: str, clip: bool) -> None:
-    """Raise `Faults` where a noise is not known, or does not go with a dataset or with clipping."""
-    faults = []
+    """Raise `InvalidRequest` for an unknown noise, or one unsuited to the dataset or clipping."""
+    problems = []
     if not dataset.traits.pictures:
-        faults.append(f"{dataset.name} has no images to denoise: choose a run of images.")
+        problems.append(f"{dataset.name} has no images to denoise: choose a run of images.")
     if noise not in NOISES:
-        faults.append(unknown("noise", noise, NOISES))
+        problems.append(unknown("noise", noise, NOISES))
     elif clip and noise != "gaussian":
-        faults.append(f"clip is for Gaussian noise: {noise} stays within 0 and 1 anyway.")
-    if faults:
-        raise Faults(faults)
+        problems.append(f"clip is for Gaussian noise: {noise} stays within 0 and 1 anyway.")
+    if problems:
+        raise InvalidRequest(problems)
 
 
 def _trained_on(name: str) -> Callable[..., np.ndarray]:
-    """Noise as a denoising autoencoder meets it in training."""
+    """The noise as `aecore.models.corruptions` applies it during training."""
 
     def draw(x: np.ndarray, shape: Shape, level: float, seed: int, clip: bool) -> np.ndarray:
         import torch
 
-        from aecore.models.corruptions import CORRUPTIONS
-
         options = {"clip": clip} if name == "gaussian" else {}
         generator = torch.Generator().manual_seed(seed)
-        return CORRUPTIONS[name](level, **options)(torch.tensor(x), generator).numpy()
+        return models.corruptions.CORRUPTIONS[name](level, **options)(
+            torch.tensor(x), generator
+        ).numpy()
 
     return draw
 
@@ -132,8 +133,8 @@ NOISES = {
 }
 
 
-def some(n: int, most: int, seed: int = 0) -> np.ndarray:
-    """Sorted numbers of `most` of n samples, or of all where there are no more."""
+def subsample(n: int, most: int, seed: int = 0) -> np.ndarray:
+    """Draw a sorted random subset of row indices: `most` of n, or all if n is not larger."""
     return np.sort(np.random.default_rng(seed).choice(n, min(n, most), replace=False))
 
 

@@ -1,4 +1,4 @@
-"""PSNR and structural similarity of images, sample by sample."""
+"""PSNR and structural similarity of images, one value per sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search for the best settings of the classical filters."""
+"""Grid search for the best settings of the classical filters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from aecore import data, locations, metrics, projections
 from aecore.applications.denoising.filters import BASELINES, Setting
-from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, some, suffix
+from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, subsample, suffix
 from aecore.artifacts import Array, Artifact, Size
 from aecore.data import Dataset
 from aecore.data.idx import fetch_data
@@ -30,7 +30,7 @@ TUNED_WITH = 2**31 - 1
 def best(
     baseline: str, clean: np.ndarray, noisy: np.ndarray, shape: Shape, pca: PCA
 ) -> tuple[Setting, float]:
-    """The setting of a filter with the highest mean PSNR, and that PSNR in dB.
+    """Find the setting of a filter with the highest mean PSNR; return it and that PSNR in dB.
 
     Arguments
         baseline: a key of `BASELINES`.
@@ -46,7 +46,7 @@ def best(
 
 
 class Tuned(NamedTuple):
-    """The best settings of every filter for one kind of noise, at the levels that were tried."""
+    """Best settings of every filter for one kind of noise, at the levels searched so far."""
 
     levels: np.ndarray
     """(m,), rising."""
@@ -54,14 +54,14 @@ class Tuned(NamedTuple):
     """Of each filter, one for each level."""
 
     def complete(self, noise: str) -> bool:
-        """Whether every filter was tried at every level that can be chosen."""
+        """Whether every filter was tuned at every selectable level."""
         return np.array_equal(self.levels, NOISES[noise].steps)
 
     def at(self, level: float) -> tuple[dict[str, Setting], float]:
-        """The settings at the nearest level that was tried, and that level."""
+        """The settings at the nearest tuned level, and that level."""
         nearest = int(np.abs(self.levels - level).argmin())
-        found = {name: settings[nearest] for name, settings in self.settings.items()}
-        return found, float(self.levels[nearest])
+        settings_at = {name: settings[nearest] for name, settings in self.settings.items()}
+        return settings_at, float(self.levels[nearest])
 
 
 def tune(
@@ -70,38 +70,38 @@ def tune(
     noise: str,
     clip: bool = False,
     levels: Sequence[float] | None = None,
-    known: Tuned | None = None,
+    previous: Tuned | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Tuned]:
-    """The best setting of every filter for a noise, on seeded images of the training split.
+    """Search the best setting of every filter for a noise, on seeded training images.
 
     Yields what is known after each level, from the usual level outwards.
 
     Arguments
         pca: the principal components of the training split.
-        levels: all that can be chosen, unless told.
-        known: what was found before; its levels are not tried again.
+        levels: by default all selectable ones.
+        previous: what was found before; its levels are not tried again.
     """
     entry = NOISES[noise]
-    clean = dataset.train.x[some(dataset.n_train, TUNED_ON)]
+    clean = dataset.train.x[subsample(dataset.n_train, TUNED_ON)]
     levels = entry.steps.tolist() if levels is None else levels
-    found = {level: known.at(level)[0] for level in known.levels.tolist()} if known else {}
-    for level in sorted(set(levels) - found.keys(), key=lambda level: abs(level - entry.default)):
+    tuned = {level: previous.at(level)[0] for level in previous.levels.tolist()} if previous else {}
+    for level in sorted(set(levels) - tuned.keys(), key=lambda level: abs(level - entry.default)):
         noisy = corrupt(clean, dataset.shape, noise, level, TUNED_WITH, clip)
         best_of: dict[str, Setting] = {}
         for name, baseline in BASELINES.items():
             what = f"{baseline.title} on training images of {dataset.name}, {entry.title.lower()}"
-            progress(what, len(found), len(levels))
+            progress(what, len(tuned), len(levels))
             best_of[name] = best(name, clean, noisy, dataset.shape, pca)[0]
-        found[level] = best_of
-        rising = sorted(found)
+        tuned[level] = best_of
+        rising = sorted(tuned)
         yield Tuned(
-            np.array(rising), {name: [found[at][name] for at in rising] for name in BASELINES}
+            np.array(rising), {name: [tuned[at][name] for at in rising] for name in BASELINES}
         )
 
 
 def tuned_artifact(dataset_name: str, fingerprint: str, noise: str, clip: bool) -> Artifact[Tuned]:
-    """The best settings of the filters for a noise as they are stored; levels may be missing."""
+    """Artifact of the tuned filter settings for a noise; levels may be missing."""
     return Artifact(
         path=projections.data_folder(dataset_name, fingerprint) / f"filters-{suffix(noise, clip)}",
         facts=TypeAdapter(_TunedFacts),
@@ -115,7 +115,7 @@ def tuned_artifact(dataset_name: str, fingerprint: str, noise: str, clip: bool) 
 
 
 def _tuned_of(arrays: dict[str, np.ndarray], facts: _TunedFacts) -> Tuned | None:
-    """Stored settings; None where they were chosen among others than there are now."""
+    """Load tuned settings; None if they were searched over a different grid."""
     if facts.tried != _tried():
         return None
     levels, settings = arrays["levels"], facts.settings
@@ -138,7 +138,7 @@ def _tried() -> dict[str, list[Setting]]:
 
 @dataclass(frozen=True)
 class TuneFilters(Task):
-    """Search the best settings of the classical filters for a noise, or read them."""
+    """Search the best settings of the classical filters for a noise, or load them."""
 
     dataset_name: str
     noise: str
@@ -149,17 +149,19 @@ class TuneFilters(Task):
         return f"tuning filters for {self.noise} noise on {self.dataset_name}"
 
     def run(self, reporter: Reporter) -> Tuned:
-        """The settings, which are stored."""
+        """Return the tuned settings; levels that are missing are searched and stored."""
         noise, clip = self.noise, self.clip
         dataset = data.get(self.dataset_name)
         refuse(dataset, noise, clip)
         fetch_data(dataset, reporter)
         stored = tuned_artifact(dataset.name, dataset.fingerprint, noise, clip)
-        found = stored.load_intact()
-        if found is None or not found.complete(noise):
-            locations.refuse_unwritable()
-            pca = projections.components(dataset)
-            going_on = {"known": found, "progress": reporter.progress}
-            for found in tune(dataset, pca, noise, clip, **going_on):
-                stored.save(found)
-        return found
+        tuned = stored.load_intact()
+        if tuned is not None and tuned.complete(noise):
+            return tuned
+        locations.refuse_unwritable()
+        pca = projections.components(dataset)
+        latest = tuned or Tuned(np.empty(0), {name: [] for name in BASELINES})
+        for tuned in tune(dataset, pca, noise, clip, previous=latest, progress=reporter.progress):
+            stored.save(tuned)
+            latest = tuned
+        return latest

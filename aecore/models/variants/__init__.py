@@ -1,4 +1,4 @@
-"""The registry of variants: one module a family, one class a variant."""
+"""Registry of variants: one module a family, one class a variant."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Variants: the base class, the registry, and settings that several variants share.
 
-A variant is a frozen settings class with a `build`. Torch is imported inside `build`, because
-forms, the command line and the lists read the settings without waiting for it.
+A variant is a frozen settings class with a `build`. What needs torch is reached inside `build`,
+through the package `aecore.models`, because forms, the command line and the lists read the settings
+without waiting for it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from aecore import models
 from aecore.data.modalities import MODALITIES
 from aecore.data.spec import DataSpec
 from aecore.settings import ADVANCED
@@ -34,7 +36,7 @@ Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
 
 
 def _split(widths: Any) -> Any:
-    """Take "512, 128" as typed in a form or on the command line for (512, 128)."""
+    """Parse "512, 128", as typed in a form or on the command line, into (512, 128)."""
     if isinstance(widths, str):
         return tuple(width.strip() for width in widths.split(",") if width.strip())
     return widths
@@ -53,7 +55,7 @@ Channels = Annotated[
 
 
 class CorruptionSettings(NamedTuple):
-    """The noise that a denoising model was trained to remove."""
+    """Corruption that a denoising model was trained with."""
 
     noise: Noise
     level: float
@@ -62,7 +64,7 @@ class CorruptionSettings(NamedTuple):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a trained model can do and how it was trained, declared by its settings."""
+    """Capabilities of a trained model and how it was trained, declared by its settings."""
 
     encode: bool = True
     """Whether samples have codes."""
@@ -83,7 +85,7 @@ class Capabilities:
 
 
 class Variant(BaseModel, ABC):
-    """Settings that every variant has."""
+    """Base class of variants: common settings, validation and construction of the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,12 +94,12 @@ class Variant(BaseModel, ABC):
     source: ClassVar[str]
     requires: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
     """The modalities of data that it can learn."""
-    impossible: ClassVar[dict[str, str]] = {}
-    """Settings of other variants that people ask this one for: setting -> why it has none."""
+    unsupported: ClassVar[dict[str, str]] = {}
+    """Settings of other variants that this one refuses: setting -> reason."""
     overcomplete: ClassVar[bool] = False
-    """Whether something else than a narrow code keeps it from copying its input."""
+    """Whether a regulariser other than a narrow code prevents copying of the input."""
     conditioned: ClassVar[bool] = False
-    """Whether its encoder and decoder are told the label."""
+    """Whether its encoder and decoder read the label."""
     prior: ClassVar[bool] = False
     """Whether its training draws the codes towards N(0, I)."""
     widths_setting: ClassVar[str]
@@ -111,16 +113,16 @@ class Variant(BaseModel, ABC):
 
     @classmethod
     def summary(cls) -> str:
-        """The first sentence of the variant's docstring."""
+        """First sentence of the variant's docstring."""
         return (cls.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip()
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> dict[str, Any]:
-        """The settings whose sensible default depends on the data."""
+        """Default values of the settings that depend on the data."""
         return {}
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        """What makes these settings impossible for a dataset: setting -> sentence."""
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        """Settings that are impossible for a dataset: setting -> sentence."""
         if self.latent_dim > spec.n_features and not self.overcomplete:
             return {
                 "latent_dim": f"latent_dim = {self.latent_dim} is wider than the data: "
@@ -131,7 +133,7 @@ class Variant(BaseModel, ABC):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a model of these settings can do."""
+        """Capabilities of a model of these settings."""
         return Capabilities(
             posterior=self.outputs_per_dimension == 2,
             prior=self.prior,
@@ -140,25 +142,25 @@ class Variant(BaseModel, ABC):
 
     @abstractmethod
     def build(self, spec: DataSpec) -> Autoencoder:
-        """The untrained model for samples like those of a dataset."""
+        """Build the untrained model for a data specification."""
 
     @abstractmethod
     def n_parameters(self, spec: DataSpec) -> int:
-        """How many numbers the model of `build` learns, without building it."""
+        """Number of trainable parameters of the model of `build`, without building it."""
 
     @abstractmethod
     def n_activations(self, spec: DataSpec, batch_size: int) -> int:
-        """About how many numbers a training step holds for each sample beside the parameters."""
+        """Approximate number of activations per sample in a training step, parameters excluded."""
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
-        """Bring an untrained model to a better start than random weights; most have none."""
+        """Pretrain the untrained model; most variants have no pretraining."""
 
 
 VARIANTS: dict[str, type[Variant]] = {}
 
 
 def register(name: str, title: str, source: str) -> Callable[[type[Variant]], type[Variant]]:
-    """Enter a settings class into the registry under `name`."""
+    """Decorator that adds a settings class to the registry under `name`."""
 
     def enter(variant: type[Variant]) -> type[Variant]:
         variant.name, variant.title, variant.source = name, title, source
@@ -169,7 +171,7 @@ def register(name: str, title: str, source: str) -> Callable[[type[Variant]], ty
 
 
 class LayerSettings(Variant):
-    """Fully connected layers."""
+    """Settings of fully connected layers."""
 
     widths_setting = "hidden"
 
@@ -180,12 +182,12 @@ class LayerSettings(Variant):
     )
 
     def widths(self, spec: DataSpec) -> tuple[list[int], list[int]]:
-        """The widths of the encoder's and of the decoder's layers, input and output included."""
-        told = spec.n_classes if self.conditioned else 0
+        """Layer widths of the encoder and of the decoder, input and output included."""
+        label_width = spec.n_classes if self.conditioned else 0
         n_outputs = self.outputs_per_dimension * self.latent_dim
         return (
-            [spec.n_features + told, *self.hidden, n_outputs],
-            [self.latent_dim + told, *reversed(self.hidden), spec.n_features],
+            [spec.n_features + label_width, *self.hidden, n_outputs],
+            [self.latent_dim + label_width, *reversed(self.hidden), spec.n_features],
         )
 
     def n_parameters(self, spec: DataSpec) -> int:
@@ -198,12 +200,12 @@ class LayerSettings(Variant):
 
     @property
     def n_decoded(self) -> int:
-        """How many codes of each sample a training step decodes."""
+        """Number of codes per sample that a training step decodes."""
         return 1
 
 
 class LikelihoodSettings(Variant):
-    """The person chooses the likelihood."""
+    """Setting of the likelihood."""
 
     activation: Activation = Field(
         "elu", description="Function between the layers; the code and the output have none."
@@ -224,18 +226,18 @@ class LikelihoodSettings(Variant):
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities, likelihood=self.likelihood)
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.likelihood != "gaussian" and not spec.in_unit_range:
-            faults["likelihood"] = (
+            problems["likelihood"] = (
                 f"likelihood = '{self.likelihood}' needs data in [0, 1], and {spec.name} has "
                 "values outside of it: choose 'gaussian'."
             )
-        return faults
+        return problems
 
 
 class BernoulliSettings(LikelihoodSettings):
-    """A Gaussian code; data in [0, 1] are scored by cross-entropy, as a probability model wants."""
+    """Settings of a Gaussian code; data in [0, 1] are scored by cross-entropy by default."""
 
     outputs_per_dimension = 2
     prior = True
@@ -251,7 +253,7 @@ class BernoulliSettings(LikelihoodSettings):
 
 
 class CodeSettings(LikelihoodSettings, LayerSettings):
-    """Fully connected, with a point for a code, whose own activation can be chosen."""
+    """Settings of fully connected layers with a point code and its own activation."""
 
     code_activation: CodeActivation = Field(
         "identity",
@@ -266,7 +268,7 @@ class CodeSettings(LikelihoodSettings, LayerSettings):
 
 
 class NoiseSettings(Variant):
-    """The encoder sees a corrupted input in training."""
+    """Settings of the corruption of the encoder's input in training."""
 
     overcomplete = True
 
@@ -285,20 +287,20 @@ class NoiseSettings(Variant):
         False, description="Whether Gaussian noise is cut off at 0 and 1; for data in [0, 1]."
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         for setting, asked in (
             ("noise", self.noise == "salt-and-pepper" and "noise = 'salt-and-pepper'"),
             ("clip", self.clip and "clip = True"),
         ):
             if asked and not spec.in_unit_range:
-                faults[setting] = (
+                problems[setting] = (
                     f"{asked} needs data in [0, 1], and {spec.name} has values outside of it: "
                     "choose noise = 'gaussian' without clip, or 'masking'."
                 )
         if self.clip and self.noise != "gaussian":
-            faults["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
-        return faults
+            problems["clip"] = f"clip = True cuts off Gaussian noise, and noise is '{self.noise}'."
+        return problems
 
     @property
     def capabilities(self) -> Capabilities:
@@ -306,21 +308,19 @@ class NoiseSettings(Variant):
         return replace(super().capabilities, corruption=noise)
 
     def corruption(self) -> Corruption:
-        """The noise that these settings ask for."""
-        from aecore.models.corruptions import CORRUPTIONS, GaussianNoise
-
+        """The corruption of these settings."""
         if self.noise == "gaussian":
-            return GaussianNoise(self.level, self.clip)
-        return CORRUPTIONS[self.noise](self.level)
+            return models.corruptions.GaussianNoise(self.level, self.clip)
+        return models.corruptions.CORRUPTIONS[self.noise](self.level)
 
 
 def n_linear(widths: Sequence[int]) -> int:
-    """How many weights and biases linear layers of these widths have."""
+    """Number of weights and biases of linear layers of these widths."""
     return sum(n_in * n_out + n_out for n_in, n_out in pairwise(widths))
 
 
 def n_convolution(channels: Sequence[int]) -> int:
-    """The same of convolutions of 3 x 3."""
+    """Number of weights and biases of 3 x 3 convolutions."""
     return sum(9 * n_in * n_out + n_out for n_in, n_out in pairwise(channels))
 
 
@@ -328,39 +328,34 @@ def fully_connected(
     settings: LayerSettings,
     spec: DataSpec,
     *,
-    activation: str | None = None,
-    likelihood: str | None = None,
     encoder: Callable[..., Any] | None = None,
     encoder_options: Mapping[str, Any] | None = None,
     model: Callable[..., Autoencoder] | None = None,
     n_classes: int = 0,
     **plug_ins: Any,
 ) -> Autoencoder:
-    """A model of fully connected layers, its decoder the mirror of its encoder.
+    """Build a model of fully connected layers whose decoder mirrors its encoder.
 
-    What a variant does not have among its settings takes the default of `ae`.
+    A setting that the variant lacks is left out: layers without activation, squared error.
     """
-    from aecore.models.autoencoder import Autoencoder
-    from aecore.models.likelihoods import LIKELIHOODS
-    from aecore.models.networks import ACTIVATION_LAYERS, PointEncoder, mlp, tied_mlp
-
-    encoder, model = encoder or PointEncoder, model or Autoencoder
-    activation = activation or settings.activation
+    encoder = encoder or models.networks.PointEncoder
+    model = model or models.autoencoder.Autoencoder
+    activation = getattr(settings, "activation", "identity")
     initialization = getattr(settings, "initialization", "glorot")
     dropout = getattr(settings, "dropout", 0)
     inward, outward = settings.widths(spec)
-    network = mlp(inward, activation, initialization, dropout)
+    network = models.networks.mlp(inward, activation, initialization, dropout)
     if getattr(settings, "tied", False):
-        decoder = tied_mlp(network, activation, dropout)
+        decoder = models.networks.tied_mlp(network, activation, dropout)
     else:
-        decoder = mlp(outward, activation, initialization, dropout)
+        decoder = models.networks.mlp(outward, activation, initialization, dropout)
     if (code_activation := getattr(settings, "code_activation", "identity")) != "identity":
-        network.append(ACTIVATION_LAYERS[code_activation]())
+        network.append(models.networks.ACTIVATION_LAYERS[code_activation]())
     if n_classes:
         plug_ins["n_classes"] = n_classes
     return model(
         encoder=encoder(network, **(encoder_options or {})),
         decoder=decoder,
-        likelihood=LIKELIHOODS[likelihood or settings.likelihood],
+        likelihood=models.likelihoods.LIKELIHOODS[getattr(settings, "likelihood", "gaussian")],
         **plug_ins,
     )

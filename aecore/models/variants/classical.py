@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec
 from aecore.models.variants.base import (
     CodeActivation,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     source="Baldi & Hornik (1989), Neural networks and principal component analysis",
 )
 class Linear(LayerSettings):
-    """Only linear layers, trained on squared error: it learns the plane that PCA computes.
+    """Linear autoencoder: only linear layers and squared error, which learn the plane of PCA.
 
     min_W,V ||x - V W x||^2, reached where V W projects onto the leading principal components.
     """
@@ -44,7 +45,7 @@ class Linear(LayerSettings):
     )
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        return fully_connected(self, spec, activation="identity", likelihood="gaussian")
+        return fully_connected(self, spec)
 
 
 @register(
@@ -54,7 +55,7 @@ class Linear(LayerSettings):
     "networks",
 )
 class Deep(CodeSettings):
-    """A plain autoencoder of any depth: a bent surface where PCA has a flat one.
+    """Plain autoencoder of any depth: a curved surface where PCA has a flat one.
 
     min ||x - g(f(x))||^2 over encoder f and decoder g, or cross-entropy for data in [0, 1].
     """
@@ -92,8 +93,8 @@ class Deep(CodeSettings):
         json_schema_extra=ADVANCED,
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.pretraining == "rbm":
             reasons = []
             if self.activation != "sigmoid":
@@ -110,8 +111,8 @@ class Deep(CodeSettings):
             if self.tied:
                 reasons.append("tied = False, because it starts both directions apart")
             if reasons:
-                faults["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
-        return faults
+                problems["pretraining"] = f"pretraining = 'rbm' needs {'; and '.join(reasons)}."
+        return problems
 
     def n_parameters(self, spec: DataSpec) -> int:
         inward, outward = self.widths(spec)
@@ -119,16 +120,14 @@ class Deep(CodeSettings):
         return n_linear(inward) + (sum(outward[1:]) if self.tied else n_linear(outward))
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import WeightL2
-
-        penalties = {"l2": WeightL2(self.l2)} if self.l2 else {}
+        penalties = {"l2": models.penalties.WeightL2(self.l2)} if self.l2 else {}
         return fully_connected(self, spec, penalties=penalties)
 
     def pretrain(self, model: Autoencoder, x: Tensor, stage: Stage) -> None:
-        from aecore.models.pretraining import PRETRAINING
-
         if self.pretraining != "none":
-            PRETRAINING[self.pretraining](model, x, self.pretraining_epochs, stage)
+            models.pretraining.PRETRAINING[self.pretraining](
+                model, x, self.pretraining_epochs, stage
+            )
 
 
 @register(
@@ -138,7 +137,7 @@ class Deep(CodeSettings):
     "representations with an energy-based model",
 )
 class SparseL1(CodeSettings):
-    """Active units of the code cost something, so that few of many explain a sample.
+    """Sparse autoencoder: an L1 penalty makes few of many code units active for each sample.
 
     min ||x - g(h)||^2 + weight * sum_j |h_j|, h = f(x).
     """
@@ -154,9 +153,9 @@ class SparseL1(CodeSettings):
     )
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import CodeL1
-
-        return fully_connected(self, spec, penalties={"sparsity": CodeL1(self.weight)})
+        return fully_connected(
+            self, spec, penalties={"sparsity": models.penalties.CodeL1(self.weight)}
+        )
 
 
 @register(
@@ -166,7 +165,7 @@ class SparseL1(CodeSettings):
     "(2011), CS294A lecture notes",
 )
 class SparseKL(CodeSettings):
-    """Each unit of the code is asked to be active as seldom as a target says.
+    """Sparse autoencoder: a KL penalty holds the mean activation of each code unit at a target.
 
     min ||x - g(h)||^2 + weight * sum_j KL(target || mean of h_j), h = sigmoid(f(x)).
     """
@@ -183,19 +182,17 @@ class SparseKL(CodeSettings):
         10, ge=0, le=1e6, description="Weight of the divergence, beside the summed error."
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.code_activation != "sigmoid":
-            faults["code_activation"] = (
+            problems["code_activation"] = (
                 f"code_activation = '{self.code_activation}' leaves (0, 1), where alone the "
                 "KL divergence of activations is defined: choose 'sigmoid', or variant 'sparse-l1'."
             )
-        return faults
+        return problems
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import SparsityKL
-
-        penalty = SparsityKL(self.target, self.weight)
+        penalty = models.penalties.SparsityKL(self.target, self.weight)
         return fully_connected(self, spec, penalties={"sparsity": penalty})
 
 
@@ -206,7 +203,7 @@ class SparseKL(CodeSettings):
     "features with denoising autoencoders",
 )
 class Denoising(NoiseSettings, CodeSettings):
-    """Sees a corrupted input and is asked for the clean one, so it learns where the data lie.
+    """Denoising autoencoder: reconstructs the clean input from a corrupted one.
 
     min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
     """
@@ -222,7 +219,7 @@ class Denoising(NoiseSettings, CodeSettings):
     "invariance during feature extraction",
 )
 class Contractive(CodeSettings):
-    """The code is asked to stand still when the input moves, but for moves along the data.
+    """Contractive autoencoder: a penalty on the encoder's Jacobian makes the code robust.
 
     min ||x - g(f(x))||^2 + weight * ||df/dx||_F^2.
     """
@@ -243,14 +240,14 @@ class Contractive(CodeSettings):
         "'closed-form' holds for one sigmoid layer (hidden empty), 'exact' is slow.",
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.jacobian == "closed-form" and (self.hidden or self.code_activation != "sigmoid"):
-            faults["jacobian"] = (
+            problems["jacobian"] = (
                 "jacobian = 'closed-form' holds for one sigmoid layer alone: leave hidden empty "
                 "and set code_activation to 'sigmoid', or choose 'hutchinson'."
             )
-        return faults
+        return problems
 
     def n_activations(self, spec: DataSpec, batch_size: int) -> int:
         # Derivatives of the encoder are held beside it, the exact ones for each unit of the code.
@@ -259,7 +256,5 @@ class Contractive(CodeSettings):
         return super().n_activations(spec, batch_size) + 4 * directions * sum(inward)
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import Contraction
-
-        penalty = Contraction(self.weight, self.jacobian)
+        penalty = models.penalties.Contraction(self.weight, self.jacobian)
         return fully_connected(self, spec, penalties={"contraction": penalty})

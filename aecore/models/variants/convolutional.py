@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec, ImageSize
 from aecore.models.variants.base import (
     BernoulliSettings,
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class ConvolutionSettings(LikelihoodSettings):
-    """Convolutions in place of fully connected layers."""
+    """Settings of convolutional encoders and decoders."""
 
     requires = ("image",)
     widths_setting = "channels"
-    impossible: ClassVar[dict[str, str]] = {
+    unsupported: ClassVar[dict[str, str]] = {
         "tied": "tied needs fully connected layers: pooling, strides and upsampling have no "
         "transposed weights to share. Leave it out, or choose variant 'ae'.",
         "hidden": "hidden gives the widths of fully connected layers: give channels instead, or "
@@ -51,26 +52,26 @@ class ConvolutionSettings(LikelihoodSettings):
         "last feature map, and latent_dim must be its size.",
     )
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if spec.modality not in self.requires:
-            faults["channels"] = (
+            problems["channels"] = (
                 f"Convolutions need images, and {spec.name} is none: its features have no "
                 "order. Choose a variant with fully connected layers, such as 'ae'."
             )
-            return faults
+            return problems
         *_, inner = self._sizes(spec)
         size = self.channels[-1] * inner.height * inner.width
         if not self.dense and self.latent_dim != size:
-            faults["latent_dim"] = (
+            problems["latent_dim"] = (
                 f"latent_dim = {self.latent_dim} is not the size of the last feature map, which "
                 f"is the code when dense = False: {self.channels[-1]} channels of {inner.height} x "
                 f"{inner.width} pixels, so give {size}, or dense = True."
             )
-        return faults
+        return problems
 
     def _sizes(self, spec: DataSpec) -> list[ImageSize]:
-        """The image's size and those of the feature maps after each level."""
+        """Image size and those of the feature maps after each level."""
         size = ImageSize(*spec.shape)
         return [size.halved(level) for level in range(len(self.channels) + 1)]
 
@@ -110,7 +111,7 @@ class ConvolutionSettings(LikelihoodSettings):
     "hierarchical feature extraction",
 )
 class Convolutional(ConvolutionSettings):
-    """Small filters, the same at every place of an image, in place of fully connected layers.
+    """Convolutional autoencoder: small filters, shared by all places of an image.
 
     min ||x - g(f(x))||^2, f of 3 x 3 convolutions and halvings, g of doublings and convolutions.
     """
@@ -127,7 +128,7 @@ class Convolutional(ConvolutionSettings):
     source="Vincent, Larochelle, Lajoie, Bengio & Manzagol (2010), Stacked denoising autoencoders",
 )
 class ConvolutionalDenoising(NoiseSettings, ConvolutionSettings):
-    """Sees a corrupted image and is asked for the clean one, by convolutions.
+    """Convolutional denoising autoencoder: reconstructs the clean image from a corrupted one.
 
     min E ||x - g(f(x + noise))||^2, the noise drawn anew for every batch.
     """
@@ -143,7 +144,7 @@ class ConvolutionalDenoising(NoiseSettings, ConvolutionSettings):
     "(2015), Markov chain Monte Carlo and variational inference: bridging the gap",
 )
 class ConvolutionalVariational(BernoulliSettings, ConvolutionSettings):
-    """A variational autoencoder whose encoder and decoder are convolutions.
+    """Convolutional variational autoencoder.
 
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """
@@ -151,11 +152,11 @@ class ConvolutionalVariational(BernoulliSettings, ConvolutionSettings):
     overcomplete = True
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
         return convolutional_model(
-            self, spec, encoder=GaussianEncoder, penalties={"kl": LatentKL()}
+            self,
+            spec,
+            encoder=models.networks.GaussianEncoder,
+            penalties={"kl": models.penalties.LatentKL()},
         )
 
 
@@ -165,20 +166,18 @@ def convolutional_model(
     encoder: type[PointEncoder | GaussianEncoder] | None = None,
     **plug_ins: Any,
 ) -> Autoencoder:
-    """A model of convolutions, its decoder the mirror of its encoder."""
-    from aecore.models.autoencoder import Autoencoder
-    from aecore.models.likelihoods import LIKELIHOODS
-    from aecore.models.networks import PointEncoder, convolutional_decoder, convolutional_encoder
-
-    encoder = encoder or PointEncoder
+    """Build a convolutional model whose decoder mirrors its encoder."""
+    encoder = encoder or models.networks.PointEncoder
     size, per_dimension = ImageSize(*spec.shape), settings.outputs_per_dimension
     levels = (size, settings.channels, settings.activation, settings.resampling == "strided")
     n_outputs = per_dimension * settings.latent_dim if settings.dense else None
-    network = convolutional_encoder(*levels, n_outputs, per_dimension)
-    decoder = convolutional_decoder(*levels, settings.latent_dim if settings.dense else None)
-    return Autoencoder(
+    network = models.networks.convolutional_encoder(*levels, n_outputs, per_dimension)
+    decoder = models.networks.convolutional_decoder(
+        *levels, settings.latent_dim if settings.dense else None
+    )
+    return models.autoencoder.Autoencoder(
         encoder=encoder(network),
         decoder=decoder,
-        likelihood=LIKELIHOODS[settings.likelihood],
+        likelihood=models.likelihoods.LIKELIHOODS[settings.likelihood],
         **plug_ins,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec
 from aecore.models.variants.base import LayerSettings, LikelihoodSettings, fully_connected, register
 from aecore.settings import ADVANCED
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     source="Tolstikhin, Bousquet, Gelly & Schoelkopf (2018), Wasserstein auto-encoders",
 )
 class Wasserstein(LikelihoodSettings, LayerSettings):
-    """A plain autoencoder whose codes together, not one by one, are drawn to N(0, I).
+    """Wasserstein autoencoder: an MMD penalty draws the codes of a batch, as a whole, to N(0, I).
 
     min ||x - g(f(x))||^2 + weight * MMD^2({f(x)}, {draws from N(0, I)}) over a batch.
     """
@@ -36,9 +37,9 @@ class Wasserstein(LikelihoodSettings, LayerSettings):
         return super().n_activations(spec, batch_size) + 24 * batch_size
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.penalties import LatentMMD
-
-        return fully_connected(self, spec, penalties={"mmd": LatentMMD(self.weight)})
+        return fully_connected(
+            self, spec, penalties={"mmd": models.penalties.LatentMMD(self.weight)}
+        )
 
 
 @register(
@@ -47,7 +48,7 @@ class Wasserstein(LikelihoodSettings, LayerSettings):
     source="van den Oord, Vinyals & Kavukcuoglu (2017), Neural discrete representation learning",
 )
 class VectorQuantised(LikelihoodSettings, LayerSettings):
-    """The code is made of vectors from a learned codebook: a few symbols instead of numbers.
+    """Vector-quantised autoencoder: the code is composed of vectors from a learned codebook.
 
     ||x - g(e)||^2 + ||sg[z] - e||^2 + commitment * ||z - sg[e]||^2, e the vectors nearest to
     z = f(x), and sg the gradient's stop.
@@ -72,14 +73,14 @@ class VectorQuantised(LikelihoodSettings, LayerSettings):
         parts = {"latent_dim": 16} if spec.traits.pictures else {}
         return super().defaults(spec) | parts
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if self.latent_dim % self.vector_dim:
-            faults["vector_dim"] = (
+            problems["vector_dim"] = (
                 f"vector_dim = {self.vector_dim} does not divide latent_dim = {self.latent_dim}: "
                 "give a multiple of vector_dim for latent_dim."
             )
-        return faults
+        return problems
 
     def n_parameters(self, spec: DataSpec) -> int:
         return super().n_parameters(spec) + self.codebook_size * self.vector_dim
@@ -90,13 +91,10 @@ class VectorQuantised(LikelihoodSettings, LayerSettings):
         return super().n_activations(spec, batch_size) + vectors
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import CodebookEncoder
-        from aecore.models.penalties import Codebook
-
         return fully_connected(
             self,
             spec,
-            encoder=CodebookEncoder,
+            encoder=models.networks.CodebookEncoder,
             encoder_options={"codebook_size": self.codebook_size, "vector_dim": self.vector_dim},
-            penalties={"codebook": Codebook(self.commitment)},
+            penalties={"codebook": models.penalties.Codebook(self.commitment)},
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from aecore import models
 from aecore.data.spec import DataSpec
 from aecore.models.variants.base import (
     BernoulliSettings,
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
     source="Kingma & Welling (2014), Auto-encoding variational Bayes",
 )
 class Variational(BernoulliSettings, LayerSettings):
-    """A code that is a Gaussian, kept near N(0, I), so that the space between samples decodes.
+    """Variational autoencoder: a Gaussian code near N(0, I), so that new codes can be decoded.
 
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
-        return fully_connected(self, spec, encoder=GaussianEncoder, penalties={"kl": LatentKL()})
+        return fully_connected(
+            self,
+            spec,
+            encoder=models.networks.GaussianEncoder,
+            penalties={"kl": models.penalties.LatentKL()},
+        )
 
 
 @register(
@@ -46,7 +49,7 @@ class Variational(BernoulliSettings, LayerSettings):
     "constrained variational framework",
 )
 class BetaVariational(BernoulliSettings, LayerSettings):
-    """A variational autoencoder that pays beta times for its code, so dimensions come apart.
+    """Variational autoencoder whose KL term is weighted by beta, which disentangles dimensions.
 
     -E_q[log p(x|z)] + beta * KL(q(z|x) || N(0, I)); for beta = 1 the negative ELBO.
     """
@@ -71,11 +74,10 @@ class BetaVariational(BernoulliSettings, LayerSettings):
         return replace(super().capabilities, kl_weight=self.beta)
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
-        penalties = {"kl": LatentKL(self.beta, self.warm_up)}
-        return fully_connected(self, spec, encoder=GaussianEncoder, penalties=penalties)
+        penalties = {"kl": models.penalties.LatentKL(self.beta, self.warm_up)}
+        return fully_connected(
+            self, spec, encoder=models.networks.GaussianEncoder, penalties=penalties
+        )
 
 
 @register(
@@ -85,31 +87,28 @@ class BetaVariational(BernoulliSettings, LayerSettings):
     "conditional generative models",
 )
 class ConditionalVariational(BernoulliSettings, LayerSettings):
-    """Encoder and decoder are told the label, so the code is left with what the label does not say.
+    """Conditional variational autoencoder: encoder and decoder see the label beside the sample.
 
     -E_q(z|x,y)[log p(x|z,y)] + KL(q(z|x,y) || N(0, I)), the label y one-hot beside x and z.
     """
 
     conditioned = True
 
-    def faults(self, spec: DataSpec) -> dict[str, str]:
-        faults = super().faults(spec)
+    def problems(self, spec: DataSpec) -> dict[str, str]:
+        problems = super().problems(spec)
         if not spec.label_names:
-            faults["variant"] = (
+            problems["variant"] = (
                 f"variant = 'cvae' is conditioned on the label, and {spec.name} has no classes: "
                 "give labels (y), or choose variant 'vae'."
             )
-        return faults
+        return problems
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.networks import GaussianEncoder
-        from aecore.models.penalties import LatentKL
-
         return fully_connected(
             self,
             spec,
-            encoder=GaussianEncoder,
-            penalties={"kl": LatentKL()},
+            encoder=models.networks.GaussianEncoder,
+            penalties={"kl": models.penalties.LatentKL()},
             n_classes=spec.n_classes,
         )
 
@@ -120,7 +119,7 @@ class ConditionalVariational(BernoulliSettings, LayerSettings):
     source="Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders",
 )
 class ImportanceWeighted(BernoulliSettings, LayerSettings):
-    """A variational autoencoder on a tighter bound, of several draws weighted by their likelihood.
+    """Importance-weighted autoencoder: a variational one with a tighter bound of several draws.
 
     -E[log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x)], z_k ~ q(z|x); for K = 1 the negative ELBO.
     """
@@ -132,13 +131,10 @@ class ImportanceWeighted(BernoulliSettings, LayerSettings):
         return self.samples
 
     def build(self, spec: DataSpec) -> Autoencoder:
-        from aecore.models.autoencoder import ImportanceWeightedAutoencoder
-        from aecore.models.networks import GaussianEncoder
-
         return fully_connected(
             self,
             spec,
-            encoder=GaussianEncoder,
-            model=ImportanceWeightedAutoencoder,
+            encoder=models.networks.GaussianEncoder,
+            model=models.autoencoder.ImportanceWeightedAutoencoder,
             samples=self.samples,
         )

@@ -1,4 +1,4 @@
-"""Test images under a noise, and what runs and classical filters make of them."""
+"""Comparison of runs and classical filters on noisy test images."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pages.views.denoise import drift
 from pages.views.denoise.request import NOISY, NoiseRequest, SampleSelection
 
 FILTERS = ("median", "total-variation", "pca")
-"""Shown unless told otherwise."""
+"""Shown by default."""
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
 CELL = 72  # points of one image
 TITLES = 128  # points left of them, so that they stand still while settings of filters change
 
 
 def applies(run: store.Run) -> bool:
-    """Whether the run is of images; otherwise says why there is nothing to see."""
+    """Whether the run is one of images; otherwise says why the page is empty."""
     dataset = run.dataset
     if dataset.traits.pictures:
         return True
@@ -42,7 +42,7 @@ def applies(run: store.Run) -> bool:
 
 
 def ask() -> NoiseRequest:
-    """Which noise."""
+    """Input fields of the noise."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         noise = st.selectbox(
             "Noise",
@@ -67,7 +67,7 @@ def ask() -> NoiseRequest:
 
 @st.fragment
 def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
-    """Some test samples, the level, and where their codes go; a fragment with one inside."""
+    """Show test samples, the noise level and code drift; a fragment with one inside."""
     with frame.guarded():
         dataset = runs[0].dataset
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -89,14 +89,14 @@ def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
         if filters:
             tune(dataset, asked)
         drift.show(runs[0], asked, chosen)
-        cache.settle("what denoises")
+        cache.freeze_gc("what denoises")
 
 
 def tune(dataset: Dataset, asked: NoiseRequest) -> None:
-    """See to it that the filters are tuned for this noise, or say how far that is."""
+    """Ensure that the filters are tuned for this noise, or show the progress."""
     data = dataset.name, dataset.fingerprint
-    found = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
-    if found is not None and found.complete(asked.noise):
+    tuned = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
+    if tuned is not None and tuned.complete(asked.noise):
         return
     hint = (
         "The best settings of the classical filters for this noise are looked for on training "
@@ -113,7 +113,7 @@ def tune(dataset: Dataset, asked: NoiseRequest) -> None:
 def rows(
     runs: Sequence[store.Run], asked: NoiseRequest, chosen: SampleSelection, filters: Sequence[str]
 ) -> None:
-    """One picture of all at the level of the slider, drawn anew while it is dragged."""
+    """Show the comparison at the slider's level, redrawn while it is dragged."""
     with frame.guarded():
         dataset, noise = runs[0].dataset, NOISES[asked.noise]
         key = f"level_{asked.noise}"  # each noise has its own range
@@ -123,26 +123,26 @@ def rows(
         level = live_slider.value(key, reach)
         clean, shape = chosen.clean, dataset.shape
         noisy = denoising.corrupt(clean, shape, asked.noise, level, asked.seed, asked.clip)
-        made = {NOISY: noisy}
+        versions = {NOISY: noisy}
         for run in runs:
             identity = cache.identity(run)
-            made[run.name] = models.reconstruct(*identity, noisy, chosen.labels)[1].clip(0, 1)
-        made |= filtered(dataset, filters, noisy, asked, level)
-        psnr = {name: denoising.psnr(clean, pixels) for name, pixels in made.items()}
-        ssim = {name: denoising.ssim(clean, pixels, shape) for name, pixels in made.items()}
+            versions[run.name] = models.reconstruct(*identity, noisy, chosen.labels)[1].clip(0, 1)
+        versions |= filtered(dataset, filters, noisy, asked, level)
+        psnr = {name: denoising.psnr(clean, pixels) for name, pixels in versions.items()}
+        ssim = {name: denoising.ssim(clean, pixels, shape) for name, pixels in versions.items()}
         lines = [
             images.Row(
                 "clean", clean.reshape(-1, *shape), [f"#{number}" for number in chosen.numbers]
             )
         ]
-        for name, pixels in made.items():
+        for name, pixels in versions.items():
             captions = [
                 f"{one:.1f} · {two:.2f}" for one, two in zip(psnr[name], ssim[name], strict=True)
             ]
             lines.append(images.Row(name, pixels.reshape(-1, *shape), captions))
         picture = images.compose(lines, st.context.theme.type or "light", CELL, TITLES)
         alt = (
-            f"{len(clean)} test images of {dataset.name}, and under each {', '.join(made)}, "
+            f"{len(clean)} test images of {dataset.name}, and under each {', '.join(versions)}, "
             "each with its PSNR in dB and its structural similarity"
         )
         live_slider.show(key, reach, picture, alt)
@@ -159,8 +159,8 @@ def rows(
             level=np.array(level),
             numbers=chosen.numbers,
             clean=clean,
-            names=np.array(list(made)),
-            made=np.stack(list(made.values())),
+            names=np.array(list(versions)),
+            made=np.stack(list(versions.values())),
             psnr=np.stack(list(psnr.values())),
             ssim=np.stack(list(ssim.values())),
         )
@@ -170,19 +170,19 @@ def rows(
 def filtered(
     dataset: Dataset, filters: Sequence[str], noisy: np.ndarray, asked: NoiseRequest, level: float
 ) -> dict[str, np.ndarray]:
-    """What classical filters make of noisy samples, each named with its best setting."""
+    """Outputs of classical filters for noisy samples, each named with its best setting."""
     data = dataset.name, dataset.fingerprint
     tuned = cache.artifact(denoising.tuned_artifact(*data, *asked.kind))
     if tuned is None:
         return {}
     settings, tried = tuned.at(level)
     elsewhere = "" if tried == level else f", tuned at {tried:g}"
-    found = {}
+    outputs = {}
     for name in (name for name in filters if name in settings):
-        title = f"{BASELINES[name].title}, {denoising.told(settings[name])}{elsewhere}"
+        title = f"{BASELINES[name].title}, {denoising.format_setting(settings[name])}{elsewhere}"
         pca = cache.components(*data)
-        found[title] = BASELINES[name].denoise(noisy, dataset.shape, pca, settings[name])
-    return found
+        outputs[title] = BASELINES[name].denoise(noisy, dataset.shape, pca, settings[name])
+    return outputs
 
 
 def train(dataset: Dataset, asked: NoiseRequest, level: float) -> None:

@@ -1,4 +1,4 @@
-"""PSNR against the level of noise: runs, classical filters, and who wins where."""
+"""Denoising curves: PSNR of runs and classical filters against the noise level."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from aecore.runs import store
 from pages.app import cache, frame
 from pages.app.text import plain
 from pages.components import downloads, job_status
-from pages.views.denoise.request import NOISY, NoiseRequest as Asked
+from pages.views.denoise.request import NOISY, NoiseRequest
 
 TRAINED = "trained at this level"
 
 
-def show(runs: Sequence[store.Run], asked: Asked) -> None:
-    """PSNR against the level, computed once by a job for each run."""
+def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
+    """Show PSNR against the level, computed once per run by a job."""
     st.subheader("Over all levels")
-    known = {run.name: cache.artifact(denoising.curve_artifact(run, *asked.kind)) for run in runs}
-    missing = [name for name, found in known.items() if found is None]
+    curves = {run.name: cache.artifact(denoising.curve_artifact(run, *asked.kind)) for run in runs}
+    missing = [name for name, stored in curves.items() if stored is None]
     jobs = cache.jobs()
     if missing:
         hint = (
@@ -37,16 +37,16 @@ def show(runs: Sequence[store.Run], asked: Asked) -> None:
             for name in missing:
                 jobs.submit(denoising.MeasureDenoising(name, *asked.kind))
             st.rerun()
-    found = [run for run in runs if known[run.name] is not None]
-    if found:
+    complete = [run for run in runs if curves[run.name] is not None]
+    if complete:
         with frame.guarded():
-            as_curve(found, asked, known)
+            as_curve(complete, asked, curves)
 
 
-def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> None:
-    """The lines, who wins where, and from when on a code is taken for another class's."""
-    measured = known[runs[0].name][0]
-    own = {run.name: known[run.name][0].runs[run.name] for run in runs}
+def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, Any]) -> None:
+    """Show the curves, the winner at each level, and the level at which codes change class."""
+    measured = curves[runs[0].name][0]
+    own = {run.name: curves[run.name][0].runs[run.name] for run in runs}
     classical = {BASELINES[name].title: line for name, line in measured.baselines.items()}
     others = {NOISY: measured.noisy, **classical}
     trained = [(run, trained_at(run, asked)) for run in runs]
@@ -79,12 +79,12 @@ def as_curve(runs: Sequence[store.Run], asked: Asked, known: dict[str, Any]) -> 
         names=np.array([*own, *others]),
         psnr=np.stack([*own.values(), *others.values()]),
     )
-    drifts = [drifted(plain(run.name), measured.levels, known[run.name][1]) for run in runs]
+    drifts = [drifted(plain(run.name), measured.levels, curves[run.name][1]) for run in runs]
     st.caption("  \n".join(filter(None, drifts)))
 
 
-def trained_at(run: store.Run, asked: Asked) -> float | None:
-    """The level at which a run was trained on this noise, if it was."""
+def trained_at(run: store.Run, asked: NoiseRequest) -> float | None:
+    """Level at which a run was trained on this noise; None if it was not."""
     corruption = run.capabilities.corruption
     if corruption is None or (corruption.noise, corruption.clip) != asked.kind:
         return None
@@ -92,13 +92,13 @@ def trained_at(run: store.Run, asked: Asked) -> float | None:
 
 
 def drifted(name: str, levels: np.ndarray, flipped: np.ndarray | None) -> str:
-    """From which level on codes of half of the samples are nearest to another class's mean."""
+    """Level from which the codes of half of the samples are nearest to another class's mean."""
     if flipped is None:
         return ""
     half = np.flatnonzero(flipped >= 0.5)
-    told = (
+    sentence = (
         f"Codes of {name}: under noise of up to {levels[-1]:g}, {flipped[-1]:.0%} of up to "
         f"{denoising.MEASURED} test samples come nearest to the mean of another class than without "
         "noise"
     )
-    return told + (f"; half of all by level {levels[half[0]]:g}." if len(half) else ".")
+    return sentence + (f"; half of all by level {levels[half[0]]:g}." if len(half) else ".")

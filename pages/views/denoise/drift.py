@@ -1,4 +1,4 @@
-"""Where the codes of noisy test samples go on a run's map."""
+"""Code drift of noisy test samples on a run's map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages.app.text import plain
 from pages.components import downloads
 
 if TYPE_CHECKING:
-    from pages.views.denoise.request import NoiseRequest as Asked, SampleSelection as Chosen
+    from pages.views.denoise.request import NoiseRequest, SampleSelection
 
 
 FLIPS = (
@@ -27,8 +27,8 @@ FLIPS = (
 )
 
 
-def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
-    """The way of each code as the noise rises, and where it comes nearest to another class."""
+def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
+    """Show the path of each code with rising noise, and where its nearest class changes."""
     dataset, noise = run.dataset, NOISES[asked.noise]
     st.subheader(f"Where the codes of {plain(run.name)} go")
     latent.refuse_unless_finite(run, run.codes["codes"])
@@ -36,7 +36,7 @@ def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
     names = dataset.label_names
     identity = cache.identity(run)
     means = models.class_means(*identity) if names else None
-    found = denoising.drift(
+    drift = denoising.drift(
         models.encoder(*identity),
         chosen.clean,
         chosen.labels,
@@ -47,7 +47,7 @@ def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
         asked.seed,
         asked.clip,
     )
-    places = latent.plane_of_run(run).lower(found.codes)
+    places = latent.plane_of_run(run).project(drift.codes)
     st.plotly_chart(
         figures.drift_map(
             run.codes["plane"],
@@ -57,8 +57,8 @@ def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
             chosen.labels,
             levels,
             [f"test sample {number}" for number in chosen.numbers],
-            found.nearest,
-            found.flips,
+            drift.nearest,
+            drift.flips,
         ),
         key="drift",
         config=figures.MODEBAR,
@@ -74,7 +74,7 @@ def show(run: store.Run, asked: Asked, chosen: Chosen) -> None:
         None,
         numbers=chosen.numbers,
         levels=levels,
-        codes=found.codes,
-        nearest_class=found.nearest,
-        flips=found.flips,
+        codes=drift.codes,
+        nearest_class=drift.nearest,
+        flips=drift.flips,
     )

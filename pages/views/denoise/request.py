@@ -1,4 +1,4 @@
-"""What a person asks of the page Denoise: a noise, and samples."""
+"""Requests of the page Denoise: a noise, and a selection of samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOISY = "with noise"  # which no run can be called
 
 
 class NoiseRequest(NamedTuple):
-    """The noise that is looked at, whatever its level."""
+    """A kind of noise with clipping, without its level."""
 
     noise: str
     clip: bool
@@ -18,12 +18,12 @@ class NoiseRequest(NamedTuple):
 
     @property
     def kind(self) -> tuple[str, bool]:
-        """What the filters are tuned for."""
+        """Key of the tuned filter settings."""
         return self.noise, self.clip
 
 
 class SampleSelection(NamedTuple):
-    """The test samples that are looked at."""
+    """Selected test samples."""
 
     numbers: np.ndarray
     clean: np.ndarray

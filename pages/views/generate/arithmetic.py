@@ -1,4 +1,4 @@
-"""What sets two groups of samples apart, added to a third."""
+"""Latent arithmetic: the difference of two groups of samples added to a third."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.runs import store
 from pages.app import models
@@ -21,11 +21,11 @@ BY_NUMBER = "test samples by number"
 
 
 def show(run: store.Run) -> None:
-    """The means of three groups, and the third with more and more of what A has and B lacks."""
+    """Show the means of three groups, and C + t (A - B) for several strengths t."""
     with st.container(horizontal=True, gap="medium"):
         asked = [ask(run, *each) for each in zip(GROUPS, DEFAULTS, strict=True)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         steps = common.slider("Steps", 2, 12, 7, "sums", help="Sums from t = 0 to the strength.")
         strength = common.slider(
             "Strength", 0.5, 3.0, 1.5, "strength", help="The largest t of C + t (A - B)."
@@ -39,17 +39,17 @@ def show(run: store.Run) -> None:
         st.caption(f"Choose *{BY_NUMBER}* for a group to pick its samples on a map.")
     if fields:
         common.map_to_pick(run, fields, None, open_=True)
-    sums(run, asked, np.linspace(0, strength, steps), told)
+    sums(run, asked, np.linspace(0, strength, steps), label)
 
 
 def sums(
-    run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, told: int
+    run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, label: int
 ) -> None:
-    """The decoded means of the groups, and below them C + t (A - B) for each strength t."""
+    """Show the decoded means of the groups, and below them C + t (A - B) for each strength t."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = members(run, asked)
-    made = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
-    decoded, around = models.generated(run, made, told), models.places(run).around(made)
+    moved = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
+    decoded, around = models.generated(run, moved, label), models.places(run).around(moved)
     means, added = np.split(common.shaped(dataset, decoded), [len(GROUPS)])
     near = np.where(around.covered, "near", "far")[len(GROUPS) :]
     captions = [f"{t:.2f} {word}" for t, word in zip(strengths, near, strict=True)]
@@ -65,20 +65,21 @@ def sums(
     under = " Under a sum stands t." if dataset.traits.pictures else ""
     st.caption(
         f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
-        f"sums with ten test codes within {models.places(run).limit:.2g}; the nearest to each is "
-        f"{away.min():.2g} to {away.max():.2g} away.{under}{common.told_class(run, told)}"
+        f"sums with ten test codes within {models.places(run).sparse_radius:.2g}; the nearest to "
+        f"each is {away.min():.2g} to {away.max():.2g} away."
+        f"{under}{common.class_sentence(run, label)}"
     )
     beside = {
         "code": [*GROUPS, *(f"C + {t:.2f} (A - B)" for t in strengths)],
         "nearest test code": around.distances,
         "data near": around.covered,
     }
-    arrays = around._asdict() | {"codes": made, "decoded": decoded, "strengths": strengths}
+    arrays = around._asdict() | {"codes": moved, "decoded": decoded, "strengths": strengths}
     common.pictures(run, "arithmetic", lines, beside, [added], **arrays)
 
 
 def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
-    """Which samples a group is made of: a class, or the text of their numbers."""
+    """Input fields of a group: a class, or sample numbers."""
     classes, key = run.dataset.label_names, GROUPS[name]
     kinds, kind = [BY_NUMBER, *map(every, classes)], BY_NUMBER
     with st.container(width=220):
@@ -92,28 +93,30 @@ def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
 
 
 def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]:
-    """The numbers of the test samples in each group; raises `Faults` with all that is wrong."""
+    """Indices of the test samples in each group; raises `InvalidRequest` with every problem."""
     labels, classes = run.codes["labels"], run.dataset.label_names
     of_class = {every(name): np.flatnonzero(labels == n).tolist() for n, name in enumerate(classes)}
-    found, faults = [], []
+    groups, problems = [], []
     for name, (kind, text) in zip(GROUPS, asked, strict=True):
         try:
-            found.append(of_class.get(kind) or common.sample_numbers(text, len(labels)))
-        except Faults as error:
-            faults += [f"{name}: {fault}" for fault in error.faults]
+            groups.append(of_class.get(kind) or common.sample_numbers(text, len(labels)))
+        except InvalidRequest as error:
+            problems += [f"{name}: {fault}" for fault in error.problems]
         else:
-            if not found[-1]:
-                faults.append(f"{name} has no test sample: choose another group, or give numbers.")
-    if faults:
-        raise Faults(faults)
-    return found
+            if not groups[-1]:
+                problems.append(
+                    f"{name} has no test sample: choose another group, or give numbers."
+                )
+    if problems:
+        raise InvalidRequest(problems)
+    return groups
 
 
 def every(name: str) -> str:
-    """What the group of all samples of a class is called."""
+    """Option label for all samples of a class."""
     return f"every {name}"
 
 
 def listed(numbers: Sequence[int]) -> str:
-    """The first few numbers of samples."""
+    """Format the first few sample numbers."""
     return ", ".join(f"#{number}" for number in numbers[:6]) + ", …" * (len(numbers) > 6)

@@ -1,4 +1,4 @@
-"""What the views of Generate share: what is asked, what is known of a run, what is shown."""
+"""Input fields, cached values and outputs shared by the views of Generate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from aecore import data, latent
 from aecore.data import Dataset, Subset
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.runs import store
 from pages.app import cache
@@ -28,11 +28,11 @@ NO_PRIOR = (
 )
 
 
-# --- What is asked ------------------------------------------------------------------------------
+# --- Input fields -------------------------------------------------------------------------------
 
 
 def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any) -> Any:
-    """A slider that is kept in the address."""
+    """Slider kept in the address."""
     return st.slider(title, low, high, value, key=key, bind="query-params", width=190, **options)
 
 
@@ -42,7 +42,7 @@ def numbers(title: str, value: str, key: str) -> str:
 
 
 def label(run: store.Run) -> int:
-    """The class that a conditioned model is told; 0, which the others do not see."""
+    """Select box of the class for a conditioned model; 0 for others, which ignore it."""
     if not run.capabilities.conditioned:
         return 0
     names = run.dataset.label_names
@@ -52,13 +52,13 @@ def label(run: store.Run) -> int:
         key="told",
         bind="query-params",
         width=140,
-        help="A conditioned model is told what to make.",
+        help="The class that a conditioned model decodes.",
     )
     return names.index(name)
 
 
 def ask_held() -> str:
-    """In which sample the dimensions that do not move are as they should be; see `held`."""
+    """Text field: the sample whose code fixes the dimensions that are not varied."""
     return st.text_input(
         HELD,
         key="held",
@@ -70,11 +70,13 @@ def ask_held() -> str:
 
 
 def held(run: store.Run, text: str) -> np.ndarray:
-    """What the dimensions that do not move are held at, (d,)."""
+    """Code that fixes the dimensions that are not varied, (d,)."""
     codes = run.codes["codes"]
     chosen = sample_numbers(text, len(codes))
     if len(chosen) > 1:
-        raise Faults(f"The others are held as in one sample, and '{text}' names {len(chosen)}.")
+        raise InvalidRequest(
+            f"The others are held as in one sample, and '{text}' names {len(chosen)}."
+        )
     return codes[chosen[0]] if chosen else codes.mean(axis=0)
 
 
@@ -94,7 +96,7 @@ def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> l
 
 
 def sample_numbers(text: str, n: int) -> list[int]:
-    """The numbers in a list such as "3, 17, 4"; raises `Faults` with all that are no samples.
+    """Parse a list such as "3, 17, 4"; raises `InvalidRequest` with all invalid numbers.
 
     >>> sample_numbers("3, 17", 20)
     [3, 17]
@@ -102,7 +104,7 @@ def sample_numbers(text: str, n: int) -> list[int]:
     words = picking.words(text)
     strange = [word for word in words if not picking.is_number(word) or int(word) >= n]
     if strange:
-        raise Faults(
+        raise InvalidRequest(
             f"'{word[:20]}' is no test sample: give whole numbers from 0 to {n - 1}, with commas."
             for word in strange[:5]
         )
@@ -110,14 +112,14 @@ def sample_numbers(text: str, n: int) -> list[int]:
 
 
 def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, open_: bool) -> None:
-    """A map on which samples for these fields are picked, shown or hidden by a switch.
+    """Map to pick samples for these fields, shown or hidden by a switch.
 
-    It stands above what comes of the fields, so that it does not move under the hand.
+    It stands above the results of the fields, so that it does not move while it is used.
 
     Arguments
         fields: titles of text fields that have been drawn, by their keys.
         most: how many numbers each holds.
-        open_: whether it is shown unless told.
+        open_: whether it is shown by default.
     """
     # A name for each default, so that a view that needs a map begins with it.
     key = f"map_{'open' if open_ else 'closed'}"
@@ -134,41 +136,41 @@ def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, ope
     maps.prepare(maps.View(run, Subset(), ()))
 
 
-# --- What is known of a run ---------------------------------------------------------------------
+# --- Values of a run ----------------------------------------------------------------------------
 
 
 def known_spread(run: store.Run) -> np.ndarray | None:
-    """The posterior's standard deviations on the test split, if the run has been analysed."""
+    """Standard deviations of the posterior on the test split; None before the analysis."""
     analysed = cache.analysis(run)
     return analysed[0].get("spread") if analysed else None
 
 
 def importance(run: store.Run) -> latent.Importance:
-    """The dimensions by KL where the posterior's widths are known, else by variance."""
+    """Importance of dimensions: by KL if the posterior's widths are known, else by variance."""
     return latent.importance(run.codes["codes"], known_spread(run))
 
 
-def told_class(run: store.Run, told: int) -> str:
-    """A sentence for a conditioned model, empty for the others."""
+def class_sentence(run: store.Run, label: int) -> str:
+    """Sentence about the class of a conditioned model; empty for others."""
     if not run.capabilities.conditioned:
         return ""
-    name = run.dataset.label_names[told]
-    return f" This model is told a class: everything is decoded as **{plain(name)}**."
+    name = run.dataset.label_names[label]
+    return f" This model is conditioned on the class: everything is decoded as **{plain(name)}**."
 
 
 def dimension(number: int) -> str:
-    """What a dimension is called, without its figure, which may still change."""
+    """Name of a dimension, without its figure, which may still change."""
     return f"dimension {number + 1}"
 
 
 def named(ranked: latent.Importance) -> Callable[[int], str]:
-    """What a dimension is called, by its number."""
+    """Name of a dimension by its number."""
     values = dict(zip(ranked.order.tolist(), ranked.values.tolist(), strict=True))
     return lambda number: f"{dimension(number)}, {ranked.measure} {values[number]:.2f}"
 
 
 def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
-    """The arrays of a run's analysis with its training codes; None, and why, where there are none.
+    """Arrays of a run's analysis with its training codes; None, with the reason, if absent.
 
     Sees to the analysis where it is missing.
     """
@@ -176,7 +178,7 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
     if dataset.missing:
         st.info(plain(dataset.missing), icon=":material/cloud_off:")
         return None
-    if not data.here(dataset):
+    if not data.is_available(dataset):
         st.info(
             f"{plain(dataset.name)} is not on this machine, so nothing is known of its "
             "training samples. The page Reconstructions can download it.",
@@ -196,11 +198,11 @@ def training_codes(run: store.Run) -> dict[str, np.ndarray] | None:
     return cache.analysis(run)[0] if job_status.ensure_encoded([run]) else None
 
 
-# --- What is shown ------------------------------------------------------------------------------
+# --- Outputs ------------------------------------------------------------------------------------
 
 
 def shaped(dataset: Dataset, features: np.ndarray) -> np.ndarray:
-    """Samples as images; as they are where the data are none."""
+    """Samples in image shape; unchanged if the data are not images."""
     return dataset.traits.shaped(features, dataset.shape)
 
 
@@ -212,7 +214,7 @@ def pictures(
     moving: Sequence[np.ndarray] | None = None,
     **arrays: np.ndarray,
 ) -> None:
-    """Rows of decoded images, or one table with what stands beside it, and the downloads.
+    """Show rows of decoded images, or a table with further columns, and the downloads.
 
     Arguments
         view: what they are, in one word.
@@ -235,7 +237,7 @@ def pictures(
 
 
 def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> None:
-    """Decoded features of data that are no images, one row a code."""
+    """Table of decoded features of data that are not images, one row a code."""
     st.dataframe(
         {name: np.asarray(values) for name, values in beside.items()}
         | dict(zip(dataset.spec.column_names, decoded.T, strict=True)),
@@ -246,7 +248,7 @@ def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> N
 
 
 def listed(ranked: latent.Importance, measure: str, columns: Mapping[str, np.ndarray]) -> None:
-    """The dimensions in their order, with a bar for what ranks them."""
+    """List of the dimensions in order, with a bar for their importance."""
     bar = st.column_config.ProgressColumn(
         format="%.3f", min_value=0, max_value=max(float(ranked.values.max()), 1e-9)
     )

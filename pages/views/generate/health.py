@@ -1,4 +1,4 @@
-"""How a posterior uses its dimensions."""
+"""Posterior usage of the dimensions of a code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PANELS = 6
 
 
 def show(run: store.Run) -> None:
-    """How a posterior uses its dimensions; of a point code only their spread."""
+    """Show the usage of dimensions by a posterior; for a point code only their variance."""
     codes = run.codes["codes"]
     if not run.capabilities.posterior:
         st.info(
@@ -24,28 +24,28 @@ def show(run: store.Run) -> None:
             "posterior to hold against a prior. These are its test codes.",
             icon=":material/info:",
         )
-        found = latent.importance(codes)
+        ranked = latent.importance(codes)
         mean = codes.mean(axis=0)
-        common.listed(found, "variance", {"mean": mean[found.order]})
+        common.listed(ranked, "variance", {"mean": mean[ranked.order]})
         downloads.downloads(f"{run.name}-health", mean=mean, variance=codes.var(axis=0))
         return
     spread = common.known_spread(run)
     if spread is None:
-        # Without the data the posterior's widths cannot be had, and nobody is asked to wait.
+        # Without the data the posterior's widths cannot be computed, so no job is offered.
         if common.training_codes(run) is None:
             return
         spread = common.known_spread(run)
-    found = latent.health(codes, spread)
-    if found.advice:
-        st.warning(found.advice, icon=":material/heart_broken:")
-    d = len(found.kl)
+    usage = latent.health(codes, spread)
+    if usage.advice:
+        st.warning(usage.advice, icon=":material/heart_broken:")
+    d = len(usage.kl)
     with st.container(horizontal=True, gap="large"):
-        st.metric("Active units", f"{found.active} of {d}", width="content")
-        st.metric("KL, all dimensions", f"{found.kl.sum():.2f} nats", width="content")
+        st.metric("Active units", f"{usage.active} of {d}", width="content")
+        st.metric("KL, all dimensions", f"{usage.kl.sum():.2f} nats", width="content")
     st.caption(
         "The aggregate posterior is the mixture of the posteriors of all test samples. Under the "
         "prior each of its dimensions has mean 0 and variance 1; the further it is from that, the "
-        "less draws from the prior are like what the decoder has seen."
+        "less draws from the prior resemble the codes that the decoder was trained on."
     )
     ranked = latent.importance(codes, spread)
     shown = ranked.order[:MOST_PANELS]
@@ -70,17 +70,17 @@ def show(run: store.Run) -> None:
         "of a sample."
     )
     columns = {
-        "mean (prior 0)": found.mean,
-        "variance (prior 1)": found.variance,
-        "in use": found.used,
+        "mean (prior 0)": usage.mean,
+        "variance (prior 1)": usage.variance,
+        "in use": usage.used,
     }
     common.listed(
         ranked, "KL in nats", {name: each[ranked.order] for name, each in columns.items()}
     )
     downloads.downloads(
         f"{run.name}-health",
-        kl=found.kl,
-        mean=found.mean,
-        variance=found.variance,
-        used=found.used,
+        kl=usage.kl,
+        mean=usage.mean,
+        variance=usage.variance,
+        used=usage.used,
     )

@@ -1,4 +1,4 @@
-"""Ways between the codes of picked samples."""
+"""Interpolation between the codes of picked samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.runs import store
 from pages.app import cache, models
@@ -21,10 +21,10 @@ STOPS = "From one to the next"
 
 
 def show(run: store.Run) -> None:
-    """Ways between the codes of picked samples, and how far off the decoder is along each."""
+    """Show paths between the codes of picked samples, and the cycle error along each."""
     codes = run.codes["codes"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         text = common.numbers(STOPS, ", ".join(map(str, range(min(len(codes), 2)))), "stops")
         steps = common.slider(
             "Steps",
@@ -36,54 +36,61 @@ def show(run: store.Run) -> None:
         )
         ways = st.pills(
             "Ways",
-            latent.WAYS,
+            latent.PATH_METHODS,
             selection_mode="multi",
-            default=latent.WAYS,
+            default=latent.PATH_METHODS,
             key="ways",
             bind="query-params",
         )
     common.map_to_pick(run, {"stops": STOPS}, MOST_PICKED, open_=True)
     if ways:
-        along(run, text, steps, ways, told)
+        along(run, text, steps, ways, label)
     else:
         st.info("Choose a way.", icon=":material/info:")
 
 
-def along(run: store.Run, text: str, steps: int, ways: Sequence[latent.Way], told: int) -> None:
-    """Each way through the samples that a text names, as rows of pictures."""
+def along(
+    run: store.Run, text: str, steps: int, ways: Sequence[latent.PathMethod], label: int
+) -> None:
+    """Decode each kind of path through the samples that a text names, as rows of pictures."""
     codes, dataset = run.codes["codes"], run.dataset
     chosen = common.sample_numbers(text, len(codes))
     if not 2 <= len(chosen) <= MOST_PICKED:
-        raise Faults(f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}.")
+        raise InvalidRequest(
+            f"A path has 2 to {MOST_PICKED} samples, and '{text}' names {len(chosen)}."
+        )
     analysed = cache.analysis(run)
-    known = (analysed[0] if analysed else {}).get("train_codes")
-    lines, made, faults = [], {}, []
+    train_codes = (analysed[0] if analysed else {}).get("train_codes")
+    lines, made, problems = [], {}, []
     beside: dict[str, list[Any]] = {"way": [], "cycle error": []}
     for way in ways:
         try:
-            found = latent.path(codes[chosen], steps, way, codes if known is None else known)
-        except Faults as error:
-            faults.append(plain(str(error)))
+            path = latent.path(
+                codes[chosen], steps, way, codes if train_codes is None else train_codes
+            )
+        except InvalidRequest as error:
+            problems.append(plain(str(error)))
             continue
-        away = models.cycle_error(run, found, told)
+        away = models.cycle_error(run, path, label)
         beside["way"] += [way] * steps
         beside["cycle error"] += away.tolist()
-        made[way] = found, models.generated(run, found, told)
+        made[way] = path, models.generated(run, path, label)
         strip = common.shaped(dataset, made[way][1])
         captions = [f"{value:.2g}" for value in away]
         for stop, number in zip(latent.stops(len(chosen), steps), chosen, strict=True):
             captions[stop] = f"#{number}: {captions[stop]}"
         lines.append(images.Row(way, strip, captions))
-    for fault in dict.fromkeys(faults):  # what hinders every way is said once
+    for fault in dict.fromkeys(problems):  # a problem of every path is shown once
         st.info(fault, icon=":material/wrong_location:")
     if not lines:
         return
-    neighbours = "test codes" if known is None else "training codes"
+    neighbours = "test codes" if train_codes is None else "training codes"
     where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
     st.caption(
-        f"{where} its cycle error, how far encoding it again leads away from its code: large where "
-        "the decoder leaves what it knows. A number with # is a picked sample's. The way along the "
-        f"data follows nearest neighbours among {neighbours}.{common.told_class(run, told)}"
+        f"{where} its cycle error, how far encoding it again leads away from its code: large "
+        "outside the support of the training codes. A number with # is a picked sample's. "
+        f"The way along the data follows nearest neighbours among {neighbours}."
+        f"{common.class_sentence(run, label)}"
     )
     passed, decoded = (np.concatenate(each) for each in zip(*made.values(), strict=True))
     moving = [line.images for line in lines]

@@ -1,4 +1,4 @@
-"""Codes drawn at random."""
+"""Random samples from the prior or the mixture."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pages.views.generate import common, quality
 
 
 def show(run: store.Run) -> None:
-    """Codes drawn at random, decoded, and the training samples whose codes are nearest."""
+    """Show decoded random codes, and the training samples with the nearest codes."""
     dataset, d = run.dataset, run.config.model.latent_dim
     prior = run.capabilities.prior
     sources = ["prior", "mixture of Gaussians"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         # A name for each default, so that a run without a prior begins with what suits it.
         source = controls.one_of(
             "Source",
@@ -32,23 +32,23 @@ def show(run: store.Run) -> None:
             "Temperature", 0.0, 2.0, 1.0, "temperature", help="Times the standard deviation."
         )
         seed = controls.whole_number("Seed", "draw", 0, 2**31 - 1, width=120)
-    known = common.training_codes(run)
+    train = common.training_codes(run)
     if source == "prior":
-        made = latent.from_prior(count, d, temperature, seed)
+        codes = latent.from_prior(count, d, temperature, seed)
         if not prior:
             st.caption(common.NO_PRIOR)
-    elif known is None:
+    elif train is None:
         return
     else:
         mixture = fitted(run)
         if mixture is None:
             return
-        made = mixture.draw(count, temperature, seed)
-    decoded = models.generated(run, made, told)
+        codes = mixture.draw(count, temperature, seed)
+    decoded = models.generated(run, codes, label)
     lines, beside, away = [], {}, []
-    if known is not None:
-        nearest, distances = models.training_places(run).nearest(made)
-        numbers = known["train_rows"][nearest]
+    if train is not None:
+        nearest, distances = models.training_places(run).nearest(codes)
+        numbers = train["train_rows"][nearest]
         beside = {"nearest training sample": numbers, "distance": distances}
         away = [f"{distance:.2g}" for distance in distances]
         originals = common.shaped(dataset, dataset.train.x[numbers])
@@ -58,21 +58,21 @@ def show(run: store.Run) -> None:
         st.caption(
             f"{away_said} is how far its code is from the nearest training code, whose sample is "
             "shown, too: where the two differ, the sample is no copy. The median distance is "
-            f"{np.median(distances):.3g}.{common.told_class(run, told)}"
+            f"{np.median(distances):.3g}.{common.class_sentence(run, label)}"
         )
     lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
-    common.pictures(run, "sample", lines, beside, codes=made, decoded=decoded)
-    if known is not None and not dataset.traits.pictures:
+    common.pictures(run, "sample", lines, beside, codes=codes, decoded=decoded)
+    if train is not None and not dataset.traits.pictures:
         st.caption("The nearest training sample of each, by code:")
         common.table(dataset, originals, {"training sample": numbers})
-    if known is not None:
+    if train is not None:
         quality.show(run)
 
 
 def fitted(run: store.Run) -> latent.Mixture | None:
-    """The mixture of the training codes; where it is not there yet, sees to it and says so."""
-    found, jobs = cache.artifact(latent.mixture_artifact(run)), cache.jobs()
-    if found is None:
+    """Mixture of the training codes; if absent, queues its job and says so."""
+    mixture, jobs = cache.artifact(latent.mixture_artifact(run)), cache.jobs()
+    if mixture is None:
         job = jobs.find(latent.FitMixture(run.name))
         hint = "A mixture of Gaussians is fitted to the training codes once: seconds."
         if job is None or job_status.offer(
@@ -80,4 +80,4 @@ def fitted(run: store.Run) -> latent.Mixture | None:
         ):
             jobs.submit(latent.FitMixture(run.name))
             st.rerun()
-    return found
+    return mixture

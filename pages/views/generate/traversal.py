@@ -1,4 +1,4 @@
-"""One dimension of the code after the other."""
+"""Latent traversals: one dimension of the code at a time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LARGE = 168  # points of the picture of where it stands
 
 
 def show(run: store.Run) -> None:
-    """One strip for each of the dimensions that carry most, and a slider along one of them."""
+    """Show a strip for each of the most important dimensions, and a slider along one."""
     dataset, d = run.dataset, run.config.model.latent_dim
     ranked = common.importance(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        told = common.label(run)
+        label = common.label(run)
         text = common.ask_held() if d > 1 else ""
         most = min(d, 12)
         count = (
@@ -36,19 +36,19 @@ def show(run: store.Run) -> None:
         common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
     base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
     if dataset.traits.pictures:
-        slide(run, base, told, moved, ranked)
-    strips(run, base, told, moved, ranked)
+        slide(run, base, label, moved, ranked)
+    strips(run, base, label, moved, ranked)
 
 
 @st.fragment
 def slide(
     run: store.Run,
     base: np.ndarray,
-    told: int,
+    label: int,
     sides: dict[int, np.ndarray],
     ranked: latent.Importance,
 ) -> None:
-    """A slider along one dimension, with previews, that decodes while it is dragged."""
+    """Slider along one dimension, with previews, that decodes while it is dragged."""
     with frame.guarded():
         dataset, name = run.dataset, common.named(ranked)
         number = st.selectbox(
@@ -70,7 +70,9 @@ def slide(
         at = middle + unit * place
         code = latent.traversal(base, number, at, at, 1)
         before = latent.traversal(base, number, *sides[number][[0, -1]], PREVIEWS)
-        pixels = common.shaped(dataset, models.generated(run, np.concatenate([code, before]), told))
+        pixels = common.shaped(
+            dataset, models.generated(run, np.concatenate([code, before]), label)
+        )
         row = images.Row(f"at {at:.2f}", pixels[:1])
         picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
         seen, clear = np.ones(len(before)), np.zeros(len(before))
@@ -82,28 +84,30 @@ def slide(
 def strips(
     run: store.Run,
     base: np.ndarray,
-    told: int,
+    label: int,
     sides: dict[int, np.ndarray],
     ranked: latent.Importance,
 ) -> None:
-    """All dimensions below each other, each from end to end while the others stay."""
+    """Show traversals of all dimensions below each other."""
     dataset = run.dataset
-    made, lines, beside = [], [], {"dimension": [], "value": []}
+    codes_by_strip, lines, beside = [], [], {"dimension": [], "value": []}
     for number, values in sides.items():
         each = latent.traversal(base, number, values[0], values[-1], len(values))
-        made.append(each)
+        codes_by_strip.append(each)
         beside["dimension"] += [number + 1] * len(values)
         beside["value"] += values.tolist()
-    codes = np.concatenate(made)
-    decoded = models.generated(run, codes, told)
+    codes = np.concatenate(codes_by_strip)
+    decoded = models.generated(run, codes, label)
     name = common.named(ranked)
-    for number, part, strip in zip(sides, made, np.split(decoded, len(sides)), strict=True):
+    for number, part, strip in zip(
+        sides, codes_by_strip, np.split(decoded, len(sides)), strict=True
+    ):
         captions = [f"{value:.2f}" for value in part[:, number]]
         lines.append(images.Row(name(number), common.shaped(dataset, strip), captions))
     under = " Under a picture stands its value." if dataset.traits.pictures else ""
     st.caption(
         f"Most {ranked.measure} first: each dimension moves while all others stay.{under}"
-        f"{common.told_class(run, told)}"
+        f"{common.class_sentence(run, label)}"
     )
     moving = [line.images for line in lines]
     common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)

@@ -1,4 +1,4 @@
-"""The views of the page Generate, by their names."""
+"""Registry of the views of the page Generate."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ VIEWS: dict[str, Callable[[store.Run], None]] = {
 
 @st.fragment
 def show(run: store.Run) -> None:
-    """One way to make codes at a time; a fragment, so that a slider draws nothing else anew."""
+    """Show the chosen view; a fragment, so that a slider redraws nothing else."""
     with frame.guarded():
         latent.refuse_unless_finite(run, run.codes["codes"])
         view = controls.one_of("View", list(VIEWS), "view")
         with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
             models.load(run)
-        cache.settle("what generates")
+        cache.freeze_gc("what generates")
         VIEWS[view](run)

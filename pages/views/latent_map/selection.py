@@ -1,25 +1,29 @@
-"""The linked maps of a page and what becomes of a selection in them."""
+"""Linked maps of a page, and the export of a selection."""
 
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from aecore import latent
-from aecore.errors import Faults
+from aecore.errors import InvalidRequest
 from aecore.plots import images
 from aecore.viewer import payload
 from pages.app import cache, frame, messages, models
 from pages.app.messages import Place, Selection
 from pages.app.text import plain
-from pages.components.maps import View, found, said, show as show_maps
+from pages.components.maps import View, computed_maps, said, show as show_maps
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @st.fragment
 def show(view: View) -> None:
-    """The panes, what they can say, and files of what is selected.
+    """Show the panes, their limits, and downloads of the selected samples.
 
     A fragment, so that a selection draws nothing else anew.
     """
@@ -33,20 +37,20 @@ def show(view: View) -> None:
 
 
 def export(view: View, selection: Selection) -> None:
-    """Files of the selected samples: numbers, labels, codes, places on every map, errors."""
+    """Download buttons for the selected samples: numbers, labels, codes, maps, errors."""
     samples = cache.shown(view.run, view.subset)
     dataset = view.run.dataset
     if selection.samples != payload.identity(samples.rows, dataset):
         return  # of what was shown before; the scripts take it back in a moment
     try:
         rows = np.flatnonzero(payload.unpacked_mask(selection.mask, len(samples.rows)))
-    except Faults as error:
+    except InvalidRequest as error:
         st.caption(plain(str(error)))
         return
     name = f"{view.run.name}-{len(rows)}-samples"
 
-    def table():
-        return payload.table(samples, dataset, found(view), rows)
+    def table() -> pandas.DataFrame:
+        return payload.table(samples, dataset, computed_maps(view), rows)
 
     def parquet() -> bytes:
         buffer = io.BytesIO()
@@ -74,11 +78,11 @@ def export(view: View, selection: Selection) -> None:
 
 
 def decoded(view: View, place: Place) -> None:
-    """What the server decodes where the decoder is too large to be sent."""
+    """Decode on the server if the decoder is too large for the browser."""
     dataset = view.run.dataset
     if place.label >= max(dataset.n_classes, 1):
         return
-    code = latent.plane_of_run(view.run).lift(np.array([[place.x, place.y]]))
+    code = latent.plane_of_run(view.run).embed(np.array([[place.x, place.y]]))
     features = models.generated(view.run, code, place.label)[0]
     where = f"{place.x:.3g}, {place.y:.3g}"
     if not dataset.traits.pictures:

@@ -1,4 +1,4 @@
-"""What the page of recipes shows: a recipe, its reference, what was found, and the pictures."""
+"""Results on the page of recipes: lesson, reference, outcome and pictures."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ WORDS = {True: "holds", False: "does not hold"}
 
 
 def read() -> dict[str, Outcome | None]:
-    """What came of each recipe; None where it was not run here, or where its file is damaged."""
+    """Outcome of each recipe; None if it was not run here, or if its file is damaged."""
     return {name: cache.artifact(outcome_artifact(name)) for name in RECIPES}
 
 
 def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
-    """The recipe that the page is about, kept in the address."""
+    """Selection of the page's recipe, kept in the address."""
     names = list(RECIPES)
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
         pickers.show_unknown("recipe", stranger)
@@ -49,19 +49,19 @@ def _icon(outcome: Outcome | None) -> str:
 
 
 def about(recipe: Recipe) -> None:
-    """What it teaches, what is trained, and whose it is."""
+    """Show the lesson, architecture and source of a recipe."""
     st.subheader(recipe.title)
     st.markdown(plain(recipe.teaches))
     st.markdown(
         f"- Data: {recipe.dataset}\n"
         f"- What is trained: {plain(recipe.architecture)}\n"
-        f"- Measured: {plain(recipe.says(recipe.reference))}\n"
+        f"- Measured: {plain(recipe.describe_metric(recipe.reference))}\n"
         f"- Source: {plain(recipe.source)}"
     )
 
 
 def run(recipe: Recipe, before: Outcome | None) -> None:
-    """A button that queues it, or how far it is."""
+    """Button that queues the recipe, or its progress."""
     job = cache.jobs().find(recipes.Reproduce(recipe.name))
     if job is not None and job.active:
         st.fragment(run_every=0.8)(job_list.progress)(job)
@@ -69,22 +69,22 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
     if job is not None and job.error:
         st.error(plain(job.error), icon=":material/error:")
     if job is not None and job.state == "cancelled":
-        st.info("It was cancelled; what was found before is kept.", icon=":material/stop_circle:")
+        st.info("It was cancelled; the earlier outcome is kept.", icon=":material/stop_circle:")
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Run it again" if before else "Run it"
         if controls.button(label, ":material/play_arrow:", type="primary", key="run-recipe"):
             cache.jobs().submit(recipes.Reproduce(recipe.name))
             st.rerun()
         hint = f"It took {duration(before.seconds)} the last time." if before else ""
-        if recipe.dataset in data.DATASETS and not data.here(recipe.dataset):
+        if recipe.dataset in data.DATASETS and not data.is_available(recipe.dataset):
             hint = f"{recipe.dataset} is not on this machine: the recipe downloads it. {hint}"
         st.caption(hint or "It has not been run here yet. It takes a few minutes at most.")
 
 
-def found(outcome: Outcome) -> None:
-    """Reference and own figure side by side, what else was measured, and the pictures."""
+def show_outcome(outcome: Outcome) -> None:
+    """Show the reference beside the reproduced figure, further facts, and the pictures."""
     with st.container(horizontal=True):
-        st.metric("Found here", number(outcome.value), border=True, width=200)
+        st.metric("Reproduced", number(outcome.value), border=True, width=200)
         st.metric("Reference", number(outcome.reference), border=True, width=200)
     holds = bool(outcome.holds)
     st.markdown(f"{ICONS[holds]} It {WORDS[holds]}: {plain(outcome.metric)}.")
@@ -101,7 +101,7 @@ def found(outcome: Outcome) -> None:
 
 
 def links(outcome: Outcome) -> None:
-    """The trained models of a recipe, where they are in the store, on the pages of runs."""
+    """Links to the pages of a recipe's trained runs, if they are in the store."""
     stored = {run.name for run in cache.runs()[0]}
     for name in filter(stored.__contains__, outcome.runs):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -111,19 +111,21 @@ def links(outcome: Outcome) -> None:
 
 
 def overview(outcomes: Mapping[str, Outcome | None]) -> None:
-    """Every recipe with what it teaches, its reference, and what was found."""
+    """Table of every recipe with its lesson, reference and result."""
     rows = []
     for recipe in RECIPES.values():
         outcome = outcomes[recipe.name]
         rows.append(
             {
                 "recipe": f"{_icon(outcome)} {recipe.name}",
-                "what it teaches": plain(recipe.teaches),
-                "metric": plain(outcome.metric if outcome else recipe.says(recipe.reference)),
-                "found": number(outcome.value) if outcome else "not run here yet",
+                "lesson": plain(recipe.teaches),
+                "metric": plain(
+                    outcome.metric if outcome else recipe.describe_metric(recipe.reference)
+                ),
+                "result": number(outcome.value) if outcome else "not run here yet",
             }
         )
-    st.table(rows, hide_index=True, alt="All recipes, what each teaches, and what was found")
+    st.table(rows, hide_index=True, alt="All recipes, their lessons and results")
 
 
 # --- Pictures -----------------------------------------------------------------------------------

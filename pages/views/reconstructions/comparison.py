@@ -1,4 +1,4 @@
-"""Samples beside their reconstructions by runs and PCA."""
+"""Comparison of samples with their reconstructions by runs and PCA."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SPLITS = {
 
 @st.fragment
 def show(runs: Sequence[store.Run]) -> None:
-    """Compare on one split; a fragment, so that a slider draws nothing else anew."""
+    """Show the comparison on one split; a fragment, so that a slider redraws nothing else."""
     with frame.guarded():
         run, dataset = runs[0], runs[0].dataset
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -55,7 +55,7 @@ def show(runs: Sequence[store.Run]) -> None:
 def samples(
     runs: Sequence[store.Run], dataset: Dataset, split: str, errors: Errors, k: int, maps: bool
 ) -> None:
-    """The part that other samples change; what is said of the whole split stays as it is."""
+    """Fragment redrawn when the sample selection changes; split-wide figures are left alone."""
     with frame.guarded():
         chosen = pick(dataset, split, errors)
         st.caption(SPLITS[split])
@@ -63,17 +63,19 @@ def samples(
             st.info("No sample of this class is in this split.", icon=":material/info:")
             return
         x, labels = (part[chosen] for part in getattr(dataset, split))
-        made = {run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs}
-        made[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
-        shown = {name: found[chosen] for name, found in errors.items()}
+        reconstructions = {
+            run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs
+        }
+        reconstructions[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
+        shown = {name: values[chosen] for name, values in errors.items()}
         if dataset.traits.pictures:
-            as_pictures(dataset, split, chosen, x, made, shown, maps)
+            as_pictures(dataset, split, chosen, x, reconstructions, shown, maps)
         else:
-            as_tables(dataset, split, chosen, x, made, shown)
+            as_tables(dataset, split, chosen, x, reconstructions, shown)
 
 
 def components(run: store.Run, dataset: Dataset) -> int:
-    """How many principal components to compare with: as many as the code has, unless told."""
+    """Slider of the number of principal components; the code's width is the default."""
     most = min(
         cache.components(dataset.name, dataset.fingerprint).components.shape[0], MOST_COMPONENTS
     )
@@ -94,7 +96,7 @@ def components(run: store.Run, dataset: Dataset) -> int:
 
 
 def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
-    """Which samples to show: their numbers, in order."""
+    """Selection of the samples to show: their numbers, in order."""
     names, labels = dataset.label_names, getattr(dataset, split).labels
     mine, pca = next(iter(errors.values())), errors[PCA]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -130,25 +132,25 @@ def as_pictures(
     split: str,
     chosen: np.ndarray,
     x: np.ndarray,
-    made: Mapping[str, np.ndarray],
+    reconstructions: Mapping[str, np.ndarray],
     errors: Errors,
     maps: bool,
 ) -> None:
-    """Rows of images with the error of each, and maps of where the error is."""
+    """Show rows of images with their errors, and maps of signed errors."""
     original = x.reshape(-1, *dataset.shape)
     lines = [images.Row("original", original, [f"#{number}" for number in chosen])]
-    for name, rebuilt in made.items():
+    for name, rebuilt in reconstructions.items():
         rebuilt = rebuilt.reshape(original.shape)
         lines.append(images.Row(name, rebuilt, [f"{error:.4f}" for error in errors[name]]))
         if maps:
             lines.append(images.Row("its error", images.error_colors(original, rebuilt)))
     where = " and where it is too bright or too dark" if maps else ""
     # Many rows are shown smaller, so that they can be seen together.
-    with st.container(width="stretch" if len(made) < 3 else 780):
+    with st.container(width="stretch" if len(reconstructions) < 3 else 780):
         st.image(
             images.compose(lines, st.context.theme.type or "light"),
             alt=f"{len(chosen)} {split} images of {dataset.name}; under each the reconstructions "
-            f"by {', '.join(made)}, each with its mean squared error{where}",
+            f"by {', '.join(reconstructions)}, each with its mean squared error{where}",
         )
     st.caption(
         "The number under a reconstruction is its mean squared error per pixel. "
@@ -161,19 +163,21 @@ def as_tables(
     split: str,
     chosen: np.ndarray,
     x: np.ndarray,
-    made: Mapping[str, np.ndarray],
+    reconstructions: Mapping[str, np.ndarray],
     errors: Errors,
 ) -> None:
-    """The same for data that is no image: tables of standardised features."""
+    """Show tables of standardised features, for data that are not images."""
     samples = [f"#{number}" for number in chosen]
     st.plotly_chart(
-        figures.feature_rows([("original", x), *made.items()], dataset.spec.column_names, samples),
+        figures.feature_rows(
+            [("original", x), *reconstructions.items()], dataset.spec.column_names, samples
+        ),
         key="tables",
         config=figures.MODEBAR,
         alt=f"{len(chosen)} {split} samples of {dataset.name} beside their reconstructions by "
-        f"{', '.join(made)}, one row a sample and one column a feature",
+        f"{', '.join(reconstructions)}, one row a sample and one column a feature",
     )
     st.dataframe(
-        {"sample": samples} | {f"{name} MSE": found for name, found in errors.items()},
+        {"sample": samples} | {f"{name} MSE": values for name, values in errors.items()},
         width="content",
     )

@@ -1,4 +1,4 @@
-"""A person's own image: as the model sees it, what runs make of it, and what lies nearest."""
+"""User's own image: preparation, reconstructions by runs, and nearest samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TYPES = ["png", "jpg", "jpeg", "webp", "bmp"]
 
 @st.fragment
 def offer(runs: Sequence[store.Run]) -> None:
-    """Ask for an image and show what becomes of it; nothing where the data are no images."""
+    """Upload field and result of the user's image; nothing for data that are not images."""
     dataset = runs[0].dataset
     if not dataset.traits.pictures:
         return
@@ -50,7 +50,7 @@ def offer(runs: Sequence[store.Run]) -> None:
 def prepared(
     runs: Sequence[store.Run], dataset: Dataset, picture: data.Picture, file: str
 ) -> tuple[np.ndarray, int]:
-    """The image as a sample, (1, n_features), and the class that conditioned models are told."""
+    """The image as a sample, (1, n_features), and the class for conditioned models."""
     typical, fill = cache.typical_image(dataset.name, dataset.fingerprint)
     on_dark = not data.looks_inverted(typical)
     label = 0
@@ -75,13 +75,13 @@ def prepared(
                 format_func=dataset.label_names.__getitem__,
                 key="own-class",
                 width=200,
-                help="A conditioned model is told what it is to see.",
+                help="The class of the image, which a conditioned model reads.",
             )
     return data.fit(picture.image, dataset.shape, invert, crop, fill)[None], label
 
 
 def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: int) -> None:
-    """The image, its reconstructions with their errors, its code, and its neighbours."""
+    """Show the image, its reconstructions with their errors, its code, and its neighbours."""
     seen = x.reshape(1, *dataset.shape)
     lines, sentences = [images.Row("your image", seen)], []
     codes = {}
@@ -115,7 +115,7 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
 
 
 def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """The numbers of the samples whose codes are nearest, nearest first.
+    """Indices of the samples with the nearest codes, nearest first.
 
     Arguments
         codes: (n, latent_dim).
@@ -125,7 +125,7 @@ def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:
 
 
 def unlike(error: float, errors: np.ndarray) -> str:
-    """Say how an error compares with those of the test split.
+    """Format the comparison of an error with those of the test split.
 
     >>> unlike(0.5, np.array([0.1, 0.2, 0.3, 0.6]))
     'error 0.5000, larger than that of 75 % of the test split.'
@@ -143,7 +143,7 @@ def unlike(error: float, errors: np.ndarray) -> str:
 
 
 def written(code: np.ndarray) -> str:
-    """The numbers of a code, the first ones of a wide one.
+    """Format the numbers of a code, the first ones of a wide code.
 
     >>> written(np.array([0.5, -1.25]))
     '0.50, -1.25.'

@@ -1,4 +1,4 @@
-"""Who renders a split better, runs or PCA, on the whole and class by class."""
+"""Errors of runs and PCA on a split, as a whole and class by class."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MOST_COMPONENTS = 256
 PCA = "PCA"
 
 Errors = dict[str, np.ndarray]
-"""The mean squared error of every sample of a split, (n,), by who made it: runs, then `PCA`."""
+"""Mean squared error of every sample of a split, (n,), by its source: runs, then `PCA`."""
 
 
 def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
-    """The error of each, and from how many components on PCA is better."""
+    """Show the error of each, and the number of components from which PCA is better."""
     mine, pca = next(iter(errors.values())), errors[PCA]
     with st.container(horizontal=True):
-        for name, found in errors.items():
+        for name, values in errors.items():
             title = f"PCA with {k} component{'s' * (k > 1)}" if name == PCA else plain(name)
-            st.metric(f"{title}, {split} MSE", f"{found.mean():.4f}", width="content")
+            st.metric(f"{title}, {split} MSE", f"{values.mean():.4f}", width="content")
         name = next(iter(errors))
         st.metric(
             f"Samples that {plain(name)} renders better than PCA",
@@ -31,21 +31,21 @@ def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
         )
     st.markdown(
         "  \n".join(
-            verdict(plain(name), found.mean(), k, curve(dataset, split))
-            for name, found in errors.items()
+            verdict(plain(name), values.mean(), k, curve(dataset, split))
+            for name, values in errors.items()
             if name != PCA
         )
     )
 
 
 def curve(dataset: Dataset, split: str) -> np.ndarray:
-    """The error of PCA with 0, 1, 2, ... components."""
+    """Error of PCA with 0, 1, 2, ... components."""
     most = len(cache.components(dataset.name, dataset.fingerprint).components)
     return cache.pca_curve(dataset.name, dataset.fingerprint, split, min(most, MOST_COMPONENTS))
 
 
 def verdict(name: str, error: float, k: int, pca: np.ndarray) -> str:
-    """Who is better, a run or PCA with k components, and how many PCA needs to win.
+    """Markdown sentence: the better of a run and PCA with k components.
 
     Arguments
         pca: the error of PCA with 0, 1, 2, ... components.
@@ -53,35 +53,35 @@ def verdict(name: str, error: float, k: int, pca: np.ndarray) -> str:
     >>> verdict("small", 0.3, 2, np.array([1, 0.5, 0.4, 0.2]))
     '**small** is better than PCA with 2 components; PCA needs 3 to win.'
     """
-    told = "1 component" if k == 1 else f"{k} components"
+    components = "1 component" if k == 1 else f"{k} components"
     enough = np.flatnonzero(pca[1:] <= error) + 1
     if not len(enough):
         return f"**{name}** is better than PCA with any number of components up to {len(pca) - 1}."
     if enough[0] > k:
-        return f"**{name}** is better than PCA with {told}; PCA needs {enough[0]} to win."
+        return f"**{name}** is better than PCA with {components}; PCA needs {enough[0]} to win."
     fewer = f"{enough[0]} would do" if enough[0] < k else "fewer would not do"
-    return f"PCA with {told} wins over **{name}**" + (f"; {fewer}." if k > 1 else ".")
+    return f"PCA with {components} wins over **{name}**" + (f"; {fewer}." if k > 1 else ".")
 
 
 def classes(dataset: Dataset, split: str, errors: Errors) -> None:
-    """The mean error of every class, worst first."""
+    """Show the mean error of every class, worst first."""
     labels = getattr(dataset, split).labels
     count = np.bincount(labels, minlength=dataset.n_classes)
     means = {
-        name: np.bincount(labels, found, len(count)) / count.clip(1)
-        for name, found in errors.items()
+        name: np.bincount(labels, values, len(count)) / count.clip(1)
+        for name, values in errors.items()
     }
     order = np.argsort(-next(iter(means.values())), kind="stable")
     order = order[count[order] > 0]
     st.markdown(f"**Mean squared error of each class**, {split} split, worst first")
-    most = max(float(found.max()) for found in means.values())
+    most = max(float(values.max()) for values in means.values())
     bar = st.column_config.ProgressColumn
     with st.container(width=720 if len(means) < 4 else "stretch"):
         st.dataframe(
             {
                 "class": [dataset.label_names[number] for number in order],
                 "samples": count[order],
-                **{name: found[order] for name, found in means.items()},
+                **{name: values[order] for name, values in means.items()},
             },
             column_config={
                 name: bar(format="%.4f", min_value=0, max_value=most, width=118) for name in means

@@ -1,4 +1,4 @@
-"""A training as it happens: progress, loss, map and reconstructions."""
+"""Live view of a training: progress, loss, map and reconstructions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages.components import maps
 
 
 def watch() -> None:
-    """The training in the address, or the newest one; it refreshes itself while it runs."""
+    """Show the training in the address, or the newest one, refreshed while it runs."""
     jobs = cache.jobs()
     trainings = [job for job in jobs.all() if isinstance(job.task, Training)]
     job = jobs.get(state.shown_job()) or next(iter(trainings), None)
