@@ -835,6 +835,7 @@ USE_A_CLUSTER = """
 import os, signal, sys, time
 from aecore import projections
 from aecore.jobs import Jobs
+from aecore.projections import Prepare
 
 jobs = Jobs()
 job = jobs.submit(projections.Prepare("iris"))
