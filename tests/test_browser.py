@@ -275,14 +275,14 @@ def test_a_recipe_runs_and_the_list_chooses_another(page: Page, address: str) ->
     expect(page.get_by_role("button", name="Run it again")).to_be_visible()
     expect(page.get_by_text("It holds")).to_be_visible()
     page.get_by_text("manifold", exact=True).first.click()
-    expect(page.get_by_role("heading", name="A surface that follows the roll")).to_be_visible()
+    expect(page.get_by_role("heading", name="A surface fitted to the Swiss roll")).to_be_visible()
     page.wait_for_url("**/recipes?recipe=manifold")
     page.reload()
-    expect(page.get_by_role("heading", name="A surface that follows the roll")).to_be_visible()
+    expect(page.get_by_role("heading", name="A surface fitted to the Swiss roll")).to_be_visible()
     page.get_by_role("link", name="Start").click()
     expect(page.get_by_role("heading", name="All runs")).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("heading", name="A surface that follows the roll")).to_be_visible()
+    expect(page.get_by_role("heading", name="A surface fitted to the Swiss roll")).to_be_visible()
 
 
 # --- Linked maps --------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @recipe(
     "conv-8",
     reference=0.1018,
-    title="Small filters in place of full layers",
+    title="Convolutional instead of fully connected layers",
     architecture="3 x 3 convolutions of 16, 8 and 8 channels, ReLU, max-pooling to a 4 x 4 x 8 "
     "code, the mirror with upsampling, cross-entropy, Adam 0.004 to its peak and down, batch 128, "
     "8 epochs",
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     source=KERAS,
 )
 def _conv_8(experiment: Experiment) -> Finding:
-    """Four thousand shared weights come near to what fifty thousand separate ones do."""
+    """Four thousand shared weights reach nearly the error of fifty thousand separate ones."""
     dataset = experiment.data()
     trained = experiment.train(
         dataset,
@@ -49,7 +49,7 @@ def _conv_8(experiment: Experiment) -> Finding:
 @recipe(
     "conv-denoise",
     reference=0.1,
-    title="Convolutions that take noise away",
+    title="Convolutional denoising",
     architecture="3 x 3 convolutions of 32 and 32 channels, ReLU, max-pooling to 7 x 7 x 32, the "
     "mirror with upsampling, cross-entropy, Gaussian noise of 0.5 clipped to [0, 1], Adam 0.002 to "
     "its peak and down, batch 128, 10 epochs",
@@ -57,7 +57,7 @@ def _conv_8(experiment: Experiment) -> Finding:
     source=KERAS,
 )
 def _conv_denoise(experiment: Experiment) -> Finding:
-    """Asked for the clean image, the network learns what a stroke is, and what is noise."""
+    """Trained to output the clean image, the network learns to tell strokes from noise."""
     dataset = experiment.data()
     trained = experiment.train(
         dataset,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @recipe(
     "deep-2006-rbm",
     reference=3.0,
-    title="The paper that made autoencoders deep",
+    title="Deep autoencoder with RBM pretraining",
     architecture="784-1000-500-250-30 and -2, logistic units, linear code; Boltzmann machines by "
     "CD-1, 5 epochs each (2-D: 3), then fine-tuned on cross-entropy by Adam 0.002 to its peak and "
     "down, batch 250, 80 epochs (2-D: 25; the source: conjugate gradients)",
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     source=HINTON,
 )
 def _deep_2006(experiment: Experiment) -> Finding:
-    """A stack of Boltzmann machines is a start from which even seven logistic layers can learn."""
+    """From pretraining by a stack of RBMs even seven logistic layers can be trained."""
     dataset = experiment.data()
     shared = {
         "hidden": (1000, 500, 250),
@@ -79,7 +79,7 @@ def _deep_2006(experiment: Experiment) -> Finding:
 @recipe(
     "stacked-elu-l2",
     reference=0.5,
-    title="Stacked: joint, tied, and layer by layer",
+    title="Stacked autoencoder: joint, tied, and layer by layer",
     architecture="784-300-150-300-784, ELU, He initialisation, L2 0.001 (of the mean error: 0.784 "
     "of the summed one), Adam 0.01, batch 150, 5 epochs; the same tied; the same after greedy "
     "pretraining of 5 epochs a layer",
@@ -88,7 +88,7 @@ def _deep_2006(experiment: Experiment) -> Finding:
     "Bengio, Lamblin, Popovici & Larochelle (2007), Greedy layer-wise training of deep networks",
 )
 def _stacked(experiment: Experiment) -> Finding:
-    """Tying halves the weights and pretraining changes the start; compare what each buys."""
+    """Tying halves the weights, pretraining changes the initial weights; compare their effects."""
     dataset = experiment.data()
     shared: dict[str, Any] = {
         "hidden": (300,),
@@ -141,7 +141,7 @@ def _stacked(experiment: Experiment) -> Finding:
 
 @recipe(
     "two-hidden-sigmoid",
-    title="The first autoencoder of many tutorials",
+    title="Two sigmoid hidden layers, as in many tutorials",
     architecture="784-256-128-256-784, sigmoid throughout, squared error, Adam 0.01, batch 256, "
     "5 epochs",
     metric="test MSE, below that of the mean image ({reference})",
@@ -184,7 +184,7 @@ def _two_hidden(experiment: Experiment) -> Finding:
     source="Zhou (2017), TensorFlow tutorial: autoencoder",
 )
 def _four_layer(experiment: Experiment) -> Finding:
-    """A code of two linear units can be drawn as it is, and the classes part in it unasked."""
+    """A code of two linear units can be drawn directly; it separates classes without labels."""
     dataset = experiment.data()
     trained = experiment.train(
         dataset,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @recipe(
     "denoise-mlp",
     reference=20.0,
-    title="What was trained on one noise, under four",
+    title="A denoiser under the noise of its training and three others",
     architecture="784-512-256-512-784, GELU, sigmoid output, squared error, Adam 0.003 to its peak "
     "and down, batch 250, 20 epochs; Gaussian noise of 0.5, and dropout of 0.5",
     metric="PSNR in dB of test images with Gaussian noise of 0.5, unclipped, at least {reference}",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     source="van der Maaten & Hinton (2008), Visualizing data using t-SNE",
 )
 def _ae_then_tsne(experiment: Experiment) -> Finding:
-    """Thirty-two numbers are enough for t-SNE to draw the islands, with purer neighbours."""
+    """Thirty-two numbers suffice for t-SNE to separate the classes, with purer neighbours."""
     dataset = experiment.data()
     trained = experiment.train(
         dataset,
@@ -66,7 +66,7 @@ def _renamed(experiment: Experiment, name: str, what: str, done: float, total: f
 @recipe(
     "bottleneck-sweep",
     reference=1.0,
-    title="How wide must the code be?",
+    title="Test error against the width of the code",
     architecture="784-512-128-k, leaky ReLU, linear output, squared error, Adam 0.002 to its peak "
     "and down, batch 256, 4 epochs; k = 1 to 6, 8, 16, 32; pixels in [0, 1], and standardised",
     metric="largest ratio of test MSE to that of as many components, in [0, 1], below {reference}",
@@ -120,7 +120,7 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
 
 @recipe(
     "manifold",
-    title="A surface that follows the roll",
+    title="A surface fitted to the Swiss roll",
     dataset="swiss-roll",
     architecture="3-128-64-32-k, SiLU, squared error, Adam 0.004 to its peak and down, batch 64, "
     "120 epochs; k = 2 and 1",
@@ -129,7 +129,7 @@ def _bottleneck_sweep(experiment: Experiment) -> Finding:
     "dimensionality reduction (the roll); Kramer (1991), Nonlinear principal component analysis",
 )
 def _manifold(experiment: Experiment) -> Finding:
-    """An autoencoder bends its surface through the roll; PCA can only cut it with a plane."""
+    """An autoencoder fits a curved surface to the roll; PCA only a plane."""
     dataset = experiment.part(data.get("swiss-roll"))
     points = {"points": dataset.test.x, "position": dataset.test.labels}
     pca = projections.components(dataset)

@@ -78,7 +78,7 @@ def _spiral_dataset() -> Dataset:
 @recipe(
     "denoising-field",
     reference=0.8,
-    title="What a denoiser knows of the density",
+    title="The score field of a denoising autoencoder",
     dataset="spiral",
     architecture="2-256-256-64, SiLU, tanh code, squared error, Gaussian noise of 0.2, Adam 0.004 "
     "to its peak and down, batch 250, 60 epochs",

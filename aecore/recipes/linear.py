@@ -26,7 +26,7 @@ STARTS = 5
 
 @recipe(
     "linear-is-pca-3d",
-    title="A linear autoencoder finds the plane of PCA",
+    title="A linear autoencoder learns the plane of PCA",
     dataset="tilted-ring",
     architecture="3-2-3, linear, squared error, Adam 0.01, 1,000 iterations on 100 points; the "
     "best of five random starts by training error, because some wait at a saddle",
@@ -102,7 +102,7 @@ def _linear_is_pca_3d(experiment: Experiment) -> Finding:
     source="Baldi & Hornik (1989), Neural networks and principal component analysis",
 )
 def _linear_is_pca(experiment: Experiment) -> Finding:
-    """Depth adds nothing where no layer bends: five linear layers are one plane."""
+    """Depth adds nothing without activations: five linear layers are one plane."""
     dataset = experiment.data()
     trained = experiment.train(
         dataset,
@@ -161,26 +161,26 @@ def _against_pca(experiment: Experiment, epochs: int, k: int) -> Finding:
 @recipe(
     "beat-pca-2d",
     reference=0.0407,
-    title="Two bent dimensions beat two flat ones",
+    title="Two nonlinear dimensions against two principal components",
     architecture="784-512-128-2-128-512-784, ELU, sigmoid output, squared error, Adam 0.004 to "
     "its peak and down, batch 128, 5 epochs",
     metric="test MSE, at most {reference}",
     source=f"{HINTON}; the network and its figure from a tutorial of 2018",
 )
 def _beat_pca(experiment: Experiment) -> Finding:
-    """The same widths with activations: a bent surface passes closer to the data than any plane."""
+    """With activations, the same widths fit a curved surface closer to the data than any plane."""
     return _against_pca(experiment, epochs=5, k=2)
 
 
 @recipe(
     "beat-pca-2d-long",
     reference=0.0359,
-    title="Two bent dimensions are worth nine flat ones",
+    title="Two nonlinear dimensions against nine principal components",
     architecture="784-512-128-2-128-512-784, ELU, sigmoid output, squared error, Adam 0.004 to "
     "its peak and down, batch 128, 25 epochs",
     metric="test MSE, at most {reference}, which takes PCA nine components",
     source=f"{HINTON}; the network and its figure from a tutorial of 2018",
 )
 def _beat_pca_long(experiment: Experiment) -> Finding:
-    """Trained longer, the two-dimensional code comes to the error of PCA with nine components."""
+    """Trained longer, the two-dimensional code reaches the error of PCA with nine components."""
     return _against_pca(experiment, epochs=25, k=9)

@@ -51,7 +51,7 @@ def _active(codes: np.ndarray) -> float:
     source=KERAS,
 )
 def _single(experiment: Experiment) -> Finding:
-    """The smallest autoencoder there is already keeps digits legible in 32 numbers."""
+    """A single hidden layer already keeps digits legible in 32 numbers."""
     dataset = experiment.data()
     trained = experiment.train(dataset, "ae", SINGLE, keep="single-32", **ADADELTA)
     figures = {"test MSE": trained.mse, "active units an image": _active(trained.test.codes)}
@@ -60,14 +60,14 @@ def _single(experiment: Experiment) -> Finding:
 
 @recipe(
     "sparse-32-l1",
-    title="The same, with a price on activity",
+    title="The same, with an L1 penalty on the code",
     architecture="784-32-784, ReLU code, sigmoid output, cross-entropy, L1 activity 0.0001 (of the "
     "mean error: 0.0784 of the summed one), Adadelta 1.0, batch 256, 50 epochs",
     metric="units above 0.01 in the code of a test image, fewer than without ({reference})",
     source=KERAS,
 )
 def _sparse_32(experiment: Experiment) -> Finding:
-    """A small price on activations halves them, and silences some units, at little cost."""
+    """A small L1 penalty halves activations and silences units, at little cost in error."""
     dataset = experiment.data()
     plain = experiment.train(dataset, "ae", SINGLE, what="without", **ADADELTA)
     price = {"weight": 1e-4 * dataset.n_features}
@@ -97,7 +97,7 @@ def _sparse_32(experiment: Experiment) -> Finding:
     source=KERAS,
 )
 def _deep_32(experiment: Experiment) -> Finding:
-    """Two more layers on each side put more into the same 32 numbers."""
+    """Two more layers on each side encode more in the same 32 numbers."""
     dataset = experiment.data()
     deep = {"hidden": (128, 64), "latent_dim": 32, "activation": "relu", "likelihood": "bernoulli"}
     deep["code_activation"] = "relu"
@@ -121,7 +121,7 @@ def _deep_32(experiment: Experiment) -> Finding:
     "learning with Scikit-Learn and TensorFlow, chapter 15",
 )
 def _sparse_kl(experiment: Experiment) -> Finding:
-    """A divergence holds the mean activation of each of a thousand units to a tenth."""
+    """A KL penalty holds the mean activation of each of a thousand units near a tenth."""
     dataset = experiment.data()
     trained = experiment.train(
         dataset,
@@ -162,7 +162,7 @@ def _sparse_kl(experiment: Experiment) -> Finding:
 @recipe(
     "contractive",
     reference=5.0,
-    title="A code that stands still",
+    title="Contractive autoencoder",
     architecture="784-32-784, sigmoid code, linear output, squared error, Jacobian penalty of "
     "lambda 0.1 to 10 by its closed form, Adam 0.02 to its peak and down, batch 256, 20 epochs",
     metric="fall of the mean Jacobian norm, at under 20 % more test MSE, at least {reference}-fold",
@@ -170,7 +170,7 @@ def _sparse_kl(experiment: Experiment) -> Finding:
     "invariance during feature extraction",
 )
 def _contractive(experiment: Experiment) -> Finding:
-    """A still code is cheap while the decoder can scale up what shrank; then sharpness pays."""
+    """A small Jacobian costs little while the decoder can rescale the code; then error rises."""
     import torch
 
     dataset = experiment.data()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @recipe(
     "vae-20",
     reference=103.0,
-    title="Digits that nobody wrote",
+    title="Samples of a variational autoencoder",
     architecture="784-500-500-20, ELU, cross-entropy summed over pixels plus KL, Adam 0.001 to its "
     "peak and down, batch 150, 50 epochs",
     metric="negative ELBO of test images in nats, at most {reference}",
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "machine learning with Scikit-Learn and TensorFlow, chapter 15",
 )
 def _vae_20(experiment: Experiment) -> Finding:
-    """A code kept near a Gaussian can be drawn from, and each draw decodes into a digit."""
+    """With a code near a standard Gaussian, draws from the prior decode into digits."""
     dataset = experiment.data()
     trained = experiment.train(
         dataset,
@@ -68,7 +68,7 @@ def _vae_20(experiment: Experiment) -> Finding:
     source="Kingma & Welling (2014), Auto-encoding variational Bayes, figure 4",
 )
 def _vae_2(experiment: Experiment) -> Finding:
-    """On a two-dimensional code every place decodes, and neighbours look alike."""
+    """A two-dimensional code decodes everywhere, and neighbouring codes look alike."""
     from scipy.stats import norm
 
     dataset = experiment.data()

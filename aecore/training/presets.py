@@ -94,7 +94,7 @@ PRESETS: dict[str, Preset] = {
             "ae",
             {"hidden": (128, 64, 32), "activation": "silu"},
             {"epochs": 100, "batch_size": 64, "learning_rate": 4e-3},
-            "Three dimensions to two: can a bent surface follow the roll?",
+            "Three dimensions to two: can a curved surface fit the roll?",
         ),
         Preset(
             "digits-conv",
