@@ -27,12 +27,13 @@ test: .venv/.for-test
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) -n $(WORKERS) -m "not serial"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not serial and not browser"
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser
 	$(PYTEST) -m serial
 endif
 
 test-fast: .venv/.for-test
-	$(PYTEST) -n $(WORKERS) -m "not serial and not browser" $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not serial and not browser" $(ARGS)
 
 check: .venv/.for-test
 	$(BIN)/ruff check .

@@ -390,7 +390,7 @@ def test_of_training_samples_all_are_measured() -> None:
 
 
 def test_of_very_many_samples_a_choice_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.projections.maps.compute.MEASURED", 30)
+    monkeypatch.setattr("aecore.projections.maps.MEASURED", 30)
     facts, each = projections.measure(IRIS, Subset(), IRIS.test.x[:, :2])
     assert facts["measured"] == 30 == np.isfinite(each["continuity"]).sum()
 
