@@ -156,7 +156,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 history.append(record.train)
             dtype = torch.float64 if x.dtype == np.float64 else torch.float32
             model = record.model.to("cpu", dtype)
-            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch forgot it
+            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # no overload has it
             self.model_ = model.eval()
             self.config_, self.history_, self.n_iter_ = config, history, len(history)
             self._warn_of_failure(x, y)

@@ -162,7 +162,8 @@ def code() -> str:
         pages.append(
             (page.stem, f"`pages/{page.name}`", f"`pages/views/{page.stem}/`" * view.is_dir())
         )
-    tasks = sorted(set(subclasses(Task)), key=lambda task: task.__name__)
+    own = (task for task in subclasses(Task) if task.__module__.startswith("aecore."))
+    tasks = sorted(set(own), key=lambda task: task.__name__)
     modules = [
         (f"`{path.relative_to(ROOT)}`", first_line(path))
         for folder in ("aecore", "pages/app", "pages/components", "pages/views")

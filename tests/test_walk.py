@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,15 @@ def test_heavy_libraries_wait_until_they_are_needed() -> None:
     light = "applications.denoising", "applications.sample_quality", "cli", "jobs", "latent"
     light += "plots.images", "projections", "recipes", "runs.store", "runs.train", "training"
     assert loaded_by(*(f"aecore.{module}" for module in light)) == set()
+
+
+@pytest.mark.parametrize("package", ["models", "training"])
+def test_a_package_reaches_the_heavy_modules_that_a_type_checker_sees(package: str) -> None:
+    module = import_module(f"aecore.{package}")
+    (block,) = (node for node in tree_of(package).body if isinstance(node, ast.If))
+    assert {alias.name for node in block.body for alias in node.names} == set(module.HEAVY)
+    assert all(hasattr(module, name) for name in module.HEAVY)
+    assert not hasattr(module, "nothing")
 
 
 def test_heavy_libraries_are_noticed() -> None:

@@ -127,7 +127,7 @@ def fit(
     model = build(config, dataset.spec).to(device)
     convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
     if convolutional:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch forgot it
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no overload has it
     model.uses_bfloat16 = settings.precision == "bfloat16" or (
         settings.precision == "auto" and convolutional and has_bfloat16(device)
     )
