@@ -7,8 +7,10 @@ python docs/write_reference.py --check    exit 1 if one of them is not what woul
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import os
+import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ["AECORE_STORE"] = str(ROOT / "models_store")
 
+import aecore  # noqa: E402
 from aecore import metrics, recipes  # noqa: E402
 from aecore.applications import sample_quality  # noqa: E402
 from aecore.cli import app  # noqa: E402
@@ -162,6 +165,9 @@ def code() -> str:
         pages.append(
             (page.stem, f"`pages/{page.name}`", f"`pages/views/{page.stem}/`" * view.is_dir())
         )
+    # Classes are known once their modules are loaded.
+    for module in pkgutil.walk_packages(aecore.__path__, "aecore."):
+        importlib.import_module(module.name)
     own = (task for task in subclasses(Task) if task.__module__.startswith("aecore."))
     tasks = sorted(set(own), key=lambda task: task.__name__)
     modules = [

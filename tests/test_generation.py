@@ -387,7 +387,7 @@ def test_islands_are_said() -> None:
 def test_what_makes_no_path_is_said() -> None:
     with pytest.raises(InvalidRequest, match="two codes"):
         path(np.ones((1, 2)), 5)
-    with pytest.raises(InvalidRequest, match="known"):
+    with pytest.raises(InvalidRequest, match="reference"):
         path(np.ones((2, 2)), 5, "along the data")
     with pytest.raises(InvalidRequest, match="way"):
         path(np.ones((2, 2)), 5, "backwards")
