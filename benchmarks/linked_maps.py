@@ -138,7 +138,7 @@ def hover(browser: Browser, repeats: int = 60, path: str = f"latent_map?run={RUN
             page.wait_for_timeout(60)
         times = page.evaluate("window.times")
         image = page.evaluate(
-            "(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.subsample("
+            "(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some("
             "(v, i) => i % 4 < 3 && v))(document.querySelector('.loupe-card canvas'))"
         )
         return {**milliseconds(times), "image_drawn": image, "messages": len(sent)}
