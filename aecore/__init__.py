@@ -3,7 +3,7 @@
 Imports go one way between its packages, and no module before `viewer` and `plots` imports a user
 interface library::
 
-    data -> models -> training -> runs -> projections -> latent -> applications -> recipes -> jobs
+    data -> models -> training -> projections -> runs -> latent -> applications -> recipes -> jobs
 
 `aecore.Autoencoder` is the scikit-learn estimator over all of it.
 """

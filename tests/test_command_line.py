@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -856,3 +857,45 @@ def test_without_a_command_the_help_is_shown() -> None:
     for command in (*LISTS, "train", "discard", "project", "denoise", "quality", "reproduce"):
         assert command in result.output
     assert os.linesep in result.output
+
+
+# --- The installation ---------------------------------------------------------------------------
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert call("--version").stdout == f"latent-loupe {project['version']}\n"
+
+
+def test_the_doctor_says_what_is_there(store_folder: Path) -> None:
+    checks = json.loads(call("doctor", "--json").stdout)
+    assert checks["problems"] == [] and checks["runs"] == "0, and 0 that cannot be read"
+    assert checks["store"].startswith(str(store_folder)) and "digits" in checks["datasets"]
+
+
+def test_the_doctor_ends_with_one_where_the_store_takes_no_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise files.DiskFault("The disk is full.")
+
+    monkeypatch.setattr("aecore.locations.refuse_unwritable", refuse)
+    outcome = call("doctor", "--json")
+    assert outcome.exit_code == 1
+    assert json.loads(outcome.stdout)["problems"] == ["The disk is full."]
+
+
+def test_open_starts_the_dashboard_on_the_loopback_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("aecore.cli.subprocess.run", run)
+    assert CliRunner().invoke(app, ["open", "--no-browser", "--allow", "name"]).exit_code == 0
+    (command,) = started
+    assert str(ROOT / "app.py") in command and "--server.address=127.0.0.1" in command
+    assert "--server.headless=true" in command and "--server.allowedHosts=name" in command

@@ -157,3 +157,31 @@ def test_a_package_reaches_the_heavy_modules_that_a_type_checker_sees(package: s
 
 def test_heavy_libraries_are_noticed() -> None:
     assert "torch" in loaded_by("aecore.models.networks")
+
+
+def imports_of_page_modules() -> Iterator[tuple[str, str]]:
+    """Each module below `pages`, with each module below `pages` that it imports."""
+    for path in (ROOT / "pages").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pages"):
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}"
+                    file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+                    yield module, name if file.is_file() else str(node.module)
+
+
+def test_a_view_imports_no_view_of_another_page_and_no_imports_go_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module, other in imports_of_page_modules():
+        graph.setdefault(module, set()).add(other)
+        if other.startswith("pages.views."):
+            page = other.split(".")[2]
+            assert module == f"pages.{page}" or module.startswith(f"pages.views.{page}."), module
+        if module.startswith("pages.app."):
+            assert other.startswith("pages.app."), module
+    assert "pages.views.denoise.comparison" in graph
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(reversed(error.args[1]))}")
