@@ -469,7 +469,7 @@ def poor_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Server on a machine without MNIST, where no decoder is small enough for a browser."""
     folder = tmp_path_factory.mktemp("poor")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aecore.latent.analysis.MOST_WEIGHTS", 0)
+        patch.setattr("aecore.latent.decoder.MOST_WEIGHTS", 0)
         stock(folder, "digits-ae")
     for file in folder.glob("mnist-*/latent.safetensors"):
         file.unlink()

@@ -571,11 +571,11 @@ def test_a_run_of_labels_and_one_dimension_is_analysed() -> None:
 
 
 def test_a_large_decoder_stays_at_home(shipped: store.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aecore.latent.analysis.MOST_WEIGHTS", 1000)
+    monkeypatch.setattr("aecore.latent.decoder.MOST_WEIGHTS", 1000)
     arrays, facts = analysed(shipped)
     assert facts["layers"] is None and "too large" in facts["decoder_note"]
     assert not [name for name in arrays if name.startswith("weight/")]
-    monkeypatch.setattr("aecore.latent.analysis.browser_decoder", lambda model: None)
+    monkeypatch.setattr("aecore.latent.decoder.browser_decoder", lambda model: None)
     _, facts = analysed(shipped)
     assert facts["layers"] is None and "unknown kind" in facts["decoder_note"]
 

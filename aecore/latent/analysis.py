@@ -12,7 +12,7 @@ from aecore import data, locations, metrics, models, projections
 from aecore.artifacts import SHARE, Array, Artifact, Size
 from aecore.data import Dataset, Subset
 from aecore.errors import Damaged, InvalidRequest
-from aecore.latent.decoder import MOST_WEIGHTS, LayerFacts, browser_decoder
+from aecore.latent.decoder import LayerFacts, decoder_for_browser
 from aecore.latent.reliability_map import reach, reliability
 from aecore.progress import Progress, Reporter, Task
 from aecore.projections import Plane, Prepare, _plane_as_it_is
@@ -153,22 +153,6 @@ def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
             f"The run '{name}' answers with values that are no finite numbers (NaN): train it "
             "again with a lower learning rate."
         )
-
-
-def decoder_for_browser(
-    model: Autoencoder,
-) -> tuple[list[dict[str, Any]] | None, dict[str, np.ndarray], str]:
-    """Layers and weights of the decoder for the browser, and the reason if there are none."""
-    described = browser_decoder(model)
-    if described is None:
-        return None, {}, "The browser cannot run this decoder: it has a layer of an unknown kind."
-    size = sum(weight.nbytes for weight in described[1].values())
-    if size > MOST_WEIGHTS:
-        note = (
-            f"This decoder is too large for the browser: it has {size / 2**20:.0f} MiB of weights."
-        )
-        return None, {}, note
-    return *described, ""
 
 
 def negative_elbo(run: Run) -> float | None:

@@ -64,6 +64,22 @@ def browser_decoder(
     return layers + end, weights
 
 
+def decoder_for_browser(
+    model: Autoencoder,
+) -> tuple[list[dict[str, Any]] | None, dict[str, np.ndarray], str]:
+    """Layers and weights of the decoder for the browser, and the reason if there are none."""
+    described = browser_decoder(model)
+    if described is None:
+        return None, {}, "The browser cannot run this decoder: it has a layer of an unknown kind."
+    size = sum(weight.nbytes for weight in described[1].values())
+    if size > MOST_WEIGHTS:
+        note = (
+            f"This decoder is too large for the browser: it has {size / 2**20:.0f} MiB of weights."
+        )
+        return None, {}, note
+    return *described, ""
+
+
 def _leaves(network: nn.Module) -> Iterator[nn.Module]:
     from torch import nn
 
