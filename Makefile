@@ -1,6 +1,6 @@
 # make run   the dashboard on http://127.0.0.1:8501 (HOST and PORT override it; to other machines it
 #            answers under the names in HOSTS alone)
-# make test  every test, the browser's included; ARGS="tests/test_store.py -x" for some of them
+# make test  every test, the browser's included; ARGS="tests/runs/test_store.py -x" for some of them
 # make test-fast  without the browser and what starts and stops processes
 # make check lint, format and types
 # make docs   the documentation as a site, in site/

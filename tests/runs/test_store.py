@@ -662,7 +662,7 @@ def held_elsewhere(*names: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that has reserved names of this store."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, *names],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -1054,7 +1054,7 @@ print(moment - 1)
 
 
 def test_a_kill_at_any_write_leaves_no_broken_run_and_costs_no_bit(tmp_path: Path) -> None:
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     command = [sys.executable, "-c", DIE_AT_EVERY_WRITE, here, str(tmp_path)]
     # Threads would not survive the fork.
     one = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -1080,7 +1080,7 @@ else:
 
 
 def start_training(folder: Path) -> subprocess.Popen[bytes]:
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     environment = os.environ | {"AECORE_STORE": str(folder)}
     command = [sys.executable, "-c", TRAIN_DIGITS, str(here)]
     return subprocess.Popen(command, cwd=here.parent, env=environment)

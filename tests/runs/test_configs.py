@@ -458,7 +458,7 @@ for preset in PRESETS.values():
                      "model": preset.model, "training": preset.training})
 print("torch" in sys.modules)
 """
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     command = [sys.executable, "-c", script]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"

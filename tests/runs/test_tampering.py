@@ -22,7 +22,7 @@ from aecore.errors import Damaged, InvalidRequest
 from aecore.projections import PCAProjection
 from aecore.runs import store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "models_store"
 HEALTHY = ("digits-ae", "digits-vae")
 PAGES = ("latent_map", "reconstructions", "denoise", "generate")

@@ -26,7 +26,7 @@ from aecore.runs.train import Train
 
 DIGITS = data.get("digits")
 SHAPE = DIGITS.shape
-SHIPPED = Path(__file__).parents[1] / "models_store" / "_maps"
+SHIPPED = Path(__file__).parents[2] / "models_store" / "_maps"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 

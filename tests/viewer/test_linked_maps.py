@@ -33,7 +33,7 @@ from aecore.runs.train import Train
 from aecore.viewer import STATIC, payload
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".gz": "application/gzip"}
 BARE = """<!doctype html>

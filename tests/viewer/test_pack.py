@@ -24,7 +24,7 @@ from aecore.runs import store
 from aecore.runs.train import Train
 from aecore.viewer import payload
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DIGITS = data.get("digits")
 IRIS = data.get("iris")
 

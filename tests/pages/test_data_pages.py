@@ -15,7 +15,7 @@ from aecore.data import stored as own_data
 from aecore.jobs import Jobs
 from aecore.runs import store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRAIN, LATENT_MAP, RECONSTRUCTIONS, DENOISE, GENERATE = (
     ROOT / "pages" / f"{name}.py"
     for name in ("train", "latent_map", "reconstructions", "denoise", "generate")

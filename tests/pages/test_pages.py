@@ -35,7 +35,7 @@ from aecore.viewer import payload
 from pages.app import cache
 from pages.components import hosts
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae")
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 PAGES_OF_RUNS = [page for page in PAGES if page.stem in ("app", "latent_map", "reconstructions")]

@@ -674,7 +674,7 @@ def test_what_waits_when_the_cluster_is_killed_runs_on_a_new_one(jobs: Jobs) -> 
 
 # --- A scheduler that is not our own ------------------------------------------------------------
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCHEDULER = """
 import asyncio, sys
 from distributed import Scheduler
@@ -861,7 +861,7 @@ def gone(pid: int) -> bool:
 @pytest.mark.parametrize("how", ["exits", "killed"])
 def test_the_cluster_ends_with_the_process_that_started_it(how: str) -> None:
     command = [sys.executable, "-c", USE_A_CLUSTER, how]
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     client = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, timeout=120)
     assert client.returncode == (0 if how == "exits" else -signal.SIGKILL)
     host, worker = map(int, client.stdout.split())

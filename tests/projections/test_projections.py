@@ -446,7 +446,7 @@ def test_odd_data_give_figures_or_a_fault(what: str, name: str) -> None:
 def test_the_shipped_maps_are_found(
     name: str, projection: Projection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shipped = Path(__file__).parents[1] / "models_store"
+    shipped = Path(__file__).parents[2] / "models_store"
     monkeypatch.setenv("AECORE_STORE", str(shipped))
     (folder,) = (shipped / "_maps").glob(f"{name}-*")
     found = projections.map_artifact(name, folder.name.removeprefix(f"{name}-"), projection).load()

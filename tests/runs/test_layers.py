@@ -15,7 +15,7 @@ from aecore.projections import PCAProjection
 from aecore.runs import store
 from aecore.runs.train import Train
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DIGITS = data.get("digits")
 
 
