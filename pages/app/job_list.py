@@ -1,7 +1,8 @@
-"""Job list at the bottom of the menu, with progress."""
+"""Job list in the header, with progress."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -16,21 +17,31 @@ if TYPE_CHECKING:
 
 
 def job_list() -> None:
-    """Show waiting and running jobs in the menu; the page reruns when one ends."""
+    """Popover of waiting and running jobs; the page reruns when one ends."""
     active = [job.id for job in cache.jobs().all() if job.active]
 
     def body() -> None:
         current = [job for job in cache.jobs().all() if job.active]
         if [job.id for job in current] != active:
             st.rerun()
-        if current:
-            st.caption("Jobs")
-        for job in reversed(current):
-            progress(job)
-            if button("Cancel", ":material/stop_circle:", key=f"cancel-{job.id}"):
-                cache.jobs().cancel(job)
+        with st.popover(_label(current), icon=":material/pending_actions:", key="jobs"):
+            if not current:
+                st.caption("No job is running or waiting.")
+            for job in reversed(current):
+                progress(job)
+                if button("Cancel", ":material/stop_circle:", key=f"cancel-{job.id}"):
+                    cache.jobs().cancel(job)
 
     st.fragment(run_every=0.8 if active else None)(body)()
+
+
+def _label(current: Sequence[Job]) -> str:
+    """Number of jobs, and how far the running one is."""
+    if not current:
+        return "Jobs"
+    running = next((job for job in current if job.state != "queued"), None)
+    share = f" · {min(running.done / running.total, 1.0):.0%}" if running else " · waiting"
+    return f"{len(current)} job{'s' * (len(current) > 1)}{share.replace('%', ' %')}"
 
 
 def progress(job: Job) -> None:

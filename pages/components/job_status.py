@@ -45,7 +45,7 @@ def offer(jobs: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
     st.caption(hint)
     if any(job is not None and job.active for job in jobs):
         st.info(
-            "This is being computed; the menu says how far it is, and the page shows it when it is "
+            "This is being computed; *Jobs* says how far it is, and the page shows it when it is "
             "done.",
             icon=":material/hourglass_top:",
         )
@@ -103,7 +103,7 @@ def ensure_encoded(runs: Sequence[store.Run]) -> bool:
     if missing:
         st.info(
             f"The training split goes through {plain(', '.join(missing))} for the first "
-            "time; the menu says how far it is, and this page shows it when it is done.",
+            "time; *Jobs* says how far it is, and this page shows it when it is done.",
             icon=":material/hourglass_top:",
         )
     return not missing

@@ -32,7 +32,9 @@ pytestmark = pytest.mark.usefixtures("shipped_runs")
 
 
 def links(at: AppTest) -> dict[str, str]:
-    return {link.proto.label: link.proto.query_string for link in at.main.get("page_link")}
+    """Query of each link on the page, without those of the menu."""
+    own = at.get("page_link")[len(frame.MENU) :]
+    return {link.proto.label: link.proto.query_string for link in own}
 
 
 def button(at: AppTest, label: str) -> Button:
@@ -297,8 +299,3 @@ def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> 
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert not at.get("bidi_component")
-
-
-def test_it_stands_in_the_menu_and_the_pages_of_a_run_stay() -> None:
-    assert "Denoise" in [label for _, label, _ in frame.MENU]
-    assert [label for _, label, _ in frame.OF_A_RUN] == ["Latent map", "Reconstructions"]

@@ -32,7 +32,7 @@ from aecore.runs import store
 from aecore.runs.train import Resume, Train
 from aecore.training import RunConfig
 from aecore.viewer import payload
-from pages.app import cache
+from pages.app import cache, frame
 from pages.components import hosts
 
 ROOT = Path(__file__).parents[2]
@@ -88,8 +88,21 @@ def test_shows_the_shipped_runs_without_an_error(page: Path, shipped_runs: Path)
     at = opened(page)
     assert not at.exception
     assert not at.error
-    assert len(at.title) == 1
-    assert [link.proto.label for link in at.sidebar.get("page_link")][:2] == ["Start", "Train"]
+    (current,) = [entry for entry in frame.MENU if entry.path.endswith(page.name)]
+    assert at.title[0].value == current.title
+    links = [link.proto for link in at.get("page_link")[: len(frame.MENU)]]
+    assert [link.help for link in links] == [entry.title for entry in frame.MENU]
+    assert [link.label for link in links if link.label.startswith("**")] == [
+        "**Latent Loupe**" if page.stem == "app" else f"**{current.title}**"
+    ]
+
+
+def test_links_carry_the_run_to_the_pages_of_a_run_alone(shipped_runs: Path) -> None:
+    at = opened(ROOT / "pages" / "generate.py", run="digits-vae")
+    links = [link.proto for link in at.get("page_link")[: len(frame.MENU)]]
+    carried = {link.help for link in links if link.query_string == "run=digits-vae"}
+    assert carried == {"Latent map", "Reconstructions", "Denoise", "Generate"}
+    assert {link.query_string for link in links if link.help not in carried} == {""}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -97,7 +110,8 @@ def test_says_what_to_do_when_there_is_no_run(page: Path) -> None:
     at = opened(page)
     assert not at.exception
     assert not at.error
-    assert "Train" in " ".join(info.value for info in at.info) or at.get("page_link")
+    links = at.get("page_link")[len(frame.MENU) :]
+    assert "Train" in " ".join(info.value for info in at.info) or links or page.stem == "recipes"
 
 
 @pytest.mark.parametrize("page", PAGES_OF_RUNS, ids=lambda page: page.stem)
@@ -577,7 +591,7 @@ def test_what_keeps_jobs_waiting_is_said_beside_them(idle_jobs: Jobs) -> None:
     idle_jobs.submit(projections.Prepare("iris"))
     idle_jobs.trouble = "The scheduler at tcp://a:1 has no worker."
     at = opened(TRAIN)
-    assert "has no worker" in at.sidebar.warning[0].value
+    assert "has no worker" in at.warning[0].value
 
 
 def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:
@@ -892,9 +906,9 @@ def test_a_trained_model_is_linked_while_it_is_in_the_store(
     assert not at.exception and not at.error
     said = texts(at)
     assert "**digits-vae**" in said and "deleted-since" not in said
-    main = [link.proto for link in at.main.get("page_link")]
-    assert [link.label for link in main] == ["Latent map", "Reconstructions"]
-    assert all(link.query_string == "run=digits-vae" for link in main)
+    links = [link.proto for link in at.get("page_link")[len(frame.MENU) :]]
+    assert [link.label for link in links] == [entry.title for entry in frame.OF_A_RUN]
+    assert all(link.query_string == "run=digits-vae" for link in links)
 
 
 def test_an_unknown_recipe_in_the_address_is_said() -> None:

@@ -106,8 +106,8 @@ def links(outcome: Outcome) -> None:
     for name in filter(stored.__contains__, outcome.runs):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"The trained model is kept as the run **{plain(name)}**:")
-            for path, label, icon in frame.OF_A_RUN:
-                st.page_link(path, label=label, icon=icon, query_params={state.RUN: name})
+            for entry in frame.OF_A_RUN:
+                frame.link(entry, {state.RUN: name})
 
 
 def overview(outcomes: Mapping[str, Outcome | None]) -> None:

@@ -70,8 +70,8 @@ def _head(job: Job) -> None:
     elif job.state == "done":
         st.success(f"**{plain(job.run)}** is trained and stored.", icon=":material/check_circle:")
         with st.container(horizontal=True):
-            for path, label, icon in frame.OF_A_RUN:
-                st.page_link(path, label=label, icon=icon, query_params={"run": job.run})
+            for entry in frame.OF_A_RUN:
+                frame.link(entry, {state.RUN: job.run})
         metrics = cache.run(job.run).manifest.metrics
         st.caption(
             f"test MSE **{metrics['test_mse']:.4f}**; PCA with as many components "
