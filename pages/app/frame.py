@@ -100,7 +100,8 @@ def page(title: str) -> Iterator[DeltaGenerator]:
     # An icon of our own: Streamlit would fetch a named one from another server.
     icon = str(Path(__file__).with_name("icon.png"))
     st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide")
-    st.html(Path(__file__).with_name("frame.css"))
+    for asset in ("frame.css", "history.html"):
+        st.html(Path(__file__).with_name(asset), unsafe_allow_javascript=True)
     current = next(entry for entry in MENU if entry.title == title)
     with _row("header"):
         st.title(title, anchor=False)
