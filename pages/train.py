@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -15,10 +16,13 @@ from aecore.settings import list_settings
 from aecore.training import PRESETS, RunConfig, TrainingConfig, defaults
 from pages.app import cache, controls, frame, state
 from pages.app.text import plain
+from pages.components import pickers
 from pages.components.settings_form import as_typed, settings_form
 from pages.views.train import monitor
 
 DEFAULTS = "defaults"
+REFUSED = "refused"
+PANEL = 380  # pixels
 
 
 def presets_for(dataset: str, variant: str) -> list[str]:
@@ -38,74 +42,95 @@ def starting_values(dataset: str, variant: str, preset: str) -> dict:
     return values
 
 
-def refill(preset_too: bool) -> None:
+def refill(changed: str) -> None:
     """Refill the form after the dataset, variant or preset has changed."""
-    dataset, variant = state.value("dataset", "digits"), state.value("variant", "ae")
-    if preset_too:
+    dataset, variant = state.value("dataset"), state.value("variant")
+    if changed != "preset":
         state.put({"preset": presets_for(dataset, variant)[0]})
+    for key in ("dataset", "variant", "preset"):
+        state.keep(key)
     values = starting_values(dataset, variant, state.value("preset"))
     kinds = (*list_settings(VARIANTS[variant]), *list_settings(TrainingConfig))
     state.put({setting.name: as_typed(setting, values[setting.name]) for setting in kinds})
 
 
+def pick(label: str, key: str, titles: Mapping[str, str], default: str, help: str = "") -> str:
+    """Select box of an entry of a registry: its title is shown, its name is in the address."""
+    if stranger := state.follow_address(key, list(titles), default):
+        pickers.show_unknown(label.lower(), stranger)
+    return st.selectbox(
+        label,
+        list(titles),
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=refill,
+        args=(key,),
+        help=help or None,
+    )
+
+
 @st.fragment
 def ask(datasets: Mapping[str, data.Dataset]) -> None:
-    """Show the form; a valid request is queued and shown.
+    """Show the settings; a valid request is queued and shown, the problems of another stay.
 
     A fragment, so that a change in it does not draw the running training anew.
 
     Arguments
         datasets: the datasets to choose from, by name.
     """
-    bound = {"bind": "query-params"}
-    again = {"on_change": refill, "args": (True,)}
-    dataset = st.selectbox("Dataset", list(datasets), key="dataset", **bound, **again)
+    titles = {name: entry.title for name, entry in datasets.items()}
+    dataset = pick("Data set", "dataset", titles, "digits")
     entry = datasets[dataset]
     where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
-    st.caption(
-        f"{plain(entry.title)}: {entry.n_train:,} to train, {entry.n_test:,} to test.{where}"
-    )
-    variants = list(VARIANTS)
-    variant = st.selectbox(
-        "Variant", variants, index=variants.index("ae"), key="variant", **bound, **again
-    )
+    st.caption(f"{entry.n_train:,} samples to train on, {entry.n_test:,} to test on.{where}")
+    titles = {name: kind.title for name, kind in VARIANTS.items()}
+    variant = pick("Variant", "variant", titles, "ae")
     st.caption(VARIANTS[variant].summary())
-    preset = st.selectbox(
-        "Preset",
-        presets_for(dataset, variant),
-        key="preset",
-        on_change=refill,
-        args=(False,),
-        help="Named settings to start from; every one of them can be changed below.",
-        **bound,
-    )
+    names = presets_for(dataset, variant)
+    titles = {name: PRESETS[name].title if name in PRESETS else "Defaults" for name in names}
+    about = "Settings to start from; every one of them can be changed below."
+    preset = pick("Preset", "preset", titles, names[0], about)
     if preset in PRESETS:
         st.caption(PRESETS[preset].description)
     values = starting_values(dataset, variant, preset)
-    with st.form("settings", border=False):
-        kinds = VARIANTS[variant], TrainingConfig
-        with st.container(horizontal=True):
-            model, training = (settings_form(kind, values, width=166) for kind in kinds)
-        with st.expander("More settings", icon=":material/tune:"), st.container(horizontal=True):
-            more = [settings_form(kind, values, advanced=True, width=148) for kind in kinds]
-        model, training = model | more[0], training | more[1]
-        name = st.text_input(
-            "Name of the run", key="name", placeholder="made for you", bind="query-params"
-        )
+    kinds = VARIANTS[variant], TrainingConfig
+    with st.container(horizontal=True):
+        model, training = (settings_form(kind, values, width=166) for kind in kinds)
+    with st.expander("More settings", icon=":material/tune:"), st.container(horizontal=True):
+        more = [settings_form(kind, values, advanced=True, width=150) for kind in kinds]
+    model, training = model | more[0], training | more[1]
+    name = st.text_input(
+        "Name of the run",
+        key="name",
+        placeholder="leave empty for an automatic name",
+        bind="query-params",
+    )
+    with st.container(key="submit"):
+        refused = st.container()
         key = f"train-{state.presses('Train')}"
-        asked = st.form_submit_button(
-            "Train", key=key, type="primary", icon=":material/play_arrow:"
+        asked = st.button(
+            "Train", key=key, type="primary", icon=":material/play_arrow:", width="stretch"
         )
-    if asked and not state.double_click("Train"):
-        request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
-        try:
-            job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
-        except InvalidRequest as error:
-            frame.show_error(error)
-            return
-        state.answer_press("Train")
-        state.remember_job(job.id)
-        st.rerun()
+        if asked and not state.double_click("Train"):
+            submit(
+                {"dataset": dataset, "variant": variant, "model": model, "training": training}, name
+            )
+        if error := state.value(REFUSED):
+            with refused:
+                frame.show_error(error)
+
+
+def submit(request: Mapping[str, Any], name: str) -> None:
+    """Queue a training and show it, or remember why it is refused."""
+    try:
+        job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
+    except InvalidRequest as error:
+        state.put({REFUSED: error})
+        return
+    state.put({REFUSED: None})
+    state.answer_press("Train")
+    state.remember_job(job.id)
+    st.rerun()
 
 
 def offer_unfinished() -> None:
@@ -136,19 +161,21 @@ def offer_unfinished() -> None:
 
 
 def offer_to_discard(name: str) -> None:
-    """Button that deletes a checkpoint."""
-    if controls.button("Discard", ":material/delete:", key=f"discard-{name}"):
-        store.discard(name)
-        st.rerun()
+    """Button that deletes a checkpoint, behind a question."""
+    with st.popover("Discard", icon=":material/delete:"):
+        st.markdown(f"What **{plain(name)}** has learned so far is deleted for good.")
+        if controls.button("Delete it", ":material/delete:", key=f"discard-{name}"):
+            store.discard(name)
+            st.rerun()
 
 
 with frame.page("Train"):
     usable, damaged = data.entries()
-    left, right = st.columns([3, 4], gap="large")
-    with left:
-        for sentence in damaged:
-            st.warning(plain(sentence), icon=":material/folder_off:")
-        ask({entry.name: entry for entry in usable})
-    with right:
-        monitor.watch()
-        offer_unfinished()
+    for sentence in damaged:
+        st.warning(plain(sentence), icon=":material/folder_off:")
+    with st.container(key="workbench", horizontal=True, wrap=False):
+        with st.container(key="panel", width=PANEL):
+            ask({entry.name: entry for entry in usable})
+        with st.container(key="canvas"):
+            monitor.watch()
+            offer_unfinished()

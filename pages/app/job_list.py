@@ -29,8 +29,7 @@ def job_list() -> None:
                 st.caption("No job is running or waiting.")
             for job in reversed(current):
                 progress(job)
-                if button("Cancel", ":material/stop_circle:", key=f"cancel-{job.id}"):
-                    cache.jobs().cancel(job)
+                offer_to_cancel(job, "listed")
 
     st.fragment(run_every=0.8 if active else None)(body)()
 
@@ -44,12 +43,25 @@ def _label(current: Sequence[Job]) -> str:
     return f"{len(current)} job{'s' * (len(current) > 1)}{share.replace('%', ' %')}"
 
 
+def offer_to_cancel(job: Job, where: str) -> None:
+    """Button that cancels a job.
+
+    Arguments
+        where: a name for each place on a page that has one.
+    """
+    if button("Cancel", ":material/stop_circle:", key=f"cancel-{where}-{job.id}"):
+        cache.jobs().cancel(job)
+
+
 def progress(job: Job) -> None:
     """Progress bar of a job: stage, share done, and remaining time."""
     if job.state == "queued":
-        before = cache.jobs().place(job)
-        place = f"{before} before it" if before else "next"
-        st.progress(0.0, text=f"**{plain(job.task.title)}**: waiting, {place}")
+        before = cache.jobs().before(job)
+        place = "to begin"
+        if before:
+            others = f" and {len(before) - 1} more" if len(before) > 1 else ""
+            place = f"behind {plain(before[-1].task.title)}{others}"
+        st.progress(0.0, text=f"**{plain(job.task.title)}**: waiting {place}")
         if trouble := cache.jobs().trouble:
             st.warning(plain(trouble), icon=":material/warning:")
         return

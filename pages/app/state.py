@@ -64,12 +64,12 @@ def value(key: str, default: Any = None) -> Any:
 
 def remember_job(job_id: str) -> None:
     """Write the id of the shown job into the address, so that a reload shows it again."""
-    st.query_params["job"] = job_id
+    st.query_params["job"] = st.session_state[_last("job")] = job_id
 
 
 def shown_job() -> str | None:
-    """Id of the job in the address."""
-    return st.query_params.get("job")
+    """Id of the job in the address, or of the last one that was begun in this session."""
+    return st.query_params.get("job") or st.session_state.get(_last("job"))
 
 
 def presses(label: str) -> int:
@@ -105,7 +105,7 @@ def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
     back button and shared links agree. A bound widget would lose it on some page changes.
 
     Arguments
-        key: of the picker, and of its part of the address: `RUN` or `RECIPE`.
+        key: of the picker, and of its part of the address, such as `RUN`.
     """
     asked = st.query_params.get(key)
     st.session_state[key] = asked if asked in names else st.session_state.get(_last(key), default)
@@ -117,7 +117,9 @@ def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
 
 def keep(key: str) -> None:
     """Write the value of a picker into the address; the picker's callback."""
-    st.query_params[key] = st.session_state[_last(key)] = st.session_state[key]
+    chosen = st.session_state[_last(key)] = st.session_state[key]
+    if st.query_params.get(key) != chosen:
+        st.query_params[key] = chosen
 
 
 def follow_number(key: str, low: float, high: float, step: float, usual: float) -> float:

@@ -111,7 +111,7 @@ def test_says_what_to_do_when_there_is_no_run(page: Path) -> None:
     assert not at.exception
     assert not at.error
     links = at.get("page_link")[len(frame.MENU) :]
-    assert "Train" in " ".join(info.value for info in at.info) or links or page.stem == "recipes"
+    assert "Train" in texts(at) or links or page.stem == "recipes"
 
 
 @pytest.mark.parametrize("page", PAGES_OF_RUNS, ids=lambda page: page.stem)
@@ -507,6 +507,7 @@ def test_a_training_shows_the_facts_of_its_last_epoch(
 
 
 TRAIN = ROOT / "pages" / "train.py"
+DELETE = "Delete it"
 
 
 def press(at: AppTest, label: str) -> AppTest:
@@ -536,6 +537,39 @@ def test_a_press_of_train_that_was_sent_before_the_answer_was_shown_is_void(
         at = shown.click().run()
         assert not at.error and not at.exception
     assert len(idle_jobs.all()) == 1
+
+
+def test_a_refusal_stays_until_the_settings_are_sent_again(idle_jobs: Jobs) -> None:
+    other = idle_jobs.submit(projections.Prepare("wine"))
+    at = press(opened(TRAIN, dataset="iris", name="Not possible"), "Train")
+    idle_jobs.cancel(other)
+    assert "is not possible" in at.run().error[0].value
+    at.text_input(key="name").set_value("mine").run()
+    assert "is not possible" in at.error[0].value
+    assert not press(at, "Train").error
+    assert [job.task.name for job in idle_jobs.all() if job is not other] == ["mine"]
+
+
+def test_train_shows_the_training_that_was_begun_here(idle_jobs: Jobs) -> None:
+    at = press(opened(TRAIN, dataset="iris", name="mine"), "Train")
+    (own,) = idle_jobs.all()
+    other = idle_jobs.submit(Train.named(run_config("wine"), "other"))
+    for _ in range(2):
+        assert f"cancel-shown-{own.id}" in [button.key for button in at.button]
+        at.query_params.clear()  # as after another page
+        at = at.run()
+    idle_jobs.cancel(own)
+    at = at.run()
+    assert f"cancel-shown-{other.id}" not in [button.key for button in at.button]
+    assert "iris was cancelled" in texts(at)
+
+
+def test_a_waiting_training_says_what_it_waits_for(idle_jobs: Jobs) -> None:
+    for dataset in ("wine", "digits"):
+        idle_jobs.submit(projections.Prepare(dataset))
+    at = press(opened(TRAIN, dataset="iris"), "Train")
+    (shown, *_) = (bar.proto.text for bar in at.main.get("progress") if "iris" in bar.proto.text)
+    assert "waiting behind preparing digits and 1 more" in shown
 
 
 def test_a_second_press_of_train_says_the_same_faults(idle_jobs: Jobs) -> None:
@@ -577,12 +611,12 @@ def test_a_double_click_discards_one_training_and_cancels_one_job(
     jobs = [idle_jobs.submit(projections.Prepare(name)) for name in ("iris", "wine")]
     monkeypatch.setattr("pages.app.state.DOUBLE_CLICK", 60)
     at = opened(TRAIN)
-    for label in ("Discard", "Discard", "Cancel", "Cancel"):
+    for label in (DELETE, DELETE, "Cancel", "Cancel"):
         at = press(at, label)
     assert len(store.unfinished()) == 1
     assert sorted(job.state for job in jobs) == ["cancelled", "queued"]
     monkeypatch.setattr("pages.app.state.DOUBLE_CLICK", 0)
-    press(press(at, "Discard"), "Cancel")
+    press(press(at, DELETE), "Cancel")
     assert not store.unfinished()
     assert [job.state for job in jobs] == ["cancelled", "cancelled"]
 
@@ -671,10 +705,10 @@ def half_trained() -> Path:
 def test_an_unfinished_training_can_be_resumed_or_discarded(shipped_runs: Path) -> None:
     folder = half_trained()
     at = opened(ROOT / "pages" / "train.py")
-    assert {"Resume", "Discard"} <= set(labels_of_buttons(at))
+    assert {"Resume", DELETE} <= set(labels_of_buttons(at))
     at.button(key="discard-half").click().run()
     assert not at.exception and not folder.exists()
-    assert "Discard" not in labels_of_buttons(at)
+    assert DELETE not in labels_of_buttons(at)
 
 
 def test_an_unfinished_folder_that_cannot_be_printed_can_be_discarded(shipped_runs: Path) -> None:
@@ -694,7 +728,7 @@ def test_a_training_of_another_server_is_shown_without_buttons(shipped_runs: Pat
         said = " ".join(element.value for element in at.markdown).replace("\\", "")
         assert "half" in said and "1 of 2 epochs" in said
         assert f"being trained by another process (process {os.getpid()} on " in said
-        assert not {"Resume", "Discard"} & set(labels_of_buttons(at))
+        assert not {"Resume", DELETE} & set(labels_of_buttons(at))
 
 
 @pytest.mark.parametrize("button", ["resume-half", "discard-half"])
@@ -715,7 +749,7 @@ def test_a_damaged_checkpoint_is_named_and_can_be_discarded_on_the_page(shipped_
     os.truncate(folder / "checkpoint.safetensors", 100)
     at = opened(ROOT / "pages" / "train.py")
     assert "its checkpoint is damaged" in " ".join(element.value for element in at.markdown)
-    assert "Discard" in labels_of_buttons(at) and "Resume" not in labels_of_buttons(at)
+    assert DELETE in labels_of_buttons(at) and "Resume" not in labels_of_buttons(at)
     at.button(key="discard-half").click().run()
     assert not at.exception and not folder.exists()
 
@@ -1008,7 +1042,7 @@ def test_a_recipe_is_queued_by_its_button_and_cancelled_in_the_menu(idle_jobs: J
     # A recipe beside it can be looked at while this one waits.
     choose(at, "manifold")
     assert "run-recipe" in [button.key for button in at.button]
-    at.button(key=f"cancel-{job.id}").click().run()
+    at.button(key=f"cancel-listed-{job.id}").click().run()
     choose(at, REMADE)
     assert job.state == "cancelled"
     assert "It was cancelled" in at.info[0].value
