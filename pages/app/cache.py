@@ -17,7 +17,7 @@ from aecore import data, latent, locations, projections
 from aecore.data import Subset
 from aecore.errors import Damaged
 from aecore.plots import images
-from aecore.runs import store
+from aecore.runs import description, store
 from aecore.viewer import payload
 from pages.app import server, state
 
@@ -146,6 +146,22 @@ def thumbnail(name: str, created: str) -> bytes:
     latent.refuse_unless_finite(run(name), codes["plane"])
     classes = bool(run(name).dataset.label_names)
     return images.thumbnail(codes["plane"], codes["labels"], classes)
+
+
+def description_of(chosen: store.Run) -> description.Description:
+    """Title, note, tags and star of a run; empty ones where their file is damaged."""
+    changed = _changed(chosen.computed / "description.json")
+    return intact(_description, *identity(chosen), changed) or description.Description()
+
+
+@bounded(256)
+def _description(name: str, created: str, changed: int) -> description.Description:
+    return description.read(run(name))
+
+
+def titles(runs: Sequence[store.Run]) -> dict[str, str]:
+    """Title of each run by its name."""
+    return description.titles(runs, [description_of(each).title for each in runs])
 
 
 # --- Maps ---------------------------------------------------------------------------------------
