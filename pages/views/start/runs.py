@@ -126,7 +126,7 @@ def columns() -> dict[str, Any]:
     )
     return {
         "map": column.ImageColumn("Map", width=60),
-        "title": column.TextColumn("Title", pinned=True, width=300),
+        "title": column.TextColumn("Title", width=300),
         **measures,
         "pca_mse": pca,
         "dataset": column.TextColumn("Data set"),
