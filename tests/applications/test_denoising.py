@@ -237,7 +237,7 @@ def test_settings_that_ship_are_those_that_are_found() -> None:
         assert found.at(level)[0] == tuned(level).at(level)[0]
 
 
-def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tuning_is_kept_and_goes_on(small_searches: None, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Listener(lambda heard: KeyboardInterrupt() if len(heard.heard) > 12 else None)
     with pytest.raises(KeyboardInterrupt):
         denoising.TuneFilters("digits", "block", False).run(stop)
@@ -459,7 +459,9 @@ def test_class_means_are_of_training_samples() -> None:
 
 
 @pytest.mark.parametrize(("variant", "model"), [("denoising", {"level": 0.3}), ("cvae", {})])
-def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None:
+def test_the_curve_of_a_run_is_kept_beside_it(
+    small_searches: None, variant: str, model: dict
+) -> None:
     run = Train(run_config("digits", variant, model, epochs=3), "small", resumable=False).run(
         Listener()
     )

@@ -28,7 +28,7 @@ from pages.views.denoise import comparison, curves
 from pages.views.denoise.request import NoiseRequest
 
 PAGE = ROOT / "pages" / "denoise.py"
-pytestmark = pytest.mark.usefixtures("shipped_runs")
+pytestmark = pytest.mark.usefixtures("shipped_runs", "small_searches")
 
 
 def links(at: AppTest) -> dict[str, str]:
