@@ -195,7 +195,7 @@ def test_filters_are_tuned_on_training_images_alone() -> None:
         return data.Samples(*(part.copy() for part in DIGITS.train))
 
     blind = tuned(0.3, dataset=DIGITS.derived(read))
-    clean = DIGITS.train.x[denoising.subsample(DIGITS.n_train, denoising.TUNED_ON)]
+    clean = DIGITS.train.x[metrics.subsample(DIGITS.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, SHAPE, "gaussian", 0.3, denoising.TUNED_WITH)
     for name in BASELINES:
         assert blind.settings[name] == [denoising.best(name, clean, noisy, SHAPE, pca())[0]]
@@ -384,7 +384,7 @@ def test_a_curve_is_the_mean_of_seeded_test_images() -> None:
         seed=2,
         progress=heard.progress,
     )
-    chosen = denoising.subsample(DIGITS.n_test, 30, 2)
+    chosen = metrics.subsample(DIGITS.n_test, 30, 2)
     assert len(np.unique(chosen)) == 30 and not np.array_equal(chosen, np.arange(30))
     x = DIGITS.test.x[chosen]
     for at, level in enumerate([0.1, 0.6]):
