@@ -223,11 +223,13 @@ def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def open_tensors(path: Path, framework: str, header: int | None = None) -> Any:
-    """Open a safetensors file; only a header of limited size is read."""
+def open_tensors(
+    path: Path, framework: str, header: int | None = None, most: int | None = None
+) -> Any:
+    """Open a safetensors file of limited size; only its header, limited too, is read."""
     from safetensors import SafetensorError, safe_open
 
-    check_size(path, MAX_TENSORS)
+    check_size(path, most or MAX_TENSORS)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     try:

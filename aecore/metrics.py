@@ -126,7 +126,7 @@ def spearman(x: np.ndarray, plane: np.ndarray, n: int = 1_000, seed: int = 0) ->
     from scipy.spatial.distance import pdist
     from scipy.stats import spearmanr
 
-    chosen = _subsample(len(x), n, seed)
+    chosen = subsample(len(x), n, seed)
     if len(chosen) < 3:
         return None
     in_data, on_map = pdist(x[chosen]), pdist(plane[chosen])
@@ -148,7 +148,7 @@ def silhouette(
         plane: (m, d).
         labels: (m,) class numbers.
     """
-    chosen = _subsample(len(plane), n, seed)
+    chosen = subsample(len(plane), n, seed)
     if not 2 <= len(np.unique(labels[chosen])) < len(chosen):
         return None
     from sklearn.metrics import silhouette_score
@@ -156,11 +156,9 @@ def silhouette(
     return float(silhouette_score(plane[chosen], labels[chosen]))
 
 
-def _subsample(m: int, n: int, seed: int) -> np.ndarray:
+def subsample(m: int, n: int, seed: int = 0) -> np.ndarray:
     """Draw a sorted random subset of indices: n of m samples, or all if m is not larger."""
-    if m <= n:
-        return np.arange(m)
-    return np.sort(np.random.default_rng(seed).choice(m, n, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(m, min(m, n), replace=False))
 
 
 def active_units(codes: np.ndarray) -> int:

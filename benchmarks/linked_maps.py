@@ -32,7 +32,7 @@ from playwright.sync_api import Browser, Locator, Page
 from aecore import latent, training
 from aecore.runs import store
 from aecore.runs.train import Train
-from benchmarks.pages import ROOT, app, compared, dashboard, free_port, measure, server
+from benchmarks.pages import ROOT, app, compared, dashboard, measure, server
 
 RUN = "mnist-vae"
 DECODER_RUN = "benchmark-2-128-512-784"
@@ -72,8 +72,7 @@ def opened(browser: Browser, address: str, path: str, settle: float = 2_000) -> 
 
 def paint(browser: Browser, repeats: int = 7) -> dict:
     """Measure seconds from a click to the painted maps, and to the painted bare chart."""
-    port = free_port()
-    with dashboard() as address, server(app(BARE, port), port) as bare:
+    with dashboard() as address, server(app(BARE), ROOT) as bare:
         with opened(browser, address, f"latent_map?run={RUN}"):
             pass  # what is cached on the server from now on
         ours, theirs = [], []

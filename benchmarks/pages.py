@@ -19,14 +19,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +32,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 import chromium  # noqa: E402
+from streamlit_server import server  # noqa: E402
 
+DASHBOARD = ["make", "-s", "run"]
 EMPTY = "import streamlit as st\nst.title('Empty')\n"
 BARE_SLIDER = """
 import io
@@ -55,50 +53,19 @@ FOUR_MAPS = "document.querySelector('.loupe[data-ready]')"
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
-
-
-@contextmanager
-def server(command: list[str], port: int, **env: str) -> Iterator[str]:
-    """Context of a dashboard or a bare app; yields its address as soon as it answers."""
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"PORT": str(port), **env},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.02)
-        yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def app(script: str, port: int) -> list[str]:
+def app(script: str) -> list[str]:
     """Command that serves one script with the project's server settings."""
     path = Path(tempfile.mkdtemp()) / "bare.py"
     path.write_text(script)
-    return [sys.executable, "-m", "streamlit", "run", str(path), f"--server.port={port}"]
+    return [sys.executable, "-m", "streamlit", "run", str(path)]
 
 
 def paint(browser: Browser, repeats: int = 7) -> dict:
     """Measure seconds from the start of the server to the first paint."""
 
-    def once(command: list[str], port: int, painted: str) -> float:
+    def once(command: list[str], painted: str) -> float:
         started = time.perf_counter()
-        with server(command, port) as address, browser.new_context() as context:
+        with server(command, ROOT) as address, browser.new_context() as context:
             page = context.new_page()
             page.goto(address)
             page.wait_for_function(painted, polling="raf", timeout=60_000)
@@ -106,16 +73,9 @@ def paint(browser: Browser, repeats: int = 7) -> dict:
 
     empty, maps = [], []
     for _ in range(repeats):
-        port = free_port()
-        empty.append(once(app(EMPTY, port), port, "document.querySelector('h1')"))
-        maps.append(once(["make", "-s", "run"], free_port_for_make(), FOUR_MAPS))
+        empty.append(once(app(EMPTY), "document.querySelector('h1')"))
+        maps.append(once(DASHBOARD, FOUR_MAPS))
     return compared("empty_app", empty, "four_maps", maps)
-
-
-def free_port_for_make() -> int:
-    port = free_port()
-    os.environ["PORT"] = str(port)
-    return port
 
 
 def slider(browser: Browser) -> dict:
@@ -140,8 +100,7 @@ def alternating(
         page.wait_for_selector("[data-testid=stImage] img", timeout=120_000)
         page.wait_for_timeout(2_000)
         width, height = page.evaluate(f"[{IMAGE}.naturalWidth, {IMAGE}.naturalHeight]")
-        port = free_port()
-        with server(app(bare_script.format(width=width, height=height), port), port) as bare:
+        with server(app(bare_script.format(width=width, height=height)), ROOT) as bare:
             other = context.new_page()
             other.goto(bare)
             other.wait_for_selector("[data-testid=stImage] img", timeout=60_000)
@@ -267,7 +226,7 @@ def choose(page: Page, label: str, option: str, answer: str) -> float:
 
 @contextmanager
 def dashboard() -> Iterator[str]:
-    with server(["make", "-s", "run"], free_port_for_make()) as address:
+    with server(DASHBOARD, ROOT) as address:
         yield address
 
 

@@ -92,6 +92,13 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not strangers
 
 
+@pytest.fixture
+def small_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters tuned on few images, and a classifier of few steps: both are tested in full once."""
+    monkeypatch.setattr("aecore.applications.denoising.tuning.TUNED_ON", 6)
+    monkeypatch.setattr("aecore.applications.sample_quality.STEPS", 600)
+
+
 class Listener:
     """Reporter that records its calls, and may raise when a condition is met."""
 

@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PATIENCE = 900
 """Seconds that a page may take on a machine that is busy."""
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/runs")]
 
 
 def read_all() -> dict[str, Any]:

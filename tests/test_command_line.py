@@ -507,7 +507,7 @@ def test_project_prints_a_table() -> None:
 # --- What a run is worth ------------------------------------------------------------------------
 
 
-def test_denoise_prints_a_row_for_each_level() -> None:
+def test_denoise_prints_a_row_for_each_level(small_searches: None) -> None:
     name = answer(*TRAIN, "--epochs", "1")["run"]
     rows = answer("denoise", name, "--noise", "block")
     noise = denoising.NOISES["block"]
@@ -531,7 +531,7 @@ def test_noise_that_cannot_be_is_refused_with_all_its_faults() -> None:
     assert said.startswith("Unknown run 'nobody'.")
 
 
-def test_quality_prints_a_row_for_each_source() -> None:
+def test_quality_prints_a_row_for_each_source(small_searches: None) -> None:
     name = answer(*TINY, "--epochs", "2")["run"]
     rows = answer("quality", name)
     assert [row["source"] for row in rows] == ["prior", "mixture", "test samples"]

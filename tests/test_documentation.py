@@ -82,7 +82,7 @@ def test_every_page_is_in_the_menu_of_the_site() -> None:
     assert menu == {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
 
 
-def test_the_quick_commands_of_the_documentation_run() -> None:
+def test_the_quick_commands_of_the_documentation_run(small_searches: None) -> None:
     lines = re.findall(r"^python -m aecore (.+)$", text_of("command-line.md"), re.M)
     quick = [line for line in lines if "mnist" not in line and "tsne" not in line]
     assert len(quick) >= 4

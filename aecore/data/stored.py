@@ -17,14 +17,15 @@ import shutil
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from aecore import files, locations
+from aecore.artifacts import Array, check_size, open_tensors, refuse_shapes
 from aecore.data.spec import DataSpec, Sha256, StoredSpec
-from aecore.errors import Damaged, InvalidRequest, unknown
+from aecore.errors import Damaged, InvalidRequest, in_one_line, unknown
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
@@ -97,17 +98,13 @@ def entry(name: str) -> Entry | None:
 
 @lru_cache(maxsize=256)
 def _entry(folder: Path, changed: int, size: int) -> Entry:
+    """Read a card, anew where the time or size of its file is another."""
     name = folder.name
-    if size > MAX_CARD:
-        raise _damaged(name, f"{CARD} is larger than {MAX_CARD:,} bytes")
     try:
+        check_size(folder / CARD, MAX_CARD)
         card = Card.model_validate_json((folder / CARD).read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise _damaged(name, f"{CARD}: {where}: {first['msg']}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(name, f"{CARD}: {type(error).__name__}") from error
+        raise _damaged(name, f"{CARD}: {in_one_line(error)}") from error
     if card.spec.name != name:
         raise _damaged(name, f"its {CARD} is that of another dataset")
     return Entry(folder, card, changed)
@@ -118,27 +115,23 @@ def read(stored: Entry, split: str) -> Split:
 
     Raises `Damaged` where the arrays are not those of the card.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
-    spec, path = stored.card.spec, stored.folder / ARRAYS
+    spec = stored.card.spec
+    digests = dict(zip(array_names(), stored.card.digests, strict=True))
     try:
-        if path.stat().st_size > MAX_ARRAYS:
-            raise Damaged(f"it is larger than {MAX_ARRAYS:,} bytes")
-        with path.open("rb") as file:
-            if int.from_bytes(file.read(8), "little") > MAX_HEADER:
-                raise Damaged("its header is too long")
-        with safe_open(path, "np") as file:
-            _refuse_others(file, spec)
+        with open_tensors(stored.folder / ARRAYS, "np", MAX_HEADER, MAX_ARRAYS) as file:
+            refuse_shapes(file, _expected_arrays(spec))
             x, labels = (file.get_tensor(f"{split}.{part}") for part in ("x", "labels"))
+        for part, array in (("x", x), ("labels", labels)):
+            if _digest(array) != digests[f"{split}.{part}"]:
+                raise Damaged(f"{split}.{part} has changed since it was stored")
+        arrays, problems = _checked_arrays(spec, {split: (x, labels)})
+        if problems:
+            raise Damaged(problems)
     except (OSError, SafetensorError, Damaged) as error:
-        raise _damaged(spec.name, f"{ARRAYS}: {str(error).rstrip('.')}") from error
-    expected = dict(zip(array_names(), stored.card.digests, strict=True))
-    for part, array in (("x", x), ("labels", labels)):
-        if _digest(array) != expected[f"{split}.{part}"]:
-            raise _damaged(spec.name, f"{ARRAYS}: {split}.{part} has changed since it was stored")
-    if problems := list(_value_problems(spec, split, x, labels)):
-        raise _damaged(spec.name, f"{ARRAYS}: {problems[0].rstrip('.')}")
-    return x, labels
+        raise _damaged(spec.name, f"{ARRAYS}: {in_one_line(error).rstrip('.')}") from error
+    return arrays[f"{split}.x"], arrays[f"{split}.labels"]
 
 
 def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ()) -> Entry:
@@ -263,21 +256,11 @@ def _value_problems(spec: DataSpec, split: str, x: np.ndarray, labels: np.ndarra
         yield f"{split}.labels has values other than the classes 0 to {spec.n_classes - 1}."
 
 
-def _refuse_others(file: Any, spec: DataSpec) -> None:
-    """Raise `Damaged` if the arrays of an open file do not match a specification."""
+def _expected_arrays(spec: DataSpec) -> dict[str, Array]:
     sizes = {"train": spec.n_train, "test": spec.n_test}
-    labels = "I64" if spec.label_names else "F32"
-    expected: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for split, n in sizes.items():
-        expected[f"{split}.x"] = ("F32", (n, spec.n_features))
-        expected[f"{split}.labels"] = (labels, (n,))
-    if set(file.keys()) != expected.keys():
-        raise Damaged("it holds other arrays than those of a dataset")
-    for name, wanted in expected.items():
-        header = file.get_slice(name)
-        there = header.get_dtype(), tuple(header.get_shape())
-        if there != wanted:
-            raise Damaged(f"{name} is {there[0]} of shape {there[1]} instead of {wanted}")
+    x = {f"{split}.x": Array((n, spec.n_features)) for split, n in sizes.items()}
+    kind: Literal["i", "f"] = "i" if spec.label_names else "f"
+    return x | {f"{split}.labels": Array((n,), kind) for split, n in sizes.items()}
 
 
 def _digest(array: np.ndarray) -> str:
@@ -285,9 +268,7 @@ def _digest(array: np.ndarray) -> str:
 
 
 def _damaged(name: str, reason: str) -> Damaged:
-    reason = " ".join(reason.split())
-    reason = "".join(sign if sign.isprintable() else "?" for sign in reason)[:300]
     return Damaged(
-        f"The stored dataset '{name}' is damaged: {reason}. Restore it from a copy, or remove "
-        f"the folder {root() / name}."
+        f"The stored dataset '{name}' is damaged: {reason[:300]}. Restore it from a copy, or "
+        f"remove the folder {root() / name}."
     )

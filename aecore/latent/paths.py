@@ -9,6 +9,7 @@ import numpy as np
 
 from aecore import neighbors
 from aecore.errors import InvalidRequest, unknown
+from aecore.latent.sampling import subsample
 
 PathMethod = Literal["straight", "spherical", "along the data"]
 PATH_METHODS: tuple[PathMethod, ...] = get_args(PathMethod)
@@ -110,7 +111,7 @@ def _over_neighbors(codes: np.ndarray, reference: np.ndarray, seed: int) -> list
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
-    places = np.concatenate([codes, _subsample(reference, ON_THE_WAY, seed)])
+    places = np.concatenate([codes, subsample(reference, ON_THE_WAY, seed)])
     n = len(places)
     near = neighbors.nearest(places, min(NEIGHBORS, n - 1))
     # An edge of length 0 would count as none.
@@ -147,7 +148,3 @@ def _at_equal_lengths(parts: Sequence[np.ndarray], steps: int) -> np.ndarray:
 def stops(n: int, steps: int) -> np.ndarray:
     """Step indices at which a path passes its n codes, (n,), the first at 0."""
     return np.linspace(0, steps - 1, n).round().astype(int)
-
-
-def _subsample(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
-    return codes if len(codes) <= n else np.random.default_rng(seed).permutation(codes)[:n]

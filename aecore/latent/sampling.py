@@ -11,7 +11,6 @@ from aecore import locations
 from aecore.artifacts import Array, Artifact, Size
 from aecore.errors import Damaged, InvalidRequest
 from aecore.latent.analysis import Analyse, analysis_artifact
-from aecore.latent.paths import _subsample
 from aecore.progress import Reporter, Task
 from aecore.runs import store
 
@@ -23,6 +22,11 @@ MIXED = 10_000
 """Training codes that a mixture is fitted on."""
 WIDEST_MIXTURE = 512
 """Beyond it the covariances alone are larger than most decoders."""
+
+
+def subsample(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Draw a random subset of codes, in the order drawn: n of (m, d), or all as they are."""
+    return codes if len(codes) <= n else np.random.default_rng(seed).permutation(codes)[:n]
 
 
 def from_prior(n: int, d: int, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -70,7 +74,7 @@ def fit_mixture(codes: np.ndarray, parts: int = MOST_PARTS, seed: int = 0) -> Mi
         )
     from sklearn.mixture import GaussianMixture
 
-    chosen = _subsample(codes, MIXED, seed).astype(np.float64)
+    chosen = subsample(codes, MIXED, seed).astype(np.float64)
     if len(chosen) == 1:  # scikit-learn asks for two
         chosen = chosen.repeat(2, axis=0)
     # A collapsed code has fewer places than parts.

@@ -21,7 +21,7 @@ from aecore.models.variants import VARIANTS
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
 from aecore.runs import store
-from aecore.training.history import HistoryEntry, history_entry
+from aecore.training.history import history_entry
 
 if TYPE_CHECKING:
     from aecore.training import Checkpoint, EpochRecord, RunConfig
@@ -187,7 +187,7 @@ def _history_problems(checkpoint: Checkpoint, config: RunConfig, dataset: Datase
     """Reasons why a checkpoint's history does not match its epochs."""
     done, problems = checkpoint.progress["epochs_done"], []
     try:
-        history = [HistoryEntry.model_validate(entry) for entry in checkpoint.progress["history"]]
+        history = store.HISTORY.validate_python(checkpoint.progress["history"])
         if [entry.epoch for entry in history] != list(range(1, done + 1)):
             problems.append(f"its history has other epochs than 1 to {done}")
     except ValidationError as error:

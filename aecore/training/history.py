@@ -4,22 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-
-class HistoryEntry(BaseModel):
-    """Fields of `history_entry`."""
-
-    model_config = ConfigDict(extra="allow")
-
-    epoch: int
-    train: dict[str, float]
-    test: dict[str, float]
-    test_mse: float = Field(ge=0)
-    learning_rate: float = Field(ge=0)
-    seconds: float = Field(ge=0)
-    samples_per_second: float = Field(ge=0)
-
 
 def history_entry(record: Any) -> dict[str, Any]:
     """History entry of an epoch, as JSON."""

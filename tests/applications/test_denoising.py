@@ -195,7 +195,7 @@ def test_filters_are_tuned_on_training_images_alone() -> None:
         return data.Samples(*(part.copy() for part in DIGITS.train))
 
     blind = tuned(0.3, dataset=DIGITS.derived(read))
-    clean = DIGITS.train.x[denoising.subsample(DIGITS.n_train, denoising.TUNED_ON)]
+    clean = DIGITS.train.x[metrics.subsample(DIGITS.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, SHAPE, "gaussian", 0.3, denoising.TUNED_WITH)
     for name in BASELINES:
         assert blind.settings[name] == [denoising.best(name, clean, noisy, SHAPE, pca())[0]]
@@ -237,7 +237,7 @@ def test_settings_that_ship_are_those_that_are_found() -> None:
         assert found.at(level)[0] == tuned(level).at(level)[0]
 
 
-def test_tuning_is_kept_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tuning_is_kept_and_goes_on(small_searches: None, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Listener(lambda heard: KeyboardInterrupt() if len(heard.heard) > 12 else None)
     with pytest.raises(KeyboardInterrupt):
         denoising.TuneFilters("digits", "block", False).run(stop)
@@ -384,7 +384,7 @@ def test_a_curve_is_the_mean_of_seeded_test_images() -> None:
         seed=2,
         progress=heard.progress,
     )
-    chosen = denoising.subsample(DIGITS.n_test, 30, 2)
+    chosen = metrics.subsample(DIGITS.n_test, 30, 2)
     assert len(np.unique(chosen)) == 30 and not np.array_equal(chosen, np.arange(30))
     x = DIGITS.test.x[chosen]
     for at, level in enumerate([0.1, 0.6]):
@@ -459,7 +459,9 @@ def test_class_means_are_of_training_samples() -> None:
 
 
 @pytest.mark.parametrize(("variant", "model"), [("denoising", {"level": 0.3}), ("cvae", {})])
-def test_the_curve_of_a_run_is_kept_beside_it(variant: str, model: dict) -> None:
+def test_the_curve_of_a_run_is_kept_beside_it(
+    small_searches: None, variant: str, model: dict
+) -> None:
     run = Train(run_config("digits", variant, model, epochs=3), "small", resumable=False).run(
         Listener()
     )

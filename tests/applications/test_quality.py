@@ -31,12 +31,6 @@ def trained(dataset: str, variant: str = "ae", **training: int) -> store.Run:
     return Train(run_config(dataset, variant, **training), "small").run(Listener())
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A classifier that is trained in a moment."""
-    monkeypatch.setattr("aecore.applications.sample_quality.STEPS", 150)
-
-
 def shipped(name: str, monkeypatch: pytest.MonkeyPatch) -> store.Run:
     """A shipped run, read only."""
     with monkeypatch.context() as patch:
@@ -64,11 +58,14 @@ def test_the_classifier_of_digits_is_right_and_kept() -> None:
         np.testing.assert_array_equal(sample_quality.embed(kept, x), sample_quality.embed(made, x))
 
 
-def test_the_classifier_of_mnist_is_right(mnist: data.Dataset) -> None:
+def test_the_classifier_of_mnist_is_right(
+    mnist: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample_quality, "STEPS", sample_quality.STEPS // 2)
     assert sample_quality.classifier(mnist).accuracy >= 0.97
 
 
-def test_codes_are_the_activations_of_the_last_hidden_layer(quick: None) -> None:
+def test_codes_are_the_activations_of_the_last_hidden_layer(small_searches: None) -> None:
     made = sample_quality.classifier(DIGITS)
     file = projections.folder(DIGITS, DIGITS.fingerprint) / "classifier.safetensors"
     weights, facts = artifacts.read_arrays(file)
@@ -81,14 +78,14 @@ def test_codes_are_the_activations_of_the_last_hidden_layer(quick: None) -> None
 
 
 def test_a_classifier_of_another_recipe_is_trained_anew(
-    quick: None, monkeypatch: pytest.MonkeyPatch
+    small_searches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sample_quality.classifier(DIGITS)
     monkeypatch.setattr("aecore.applications.sample_quality.WIDTHS", (32, 16))
     assert sample_quality.embed(sample_quality.classifier(DIGITS), DIGITS.test.x).shape == (360, 16)
 
 
-def test_a_classifier_is_the_same_whatever_was_drawn_before(quick: None) -> None:
+def test_a_classifier_is_the_same_whatever_was_drawn_before(small_searches: None) -> None:
     first = sample_quality.classifier(DIGITS).network.state_dict()
     (projections.folder(DIGITS, DIGITS.fingerprint) / "classifier.safetensors").unlink()
     torch.rand(5)
@@ -112,7 +109,9 @@ def test_without_classes_there_is_no_classifier() -> None:
 
 
 @pytest.mark.parametrize("name", ["digits-ae", "digits-vae"])
-def test_figures_of_real_runs_make_sense(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_real_runs_make_sense(
+    small_searches: None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = sample_quality.measure(shipped(name, monkeypatch), DIGITS)
     prior, mixture, real = found.rows
     assert [row.source for row in found.rows] == ["prior", "mixture", "test images"]
@@ -126,7 +125,7 @@ def test_figures_of_real_runs_make_sense(name: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("variant", ["vae", "linear"])
-def test_each_figure_is_that_of_its_formula(quick: None, variant: str) -> None:
+def test_each_figure_is_that_of_its_formula(small_searches: None, variant: str) -> None:
     run = trained("digits", variant, epochs=5)
     found = sample_quality.measure(run, DIGITS)
     model = run.model()
@@ -157,7 +156,7 @@ def test_each_figure_is_that_of_its_formula(quick: None, variant: str) -> None:
 
 
 def test_a_conditioned_model_is_told_labels_as_they_are_in_training(
-    quick: None, monkeypatch: pytest.MonkeyPatch
+    small_searches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = trained("iris", "cvae", epochs=3)
     iris = data.get("iris")
@@ -192,7 +191,7 @@ def test_without_classes_the_data_themselves_are_compared() -> None:
     assert not list(store.root().rglob("classifier*"))
 
 
-def test_an_analysis_changes_no_figure(quick: None) -> None:
+def test_an_analysis_changes_no_figure(small_searches: None) -> None:
     run = trained("digits", epochs=3)
     before = sample_quality.measure(run, DIGITS)
     latent.analyse(run, DIGITS, Listener().progress)
@@ -200,7 +199,7 @@ def test_an_analysis_changes_no_figure(quick: None) -> None:
 
 
 def test_of_a_code_too_wide_for_a_mixture_there_is_the_prior(
-    quick: None, monkeypatch: pytest.MonkeyPatch
+    small_searches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aecore.latent.WIDEST_MIXTURE", 1)
     found = sample_quality.measure(trained("iris"), data.get("iris"))
@@ -225,7 +224,7 @@ def test_every_figure_is_defined() -> None:
 
 
 @pytest.mark.parametrize("dataset", ["iris", "tilted-ring"])
-def test_figures_are_kept_beside_the_run(quick: None, dataset: str) -> None:
+def test_figures_are_kept_beside_the_run(small_searches: None, dataset: str) -> None:
     run = trained(dataset)
     assert sample_quality.quality_artifact(run).load() is None
     heard = Listener()
@@ -238,7 +237,7 @@ def test_figures_are_kept_beside_the_run(quick: None, dataset: str) -> None:
     assert sample_quality.quality_artifact(replace(run, manifest=made_later)).load() is None
 
 
-def test_a_cancelled_measurement_is_not_kept(quick: None) -> None:
+def test_a_cancelled_measurement_is_not_kept(small_searches: None) -> None:
     run = trained("iris")
     stopped = Listener(lambda heard: Cancelled() if "Decoding" in heard.heard[-1][0] else None)
     with pytest.raises(Cancelled):

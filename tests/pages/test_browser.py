@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +16,7 @@ import pytest
 from conftest import Listener
 from playwright.sync_api import Browser, Locator, Page, expect
 from skimage.measure import points_in_poly
+from streamlit_server import server
 from test_jobs import Elsewhere
 from test_linked_maps import Shown, around, card_image, lasso, slide, typed
 
@@ -58,35 +54,13 @@ def serving(
         script: what it serves, from the folder that it is in.
         start: a command that starts it in a way of its own.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (folder / ".server-log").open("w")
-    process = subprocess.Popen(
-        [
-            *start,
-            *(sys.executable, "-m", "streamlit", "run", script.name),
-            *(f"--server.port={port}", "--server.headless=true"),
-        ],
-        cwd=script.parent,
-        env=os.environ | {"AECORE_STORE": str(folder)} | environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
+    command = (*start, sys.executable, "-m", "streamlit", "run", script.name)
+    environment = {"AECORE_STORE": str(folder), "STREAMLIT_SERVER_HEADLESS": "true"} | environment
+    with (
+        (folder / ".server-log").open("w") as log,
+        server(command, script.parent, log, **environment) as address,
+    ):
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        log.close()
     said = (folder / ".server-log").read_text()
     assert "Traceback" not in said, said
 

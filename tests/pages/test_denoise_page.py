@@ -17,7 +17,7 @@ from streamlit.testing.v1.element_tree import Button
 from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 from test_reconstructions import faultless, said, trained
 
-from aecore import data
+from aecore import data, metrics
 from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
 from aecore.plots import images
@@ -28,7 +28,7 @@ from pages.views.denoise import comparison, curves
 from pages.views.denoise.request import NoiseRequest
 
 PAGE = ROOT / "pages" / "denoise.py"
-pytestmark = pytest.mark.usefixtures("shipped_runs")
+pytestmark = pytest.mark.usefixtures("shipped_runs", "small_searches")
 
 
 def links(at: AppTest) -> dict[str, str]:
@@ -99,7 +99,7 @@ def test_seed_samples_and_filters_can_be_chosen() -> None:
 def test_the_setting_of_a_filter_is_the_tuned_one() -> None:
     at = faultless(opened(PAGE, run="digits-ae", level_gaussian="0.3"))
     digits = data.get("digits")
-    clean = digits.train.x[denoising.subsample(digits.n_train, denoising.TUNED_ON)]
+    clean = digits.train.x[metrics.subsample(digits.n_train, denoising.TUNED_ON)]
     noisy = denoising.corrupt(clean, digits.shape, "gaussian", 0.3, denoising.TUNED_WITH)
     pca = cache.components("digits", digits.fingerprint)
     for name in comparison.FILTERS:

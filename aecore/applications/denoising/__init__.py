@@ -23,7 +23,6 @@ from aecore.applications.denoising.noise import (
     NOISES as NOISES,
     ReconstructFn as ReconstructFn,
     corrupt as corrupt,
-    subsample as subsample,
 )
 from aecore.applications.denoising.similarity import psnr as psnr, ssim as ssim
 from aecore.applications.denoising.tuning import (

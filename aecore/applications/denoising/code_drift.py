@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from aecore.applications.denoising.noise import ReconstructFn, Shape, corrupt, subsample
+from aecore import metrics
+from aecore.applications.denoising.noise import ReconstructFn, Shape, corrupt
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
@@ -39,7 +40,7 @@ def class_means(encode: ReconstructFn, dataset: Dataset) -> np.ndarray:
 
     NaN for a class of which there is none.
     """
-    x, labels = (part[subsample(dataset.n_train, MEANS_OF)] for part in dataset.train)
+    x, labels = (part[metrics.subsample(dataset.n_train, MEANS_OF)] for part in dataset.train)
     codes = encode(x, labels)
     means = np.full((dataset.n_classes, codes.shape[1]), np.nan)
     for label in np.unique(labels):

@@ -11,7 +11,7 @@ import numpy as np
 
 from aecore import metrics
 from aecore.applications.denoising.filters import BASELINES
-from aecore.applications.denoising.noise import NOISES, ReconstructFn, corrupt, subsample, suffix
+from aecore.applications.denoising.noise import NOISES, ReconstructFn, corrupt, suffix
 from aecore.applications.denoising.tuning import MOST_LEVELS, Tuned
 from aecore.artifacts import Array, Artifact, Size
 from aecore.errors import Damaged
@@ -57,7 +57,7 @@ def curve(
         tuned: the settings of the filters for this noise.
         levels: (m,) in the unit of the noise.
     """
-    chosen = subsample(dataset.n_test, n, seed)
+    chosen = metrics.subsample(dataset.n_test, n, seed)
     x, labels = (part[chosen] for part in dataset.test)
     noisy_curve: list[float] = []
     run_curves: dict[str, list[float]] = {name: [] for name in runs}

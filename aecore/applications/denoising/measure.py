@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aecore import latent, locations, models, projections
+from aecore import latent, locations, metrics, models, projections
 from aecore.applications.denoising.code_drift import class_means, drift
 from aecore.applications.denoising.curves import MEASURED, RunCurve, curve, curve_artifact
-from aecore.applications.denoising.noise import NOISES, subsample
+from aecore.applications.denoising.noise import NOISES
 from aecore.applications.denoising.tuning import TuneFilters
 from aecore.data.idx import fetch_data
 from aecore.progress import Reporter, Task
@@ -62,7 +62,7 @@ class MeasureDenoising(Task):
         )
         flipped = None
         if dataset.label_names:
-            chosen = subsample(dataset.n_test, MEASURED)
+            chosen = metrics.subsample(dataset.n_test, MEASURED)
             x, labels = (part[chosen] for part in dataset.test)
             means = class_means(encode, dataset)
             moved = drift(encode, x, labels, means, dataset.shape, noise, levels, clip=clip)

@@ -136,10 +136,5 @@ NOISES = {
 }
 
 
-def subsample(n: int, most: int, seed: int = 0) -> np.ndarray:
-    """Draw a sorted random subset of row indices: `most` of n, or all if n is not larger."""
-    return np.sort(np.random.default_rng(seed).choice(n, min(n, most), replace=False))
-
-
 def suffix(noise: str, clip: bool) -> str:
     return f"{noise}{'-clipped' * clip}.safetensors"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from aecore import data, locations, metrics, projections
 from aecore.applications.denoising.filters import BASELINES, Setting
-from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, subsample, suffix
+from aecore.applications.denoising.noise import NOISES, Shape, corrupt, refuse, suffix
 from aecore.artifacts import Array, Artifact, Size
 from aecore.data.idx import fetch_data
 from aecore.errors import Damaged
@@ -85,7 +85,7 @@ def tune(
         previous: what was found before; its levels are not tried again.
     """
     entry = NOISES[noise]
-    clean = dataset.train.x[subsample(dataset.n_train, TUNED_ON)]
+    clean = dataset.train.x[metrics.subsample(dataset.n_train, TUNED_ON)]
     levels = entry.steps.tolist() if levels is None else levels
     tuned = {level: previous.at(level)[0] for level in previous.levels.tolist()} if previous else {}
     for level in sorted(set(levels) - tuned.keys(), key=lambda level: abs(level - entry.default)):

@@ -94,7 +94,8 @@ def row(run: store.Run, title: str, about: description.Description) -> dict[str,
     try:
         picture = base64.b64encode(cache.thumbnail(*cache.identity(run))).decode()
         drawn = f"data:image/png;base64,{picture}"
-    except InvalidRequest:  # its codes are not finite, which its pages say
+    except InvalidRequest as error:
+        state.note(str(error))
         drawn = None
     return {
         "map": drawn,
