@@ -13,7 +13,6 @@ from pages.components.run_facts import metric_text, run_facts
 def start() -> None:
     """Draw the start page."""
     with frame.page("Start"):
-        st.title("Latent Loupe")
         st.markdown(
             "Look inside what an autoencoder learned: its two-dimensional bottleneck beside PCA, "
             "t-SNE and UMAP of the same samples, in the same colours."

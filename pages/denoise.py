@@ -10,7 +10,6 @@ from pages.components.run_facts import run_facts
 from pages.views.denoise import comparison, curves
 
 with frame.page("Denoise"):
-    st.title("Denoise")
     run = pickers.pick_run()
     if run is None:
         st.stop()

@@ -10,7 +10,6 @@ from pages.components.run_facts import run_facts
 from pages.views.generate import views
 
 with frame.page("Generate"):
-    st.title("Generate")
     run = pickers.pick_run()
     if run is None:
         st.stop()

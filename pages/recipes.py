@@ -8,7 +8,6 @@ from pages.app import frame
 from pages.views.recipes import results
 
 with frame.page("Recipes"):
-    st.title("Recipes")
     st.markdown(
         "Each recipe trains the model of a paper or tutorial, measures it on the test split, and "
         "shows the published figure beside the reproduced one."

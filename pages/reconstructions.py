@@ -10,7 +10,6 @@ from pages.components.run_facts import run_facts
 from pages.views.reconstructions import comparison, own_image
 
 with frame.page("Reconstructions"):
-    st.title("Reconstructions")
     run = pickers.pick_run()
     if run is None:
         st.stop()

@@ -143,7 +143,6 @@ def offer_to_discard(name: str) -> None:
 
 
 with frame.page("Train"):
-    st.title("Train")
     usable, damaged = data.entries()
     left, right = st.columns([3, 4], gap="large")
     with left:

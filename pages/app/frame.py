@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,6 +14,9 @@ from aecore.errors import InvalidRequest
 from pages.app import cache, state
 from pages.app.job_list import job_list
 from pages.app.text import plain
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 MENU = (
     ("app.py", "Start", ":material/home:"),
@@ -29,19 +33,32 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def page(title: str) -> Iterator[None]:
-    """Context of a page: title, menu, job list; errors are shown as sentences."""
+def page(title: str) -> Iterator[DeltaGenerator]:
+    """Context of a page: header with menu and jobs; errors are shown as sentences.
+
+    Yields the part of the header that is the page's own, for the run and the controls of its view.
+    """
     # An icon of our own: Streamlit would fetch a named one from another server.
     icon = str(Path(__file__).with_name("icon.png"))
-    st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide", initial_sidebar_state=220)
-    with st.sidebar:
-        st.markdown("### :material/search: Latent Loupe")
-        for path, label, icon in MENU:
-            st.page_link(path, label=label, icon=icon, query_params=state.run_for_links())
-        job_list()
+    st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide")
+    st.html(Path(__file__).with_name("frame.css"))
+    with _row("header"):
+        st.title(title, anchor=False)
+        with _row("menu"):
+            for path, label, icon in MENU:
+                st.page_link(
+                    path, label=label, icon=icon, query_params=state.run_for_links(), help=label
+                )
+        room = _row("room")
+        with _row("job_list"):
+            job_list()
     with guarded():
-        yield
+        yield room
     cache.freeze_gc("the pages")
+
+
+def _row(key: str) -> DeltaGenerator:
+    return st.container(key=key, horizontal=True, wrap=False, vertical_alignment="center")
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from aecore.errors import InvalidRequest
@@ -10,11 +12,18 @@ from pages.app import cache, frame, state
 from pages.app.text import plain
 from pages.components.job_status import _refuse_unless_answering
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 DEFAULT_RUN = "digits-ae"
 
 
-def pick_run() -> store.Run | None:
-    """Select box of the page's run, kept in the address; None, with a hint, if there is none."""
+def pick_run(header: DeltaGenerator | None = None) -> store.Run | None:
+    """Select box of the page's run, kept in the address; None, with a hint, if there is none.
+
+    Arguments
+        header: the part of the header that is the page's own.
+    """
     runs, broken = cache.runs()
     show_broken(broken)
     names = sorted(run.name for run in runs)
@@ -26,9 +35,17 @@ def pick_run() -> store.Run | None:
     stranger = state.follow_address(state.RUN, names, default)
     if stranger and stranger not in {each.name for each in broken}:  # which have been named
         show_unknown("run", stranger)
-    return cache.run(
-        st.selectbox("Run", names, key=state.RUN, on_change=state.keep, args=(state.RUN,))
-    )
+    with header or st.container():
+        name = st.selectbox(
+            "Run",
+            names,
+            key=state.RUN,
+            on_change=state.keep,
+            args=(state.RUN,),
+            label_visibility="collapsed" if header else "visible",
+            width=220 if header else "stretch",
+        )
+    return cache.run(name)
 
 
 def show_unknown(kind: str, name: str) -> None:

@@ -84,6 +84,36 @@ export function plate(draw, text, [x, y], ground = "rgba(30,40,48,0.78)", ink = 
   draw.fillText(text, x, y + 1);
 }
 
+/** A text that is read on any ground, and hides little of it. */
+export function written(draw, text, [x, y], ink, ground) {
+  draw.lineJoin = "round";
+  draw.lineWidth = 4;
+  draw.strokeStyle = ground;
+  draw.strokeText(text, x, y);
+  draw.fillStyle = ink;
+  draw.fillText(text, x, y);
+}
+
+/** Texts {at, width} moved apart until none covers another, each no farther than needed. */
+export function spread(texts, height = 15) {
+  const moved = texts.map((text) => ({ ...text, at: [...text.at] }));
+  for (let round = 0; round < 30; round++) {
+    let apart = true;
+    moved.forEach((one, i) => moved.slice(0, i).forEach((other) => {
+      const [dx, dy] = [0, 1].map((axis) => one.at[axis] - other.at[axis]);
+      const over = [(one.width + other.width) / 2 + 4 - Math.abs(dx), height - Math.abs(dy)];
+      if (Math.min(...over) <= 0.1) return;
+      apart = false;
+      const axis = over[0] < over[1] ? 0 : 1;
+      const step = (over[axis] / 2) * ([dx, dy][axis] < 0 ? -1 : 1);
+      one.at[axis] += step;
+      other.at[axis] -= step;
+    }));
+    if (apart) break;
+  }
+  return moved;
+}
+
 /** An ellipse along the axes, given its half-widths in the units of the pane. */
 export function ellipse(draw, toPixels, x, y, half_width, half_height, color) {
   const [px, py] = toPixels(x, y), [right, top] = toPixels(x + half_width, y + half_height);
