@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-# Ten colours as far apart as a search got them (CIEDE2000 at least 26, as seen with red or green
-# cones missing at least 15, by Machado and others 2009), each seen on a light and on a dark page.
+# Ten colours as far apart as a search got them (CIEDE2000 at least 24, as seen with red or green
+# cones missing at least 14, by Machado and others 2009), each seen on a light and on a dark page.
 CLASS_COLORS = (
-    "#1e5aa5",
-    "#d2b400",
-    "#b40f5a",
-    "#5ac396",
-    "#a55aff",
-    "#c3784b",
-    "#0f7878",
-    "#a5a5b4",
-    "#695a00",
-    "#3cc3ff",
+    "#695ad2",
+    "#ffa500",
+    "#d22d69",
+    "#1ec396",
+    "#f069ff",
+    "#876900",
+    "#2d7869",
+    "#96c3d2",
+    "#968796",
+    "#e1785a",
 )
 # Ten steps of viridis (Smith & van der Walt 2015) for positions on a curve.
 POSITION_COLORS = (

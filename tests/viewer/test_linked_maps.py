@@ -618,12 +618,12 @@ def test_a_selection_arrives_bit_by_bit(shown: Shown) -> None:
     assert shown.said()[-1] == ["selection", None] and shown.count() == 0
 
 
-def test_a_box_by_numbers_selects(shown: Shown) -> None:
+def test_a_box_by_coordinates_selects(shown: Shown) -> None:
     left, top = np.median(shown.samples.plane, axis=0)
-    shown.page.get_by_text("A box by numbers", exact=True).click()
+    shown.page.get_by_text("Select by coordinates", exact=True).click()
     shown.page.get_by_label("x from").fill(f"{left}")
     shown.page.get_by_label("y to").fill(f"{top}")
-    shown.page.get_by_role("button", name="Select the box").click()
+    shown.page.get_by_role("button", name="Select", exact=True).click()
     x, y = shown.samples.plane.astype(np.float64).T
     assert shown.selected().tolist() == np.flatnonzero((x >= left) & (y <= top)).tolist()
 
@@ -641,7 +641,7 @@ def test_the_worst_come_first(shown: Shown) -> None:
         "best": np.argsort(error)[:48],
         "number": np.arange(48),
     }.items():
-        shown.page.get_by_label("Show").select_option(order)
+        shown.page.get_by_label("Order of the thumbnails").select_option(order)
         titles = [each.get_attribute("title").split(",")[0] for each in thumbnails.all()]
         assert titles == [f"test #{i}" for i in ids]
     shown.page.get_by_role("button", name="Later thumbnails").click()
@@ -802,7 +802,9 @@ def test_a_training_sample_is_found_by_its_split(shown: Shown) -> None:
 def test_what_is_not_found_is_said(shown: Shown) -> None:
     for asked in ("", "#", "nonsense", "#99999", "train 3", "7.5", "-1", "<b>x</b>"):
         said = find(shown, asked)
-        assert f"“{asked}”" in said and f"try #0 or {shown.dataset.label_names[0]}" in said
+        first, *_, last = shown.dataset.label_names
+        assert f"“{asked}”" in said
+        assert f"search for the number of a sample (#0) or a label ({first} to {last})" in said
     assert shown.said() == []
 
 
@@ -841,7 +843,7 @@ def test_the_slider_moves_the_samples_through_the_epochs(shown: Shown) -> None:
         assert said.startswith(f"Epoch {round(at + 0.01) + 1} of 3, test loss ")
     shown.page.get_by_role("button", name="Play").click()
     shown.page.get_by_role("button", name="Play").wait_for()  # it stops at the end by itself
-    shown.page.get_by_role("button", name="Final map").click()
+    shown.page.get_by_role("button", name="Final").click()
     assert moving(shown.page) is None
 
 
@@ -929,7 +931,7 @@ def test_it_can_be_closed_and_shown_again(shown: Shown, contents: dict[str, Any]
 
 @pytest.mark.parametrize("background", ["density", "sensitivity"])
 def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) -> None:
-    shown.page.get_by_label("Behind the code").select_option(background)
+    shown.page.get_by_label("Background").select_option(background)
     image, x, y = shown.page.evaluate(
         """async () => {
           const { loupe } = document.querySelector(".loupe");
@@ -943,7 +945,7 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert image["y"] == pytest.approx(y[-1] + step[1] / 2, abs=1e-4)
     assert image["sizex"] == pytest.approx(len(x) * step[0], rel=1e-3)
     assert image["sizey"] == pytest.approx(len(y) * step[1], rel=1e-3)
-    assert "Behind the code: " in shown.page.locator(".loupe-said").inner_text()
+    assert "Background: " in shown.page.locator(".loupe-said").inner_text()
 
 
 # --- Picking ------------------------------------------------------------------------------------

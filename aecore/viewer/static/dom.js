@@ -9,6 +9,11 @@ export function element(kind, name = "", ...children) {
   return created;
 }
 
+/** An element and all that it is in. */
+export function lineage(root) {
+  return root instanceof Element ? [root, ...lineage(root.parentNode)] : [];
+}
+
 /** A select box with these [value, title] options. */
 export function fill(select, options, chosen) {
   select.replaceChildren(...options.map(([value, title]) => new Option(title, value)));

@@ -36,18 +36,15 @@ export class Figure {
 
   /** How many panes stand side by side, and the height of one, in this place. */
   shape(count, width, height) {
-    const size = (columns) => {
-      const rows = Math.ceil(count / columns);
-      const paneWidth = (width - GAP * (columns - 1)) / columns;
-      const own = height
-        ? Math.max(Math.floor(height / rows) - STRIP, 120)
-        : Math.round(Math.min(Math.max(paneWidth * 0.68, 220), 440));
-      return { columns, rows, paneWidth, height: own };
-    };
-    if (!height) return size(Math.min(count, width < 520 ? 1 : count > 4 && width > 1000 ? 3 : 2));
-    const sizes = Array.from({ length: count }, (_, i) => size(i + 1));
-    const least = (each) => Math.min(each.paneWidth, each.height);
-    return sizes.reduce((best, each) => (least(each) > least(best) ? each : best));
+    const fixed = Math.min(count, width < 520 ? 1 : count > 4 && width > 1000 ? 3 : 2);
+    const filling = count <= 3 && width > 1.2 * height ? count : Math.ceil(count / 2);
+    const columns = height ? filling : fixed;
+    const rows = Math.ceil(count / columns);
+    const paneWidth = (width - GAP * (columns - 1)) / columns;
+    const own = height
+      ? Math.max(Math.floor((height - 2) / rows) - STRIP, 120)
+      : Math.round(Math.min(Math.max(paneWidth * 0.68, 220), 440));
+    return { columns, rows, paneWidth, height: own };
   }
 
   /** Where pane number i lies, in pixels. */

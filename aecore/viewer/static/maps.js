@@ -4,7 +4,7 @@
 
 import { backgroundImage } from "./background.js";
 import { Card } from "./card.js";
-import { element, remembered } from "./dom.js";
+import { element, lineage, remembered } from "./dom.js";
 import { Figure } from "./figure.js";
 import { groupSamples } from "./groups.js";
 import { Legend } from "./legend.js";
@@ -41,8 +41,9 @@ export class LinkedMaps {
     this.marks = [];
     this.build();
     this.resizes = new ResizeObserver(() => this.resize());
+    this.resizes.observe(this.stage);
     // What stands above the maps may change, too, and with it the height that is left to them.
-    for (let each = this.root; each; each = each.parentElement) this.resizes.observe(each);
+    for (const each of lineage(this.root)) this.resizes.observe(each);
     this.resized = () => this.resize();
     this.pressed = (event) => this.press(event);
     window.addEventListener("resize", this.resized);
@@ -168,6 +169,7 @@ export class LinkedMaps {
   }
 
   async redraw() {
+    this.titles.showTabs();
     const drawn = this.groups
       .map(({ members, color }) => ({ members: members.filter((i) => this.mask[i]), color }))
       .filter(({ members }) => members.length);
@@ -222,11 +224,12 @@ export class LinkedMaps {
     root.toggleAttribute("data-narrow", this.narrow && this.workbench);
     if (!this.workbench) root.style.height = "";
     else {
-      let top = root.getBoundingClientRect().top;
-      for (let each = root.parentElement; each; each = each.parentElement) top += each.scrollTop;
+      const scrolled = lineage(root.parentNode).reduce((sum, each) => sum + each.scrollTop, 0);
+      const top = root.getBoundingClientRect().top + scrolled;
       root.style.height = `${Math.max(window.innerHeight - top - 6, LEAST_HEIGHT)}px`;
     }
     this.toolbar.fit();
+    this.titles.showTabs();
     const size = `${this.narrow} ${this.plot.clientWidth} ${this.stage.clientHeight}`;
     const changed = size !== this.size && (this.workbench || this.plot.clientWidth !== this.width);
     [this.size, this.width] = [size, this.plot.clientWidth];

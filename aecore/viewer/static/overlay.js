@@ -9,7 +9,7 @@ export class Overlay {
   /** Clear the canvas and make it fit; returns what draws, or null before there is a figure. */
   begin() {
     const { figure, canvas } = this;
-    if (!figure.size || !figure.panes.every((_, i) => figure.axes(i)[0]?._length)) return null;
+    if (!figure.size || !figure.drawn.every((i) => figure.axes(i)[0]?._length)) return null;
     const ratio = window.devicePixelRatio || 1;
     const width = figure.root.clientWidth, height = figure.height;
     if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
@@ -21,7 +21,7 @@ export class Overlay {
     const draw = canvas.getContext("2d");
     draw.setTransform(ratio, 0, 0, ratio, 0, 0);
     draw.clearRect(0, 0, width, height);
-    draw.font = "600 12px system-ui, sans-serif";
+    draw.font = "700 13px system-ui, sans-serif";
     draw.textAlign = "center";
     draw.textBaseline = "middle";
     return draw;

@@ -16,7 +16,6 @@ export class Titles {
     if (!figure.size) return;
     this.heads = figure.drawn.map((i) => this.head(i));
     this.root.replaceChildren(...this.heads);
-    this.showTabs();
     this.describe();
   }
 
@@ -59,11 +58,15 @@ export class Titles {
   showTabs() {
     const { maps } = this;
     this.tabs.hidden = !(maps.workbench && maps.narrow && maps.panes.length > 1);
-    this.tabs.replaceChildren(...maps.facts.panes.map(({ title }, i) => {
-      const tab = element("button", "", title);
-      tab.setAttribute("aria-pressed", maps.only() === i);
-      tab.onclick = () => maps.maximise(i);
-      return tab;
-    }));
+    const titles = maps.facts.panes.map(({ title }) => title);
+    if (String(titles) !== String(this.titles)) {
+      this.titles = titles;
+      this.tabs.replaceChildren(...titles.map((title, i) => {
+        const tab = element("button", "", title);
+        tab.onclick = () => maps.maximise(i);
+        return tab;
+      }));
+    }
+    [...this.tabs.children].forEach((tab, i) => tab.setAttribute("aria-pressed", maps.only() === i));
   }
 }

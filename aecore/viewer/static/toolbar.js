@@ -80,6 +80,7 @@ export class Toolbar {
   colors() {
     const { facts, ui } = this.maps;
     const select = fill(element("select"), facts.columns.map((c) => [c.key, c.title]), ui.column);
+    select.setAttribute("aria-label", "Colour by");
     select.onchange = () => {
       ui.column = select.value;
       this.maps.recolor();
