@@ -110,7 +110,7 @@ export function frameOf(points, mass) {
 function bulk(values) {
   if (!values.length) return [0, 0];
   const quantile = (share) => values[Math.round(share * (values.length - 1))];
-  const margin = 0.25 * (quantile(0.99) - quantile(0.01));
+  const margin = 0.5 * (quantile(0.99) - quantile(0.01));
   let first = values.findIndex((value) => value >= quantile(0.01) - margin);
   let last = values.findLastIndex((value) => value <= quantile(0.99) + margin);
   const few = ISLAND * values.length, wide = GULF * (values[last] - values[first]);
@@ -124,4 +124,4 @@ function bulk(values) {
 }
 
 const ISLAND = 0.15; // share of the samples that may be left out together
-const GULF = 0.2; // of the extent, so wide that what lies beyond makes the rest small
+const GULF = 0.3; // of the extent, so wide that what lies beyond makes the rest small

@@ -98,8 +98,9 @@ export class Legend {
     });
     const texts = [element("output"), element("output")];
     const describe = () => {
-      texts[0].textContent = formatNumber(at(Number(least.value)));
-      texts[1].textContent = formatNumber(at(Number(most.value)));
+      // The first and the last colour are those of everything beyond, too.
+      texts[0].textContent = `${Number(least.value) ? "" : "≤ "}${formatNumber(at(Number(least.value)))}`;
+      texts[1].textContent = `${most.value < STEPS ? "" : "≥ "}${formatNumber(at(Number(most.value)))}`;
     };
     const limits = () => ({
       ...this.hidden,

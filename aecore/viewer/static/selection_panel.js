@@ -3,6 +3,7 @@
 import { element, fill, inkOn, writeImage } from "./dom.js";
 
 const THUMBNAILS = 48;
+const ROOM = 20; // percent of the bar in which a share can be written beside its name
 const ORDERS = {
   worst: ["worst first", (error) => (a, b) => error[b] - error[a]],
   best: ["best first", (error) => (a, b) => error[a] - error[b]],
@@ -110,8 +111,9 @@ export class SelectionPanel {
     counts.map((count, label) => [count, label]).filter(([count]) => count).sort((a, b) => b[0] - a[0])
       .forEach(([count, label]) => {
         const share = Math.round((100 * count) / members.length);
-        const part = element("span", "", `${label_names[label]} ${share} %`);
-        part.title = `${label_names[label]}: ${count.toLocaleString("en")} samples`;
+        const text = share < ROOM ? label_names[label] : `${label_names[label]} ${share} %`;
+        const part = element("span", "", text);
+        part.title = `${label_names[label]}: ${count.toLocaleString("en")} samples, ${share} %`;
         part.style.flexGrow = count;
         part.style.background = colors[label];
         part.style.color = inkOn(colors[label]);

@@ -46,7 +46,8 @@ export class Titles {
 
   /** What is said of each pane: its measures, or for the bottleneck in motion where it is. */
   describe() {
-    const { figure, facts, motion } = this.maps;
+    const { figure, facts, motion, panes } = this.maps;
+    if (figure.panes !== panes) return; // the heads are of what was there before
     this.heads?.forEach((head, at) => {
       const i = figure.drawn[at];
       const note = (i === 0 && motion.where()) || facts.panes[i].note;
