@@ -47,7 +47,6 @@ def ask(run: store.Run) -> View:
         key="other",
         bind="query-params",
         label_visibility="collapsed",
-        format_func=lambda name: "Compare with …" if name == NO_RUN else f"with {name}",
         width=200,
         help="A second run on the same samples; its bottleneck is laid upon this one's.",
     )
@@ -85,7 +84,7 @@ def ask(run: store.Run) -> View:
     return View(run, checked[0], tuple(checked[1:]), second)
 
 
-NO_RUN = "no other run"
+NO_RUN = "Compare with …"
 
 
 def default_view(run: store.Run) -> View:

@@ -322,7 +322,7 @@ def test_training_samples_are_shown_once_they_are_encoded(shipped_runs: Path) ->
 
 def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> None:
     at = opened(LATENT_MAP, run="digits-ae")
-    assert at.selectbox(key="other").options == ["no other run", "digits-vae"]
+    assert at.selectbox(key="other").options == ["Compare with …", "digits-vae"]
     at.selectbox(key="other").set_value("digits-vae").run()
     assert not at.exception and not at.error
     facts = shown(at)[1]

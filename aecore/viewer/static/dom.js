@@ -33,9 +33,12 @@ export function menu(title, ...children) {
 
 /** Put a popover below the button that opens it. */
 export function place(list, button) {
-  const { left, bottom } = button.getBoundingClientRect();
-  const most = window.innerWidth - 240;
-  Object.assign(list.style, { left: `${Math.max(8, Math.min(left, most))}px`, top: `${bottom + 4}px` });
+  const { left, right, bottom } = button.getBoundingClientRect();
+  const width = document.documentElement.clientWidth;
+  // Towards the middle of the window, where there is room.
+  Object.assign(list.style, left + right < width
+    ? { left: `${left}px`, right: "auto" } : { left: "auto", right: `${width - right}px` });
+  list.style.top = `${bottom + 4}px`;
 }
 
 /** A number in few digits: 0.123, 1230, -2.5e-7. */

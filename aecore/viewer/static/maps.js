@@ -244,6 +244,7 @@ export class LinkedMaps {
   openSheet(open) {
     this.root.toggleAttribute("data-sheet", open);
     this.handle.setAttribute("aria-expanded", open);
+    if (open && this.selection.members) this.selection.panel.reveal();
     this.describeSheet();
   }
 
