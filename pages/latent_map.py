@@ -6,16 +6,14 @@ import streamlit as st
 
 from pages.app import frame
 from pages.components import maps, pickers
-from pages.components.run_facts import run_facts
 from pages.views.latent_map import selection
 
-with frame.page("Latent map"):
-    st.title("Latent map")
-    run = pickers.pick_run()
+with frame.page("Latent map") as header:
+    run = pickers.pick_run(header)
     if run is None:
         st.stop()
-    st.caption(run_facts(run))
-    view = maps.ask(run)
+    with header:
+        view = maps.ask(run)
     maps.prepare(view)
     maps.offer_missing(view)
     selection.show(view)

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from aecore.plots.colors import CLASS_COLORS, class_color
 
 WEBGL_FROM = 2_000
-LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 6, 2, 3, 4, 5, 1, 9, 8, 7))
+LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 9, 3, 2, 6, 4, 5, 1, 8, 7))
 MODEBAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 """The `config` that goes with these figures: only buttons that do something."""
 

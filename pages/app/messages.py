@@ -42,6 +42,8 @@ class Selection(Message):
     """Of which samples, as in `payload.identity`."""
     mask: str = Field(max_length=MASK)
     """Which of them, for `payload.unpacked_mask`."""
+    when: float
+    """Time on the browser's clock, which distinguishes it from others."""
 
 
 class Place(NamedTuple):
@@ -60,13 +62,7 @@ class Click(Message):
     """Time on the browser's clock, which distinguishes a repeated message from a second click."""
 
 
-class Lasso(Selection):
-    """Message: samples were selected for picking."""
-
-    when: float
-
-
-Pick = Click | Lasso
+Pick = Click | Selection
 Picks = Annotated[list[Pick], Field(max_length=MOST_PICKS)]
 
 

@@ -17,7 +17,7 @@ from test_pages import shipped_runs  # noqa: F401
 from aecore import data
 from aecore.runs import store
 from aecore.viewer import payload
-from pages.app.messages import Lasso
+from pages.app.messages import Selection
 from pages.components import hosts, picking
 
 pytestmark = pytest.mark.usefixtures("shipped_runs")
@@ -221,5 +221,5 @@ def test_a_selection_that_cannot_be_read_is_said_and_changes_nothing(
 
 def test_the_selected_are_the_samples_of_the_mask() -> None:
     mask = np.random.default_rng(0).random(N) < 0.3
-    found = picking.members(store.load("digits-ae"), Lasso(**selection(mask, 1.0)))
+    found = picking.members(store.load("digits-ae"), Selection(**selection(mask, 1.0)))
     np.testing.assert_array_equal(found, np.flatnonzero(mask))

@@ -12,7 +12,7 @@ export class Card {
     this.original = new Display("original");
     this.reconstructed = new Display("reconstruction");
     this.decoded = new Display("decoded");
-    this.nearest = new Display("nearest training sample");
+    this.nearest = new Display("nearest sample");
     this.about = element("p");
     this.note = element("p");
     this.inputs = ["x", "y"].map((name) => {

@@ -11,10 +11,11 @@ import { LinkedMaps } from "./maps.js";
  * @param bytes the payload, a Uint8Array
  * @param host what the page can do:
  *   `say(name, value)` takes what a reader did:
- *     "selection", {samples, mask} or null: the selected samples;
+ *     "selection", {samples, mask, when} or null: the selected samples;
  *     "place", [x, y, label]: a place to decode, where the payload has no decoder;
  *     "picked", [{sample} or {samples, mask}, each with `when`]: in the mode "pick", the last picks;
  *   `image(address)` returns the URL of a gzipped sheet of images, by its address in the payload
+ *   `files`, optional: the kinds of files of the selected samples that `download(kind)` writes
  * @returns `update(bytes)` shows another payload, `mark(rows)` rings samples in the mode "pick",
  *   `close()` stops everything that runs; the element stays as it is
  */

@@ -2,7 +2,7 @@
 // polygon being drawn, and samples in motion.
 
 import { labelCentroids } from "./groups.js";
-import { cross, ellipse, Overlay, plate, ring, squares } from "./overlay.js";
+import { cross, ellipse, Overlay, plate, ring, spread, squares, written } from "./overlay.js";
 
 const MAX_NUMBERED = 12; // marked samples that carry their numbers
 const MAX_ELLIPSES = 150; // posteriors; all of them would be a grey cloud
@@ -30,10 +30,14 @@ export class Painter {
     const colors = this.themeColors();
     const moving = maps.motion.points();
     maps.plot.classList.toggle("dimmed", Boolean(maps.selection.members));
-    maps.plot.classList.toggle("moving", Boolean(moving) && maps.panes.length === 1);
-    maps.panes.forEach((points, pane) => this.overlay.inPane(draw, pane, (toPixels) => {
-      this.paintPane(draw, toPixels, points, pane, pane === 0 ? moving : null, colors);
-    }));
+    const { drawn } = maps.figure;
+    maps.plot.classList.toggle("moving", Boolean(moving) && drawn.length === 1 && drawn[0] === 0);
+    for (const pane of drawn) {
+      this.overlay.inPane(draw, pane, (toPixels) => {
+        const shown = pane === 0 ? moving : null;
+        this.paintPane(draw, toPixels, maps.panes[pane], pane, shown, colors);
+      });
+    }
   }
 
   /** The page's colours of text, ground and accent, which may change at any time. */
@@ -51,10 +55,10 @@ export class Painter {
     else this.paintSelected(draw, toPixels, points);
     if (pane === 0 && !moving) this.paintPosteriorsAndPrior(draw, toPixels, ink);
     if (ui.centroids && facts.label_names.length && !moving) {
-      this.paintCentroids(draw, toPixels, points);
+      this.paintCentroids(draw, toPixels, points, ink, ground);
     }
     if (facts.mode === "pick") this.paintMarks(draw, toPixels, points, accent, ground);
-    if (sample !== null) {
+    if (sample !== null && this.maps.visible(sample)) {
       ring(draw, toPixels(points[2 * sample], points[2 * sample + 1]), ink, ground);
     }
     if (pane === 0 && place) cross(draw, toPixels(...place), accent, ground);
@@ -76,8 +80,7 @@ export class Painter {
     const { members } = maps.selection;
     if (!members) return;
     const side = members.length > 2000 ? 3 : 5;
-    const visible = members.filter((i) => maps.visible(i));
-    squares(draw, toPixels, points, visible, (i) => maps.color(i), side);
+    squares(draw, toPixels, points, members, (i) => maps.color(i), side);
   }
 
   paintPolygon(draw, toPixels, accent) {
@@ -98,7 +101,7 @@ export class Painter {
     const { marks, rows } = this.maps;
     for (const row of marks) {
       const i = rows.indexOf(row);
-      if (i < 0) continue;
+      if (i < 0 || !this.maps.visible(i)) continue;
       const [x, y] = toPixels(points[2 * i], points[2 * i + 1]);
       ring(draw, [x, y], accent, ground, marks.length > MAX_NUMBERED ? 4 : 6);
       if (marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
@@ -118,7 +121,7 @@ export class Painter {
       for (let i = 0; i < n; i += step) {
         if (maps.visible(i) && !Number.isNaN(spread[2 * i])) posterior(i, maps.color(i));
       }
-      if (sample !== null) posterior(sample, ink);
+      if (sample !== null && maps.visible(sample)) posterior(sample, ink);
     }
     if (ui.prior && facts.prior) {
       for (const radius of [1, 2, 3]) {
@@ -129,15 +132,15 @@ export class Painter {
   }
 
   /** The names of the labels at the centroids of their samples, without what the legend hides. */
-  paintCentroids(draw, toPixels, points) {
-    const { arrays, facts, column, shown, groups } = this.maps;
+  paintCentroids(draw, toPixels, points, ink, ground) {
+    const { arrays, facts, column, legend } = this.maps;
     if (!this.centroids.has(points)) {
       const labels = arrays["column/label"].values;
       this.centroids.set(points, labelCentroids(points, labels, facts.label_names));
     }
-    this.centroids.get(points).forEach(({ label, title, x, y }) => {
-      const visible = column.key !== "label" || shown[groups.findIndex((g) => g.value === label)];
-      if (visible) plate(draw, title, toPixels(x, y));
-    });
+    const hidden = column.key === "label" ? legend.hidden : [];
+    const texts = this.centroids.get(points).filter(({ label }) => !hidden.includes(label))
+      .map(({ title, x, y }) => ({ title, at: toPixels(x, y), width: draw.measureText(title).width }));
+    for (const { title, at } of spread(texts)) written(draw, title, at, ink, ground);
   }
 }

@@ -10,8 +10,15 @@ let marked = [];
 export function show({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".loupe");
   const before = shown.get(root);
-  const host = before?.host ?? { image: (address) => new URL(address, document.baseURI).href };
-  host.say = setStateValue; // of this call, which may be another function than that of the last
+  const host = before?.host ?? {
+    image: (address) => new URL(address, document.baseURI).href,
+    files: ["CSV", "Parquet"],
+    download: (kind) => download(kind, host.selected),
+  };
+  host.say = (name, value) => {
+    if (name === "selection") host.selected = value?.when;
+    setStateValue(name, value); // of this call, which may be another function than that of the last
+  };
   const maps = before?.maps ?? mount(root, data, host);
   if (before) maps.update(data);
   else maps.mark(marked);
@@ -20,6 +27,13 @@ export function show({ data, parentElement, setStateValue }) {
     maps.close();
     shown.delete(root);
   };
+}
+
+/** Press the page's own button for a file of a selection, as soon as the server has sent it. */
+function download(kind, when, patience = 100) {
+  const button = document.querySelector(`.st-key-export-${Math.floor(when)}-${kind} button`);
+  if (button) button.click();
+  else if (patience) setTimeout(() => download(kind, when, patience - 1), 100);
 }
 
 /** Ring these rows in the maps of this page, and in those that come. */
