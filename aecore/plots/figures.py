@@ -200,6 +200,34 @@ def curves(
     return figure
 
 
+def level_curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    x_title: str,
+    y_title: str,
+    dotted: Sequence[str] = (),
+    faint: str = "",
+    marks: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """Narrow line chart as `curves`, with fixed margins, so that a level can be marked upon it.
+
+    The plot area is 260 pixels high, 8 from the top, 44 from the left, 8 from the right, and ends
+    at the first and the last of x.
+    """
+    below = 44 + 20 * len(lines)
+    figure = curves(x, lines, x_title, y_title, 268 + below, dotted, faint, marks)
+    figure.update_layout(
+        margin={"l": 44, "r": 8, "t": 8, "b": below, "autoexpand": False},
+        legend={"orientation": "v", "y": 0, "yref": "container", "yanchor": "bottom"},
+        dragmode=False,
+    )
+    figure.update_traces(cliponaxis=False)
+    figure.update_annotations(textangle=-90, xanchor="right")
+    figure.update_xaxes(range=[x[0], x[-1]], fixedrange=True)
+    figure.update_yaxes(fixedrange=True, title_standoff=4)
+    return figure
+
+
 def cloud(
     points: np.ndarray, position: np.ndarray, surfaces: Mapping[str, np.ndarray], height: int = 460
 ) -> go.Figure:
