@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aecore.jobs import Jobs
     from aecore.latent import Analysis
     from aecore.projections import PCA, Projection
+    from aecore.recipes import Outcome
 
 Value = TypeVar("Value")
 
@@ -146,6 +147,18 @@ def thumbnail(name: str, created: str) -> bytes:
     latent.refuse_unless_finite(run(name), codes["plane"])
     classes = bool(run(name).dataset.label_names)
     return images.thumbnail(codes["plane"], codes["labels"], classes)
+
+
+def recipe_thumbnail(outcome: Outcome) -> bytes | None:
+    """Thumbnail of the first picture of a recipe's outcome; None if it has none."""
+    return _recipe_thumbnail(outcome.name, outcome.created, outcome)
+
+
+@bounded(64)
+def _recipe_thumbnail(name: str, created: str, _outcome: Outcome) -> bytes | None:
+    for kind, _, arrays, facts in _outcome.pictures:
+        return images.picture_thumbnail(kind, arrays, tuple(facts.get("shape", ())))
+    return None
 
 
 # --- Maps ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def toolbar() -> DeltaGenerator:
     """Line of a page's controls, with their labels beside them."""
-    st.html(Path(__file__).with_suffix(".css"))
+    st.html(STYLE)
     return st.container(
         key="toolbar", horizontal=True, vertical_alignment="center", horizontal_alignment="left"
     )
@@ -21,9 +21,11 @@ def toolbar() -> DeltaGenerator:
 
 def split(panel: Literal["left", "right"]) -> tuple[DeltaGenerator, DeltaGenerator]:
     """Canvas, and a panel at one side of it; below each other in a narrow window."""
+    st.html(STYLE)
     with st.container(key=f"split-{panel}"):
         first, second = st.container(key=_KEYS[panel][0]), st.container(key=_KEYS[panel][1])
     return (second, first) if panel == "left" else (first, second)
 
 
+STYLE = Path(__file__).with_suffix(".css")
 _KEYS = {"left": ("panel", "canvas"), "right": ("canvas", "panel")}

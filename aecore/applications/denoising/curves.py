@@ -106,7 +106,7 @@ is best, by up to 2.0 dB.'
             f"{lead.min():.1f} to {lead.max():.1f} dB."
         )
     best = np.where(lead < 0, others.argmax(axis=0), -1)
-    lost = []
+    lost: list[str] = []
     for winner, group in groupby(range(len(levels)), best.__getitem__):
         if winner < 0:
             continue
