@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.app import frame
 from pages.components import job_status, pickers
-from pages.views.denoise import comparison, curves
+from pages.views.denoise import comparison
 
 with frame.page("Denoise") as header:
     run = pickers.pick_run(header)
@@ -14,7 +14,4 @@ with frame.page("Denoise") as header:
         st.stop()
     if not comparison.applies(run) or not job_status.ensure_ready(run):
         st.stop()
-    runs = [run, *pickers.pinned(run)]
-    asked = comparison.ask()
-    comparison.show(runs, asked)
-    curves.show(runs, asked)
+    comparison.show(run)

@@ -16,6 +16,7 @@ CLASS_COLORS = (
     "#968796",
     "#e1785a",
 )
+DENSITY = (11, 110, 153)  # as in the linked maps
 # Ten steps of viridis (Smith & van der Walt 2015) for positions on a curve.
 POSITION_COLORS = (
     "#440154",

@@ -27,4 +27,5 @@ from aecore.recipes.results import (
     Outcome as Outcome,
     Picture as Picture,
     number as number,
+    target as target,
 )

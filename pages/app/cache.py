@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aecore.jobs import Jobs
     from aecore.latent import Analysis
     from aecore.projections import PCA, Projection
+    from aecore.recipes import Outcome
 
 Value = TypeVar("Value")
 
@@ -162,6 +163,18 @@ def _description(name: str, created: str, changed: int) -> description.Descripti
 def titles(runs: Sequence[store.Run]) -> dict[str, str]:
     """Title of each run by its name."""
     return description.titles(runs, [description_of(each).title for each in runs])
+
+
+def recipe_thumbnail(outcome: Outcome) -> bytes | None:
+    """Thumbnail of the first picture of a recipe's outcome; None if it has none."""
+    return _recipe_thumbnail(outcome.name, outcome.created, outcome)
+
+
+@bounded(64)
+def _recipe_thumbnail(name: str, created: str, _outcome: Outcome) -> bytes | None:
+    for kind, _, arrays, facts in _outcome.pictures:
+        return images.picture_thumbnail(kind, arrays, tuple(facts.get("shape", ())))
+    return None
 
 
 # --- Maps ---------------------------------------------------------------------------------------

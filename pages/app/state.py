@@ -164,6 +164,13 @@ def refuse_infinite(key: str) -> None:
             st.rerun()
 
 
+def rename(key: str, old: str, new: str) -> None:
+    """Replace a value in the address that has got another name since."""
+    if st.query_params.get(key) == old:
+        st.query_params[key] = new
+        st.rerun()
+
+
 def said(component: str, event: str) -> Any:
     """Reported value of a component's event, for `messages.read`; None if there is none."""
     everything = st.session_state.get(component)

@@ -211,7 +211,7 @@ def test_a_grid_is_taken_away_as_the_model_decodes_it(
     page: Page, address: str, shipped: None
 ) -> None:
     page.goto(f"{address}/generate?run=digits-vae&view=Grid&n=5")
-    side = page.get_by_role("slider", name="Side")
+    side = page.get_by_role("slider", name="Grid size")
     for _ in range(2):
         side.press("ArrowLeft")
     expect(decoded(page)).to_have_attribute("alt", re.compile("^9 images decoded by digits-vae"))

@@ -76,7 +76,7 @@ def test_every_view_of_the_shipped_runs(run: str, view: str, request: Any) -> No
     at = faultless(opened(PAGE, run=run, view=view))
     assert at.segmented_control(key="view").value == view
     moving = ["GIF", "WebP"] * (view in ("Path", "Traversal", "Arithmetic"))
-    if view == "Health":
+    if view == "Code usage":
         assert len(at.dataframe) == 1 and offered(at) == ["NPZ"]
         assert len(at.get("plotly_chart")) == (run != "digits-ae")
     else:
@@ -109,13 +109,13 @@ def test_every_view_of_other_runs(dataset: str, variant: str, d: int) -> None:
     for view in VIEWS:
         at = faultless(opened(PAGE, run=run, view=view))
         assert "NPZ" in offered(at)
-        if view != "Health":
+        if view != "Code usage":
             assert len(alts(at)) == pictures
             # Of a table, samples and their nearest stand in two of them.
             assert len(at.dataframe) == (0 if pictures else 1 + (view == "Samples"))
             assert ("PNG" in offered(at)) == pictures and (pictures or len(offered(at)) == 1)
         assert ("told" in [box.key for box in at.selectbox]) == (
-            variant == "cvae" and view != "Health"
+            variant == "cvae" and view != "Code usage"
         )
         assert ("not trained towards a prior" in said(at)) == (
             variant in ("ae", "linear", "vq-vae", "conv") and view == "Grid"
@@ -300,7 +300,7 @@ def test_a_run_that_was_not_analysed_is_sent_to_be(idle_jobs: Jobs) -> None:  # 
     assert len(alts(at)) == 1 and "nearest" not in alts(at)[0]
     for view in ("Grid", "Path", "Traversal", "Arithmetic"):
         assert len(alts(faultless(opened(PAGE, run="digits-vae", view=view)))) == 1
-    at = faultless(opened(PAGE, run="digits-vae", view="Health"))
+    at = faultless(opened(PAGE, run="digits-vae", view="Code usage"))
     assert "goes through digits-vae for the first time" in said(at) and not at.dataframe
     assert len(idle_jobs.all()) == 1
 
@@ -324,14 +324,14 @@ def test_a_collapsed_posterior_is_said() -> None:
     same = np.repeat(store.load("digits-vae").codes["codes"][:1], 360, axis=0)
     like("digits-vae", "collapsed", {"codes": same})
     latent.Analyse("collapsed").run(Listener())
-    at = faultless(opened(PAGE, run="collapsed", view="Health"))
+    at = faultless(opened(PAGE, run="collapsed", view="Code usage"))
     assert "The posterior has collapsed" in said(at) and "lower beta" in said(at)
     for view in VIEWS[:-1]:
         assert len(alts(faultless(opened(PAGE, run="collapsed", view=view)))) == 1
 
 
 def test_a_code_without_a_posterior_says_so() -> None:
-    at = faultless(opened(PAGE, run="digits-ae", view="Health"))
+    at = faultless(opened(PAGE, run="digits-ae", view="Code usage"))
     assert "encodes to points" in said(at)
     assert {"dimension", "variance", "mean"} == set(at.dataframe[0].value.columns)
 

@@ -81,7 +81,7 @@ def test_no_address_breaks_a_page(page: Any, view: str) -> None:
     own = {"run": "digits-vae"} | ({"view": view} if view else {})
     keys = bound(opened(page, **own)) - {"view"}
     keys |= {"place", "level_gaussian"}  # of sliders of our own
-    assert page.stem in ("app", "recipes") or view == "Health" or len(keys) > 4
+    assert page.stem in ("app", "recipes") or view == "Code usage" or len(keys) > 4
     for evil in EVIL.values():
         at = calm(opened(page, **own | dict.fromkeys(keys, evil)))
         assert at.title

@@ -41,7 +41,10 @@ class LiveSlider {
   }
 
   write() {
-    this.value.textContent = Number(this.range.value).toString();
+    const { value, min, max } = this.range;
+    this.value.textContent = Number(value).toString();
+    // Where a chart of the page marks it, by its style.
+    document.documentElement.style.setProperty("--live-share", (value - min) / (max - min));
   }
 
   ask() {
