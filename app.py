@@ -5,17 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.app import cache, frame, server, state
-from pages.components import maps, pickers
+from pages.components import maps, own_picture, pickers
 from pages.views.start import runs as run_table
 
 ABOUT = """
-An **autoencoder** learns to copy its input through a narrow place, the *bottleneck*. Its
-**encoder** turns each image into a few numbers, here two: a point on the first map. Its
-**decoder** paints an image from two numbers, at any place of that map.
-
-**Point at the map:** a sample lights up in every map. Move over the first one to see what the
-decoder paints there.
+An **autoencoder** copies its input through a narrow place. Its **encoder** turns an image into a
+few numbers, here two: a point on the first map. Its **decoder** paints an image from any two
+numbers. **Point at the maps** to see both at work.
 """
+FIRST = ("mnist-vae", pickers.DEFAULT_RUN)  # of the runs that ship, the most telling first
 
 
 def start() -> None:
@@ -28,16 +26,18 @@ def start() -> None:
             st.page_link("pages/train.py", label="Train", icon=":material/model_training:")
             run_table.restore()
             st.stop()
-        shown = next((run for run in runs if run.name == pickers.DEFAULT_RUN), runs[0])
+        by_name = {run.name: run for run in runs}
+        shown = next((by_name[name] for name in FIRST if name in by_name), runs[0])
         with st.container(key="workbench", horizontal=True):
             with st.container(width=260):
                 st.markdown(ABOUT)
-                st.markdown("**Three things to do**")
                 link = {state.RUN: shown.name}
-                train, latent_map, reconstructions = frame.MENU[1:4]
+                train, latent_map = frame.MENU[1:3]
                 frame.link(latent_map, link, "Look at a map")
                 frame.link(train, link, "Train one")
-                frame.link(reconstructions, link, "See where your own picture lands")
+                if own_picture.applies(shown):
+                    st.markdown("Or draw a digit and see where it lands:")
+                    own_picture.draw(shown)
             with st.container(key="canvas"), frame.guarded():
                 view = maps.default_view(shown)
                 maps.show(view, key="start", mode="start")

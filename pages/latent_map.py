@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.app import frame
-from pages.components import maps, pickers
+from pages.components import maps, own_picture, pickers
 from pages.views.latent_map import selection
 
 with frame.page("Latent map") as header:
@@ -14,6 +14,9 @@ with frame.page("Latent map") as header:
         st.stop()
     with header:
         view = maps.ask(run)
+        if own_picture.applies(run):
+            with st.popover("Draw", icon=":material/draw:", help="Draw a sample of your own"):
+                own_picture.draw(run)
     maps.prepare(view)
     maps.offer_missing(view)
     selection.show(view)

@@ -63,6 +63,8 @@ class Click(Message):
 
 
 Pick = Click | Selection
+Drawn = Annotated[str, Field(pattern=r"^data:image/png;base64,", max_length=200_000)]
+"""Message: the picture that was drawn, as the data URL of a PNG."""
 Picks = Annotated[list[Pick], Field(max_length=MOST_PICKS)]
 
 

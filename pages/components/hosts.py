@@ -39,9 +39,10 @@ export default function (component) {
 
 @cache.once
 def marks() -> Any:
-    """Component that marks test samples, by index, in the maps of the mode "pick".
+    """Component that marks samples in the maps of the page, by index, and places by pane.
 
-    Another one than the maps, whose content would be sent anew with every mark.
+    Another one than the maps, whose content would be sent anew with every mark. Its data are
+    `rows`, and `places` [x, y] by the key of a pane.
     """
     return st.components.v2.component(
         "linked_maps_marks", js=MARKS.replace("FOLDER", server.scripts_address())
@@ -53,6 +54,7 @@ let scripts;
 export default function ({ data }) {
   scripts ??= import(new URL("FOLDER/streamlit.js", document.baseURI));
   scripts.then(({ mark }) => mark(data));
+  return () => scripts.then(({ mark }) => mark({ rows: [], places: {} }));
 }
 """
 
@@ -60,10 +62,19 @@ export default function ({ data }) {
 @cache.once
 def live_slider() -> Any:
     """Component of a slider that reports while it is dragged."""
-    own = Path(__file__).with_name("live_slider_assets")
+    return _component("live_slider", "slider")
+
+
+@cache.once
+def drawing() -> Any:
+    """Component of a canvas to draw on, which reports the picture after each stroke."""
+    return _component("drawing", "drawing")
+
+
+def _component(name: str, stem: str) -> Any:
+    """Component whose markup, style and script lie beside this file."""
+    own = Path(__file__).with_name(f"{name}_assets")
     html, css, js = (
-        (own / f"slider.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
+        (own / f"{stem}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
     )
-    return st.components.v2.component(
-        "live_slider", html=html, css=css, js=js, isolate_styles=False
-    )
+    return st.components.v2.component(name, html=html, css=css, js=js, isolate_styles=False)

@@ -63,7 +63,7 @@ def picker(
     if last.said and (last.field, last.texts[-1]) == (active(fields), text):
         st.caption(plain(last.said))
     marks = [int(word) for word in words(text) if is_number(word)]
-    hosts.marks()(key="marks", data=marks)
+    hosts.marks()(key="marks", data={"rows": marks, "places": {}})
 
 
 def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:

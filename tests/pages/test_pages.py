@@ -62,8 +62,8 @@ def opened(page: Path, **query: str) -> AppTest:
 
 def shown(at: AppTest) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts of the linked maps on the page."""
-    (component,) = at.get("bidi_component")
-    return unpacked(component.proto.bytes)
+    (content,) = filter(None, (each.proto.bytes for each in at.get("bidi_component")))
+    return unpacked(content)
 
 
 def panes(at: AppTest) -> list[str]:
@@ -171,11 +171,21 @@ def test_a_run_that_vanishes_while_it_is_looked_at_is_a_sentence(
         assert at.title
 
 
-def test_the_start_page_shows_four_panes_of_the_digits(shipped_runs: Path) -> None:
+@pytest.mark.parametrize(
+    ("removed", "n", "dataset"), [("", 10_000, "mnist"), ("mnist-vae", 360, "digits")]
+)
+def test_the_start_page_shows_four_panes_of_a_run_that_ships(
+    shipped_runs: Path, removed: str, n: int, dataset: str
+) -> None:
+    if removed:
+        shutil.rmtree(shipped_runs / removed)
     arrays, facts = shown(opened(ROOT / "app.py"))
     assert [pane["key"] for pane in facts["panes"]] == FOUR
-    assert facts["mode"] == "start" and len(arrays["rows"]) == 360
-    assert facts["alt"].startswith("Linked maps of 360 samples of digits: Bottleneck, PCA, t-SNE")
+    assert facts["mode"] == "start" and len(arrays["rows"]) == n
+    assert facts["alt"].startswith(
+        f"Linked maps of {n} samples of {dataset}: Bottleneck, PCA, t-SNE"
+    )
+    assert facts["sheets"]["test"]  # the images under the pointer ship with it
 
 
 def test_an_unknown_run_in_the_address_is_said(shipped_runs: Path) -> None:

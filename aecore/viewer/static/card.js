@@ -80,6 +80,11 @@ export class Card {
     this.root.dataset.sample = maps.rows[i];
     this.sampleHead.textContent = maps.name(i);
     const facts = [`label ${maps.labelOf(i)}`];
+    const d = maps.facts.latent_dim;
+    if (this.codes && d <= 2) {
+      const code = Array.from(this.codes.subarray(i * d, (i + 1) * d), (value) => value.toFixed(2));
+      facts.push(`code ${code.join(", ")}`);
+    }
     if (error !== undefined) facts.push(`error ${error.toFixed(4)}`);
     if (!["label", "error", "split"].includes(maps.column.key)) {
       const value = maps.arrays[`column/${maps.column.key}`].values[i];

@@ -30,7 +30,7 @@ const LEAST_HEIGHT = 420; // of the workbench, in a window that is lower still
  * ui: the reader's choices, remembered for this tab and mode
  * sample: the number of the sample that is highlighted in every pane, or null
  * place: where in the bottleneck is decoded, [x, y] or null
- * marks: the rows that are ringed in the mode "pick"
+ * marks: the rows that the host has ringed, and its places by the key of a pane
  */
 export class LinkedMaps {
   constructor(root, host) {
@@ -38,7 +38,7 @@ export class LinkedMaps {
     this.host = host;
     this.sample = null;
     this.place = null;
-    this.marks = [];
+    this.marks = { rows: [], places: {} };
     this.build();
     this.resizes = new ResizeObserver(() => this.resize());
     this.resizes.observe(this.stage);
@@ -136,9 +136,9 @@ export class LinkedMaps {
     this.host.say(name, value);
   }
 
-  /** Ring the samples of these rows. */
-  mark(rows) {
-    this.marks = rows;
+  /** Ring the samples of these rows, and mark a place in the pane of each key. */
+  mark(marks) {
+    this.marks = marks;
     this.paint();
   }
 

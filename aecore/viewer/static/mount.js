@@ -16,8 +16,8 @@ import { LinkedMaps } from "./maps.js";
  *     "picked", [{sample} or {samples, mask}, each with `when`]: in the mode "pick", the last picks;
  *   `image(address)` returns the URL of a gzipped sheet of images, by its address in the payload
  *   `files`, optional: the kinds of files of the selected samples that `download(kind)` writes
- * @returns `update(bytes)` shows another payload, `mark(rows)` rings samples in the mode "pick",
- *   `close()` stops everything that runs; the element stays as it is
+ * @returns `update(bytes)` shows another payload, `mark({rows, places})` rings samples, and marks a
+ *   place [x, y] in the pane of each key, `close()` stops everything that runs; the element stays as it is
  */
 export function mount(root, bytes, host) {
   const maps = new LinkedMaps(root, host);
@@ -29,5 +29,5 @@ export function mount(root, bytes, host) {
     });
   };
   update(bytes);
-  return { update, mark: (rows) => maps.mark(rows), close: () => maps.close() };
+  return { update, mark: (marks) => maps.mark(marks), close: () => maps.close() };
 }

@@ -57,7 +57,7 @@ export class Painter {
     if (ui.centroids && facts.label_names.length && !moving) {
       this.paintCentroids(draw, toPixels, points, ink, ground);
     }
-    if (facts.mode === "pick") this.paintMarks(draw, toPixels, points, accent, ground);
+    if (!moving) this.paintMarks(draw, toPixels, points, facts.panes[pane].key, { ink, accent, ground });
     if (sample !== null && this.maps.visible(sample)) {
       ring(draw, toPixels(points[2 * sample], points[2 * sample + 1]), ink, ground);
     }
@@ -96,15 +96,21 @@ export class Painter {
     draw.globalAlpha = 1;
   }
 
-  /** The samples that the host has marked. */
-  paintMarks(draw, toPixels, points, accent, ground) {
-    const { marks, rows } = this.maps;
+  /** The samples and the place that the host has marked. */
+  paintMarks(draw, toPixels, points, key, { ink, accent, ground }) {
+    const { marks: { rows: marks, places }, rows, facts } = this.maps;
+    const picks = facts.mode === "pick"; // where numbers are asked for
+    if (places[key]) {
+      const [x, y] = toPixels(...places[key]);
+      cross(draw, [x, y], ink, ground);
+      written(draw, "yours", [x, y - 20], ink, ground);
+    }
     for (const row of marks) {
       const i = rows.indexOf(row);
       if (i < 0 || !this.maps.visible(i)) continue;
       const [x, y] = toPixels(points[2 * i], points[2 * i + 1]);
       ring(draw, [x, y], accent, ground, marks.length > MAX_NUMBERED ? 4 : 6);
-      if (marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
+      if (picks && marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
     }
   }
 

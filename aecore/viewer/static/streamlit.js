@@ -1,10 +1,10 @@
 // The host of linked maps in a page of Streamlit: a component that draws them, and one that marks
-// samples in them.
+// samples and places in them.
 
 import { mount } from "./mount.js";
 
 const shown = new Map(); // by element: its maps, and their host
-let marked = [];
+let marked = { rows: [], places: {} };
 
 /** Show the data of a component in its element; returns what takes it away again. */
 export function show({ data, parentElement, setStateValue }) {
@@ -36,8 +36,8 @@ function download(kind, when, patience = 100) {
   else if (patience) setTimeout(() => download(kind, when, patience - 1), 100);
 }
 
-/** Ring these rows in the maps of this page, and in those that come. */
-export function mark(rows) {
-  marked = rows;
-  for (const { maps } of shown.values()) maps.mark(rows);
+/** Mark these rows and places in the maps of this page, and in those that come. */
+export function mark(marks) {
+  marked = marks;
+  for (const { maps } of shown.values()) maps.mark(marks);
 }
