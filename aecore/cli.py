@@ -348,6 +348,7 @@ def list_variants(as_json: AsJson = False) -> None:
             "source": variant.source,
             "settings": {
                 setting.name: {
+                    "title": setting.label,
                     "default": setting.default,
                     "allowed": setting.allowed,
                     "description": setting.description,

@@ -14,6 +14,6 @@ with frame.page("Reconstructions") as header:
         st.stop()
     if not job_status.ensure_ready(run):
         st.stop()
-    runs = [run, *pickers.pinned(run)]
+    runs = [run, *pickers.pinned(run, header)]
     comparison.show(runs)
     own_image.offer(runs)

@@ -74,6 +74,11 @@ def width(png: bytes) -> int:
     return Image.open(io.BytesIO(png)).width // SCALE
 
 
+def colored(pictures: np.ndarray) -> np.ndarray:
+    """Images in colour, (n, height, width, 3), of grey or coloured ones."""
+    return pictures if pictures.ndim == 4 else np.repeat(pictures[..., None], 3, axis=-1)
+
+
 def error_colors(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     """Colour map of signed errors: red where a reconstruction is too bright, blue where too dark.
 

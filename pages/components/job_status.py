@@ -69,7 +69,8 @@ def ensure_ready(run: store.Run) -> bool:
             return True
     job = jobs.find(projections.Prepare(dataset.name))
     if job is None and here:
-        job = jobs.submit(projections.Prepare(dataset.name))
+        jobs.submit(projections.Prepare(dataset.name))
+        st.rerun()
     if job is not None and job.active:
         st.fragment(run_every=0.8)(job_list.progress)(job)
         return False

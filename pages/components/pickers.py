@@ -75,22 +75,29 @@ def show_broken(broken: list[store.Broken]) -> None:
 MOST_PINS = 4
 
 
-def pinned(run: store.Run) -> list[store.Run]:
-    """Multiselect of runs of the same data to show beside this one."""
+def pinned(run: store.Run, header: DeltaGenerator | None = None) -> list[store.Run]:
+    """Multiselect of runs of the same data to show beside this one.
+
+    Arguments
+        header: the part of the header that is the page's own.
+    """
     usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
     same_name = {
         other.name for other in cache.runs()[0] if other.config.dataset == run.config.dataset
     }
-    chosen = st.multiselect(
-        "Compare with",
-        list(usable),
-        key="pins",
-        bind="query-params",
-        max_selections=MOST_PINS,
-        disabled=not usable,
-        placeholder="Runs of the same data" if usable else f"There is no other run of {dataset}",
-        help=f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
-    )
+    with header or st.container():
+        chosen = st.multiselect(
+            "Compare with",
+            list(usable),
+            key="pins",
+            bind="query-params",
+            max_selections=MOST_PINS,
+            disabled=not usable,
+            placeholder="Compare with …" if usable else f"There is no other run of {dataset}",
+            help=f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
+            label_visibility="collapsed" if header else "visible",
+            width=320 if header else "stretch",
+        )
     if left_out := sorted(same_name - usable.keys() - {run.name}):
         st.caption(
             f"Left out, because {plain(dataset)} was another when they were trained: "

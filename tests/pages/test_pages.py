@@ -30,6 +30,7 @@ from aecore.models.variants import VARIANTS
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
 from aecore.runs import store
 from aecore.runs.train import Resume, Train
+from aecore.settings import list_settings
 from aecore.training import RunConfig
 from aecore.viewer import payload
 from pages.app import cache, frame
@@ -682,7 +683,8 @@ def test_train_has_a_checkbox_for_every_switch(variant: str, name: str, shipped_
     at = opened(ROOT / "pages" / "train.py", variant=variant)
     assert not at.exception and not at.error
     box = at.checkbox(key=name)
-    assert box.label == name.replace("_", " ").capitalize()
+    (setting,) = [each for each in list_settings(VARIANTS[variant]) if each.name == name]
+    assert box.label == setting.label and f"`{name}`" in box.help
     assert box.value is VARIANTS[variant].model_fields[name].default
     assert "true or false" in box.help
 

@@ -65,7 +65,7 @@ def prepared(
             help=f"{plain(dataset.name)} is bright on a dark ground: on for ink on paper.",
         )
         crop = st.toggle(
-            "Crop to the ink",
+            "Crop to the drawing",
             on_dark,
             key=f"crop-{file}",
             help="Take only what stands out from the ground, as large as the samples of "
@@ -92,7 +92,7 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
         codes[run.name], rebuilt = models.reconstruct(*cache.identity(run), x, np.array([label]))
         error = float(np.square(x - rebuilt).mean())
         rebuilt = rebuilt.reshape(seen.shape)
-        both = np.concatenate([_colored(rebuilt), images.error_colors(seen, rebuilt)])
+        both = np.concatenate([images.colored(rebuilt), images.error_colors(seen, rebuilt)])
         lines.append(images.Row(run.name, both, [f"{error:.4f}", "its error"]))
         said = unlike(error, models.errors(*cache.identity(run), "test"))
         sentences.append(f"**{plain(run.name)}**: {said}")
@@ -131,18 +131,18 @@ def unlike(error: float, errors: np.ndarray) -> str:
     """Format the comparison of an error with those of the test split.
 
     >>> unlike(0.5, np.array([0.1, 0.2, 0.3, 0.6]))
-    'error 0.5000, larger than that of 75 % of the test split.'
+    'error 0.5000, better than 25 % of test images.'
     >>> unlike(0.7, np.array([0.1, 0.2, 0.3, 0.6]))
-    'error 0.7000, larger than that of every test sample: unlike anything it was trained on.'
+    'error 0.7000, worse than every test image: unlike what it was trained on.'
     """
-    share = float((errors < error).mean())
-    if share == 1:
-        where = "every test sample: unlike anything it was trained on"
-    elif share >= 0.95:
-        where = f"{share:.1%} of the test split: unlike almost all it was trained on"
+    worse = float((errors < error).mean())
+    if worse == 1:
+        where = "worse than every test image: unlike what it was trained on"
+    elif worse > 0.99:
+        where = f"worse than {worse:.1%} of test images: unlike almost all it was trained on"
     else:
-        where = f"{share:.0%} of the test split"
-    return f"error {error:.4f}, larger than that of {where.replace('%', ' %')}."
+        where = f"better than {1 - worse:.0%} of test images"
+    return f"error {error:.4f}, {where.replace('%', ' %')}."
 
 
 def written(code: np.ndarray) -> str:
@@ -158,7 +158,3 @@ def written(code: np.ndarray) -> str:
 def _class(dataset: Dataset, number: int) -> str:
     names = dataset.label_names
     return f": {names[dataset.test.labels[number]]}" if names else ""
-
-
-def _colored(pictures: np.ndarray) -> np.ndarray:
-    return pictures if pictures.ndim == 4 else np.repeat(pictures[..., None], 3, axis=-1)

@@ -42,8 +42,8 @@ def _show(job: Job | None) -> None:
             with loss:
                 _loss(job)
         if job is None or job.log.view is None:
-            with left:
-                st.caption("The map of the test samples appears here after the first epoch.")
+            if job is not None:
+                left.caption("The map of the test samples appears here after the first epoch.")
             return
         dataset = data.get(job.task.config.dataset)
         with left:
