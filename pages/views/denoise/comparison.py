@@ -26,7 +26,7 @@ FILTERS = ("median", "total-variation", "pca")
 """Shown by default."""
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
 TALL = 680  # points of a picture, so that it is in sight together with the slider
-CELLS = 48, 72  # points of one image, at least and at most
+CELLS = 60, 72  # points of one image, at least and at most
 CAPTION = 24  # points under each
 TITLES = 128  # points left of them, so that they stand still while settings of filters change
 PLACES = ["PSNR over all levels", "Where the codes go"]
