@@ -71,6 +71,7 @@ def show(run: store.Run) -> None:
                     key="filters",
                     bind="query-params",
                     width=300,
+                    help="  \n".join(f"{each.title}: {each.source}" for each in BASELINES.values()),
                 )
             with st.popover("Settings", icon=":material/tune:"):
                 first = controls.whole_number("First test sample", "first", 0, dataset.n_test - 1)
@@ -100,6 +101,9 @@ def ask_noise() -> str:
         key="noise_kind",
         bind="query-params",
         width=230,
+        help="  \n".join(
+            f"{noise.title}: its level is the {noise.unit}" for noise in NOISES.values()
+        ),
     )
 
 
