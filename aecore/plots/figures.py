@@ -91,32 +91,26 @@ def marked_map(
     labels: np.ndarray,
     label_names: Sequence[str],
     places: np.ndarray,
-    frame: bool = False,
+    frame: np.ndarray,
     height: int = 380,
 ) -> go.Figure:
-    """Scatter plot of a map, pale, with places marked upon it: crosses, or the corners of a frame.
+    """Scatter plot of a map, pale, with a frame and crosses upon it.
 
     Arguments
         plane, labels, label_names: as in `scatter_map`; of many samples every so many-th is drawn.
-        places: (k, 2).
-        frame: whether the places are joined to a closed line.
+        places: (k, 2), of the crosses; frame: (m, 2), its corners.
     """
     every = -(-len(plane) // WEBGL_FROM)
     figure = scatter_map(plane[::every], labels[::every], label_names, height)
     figure.update_traces(marker_opacity=0.35, hoverinfo="skip", hovertemplate=None)
-    if frame:
-        places = np.concatenate([places, places[:1]])
     color = f"rgb{DENSITY}"
-    figure.add_trace(
-        go.Scatter(
-            x=places[:, 0],
-            y=places[:, 1],
-            mode="lines" if frame else "markers",
-            line={"color": color, "width": 3},
-            marker={"symbol": "x", "size": 9, "color": color, "line": {"color": "white"}},
-            hoverinfo="skip",
-        )
+    around = np.concatenate([frame, frame[:1]])
+    drawn = (
+        (around, {"mode": "lines", "line": {"color": color, "width": 3}}),
+        (places, {"mode": "markers", "marker": {"symbol": "x", "size": 9, "color": color}}),
     )
+    for (x, y), style in ((points.T, style) for points, style in drawn):
+        figure.add_trace(go.Scatter(x=x, y=y, hoverinfo="skip", **style))
     return figure
 
 

@@ -105,7 +105,8 @@ def thumbnail(plane: np.ndarray, labels: np.ndarray, classes: bool, side: int = 
     low, high = np.percentile(plane, [0.5, 99.5], axis=0)
     span = max((high - low).max(), 1e-9)
     pixels = side * SCALE
-    margin, radius = 6 * SCALE, (1.0 if len(plane) > 2_000 else 2.2) * SCALE
+    radius = max((1.0 if len(plane) > 2_000 else 2.2) * SCALE * side / 220, 1.2)
+    margin = 6 * SCALE * side / 220
     at = ((plane - (low + high) / 2) / span + 0.5) * (pixels - 2 * margin) + margin
     if classes:
         colors = [class_color(int(label)) for label in labels]

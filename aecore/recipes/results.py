@@ -28,6 +28,15 @@ def number(value: float) -> str:
     return f"{value:.5g}" if abs(value) >= 100 else f"{value:.4g}"
 
 
+def measure(metric: str) -> str:
+    """Measured quantity within the text of a metric.
+
+    >>> measure("10-NN accuracy on the map, at most 0.02 below the pixels' (0.96)")
+    '10-NN accuracy on the map'
+    """
+    return DIRECTION.split(metric, maxsplit=1)[0]
+
+
 def target(metric: str) -> str:
     """Target within the text of a metric, with its direction.
 

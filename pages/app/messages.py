@@ -35,6 +35,13 @@ class Moved(Message):
     """Whether it was let go."""
 
 
+class Clicked(Message):
+    """Message: an image was clicked, at these shares of its width and height."""
+
+    x: float = Field(ge=0, lt=1)
+    y: float = Field(ge=0, lt=1)
+
+
 class Selection(Message):
     """Message: samples were selected."""
 

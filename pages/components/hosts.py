@@ -78,3 +78,23 @@ def _component(name: str, stem: str) -> Any:
         (own / f"{stem}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
     )
     return st.components.v2.component(name, html=html, css=css, js=js, isolate_styles=False)
+
+
+@cache.once
+def clicks() -> Any:
+    """Component that reports where the image in a container was clicked, by the container's key."""
+    return st.components.v2.component("clicks", js=CLICKS)
+
+
+CLICKS = """
+export default function ({ data, setTriggerValue }) {
+  const container = document.querySelector(`.st-key-${data}`);
+  const click = ({ target, clientX, clientY }) => {
+    if (target.tagName !== "IMG") return;
+    const { left, top, width, height } = target.getBoundingClientRect();
+    setTriggerValue("clicked", { x: (clientX - left) / width, y: (clientY - top) / height });
+  };
+  container?.addEventListener("click", click);
+  return () => container?.removeEventListener("click", click);
+}
+"""

@@ -224,6 +224,19 @@ def test_a_grid_is_taken_away_as_the_model_decodes_it(
     np.testing.assert_allclose(images, direct, atol=1e-5)
 
 
+def test_a_click_on_the_grid_shows_a_picture_large(page: Page, address: str) -> None:
+    page.goto(f"{address}/generate?run=digits-vae&view=Grid&n=5")
+    expect(decoded(page)).to_be_visible()
+    finished(page)
+    box = decoded(page).bounding_box()
+    for column, row in ((1, 2), (4, 0)):
+        place = ((column + 0.5) / 5 * box["width"], (row + 0.5) / 5 * box["height"])
+        decoded(page).click(position={"x": place[0], "y": place[1]})
+        number = 5 * row + column + 1
+        expect(page.get_by_role("img", name=f"Picture {number} of the grid")).to_be_visible()
+        expect(page).to_have_url(re.compile(rf"cell={number}(&|$)"))
+
+
 # --- Samples ------------------------------------------------------------------------------------
 
 

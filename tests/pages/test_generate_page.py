@@ -132,6 +132,18 @@ def test_a_grid_of_any_side(n: str) -> None:
         assert alts(at)[0].startswith(f"{int(n) ** 2} images decoded by {run} from a grid")
 
 
+def test_a_picture_of_the_grid_is_shown_large_with_its_code() -> None:
+    at = faultless(opened(PAGE, run="digits-vae", n="3", cell="5"))  # the middle one
+    assert "Picture 5 of the grid, large" in alts(at) and "Code (0, 0)" in said(at)
+    at.slider(key="n").set_value(2).run()
+    assert len(alts(faultless(at))) == 1 and at.number_input(key="cell").value is None
+
+
+def test_a_map_beside_the_grid_has_its_frame() -> None:
+    (chart,) = faultless(opened(PAGE, run="digits-vae", n="3")).get("plotly_chart")
+    assert chart.proto.alt.endswith("with the frame of the grid")
+
+
 def test_a_grid_by_quantiles_has_no_range_and_a_linear_one_has() -> None:
     at = faultless(opened(PAGE, run="digits-vae"))
     assert "range" not in [slider.key for slider in at.slider]
@@ -334,6 +346,12 @@ def test_a_code_without_a_posterior_says_so() -> None:
     at = faultless(opened(PAGE, run="digits-ae", view="Code usage"))
     assert "encodes to points" in said(at)
     assert {"dimension", "variance", "mean"} == set(at.dataframe[0].value.columns)
+
+
+def test_an_address_of_before_opens_the_view_by_its_new_name() -> None:
+    at = faultless(opened(PAGE, run="digits-vae", view="Health"))
+    assert at.segmented_control(key="view").value == "Code usage"
+    assert at.metric[0].label == "Active units"
 
 
 @pytest.mark.parametrize("query", [{"view": "x"}, {"n": "99"}, {"n": "a"}, {"range": "9"}])

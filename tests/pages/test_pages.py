@@ -796,15 +796,22 @@ def address(at: AppTest, key: str) -> str:
 
 def choose(at: AppTest, name: str) -> AppTest:
     """Page after a click on another recipe in the list."""
-    return at.pills(key="recipe").set_value(name).run()
+    return at.button(key=name).click().run()
 
 
-def overview(at: AppTest) -> list[str]:
-    """Table of all recipes, row by row."""
-    (table,) = (table.value for table in at.table if "lesson" in table.value)
-    rows = [" | ".join(map(str, row)).replace("\\", "") for row in table.to_numpy()]
-    assert len(rows) == len(RECIPES)
-    return rows
+def cards(at: AppTest) -> dict[str, str]:
+    """Verdict on the card of each recipe."""
+    said = [each.value.replace("\\", "") for each in at.caption]
+    marks = ("check_circle", "cancel", "radio_button_unchecked")
+    verdicts = [text for text in said if text.startswith(tuple(f":material/{m}:" for m in marks))]
+    names = [button.key for button in at.button if button.key in RECIPES]
+    return dict(zip(names, verdicts, strict=True))
+
+
+def verdict(at: AppTest) -> str:
+    """Verdict on the chosen recipe; empty where it was not run."""
+    said = (text.value.replace("\\", "") for text in at.markdown)
+    return next((text for text in said if "eproduced: target" in text), "")
 
 
 Remake = Callable[..., Outcome]
@@ -838,11 +845,11 @@ def test_a_recipe_that_was_not_run_says_so_beside_its_reference(
     assert not at.exception and not at.error and not at.warning
     said = texts(at)
     assert "It has not been run here yet." in said
-    assert f"- Measured: {recipe.describe_metric(recipe.reference)}" in said
+    assert f"Measured on the test split: {recipe.describe_metric(recipe.reference)}" in said
     for text in (recipe.title, recipe.teaches, recipe.architecture, recipe.source):
         assert text in said
     assert at.button(key="run-recipe").label == "Run it"
-    assert not at.metric and not at.get("plotly_chart") and not at.get("imgs")
+    assert not verdict(at) and not at.get("plotly_chart") and not at.get("image")
     assert address(at, "recipe") == name
 
 
@@ -850,40 +857,37 @@ def test_the_first_recipe_is_shown_where_none_is_asked_for() -> None:
     at = opened(RECIPE_PAGE)
     first = next(iter(RECIPES.values()))
     assert at.subheader[0].value == first.title
-    assert at.pills(key="recipe").options == list(RECIPES)
-    for row, recipe in zip(overview(at), RECIPES.values(), strict=True):
-        for text in (recipe.name, recipe.teaches, recipe.describe_metric(recipe.reference)):
-            assert text in row
-        assert "not run here yet" in row
+    shown = cards(at)
+    assert list(shown) == list(RECIPES)
+    assert all(text.endswith("Not run here yet") for text in shown.values())
+    titles = [button.label.replace("\\", "") for button in at.button if button.key in RECIPES]
+    assert titles == [recipe.title for recipe in RECIPES.values()]
+    families = {f"**{recipe.family}**" for recipe in RECIPES.values()}
+    assert families <= {text.value for text in at.markdown}
 
 
 def test_a_dataset_that_is_not_here_is_told_before_a_recipe_is_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("aecore.data.idx.places", lambda name: [tmp_path])
-    assert "mnist is not on this machine: the recipe downloads it." in texts(
+    assert "is not on this machine: the recipe downloads it." in texts(
         opened(RECIPE_PAGE, recipe="vae-2")
     )
 
 
-@pytest.mark.parametrize(
-    ("holds", "verdict"), [(True, "It holds: "), (False, "It does not hold: ")]
-)
-def test_an_outcome_is_shown_with_its_reference_and_verdict(
-    holds: bool, verdict: str, remake: Remake
+@pytest.mark.parametrize(("holds", "word"), [(True, "Reproduced: "), (False, "Not reproduced: ")])
+def test_an_outcome_is_shown_with_its_target_and_verdict(
+    holds: bool, word: str, remake: Remake
 ) -> None:
     outcome = remake(holds=holds)
     at = opened(RECIPE_PAGE, recipe=REMADE)
     assert not at.exception and not at.error
-    shown = {metric.label: metric.value for metric in at.metric}
-    assert shown["Reproduced"] == "0.25" and shown["Reference"] == "0.75"
-    (line,) = (text.value for text in at.markdown if verdict in text.value)
-    assert line.replace("\\", "").endswith(f"{verdict}{outcome.metric}.")
-    assert "(0.75)" in outcome.metric
+    target = recipes.target(outcome.metric)
+    assert target.startswith("within 1 % of PCA's (0.75)")
+    assert f"{word}target {target}, found 0.25 (test MSE)." in verdict(at)
     assert "not been run here" not in texts(at) and "Seed 0, " in texts(at)
     assert at.button(key="run-recipe").label == "Run it again"
-    (row,) = (row for row in overview(at) if f" {REMADE} | " in row)
-    assert outcome.metric in row and "| 0.25" in row
+    assert cards(at)[REMADE].endswith(f"{word}target {target}, found 0.25")
     further = str(at.table[0].value)
     assert "a further figure" in further and "0.125" in further
 
@@ -908,7 +912,8 @@ def test_every_kind_of_picture_is_shown_with_a_text_for_those_who_do_not_see_it(
     assert [trace["name"] for trace in drawn[4]] == ["test samples", "line", "bent"]
     assert [trace["name"] for trace in drawn[5]] == ["test samples", "f"]
     assert all(chart.proto.alt for chart in charts)
-    (image,) = at.get("image")
+    thumbnail, image = at.get("image")
+    assert not thumbnail.proto.imgs[0].alt  # its title stands beside it
     assert "z, a" in image.proto.imgs[0].alt
 
 
@@ -922,7 +927,7 @@ def test_another_outcome_takes_the_place_of_the_shown_one(remake: Remake) -> Non
         # The mark before its name in the list has changed; it is chosen all the same.
         assert at.subheader[0].value == RECIPES[REMADE].title
         assert address(at, "recipe") == REMADE
-        assert {metric.label: metric.value for metric in at.metric}["Reproduced"] == f"{value:g}"
+        assert f"found {value:g} " in verdict(at)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -931,12 +936,12 @@ def test_every_shipped_outcome_is_shown(name: str, shipped_runs: Path) -> None:
     assert outcome is not None, f"no outcome of {name} ships with the project"
     at = opened(RECIPE_PAGE, recipe=name)
     assert not at.exception and not at.error and not at.warning
-    assert float(at.metric[0].value) == pytest.approx(outcome.value, rel=1e-3)
     said = texts(at)
-    assert "It holds: " in said
+    assert f"Reproduced: target {recipes.target(outcome.metric)}, found " in verdict(at)
+    assert recipes.number(outcome.value) in verdict(at)
     assert all(f"**{picture.title}**" in said for picture in outcome.pictures)
     drawn = at.get("plotly_chart") + at.get("image")
-    assert len(drawn) >= len(outcome.pictures)
+    assert len(drawn) >= len(RECIPES) + len(outcome.pictures)
 
 
 def test_a_trained_model_is_linked_while_it_is_in_the_store(
@@ -974,26 +979,23 @@ def test_markdown_in_the_address_stays_text() -> None:
 def test_clicking_another_recipe_shows_it_and_writes_the_address(remake: Remake) -> None:
     remake()
     at = opened(RECIPE_PAGE, recipe=REMADE)
-    assert at.metric
+    assert verdict(at)
     for name in ("manifold", "denoising-field"):
         choose(at, name)
         assert not at.exception and not at.error and not at.warning
         assert at.subheader[0].value == RECIPES[name].title
         assert address(at, "recipe") == name
-        assert not at.metric
-    assert choose(at, REMADE).metric
+        assert not verdict(at)
+    assert verdict(choose(at, REMADE))
 
 
 def test_the_list_marks_what_holds_what_does_not_and_what_was_not_run(remake: Remake) -> None:
     remake(REMADE, holds=True)
     remake("manifold", holds=False)
     at = opened(RECIPE_PAGE, recipe="manifold")
-    pills = at.pills(key="recipe")
-    assert pills.value == "manifold"
-    icons = {option.content: option.content_icon for option in pills.proto.options}
-    assert "check_circle" in icons[REMADE]
-    assert "cancel" in icons["manifold"]
-    assert "unchecked" in icons["vae-2"]
+    assert "check_circle" in cards(at)[REMADE]
+    assert "cancel" in cards(at)["manifold"]
+    assert "unchecked" in cards(at)["vae-2"]
 
 
 @pytest.fixture
@@ -1023,7 +1025,7 @@ def test_a_damaged_outcome_is_a_sentence_and_another_recipe_can_be_chosen(
     choose(at, "manifold")
     assert not at.exception
     assert at.subheader[0].value == RECIPES["manifold"].title
-    assert {metric.label: metric.value for metric in at.metric}["Reproduced"] == "0.25"
+    assert "found 0.25 " in verdict(at)
     choose(at, "vae-2")
     assert at.subheader[0].value == RECIPES["vae-2"].title
 
@@ -1034,9 +1036,8 @@ def test_a_damaged_outcome_is_told_once(shown: str, damaged: str) -> None:
 
 
 @SHOWN
-def test_a_damaged_outcome_leaves_the_table_of_the_others(shown: str, damaged: str) -> None:
-    (row,) = (row for row in overview(opened(RECIPE_PAGE, recipe=shown)) if " manifold | " in row)
-    assert "| 0.25" in row
+def test_a_damaged_outcome_leaves_the_cards_of_the_others(shown: str, damaged: str) -> None:
+    assert "found 0.25" in cards(opened(RECIPE_PAGE, recipe=shown))["manifold"]
 
 
 def test_a_recipe_with_a_damaged_outcome_can_be_run_again(damaged: str) -> None:

@@ -85,6 +85,7 @@ def test_every_entry_is_complete(name: str) -> None:
 def test_every_metric_says_its_reference(name: str) -> None:
     recipe = RECIPES[name]
     assert recipe.metric.count("{reference}") == 1
+    assert recipes.target(recipe.metric) != recipe.metric, "the target has no direction"
     if recipe.reference is None:
         assert "measured in the same run" in recipe.describe_metric(None)
     assert recipe.describe_metric(0.5) == recipe.metric.replace("{reference}", "0.5")

@@ -26,7 +26,7 @@ FILTERS = ("median", "total-variation", "pca")
 """Shown by default."""
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
 TALL = 680  # points of a picture, so that it is in sight together with the slider
-CELLS = 48, 72  # points of one image, at least and at most
+CELLS = 60, 72  # points of one image, at least and at most
 CAPTION = 24  # points under each
 TITLES = 128  # points left of them, so that they stand still while settings of filters change
 PLACES = ["PSNR over all levels", "Where the codes go"]
@@ -71,6 +71,7 @@ def show(run: store.Run) -> None:
                     key="filters",
                     bind="query-params",
                     width=300,
+                    help="  \n".join(f"{each.title}: {each.source}" for each in BASELINES.values()),
                 )
             with st.popover("Settings", icon=":material/tune:"):
                 first = controls.whole_number("First test sample", "first", 0, dataset.n_test - 1)
@@ -100,6 +101,9 @@ def ask_noise() -> str:
         key="noise_kind",
         bind="query-params",
         width=230,
+        help="  \n".join(
+            f"{noise.title}: its level is the {noise.unit}" for noise in NOISES.values()
+        ),
     )
 
 

@@ -137,16 +137,17 @@ def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, ope
     return True
 
 
-def marked_map(run: store.Run, codes: np.ndarray, frame: bool = False) -> None:
-    """Map of the test codes with these codes marked upon it, or a frame with these corners."""
+def marked_map(run: store.Run, codes: np.ndarray, frame: np.ndarray | None = None) -> None:
+    """Map of the test codes with crosses at these codes, and a frame with these corners."""
     plane, labels = run.codes["plane"], run.codes["labels"]
     places = latent.plane_of_run(run).project(codes)
+    corners = places[:0] if frame is None else latent.plane_of_run(run).project(frame)
     st.plotly_chart(
-        figures.marked_map(plane, labels, run.dataset.label_names, places, frame),
+        figures.marked_map(plane, labels, run.dataset.label_names, places, corners),
         key="map",
         config=figures.MODEBAR,
         alt=f"Map of the test codes of {run.name} with "
-        + ("the frame of the grid" if frame else f"{len(codes)} decoded codes marked"),
+        + ("the frame of the grid" if len(corners) else f"{len(codes)} decoded codes marked"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,8 @@ import streamlit as st
 from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from pages.app import controls, models
-from pages.components import downloads, workbench
+from pages.app import controls, messages, models, state
+from pages.components import downloads, hosts, workbench
 from pages.views.generate import common
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from aecore.runs import store
 
 MOST_SIDE = 30
+LARGE = 160  # points of the picture that is shown large
+CELL, CLICKS = "cell", "grid-clicks"
 WIDTH = 780  # points of the composed picture, at most
 THREE = "Three samples"
 PALE = 0.4  # opacity of pictures outside the support of the data
@@ -57,8 +60,12 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             values = common.ranges(run, n, spacing, dimensions)
             picking = d > 2 and common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
             codes, where = along_dimensions(run, values, dimensions, text)
+        cell = ask_cell(n, len(codes)) if run.dataset.traits.pictures else None
         if not picking:
-            common.marked_map(run, codes[latent.corners(n, len(codes))], frame=True)
+            chosen = codes[:0] if cell is None else codes[[cell]]
+            common.marked_map(run, chosen, codes[latent.corners(n, len(codes))])
+        if cell is not None:
+            large(run, codes[[cell]], label, cell)
     draw(run, n, label, codes, where, panel, canvas)
 
 
@@ -94,6 +101,9 @@ def draw(
             # An image with a width of its own would be made smaller and written anew.
             with st.container(key="grid"):
                 st.image(png, alt=f"{len(codes)} images decoded by {run.name} from a grid: {where}")
+            hosts.clicks()(
+                key=CLICKS, data="grid", on_clicked_change=partial(take_click, n, len(codes) // n)
+            )
         else:
             beside = {f"code {i + 1}": codes[:, i] for i in range(min(d, 8))}
             beside |= {"data near": around.covered, "density": around.density}
@@ -104,6 +114,41 @@ def draw(
             st.caption(common.NO_PRIOR)
         arrays = {"codes": codes, "decoded": decoded, **around._asdict()}
         downloads.downloads(f"{run.name}-grid", png, **arrays)
+
+
+def ask_cell(n: int, of: int) -> int | None:
+    """Number field of the picture that is shown large, from 0; None for none."""
+    if (state.value(CELL) or 1) > of:  # a smaller grid has been chosen since
+        state.put({CELL: None})
+    number = st.number_input(
+        "Picture shown large",
+        1,
+        of,
+        None,
+        key=CELL,
+        bind="query-params",
+        placeholder="click a picture",
+        help=f"Its number in reading order, of {n} in a row.",
+    )
+    return None if number is None else number - 1
+
+
+def take_click(n: int, rows: int) -> None:
+    """Choose the clicked picture; the callback of the component."""
+    clicked = messages.read(messages.Clicked, state.said(CLICKS, "clicked"))
+    if clicked is not None:
+        state.put({CELL: int(clicked.y * rows) * n + int(clicked.x * n) + 1})
+
+
+def large(run: store.Run, code: np.ndarray, label: int, cell: int) -> None:
+    """Show one decoded code (1, d) large, with its numbers."""
+    picture = common.shaped(run.dataset, models.generated(run, code, label))
+    png = images.compose([images.Row("", picture)], cell=LARGE)
+    values = ", ".join(f"{value:.3g}" for value in code[0, :8]) + ", …" * (code.shape[1] > 8)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width=LARGE):
+            st.image(png, alt=f"Picture {cell + 1} of the grid, large")
+        st.caption(f"Code ({values})", width="stretch")
 
 
 def ask_for_two(run: store.Run) -> tuple[list[int], str]:

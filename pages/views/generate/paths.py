@@ -102,8 +102,10 @@ def along(
     neighbours = "test codes" if train_codes is None else "training codes"
     where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
     st.caption(
-        f"{where} its cycle error, how far encoding it again leads away from its code: large "
-        "outside the support of the training codes. A number with # is a picked sample's. "
-        f"The path along the data follows nearest neighbours among {neighbours}."
-        f"{common.class_sentence(run, label)}"
+        f"{where} its cycle error; a number with # is a picked sample's."
+        f"{common.class_sentence(run, label)}",
+        help="Cycle error: ||f(g(z)) - z||, how far decoding by g and encoding by f leads "
+        "away from a code z: large outside the support of the training codes. The path along the "
+        f"data follows nearest neighbours among {neighbours}.",
+        width="content",
     )

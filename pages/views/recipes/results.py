@@ -79,9 +79,9 @@ def verdict(outcome: Outcome | None) -> str:
 def show(recipe: Recipe, outcome: Outcome | None) -> None:
     """Show a recipe: its lesson and verdict, its pictures, and how it was trained and measured."""
     st.subheader(recipe.title, anchor=False)
-    st.markdown(plain(recipe.teaches))
     if outcome:
-        st.markdown(f"{verdict(outcome)}.")
+        st.markdown(f"{verdict(outcome)} ({plain(recipes.measure(outcome.metric))}).")
+    st.markdown(plain(recipe.teaches))
     run(recipe, outcome)
     if outcome:
         for position, picture in enumerate(outcome.pictures):
@@ -94,7 +94,7 @@ def about(recipe: Recipe, outcome: Outcome | None) -> None:
     """Show data, architecture, metric and source of a recipe, and what else was measured."""
     metric = outcome.metric if outcome else recipe.describe_metric(recipe.reference)
     st.markdown(
-        f"- Data set: {plain(data.get(recipe.dataset).title)}\n"
+        f"- Data set: {_data_title(recipe)}\n"
         f"- What is trained: {plain(recipe.architecture)}\n"
         f"- Measured on the test split: {plain(metric)}\n"
         f"- Source: {plain(recipe.source)}"
@@ -120,16 +120,21 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
         st.info("It was cancelled; the earlier outcome is kept.", icon=":material/stop_circle:")
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Run it again" if before else "Run it"
-        if controls.button(label, ":material/play_arrow:", type="primary", key="run-recipe"):
+        if controls.button(label, ":material/play_arrow:", key="run-recipe"):
             cache.jobs().submit(recipes.Reproduce(recipe.name))
             st.rerun()
         hint = f"It took {duration(before.seconds)} the last time." if before else ""
         if recipe.dataset in data.DATASETS and not data.is_available(recipe.dataset):
-            title = plain(data.get(recipe.dataset).title)
-            hint = f"{title} is not on this machine: the recipe downloads it. {hint}"
+            hint = f"{_data_title(recipe)} is not on this machine: the recipe downloads it. {hint}"
         st.caption(hint or "It has not been run here yet. It takes a few minutes at most.")
     if before:
         links(before)
+
+
+def _data_title(recipe: Recipe) -> str:
+    """Title of a recipe's data; its name where they are drawn for it alone."""
+    entry = data.DATASETS.get(recipe.dataset)
+    return plain(entry.title if entry else recipe.dataset)
 
 
 def links(outcome: Outcome) -> None:
