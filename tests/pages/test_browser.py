@@ -417,7 +417,7 @@ def test_colour_legend_and_tool_outlive_a_reload(page: Page, address: str) -> No
     found = page.locator(".loupe-card").get_attribute("data-sample")
     assert found is None or DIGITS.test.labels[int(found)] != 3
     page.get_by_label("Colour by").select_option("error")
-    expect(page.locator(".loupe-legend > span")).to_have_text("reconstruction error")
+    expect(page.locator(".loupe-legend > span").first).to_have_text("reconstruction error")
     page.get_by_role("button", name="Box", exact=True).click()
     page.reload()
     page.wait_for_selector(READY)
@@ -460,7 +460,7 @@ def test_two_runs_are_compared(page: Page, address: str) -> None:
     assert shown.count() == 48
     page.get_by_role("button", name="Clear").click()
     page.get_by_label("Colour by").select_option("moved")
-    expect(page.locator(".loupe-legend > span")).to_have_text("moved in digits-vae")
+    expect(page.locator(".loupe-legend > span").first).to_have_text("moved in digits-vae")
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ export class Toolbar {
       ...(overlays.length ? [menu("Layers", ...overlays)] : []),
       ...(picks ? [] : [element("label", "", "Find", this.search())]),
       whole,
+      ...(this.maps.address.used ? [this.copy()] : []),
     );
     // In a narrow window only the tools stand in the bar.
     this.more = element("button", "", "More");
@@ -70,11 +71,26 @@ export class Toolbar {
         ui.tool = tool;
         for (const other of buttons) other.setAttribute("aria-pressed", other === button);
         plot.dataset.tool = tool;
+        this.maps.address.soon();
       };
       return button;
     });
     plot.dataset.tool = ui.tool;
     return element("div", "loupe-tools", ...buttons);
+  }
+
+  /** A button that copies the address, which holds the view. */
+  copy() {
+    const button = element("button", "", "Copy link");
+    button.title = "Copy the address of this view: colours, zoom, selection and all";
+    button.onclick = async () => {
+      this.maps.address.write();
+      // Browsers allow it on secure pages alone.
+      const copied = await navigator.clipboard?.writeText(window.location.href).then(
+        () => true, () => false);
+      this.setStatus(copied ? "Link copied" : "Copy the address of this page: it holds this view");
+    };
+    return button;
   }
 
   colors() {
