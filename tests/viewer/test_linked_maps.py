@@ -1004,6 +1004,29 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert "Background: " in shown.page.locator(".loupe-said").inner_text()
 
 
+# --- Pictures -----------------------------------------------------------------------------------
+
+
+def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
+    chip(shown, 3)
+    for name, size in {"PNG, twice the size": 2, "SVG": 1}.items():
+        shown.page.get_by_role("button", name="Picture").click()
+        with shown.page.expect_download() as download:
+            shown.page.get_by_role("button", name=name, exact=True).click()
+        content = Path(download.value.path()).read_bytes()
+        kind = name[:3].lower()
+        assert download.value.suggested_filename == f"digits-maps.{kind}"
+        if size == 2:
+            width = int.from_bytes(content[16:20], "big")
+            assert width == 2 * shown.page.evaluate(f"{MAPS}.plot.clientWidth")
+            continue
+        drawing = content.decode()
+        n = (shown.samples.labels != 3).sum()
+        assert drawing.count('class="point"') == 3 * n  # shapes, not pixels
+        for text in ("Bottleneck", "trustworthiness", "label:"):
+            assert text in drawing
+
+
 # --- What the legend hides ----------------------------------------------------------------------
 
 
@@ -1114,7 +1137,7 @@ def test_the_address_holds_the_view(shown: Shown, contents: dict[str, Any]) -> N
     state, query = page.evaluate(STATE), page.evaluate("window.query")
     for name in (
         *("background=density", "hidden=3%2C5", "layers=prior", "tool=lasso", "alone=bottleneck"),
-        *("zoom=pca%3A", "place=0.51235%2C-0.25", f"sample={members[7]}", "select=lasso%3Abottle"),
+        *("zoom=pca%3A", "place=0.5123%2C-0.25", f"sample={members[7]}", "select=lasso%3Abottle"),
     ):
         assert name in state and name in query
     reopened(shown, f"run=vae&{query}", contents["vae"][0])

@@ -2,6 +2,7 @@
 
 import { BACKGROUNDS } from "./background.js";
 import { element, fill, menu, place } from "./dom.js";
+import { savePicture } from "./picture.js";
 
 const TOOLS = {
   pick: ["Pick", "Click a sample to put its number into the field, or to take it out again"],
@@ -35,6 +36,7 @@ export class Toolbar {
       ...(picks ? [] : [element("label", "", "Find", this.search())]),
       whole,
       ...(this.maps.address.used ? [this.copy()] : []),
+      ...(workbench ? [this.pictures()] : []),
     );
     // In a narrow window only the tools stand in the bar.
     this.more = element("button", "", "More");
@@ -71,12 +73,24 @@ export class Toolbar {
         ui.tool = tool;
         for (const other of buttons) other.setAttribute("aria-pressed", other === button);
         plot.dataset.tool = tool;
-        this.maps.address.soon();
+        this.maps.address.write();
       };
       return button;
     });
     plot.dataset.tool = ui.tool;
     return element("div", "loupe-tools", ...buttons);
+  }
+
+  /** A menu of the files that the panes can be saved as. */
+  pictures() {
+    return menu("Picture", ...[["png", "PNG, twice the size"], ["svg", "SVG"]].map(([format, title]) => {
+      const button = element("button", "", title);
+      button.onclick = () => {
+        button.closest("[popover]").hidePopover();
+        savePicture(this.maps, format);
+      };
+      return button;
+    }));
   }
 
   /** A button that copies the address, which holds the view. */
