@@ -98,7 +98,6 @@ export class Address {
     ui.alone = known(facts.panes.map(({ key }) => key), given.alone, null);
     const layers = given.layers ? given.layers.split(",") : ["centroids"];
     for (const name of LAYERS) ui[name] = layers.includes(name);
-    ui.hidden = {};
     for (const part of given.zoom.split(";")) {
       const [key, text] = part.split(":");
       const pane = facts.panes.find((each) => each.key === key);

@@ -161,7 +161,9 @@ export class LinkedMaps {
     const column = this.facts.columns.find(({ key }) => key === this.ui.column);
     const values = this.arrays[`column/${column.key}`].values;
     Object.assign(this, groupSamples(values, column, this.facts), { column });
-    if (given) this.ui.hidden = { [this.legend.key()]: this.address.hide(given) };
+    if (given) {
+      this.ui.hidden = { ...this.ui.hidden, [this.legend.key()]: this.address.hide(given) };
+    }
     this.legend.show();
     await this.hideAndShow();
   }
