@@ -391,7 +391,7 @@ def test_colour_legend_and_tool_outlive_a_reload(page: Page, address: str) -> No
     found = page.locator(".loupe-card").get_attribute("data-sample")
     assert found is None or DIGITS.test.labels[int(found)] != 3
     page.get_by_label("Colour by").select_option("error")
-    expect(page.locator(".loupe-legend > span")).to_have_text("reconstruction error")
+    expect(page.locator(".loupe-legend > span").first).to_have_text("reconstruction error")
     page.get_by_role("button", name="Box", exact=True).click()
     page.reload()
     page.wait_for_selector(READY)
@@ -434,7 +434,79 @@ def test_two_runs_are_compared(page: Page, address: str) -> None:
     assert shown.count() == 48
     page.get_by_role("button", name="Clear").click()
     page.get_by_label("Colour by").select_option("moved")
-    expect(page.locator(".loupe-legend > span")).to_have_text("moved in digits-vae")
+    expect(page.locator(".loupe-legend > span").first).to_have_text("moved in digits-vae")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1920, 1080), (800, 1000), (390, 844)])
+def test_the_maps_are_on_the_first_screen(
+    browser: Browser, address: str, width: int, height: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 500
+    )
+    page = context.new_page()
+    shown = opened(page, f"{address}/latent_map?run=digits-ae")
+    page.wait_for_timeout(500)
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"maps-{scheme}-{width}.png")
+    first, last, share = page.evaluate(
+        """() => {
+          const { figure, plot } = document.querySelector(".loupe").loupe;
+          const { top } = plot.getBoundingClientRect(), box = figure.box(figure.drawn.at(-1));
+          const areas = [".loupe-canvas", ".loupe-inspector"].map((name) => {
+            const { width, height } = document.querySelector(name).getBoundingClientRect();
+            return width * height;
+          });
+          return [top + figure.box(figure.drawn[0]).top, top + box.top + box.height,
+            (areas[0] + areas[1]) / (innerWidth * innerHeight)];
+        }"""
+    )
+    narrow = width < 820
+    assert page.evaluate("document.querySelector('.loupe').loupe.figure.drawn.length") == (
+        1 if narrow else 4
+    )
+    assert last < height and first <= (250 if narrow else 150)
+    assert share >= (0.6 if narrow else 0.75)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if not narrow:
+        lasso(shown, 0, around(shown, 0))
+        page.locator(".loupe-thumbnails button").first.wait_for()
+        for found in (
+            page.locator(".loupe-picked h4"),
+            page.locator(".loupe-classes"),
+            page.locator(".loupe-thumbnails button").first,
+            page.get_by_role("button", name="CSV", exact=True),
+        ):
+            box = found.bounding_box()
+            assert box["y"] > 0 and box["y"] + box["height"] < height
+    context.close()
+
+
+def test_a_link_shows_another_browser_the_same_view(
+    browser: Browser, page: Page, address: str
+) -> None:
+    state = "document.querySelector('.loupe').loupe.address.state()"
+    shown = opened(page, f"{address}/latent_map?run=digits-ae")
+    page.get_by_label("Colour by").select_option("error")
+    page.get_by_label("Highest reconstruction error shown").fill("60")
+    lasso(shown, 2, around(shown, 2))
+    count = shown.count()
+    page.keyboard.press("3")
+    typed(shown, 0.5, -0.25)
+    page.get_by_role("button", name="Copy link").click()
+    # A script that runs again leaves the view in the address.
+    expect(page.locator("[class*=st-key-export-]")).not_to_have_count(0)
+    wanted = page.evaluate(state)
+    assert {"colour", "hidden", "alone", "place", "select", "tool"} <= wanted.keys()
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    other = opened(context.new_page(), page.url)
+    assert other.page.evaluate(state) == wanted
+    assert other.count() == count > 0
+    with other.page.expect_download() as download:
+        other.page.get_by_role("button", name="CSV", exact=True).click()
+    assert len(pandas.read_csv(download.value.path())) == count
+    context.close()
 
 
 @pytest.fixture(scope="module")

@@ -479,6 +479,10 @@ class Shown:
               window.maps = mount(document.querySelector(".loupe"), bytes, {
                 say: (name, value) => said.push([name, value]),
                 image: (split) => `images/${split}.gz`,
+                address: {
+                  get: () => window.query ?? "",
+                  set: (query) => { window.query = query; },
+                },
               });
             }""",
             text_of(content),
@@ -1000,6 +1004,29 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert "Background: " in shown.page.locator(".loupe-said").inner_text()
 
 
+# --- Pictures -----------------------------------------------------------------------------------
+
+
+def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
+    chip(shown, 3)
+    for name, size in {"PNG, twice the size": 2, "SVG": 1}.items():
+        shown.page.get_by_role("button", name="Picture").click()
+        with shown.page.expect_download() as download:
+            shown.page.get_by_role("button", name=name, exact=True).click()
+        content = Path(download.value.path()).read_bytes()
+        kind = name[:3].lower()
+        assert download.value.suggested_filename == f"digits-maps.{kind}"
+        if size == 2:
+            width = int.from_bytes(content[16:20], "big")
+            assert width == 2 * shown.page.evaluate(f"{MAPS}.plot.clientWidth")
+            continue
+        drawing = content.decode()
+        n = (shown.samples.labels != 3).sum()
+        assert drawing.count('class="point"') == 3 * n  # shapes, not pixels
+        for text in ("Bottleneck", "trustworthiness", "label:"):
+            assert text in drawing
+
+
 # --- What the legend hides ----------------------------------------------------------------------
 
 
@@ -1074,6 +1101,94 @@ def test_a_range_of_a_number_is_hidden(shown: Shown, contents: dict[str, Any]) -
     shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
     shown.mount(contents["ae"][0])
     assert shown.page.evaluate(f"{MAPS}.mask.every((on) => on)")
+
+
+# --- The address --------------------------------------------------------------------------------
+
+STATE = f"new URLSearchParams({MAPS}.address.state()).toString()"
+
+
+def reopened(shown: Shown, query: str, content: bytes) -> None:
+    """Open the page anew, in a tab that remembers nothing, at an address with this query."""
+    shown.page.evaluate("sessionStorage.clear()")
+    shown.page.reload()
+    shown.page.evaluate("(query) => { window.query = query; }", query)
+    shown.mount(content)
+
+
+def test_the_address_holds_the_view(shown: Shown, contents: dict[str, Any]) -> None:
+    page = shown.page
+    assert page.evaluate(STATE) == ""
+    chip(shown, 3)
+    chip(shown, 5)
+    page.get_by_label("Background").select_option("density")
+    page.get_by_role("button", name="Layers").click()
+    page.get_by_label("Prior").check()
+    page.get_by_label("Centroids").uncheck()
+    page.keyboard.press("Escape")
+    lasso(shown, 0, around(shown, 0))
+    members = shown.selected().tolist()
+    find(shown, f"#{members[7]}")
+    typed(shown, 0.512345678, -0.25)
+    page.evaluate(f"{MAPS}.figure.look({{2: {{x: 0.1234567, y: 0.2, width: 1, height: 1}}}})")
+    page.keyboard.press("1")
+    slide(page, 1)
+    page.wait_for_function("window.query?.includes('epoch=2')")
+    state, query = page.evaluate(STATE), page.evaluate("window.query")
+    for name in (
+        *("background=density", "hidden=3%2C5", "layers=prior", "tool=lasso", "alone=bottleneck"),
+        *("zoom=pca%3A", "place=0.5123%2C-0.25", f"sample={members[7]}", "select=lasso%3Abottle"),
+    ):
+        assert name in state and name in query
+    reopened(shown, f"run=vae&{query}", contents["vae"][0])
+    assert page.evaluate(STATE) == state
+    assert shown.selected().tolist() == members
+    assert moving(page) is not None
+    assert page.evaluate(f"{MAPS}.figure.drawn") == [0]
+    page.get_by_role("button", name="Lasso").click()
+    page.wait_for_timeout(600)
+    assert page.evaluate("window.query").startswith("run=vae&")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "colour=error&hidden=0.03~0.05~",
+        "colour=error&hidden=0.05~~missing&select=box:pca:~0.5~-1~&tool=box",
+        "select=label:7&alone=pca&layers=none",
+    ],
+)
+def test_every_kind_of_view_is_read_from_the_address(
+    shown: Shown, contents: dict[str, Any], query: str
+) -> None:
+    reopened(shown, query, contents["vae"][0])
+    state = shown.page.evaluate(
+        f"Object.fromEntries(Object.entries({MAPS}.address.state()).sort())"
+    )
+    assert state == dict(sorted(part.split("=") for part in query.split("&")))
+    if "hidden" in query:
+        assert 0 < sum(shown.page.evaluate(f"[...{MAPS}.mask]")) < len(shown.samples.rows)
+    if "select" in query:
+        assert 0 < shown.count() < len(shown.samples.rows)
+
+
+FOREIGN = "&".join(
+    [
+        *("colour=x", "background=<b>", "hidden=a,b", "layers=x", "tool=pick", "alone=other2"),
+        *("zoom=pca:1,2;pca:1,2,0,x;;:", "epoch=99", "place=1", "sample=99999", "select=lasso:x"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "query", [FOREIGN, "select=label:99&place=NaN,0&epoch=x", "select=box:pca:1~x~2~3", "select=a"]
+)
+def test_what_an_address_should_not_hold_is_left_out(
+    shown: Shown, contents: dict[str, Any], query: str
+) -> None:
+    reopened(shown, query, contents["vae"][0])
+    assert set(shown.page.evaluate(f"{MAPS}.address.state()")) <= {"layers"}
+    assert shown.count() == 0 and shown.page.locator(".loupe-titles b").count() == 3
 
 
 # --- Zoom, window, theme ------------------------------------------------------------------------

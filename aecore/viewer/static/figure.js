@@ -158,7 +158,8 @@ export class Figure {
     for (const i of this.drawn) {
       const [{ range: [x0, x1] }, { range: [y0, y1] }] = this.axes(i);
       const { x, y } = this.ranges(i);
-      const far = (value, other) => Math.abs(value - other) > 1e-6 * Math.abs(x1 - x0);
+      // Plotly moves the ends by parts of a pixel, so that both axes have one scale.
+      const far = (value, other) => Math.abs(value - other) > 2e-3 * Math.abs(x1 - x0);
       if (far(x0, x[0]) || far(x1, x[1]) || far(y0, y[0]) || far(y1, y[1])) {
         this.views.set(this.keys[i], {
           x: (x0 + x1) / 2, y: (y0 + y1) / 2, width: x1 - x0, height: y1 - y0,

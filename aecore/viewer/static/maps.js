@@ -2,6 +2,7 @@
 // what draws them anew; each part (toolbar, legend, pointer, ...) has a module of its own and is
 // given this object.
 
+import { Address } from "./address.js";
 import { backgroundImage } from "./background.js";
 import { Card } from "./card.js";
 import { element, lineage, remembered } from "./dom.js";
@@ -64,6 +65,7 @@ export class LinkedMaps {
       if (rest) this.titles.show();
       this.paint();
     });
+    this.address = new Address(this);
     this.titles = new Titles(this);
     this.toolbar = new Toolbar(this);
     this.legend = new Legend(this);
@@ -88,7 +90,7 @@ export class LinkedMaps {
   /** Show a payload. The one that is shown already is left as it is. */
   async show(bytes) {
     const { arrays, facts } = unpack(bytes);
-    if (facts.id === this.facts?.id) return;
+    if (facts.id === this.facts?.id) return this.address.soon(); // the page may have written it anew
     const same = facts.samples === this.facts?.samples;
     // By the mode, because a host may mount the same maps in another element every time.
     if (facts.mode !== this.facts?.mode) this.ui = remembered(`loupe-${facts.mode}`, {
@@ -111,6 +113,7 @@ export class LinkedMaps {
     this.pointer.show();
     this.figure.image = null;
     this.sheets = new Sheets(facts, this.host, () => this.paint());
+    const given = this.address.choices();
     if (!facts.columns.some(({ key }) => key === this.ui.column)) this.ui.column = null;
     this.ui.column ??= facts.columns[0].key;
     if (!facts.backgrounds.includes(this.ui.background)) this.ui.background = "";
@@ -120,9 +123,10 @@ export class LinkedMaps {
     this.toolbar.show();
     this.card.show();
     this.motion.show();
-    await this.recolor();
+    await this.recolor(given);
     this.selection.show();
     if (this.ui.background) await this.setBackground();
+    if (given) await this.address.apply(given);
     this.root.dataset.ready = facts.id;
   }
 
@@ -152,11 +156,14 @@ export class LinkedMaps {
 
   // --- Drawing ---
 
-  /** Sort the samples into groups of one colour each, and draw them. */
-  async recolor() {
+  /** Sort the samples into groups of one colour each, and draw them; `given` by an address. */
+  async recolor(given = null) {
     const column = this.facts.columns.find(({ key }) => key === this.ui.column);
     const values = this.arrays[`column/${column.key}`].values;
     Object.assign(this, groupSamples(values, column, this.facts), { column });
+    if (given) {
+      this.ui.hidden = { ...this.ui.hidden, [this.legend.key()]: this.address.hide(given) };
+    }
     this.legend.show();
     await this.hideAndShow();
   }
@@ -192,6 +199,7 @@ export class LinkedMaps {
 
   /** Draw what lies over the points. */
   paint() {
+    this.address.soon();
     this.painter.paint();
   }
 

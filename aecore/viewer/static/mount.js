@@ -15,6 +15,8 @@ import { LinkedMaps } from "./maps.js";
  *     "place", [x, y, label]: a place to decode, where the payload has no decoder;
  *     "picked", [{sample} or {samples, mask}, each with `when`]: in the mode "pick", the last picks;
  *   `image(address)` returns the URL of a gzipped sheet of images, by its address in the payload
+ *   `address`, optional: `get()` and `set(query)` of what follows the ? of the page's address, which
+ *     then holds the view
  *   `files`, optional: the kinds of files of the selected samples that `download(kind)` writes
  * @returns `update(bytes)` shows another payload, `mark({rows, places})` rings samples, and marks a
  *   place [x, y] in the pane of each key, `close()` stops everything that runs; the element stays as it is

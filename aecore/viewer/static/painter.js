@@ -54,10 +54,10 @@ export class Painter {
     if (moving) this.paintMoving(draw, toPixels, moving, ground);
     else this.paintSelected(draw, toPixels, points);
     if (pane === 0 && !moving) this.paintPosteriorsAndPrior(draw, toPixels, ink);
-    if (ui.centroids && facts.label_names.length && !moving) {
+    if (!moving) {
       this.paintCentroids(draw, toPixels, points, ink, ground);
+      this.paintMarks(draw, toPixels, points, facts.panes[pane].key, { ink, accent, ground });
     }
-    if (!moving) this.paintMarks(draw, toPixels, points, facts.panes[pane].key, { ink, accent, ground });
     if (sample !== null && this.maps.visible(sample)) {
       ring(draw, toPixels(points[2 * sample], points[2 * sample + 1]), ink, ground);
     }
@@ -139,14 +139,20 @@ export class Painter {
 
   /** The names of the labels at the centroids of their samples, without what the legend hides. */
   paintCentroids(draw, toPixels, points, ink, ground) {
-    const { arrays, facts, column, legend } = this.maps;
+    const texts = this.centroidsOf(points)
+      .map(({ title, x, y }) => ({ title, at: toPixels(x, y), width: draw.measureText(title).width }));
+    for (const { title, at } of spread(texts)) written(draw, title, at, ink, ground);
+  }
+
+  /** The centroids that are shown of a pane's points: [{title, x, y}]. */
+  centroidsOf(points) {
+    const { arrays, facts, column, legend, ui } = this.maps;
+    if (!ui.centroids || !facts.label_names.length) return [];
     if (!this.centroids.has(points)) {
       const labels = arrays["column/label"].values;
       this.centroids.set(points, labelCentroids(points, labels, facts.label_names));
     }
     const hidden = column.key === "label" ? legend.hidden : [];
-    const texts = this.centroids.get(points).filter(({ label }) => !hidden.includes(label))
-      .map(({ title, x, y }) => ({ title, at: toPixels(x, y), width: draw.measureText(title).width }));
-    for (const { title, at } of spread(texts)) written(draw, title, at, ink, ground);
+    return this.centroids.get(points).filter(({ label }) => !hidden.includes(label));
   }
 }

@@ -1,5 +1,6 @@
 // The pointer over the panes: samples under it, places to decode, lassos, boxes and clicks.
 
+import { rounded } from "./address.js";
 import { Cells } from "./geometry.js";
 
 const HIT_RADIUS = 14; // pixels around the pointer in which a sample is found
@@ -113,7 +114,7 @@ export class Pointer {
       event.stopPropagation();
       const { pane, points } = this.polygon;
       this.polygon = null;
-      if (points.length > 2) selection.select({ pane: facts.panes[pane].key, polygon: points });
+      if (points.length > 2) selection.select({ pane: facts.panes[pane].key, polygon: rounded(points) });
       else if (facts.mode === "pick") {
         selection.pick(this.nearest(figure.at(...this.pixel(event))));
       } else selection.select(null);

@@ -12,6 +12,10 @@ export function show({ data, parentElement, setStateValue }) {
   const before = shown.get(root);
   const host = before?.host ?? {
     image: (address) => new URL(address, document.baseURI).href,
+    address: {
+      get: () => window.location.search,
+      set: (query) => window.history.replaceState(window.history.state, "", `?${query}`),
+    },
     files: ["CSV", "Parquet"],
     download: (kind) => download(kind, host.selected),
   };

@@ -2,6 +2,7 @@
 
 import { BACKGROUNDS } from "./background.js";
 import { element, fill, menu, place } from "./dom.js";
+import { savePicture } from "./picture.js";
 
 const TOOLS = {
   pick: ["Pick", "Click a sample to put its number into the field, or to take it out again"],
@@ -34,6 +35,8 @@ export class Toolbar {
       ...(overlays.length ? [menu("Layers", ...overlays)] : []),
       ...(picks ? [] : [element("label", "", "Find", this.search())]),
       whole,
+      ...(this.maps.address.used ? [this.copy()] : []),
+      ...(workbench ? [this.pictures()] : []),
     );
     // In a narrow window only the tools stand in the bar.
     this.more = element("button", "", "More");
@@ -70,11 +73,38 @@ export class Toolbar {
         ui.tool = tool;
         for (const other of buttons) other.setAttribute("aria-pressed", other === button);
         plot.dataset.tool = tool;
+        this.maps.address.write();
       };
       return button;
     });
     plot.dataset.tool = ui.tool;
     return element("div", "loupe-tools", ...buttons);
+  }
+
+  /** A menu of the files that the panes can be saved as. */
+  pictures() {
+    return menu("Picture", ...[["png", "PNG, twice the size"], ["svg", "SVG"]].map(([format, title]) => {
+      const button = element("button", "", title);
+      button.onclick = () => {
+        button.closest("[popover]").hidePopover();
+        savePicture(this.maps, format);
+      };
+      return button;
+    }));
+  }
+
+  /** A button that copies the address, which holds the view. */
+  copy() {
+    const button = element("button", "", "Copy link");
+    button.title = "Copy the address of this view: colours, zoom, selection and all";
+    button.onclick = async () => {
+      this.maps.address.write();
+      // Browsers allow it on secure pages alone.
+      const copied = await navigator.clipboard?.writeText(window.location.href).then(
+        () => true, () => false);
+      this.setStatus(copied ? "Link copied" : "Copy the address of this page: it holds this view");
+    };
+    return button;
   }
 
   colors() {
