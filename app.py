@@ -29,7 +29,7 @@ def start() -> None:
         by_name = {run.name: run for run in runs}
         shown = next((by_name[name] for name in FIRST if name in by_name), runs[0])
         with st.container(key="workbench", horizontal=True):
-            with st.container(width=260):
+            with st.container(key="introduction", width=260):
                 st.markdown(ABOUT)
                 link = {state.RUN: shown.name}
                 train, latent_map = frame.MENU[1:3]

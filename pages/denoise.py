@@ -14,4 +14,4 @@ with frame.page("Denoise") as header:
         st.stop()
     if not comparison.applies(run) or not job_status.ensure_ready(run):
         st.stop()
-    comparison.show(run)
+    comparison.show([run, *pickers.pinned(run, header)])

@@ -14,7 +14,7 @@ from aecore.models.variants import Noise as Trainable
 from aecore.plots import images
 from pages.app import cache, controls, frame, models
 from pages.app.text import plain
-from pages.components import downloads, job_status, live_slider, pickers, workbench
+from pages.components import downloads, job_status, live_slider, workbench
 from pages.views.denoise import curves, drift
 from pages.views.denoise.request import NOISY, NoiseRequest, SampleSelection
 
@@ -54,14 +54,13 @@ def applies(run: store.Run) -> bool:
 
 
 @st.fragment
-def show(run: store.Run) -> None:
+def show(runs: Sequence[store.Run]) -> None:
     """Show toolbar, comparison and panel; a fragment with one inside."""
     with frame.guarded():
-        dataset = run.dataset
+        run, dataset = runs[0], runs[0].dataset
         with workbench.toolbar():
             noise = ask_noise()
             count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=220)
-            runs = [run, *pickers.pinned(run)]
             with st.popover("Filters", icon=":material/filter_alt:"):
                 filters = st.multiselect(
                     "Classical filters",
