@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.app import cache, frame, server, state
+from pages.app import cache, frame, server, state, tour
 from pages.components import maps, own_picture, pickers
 from pages.views.start import runs as run_table
 
@@ -35,6 +35,7 @@ def start() -> None:
                 train, latent_map = frame.MENU[1:3]
                 frame.link(latent_map, link, "Look at a map")
                 frame.link(train, link, "Train one")
+                tour.offer("app.py")
                 if own_picture.applies(shown):
                     st.markdown("Or draw a digit and see where it lands:")
                     own_picture.draw(shown)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import streamlit as st
 
 from aecore.errors import InvalidRequest
-from pages.app import cache, server, state
+from pages.app import cache, server, state, tour
 from pages.app.job_list import job_list
 from pages.app.text import plain
 
@@ -102,6 +102,8 @@ def page(title: str) -> Iterator[DeltaGenerator]:
     st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide")
     for asset in ("frame.css", "history.html"):
         st.html(Path(__file__).with_name(asset), unsafe_allow_javascript=True)
+    if state.presenting():
+        st.html(Path(__file__).with_name("present.html"), unsafe_allow_javascript=True)
     current = next(entry for entry in MENU if entry.title == title)
     with _row("header"):
         st.title(title, anchor=False)
@@ -115,6 +117,26 @@ def page(title: str) -> Iterator[DeltaGenerator]:
             job_list()
         with st.popover("About this page", icon=":material/help:", type="tertiary", key="help"):
             st.markdown(f"{current.about} [Guide to the pages]({server.GUIDE})")
+            if current is not MENU[0]:  # which offers it itself
+                tour.offer(current.path)
+            st.button(
+                "Present",
+                icon=":material/slideshow:",
+                on_click=state.present,
+                args=(True,),
+                type="tertiary",
+                help="Larger type and no menu, for a projector. F: full screen; 1 to 4: one map; "
+                "arrow keys: the steps of the tour.",
+            )
+        if state.presenting():
+            st.button(
+                "Stop presenting",
+                icon=":material/cancel_presentation:",
+                on_click=state.present,
+                args=(False,),
+                type="tertiary",
+            )
+    tour.bar(current.path)
     with guarded():
         yield room
     cache.freeze_gc("the pages")
@@ -129,7 +151,7 @@ def link(entry: Entry, run: Mapping[str, str], label: str = "", **options: Any) 
 
     What a page does not read would be taken out of its address again, which adds to the history.
     """
-    query = run if entry.of_run else {}
+    query = (dict(run) if entry.of_run else {}) | state.mode_for_links()
     st.page_link(
         entry.path, label=label or entry.title, icon=entry.icon, query_params=query, **options
     )

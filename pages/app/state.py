@@ -18,6 +18,7 @@ import streamlit as st
 from pages.app import messages
 
 RUN, RECIPE = "run", "recipe"
+TOUR, PRESENT = "tour", "present"
 DOUBLE_CLICK = 0.7
 """Seconds within which two presses are one double click."""
 
@@ -185,3 +186,37 @@ def run_for_links() -> dict[str, str]:
     """Query that carries the run along to another page."""
     run = st.query_params.get(RUN) or st.session_state.get(_last(RUN))
     return {RUN: run} if run else {}
+
+
+def tour_step(n: int) -> int | None:
+    """Step of the tour in the address, from 0 to n - 1; None outside a tour."""
+    asked = st.query_params.get(TOUR, "")
+    return int(asked) - 1 if asked in map(str, range(1, n + 1)) else None
+
+
+def end_tour() -> None:
+    """Leave the tour; a button's callback."""
+    st.query_params.pop(TOUR, None)
+
+
+def put_query(query: Mapping[str, str]) -> None:
+    """Set parts of the address; a button's callback."""
+    st.query_params.update(query)
+
+
+def presenting() -> bool:
+    """Whether the address asks for the mode for a projector."""
+    return st.query_params.get(PRESENT) == "1"
+
+
+def present(on: bool) -> None:
+    """Turn the mode for a projector on or off, in the address; a button's callback."""
+    if on:
+        st.query_params[PRESENT] = "1"
+    else:
+        st.query_params.pop(PRESENT, None)
+
+
+def mode_for_links() -> dict[str, str]:
+    """Query that carries the mode for a projector along to another page."""
+    return {PRESENT: "1"} if presenting() else {}
