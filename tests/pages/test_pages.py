@@ -559,7 +559,7 @@ def test_train_shows_the_training_that_was_begun_here(idle_jobs: Jobs) -> None:
         assert f"cancel-shown-{own.id}" in [button.key for button in at.button]
         at.query_params.clear()  # as after another page
         at = at.run()
-    at = at.button(key=f"cancel-shown-{own.id}").click().run()
+    at = at.button(key=f"cancel-shown-{own.id}").click().run().run()
     assert f"cancel-shown-{other.id}" not in [button.key for button in at.button]
     assert "iris was cancelled" in texts(at)
 
