@@ -167,8 +167,12 @@ class Jobs:
             raise InvalidRequest(f"'{run}' is being trained already.")
 
     def cancel(self, job: Job) -> None:
-        """Cancel a job: dequeue it, or stop it before its next batch or iteration."""
+        """Cancel a job: dequeue it, or stop it before its next batch or iteration.
+
+        The job may be a snapshot.
+        """
         with self._lock:
+            job = self._jobs.get(job.id, job)
             if job.state == "queued":
                 self._end(job, "cancelled")
             elif job.state == "running" and job.stop_asked is None:
@@ -190,9 +194,9 @@ class Jobs:
             return dataclasses.replace(job)
 
     def before(self, job: Job) -> list[Job]:
-        """Jobs that run or wait ahead of this one, the next to run first."""
+        """Jobs that run or wait ahead of this one, in their order; it may be a snapshot."""
         with self._lock:
-            before = itertools.takewhile(lambda other: other is not job, self._jobs.values())
+            before = itertools.takewhile(lambda other: other.id != job.id, self._jobs.values())
             return [other for other in before if other.active]
 
     # --- Carrying out ---

@@ -47,6 +47,7 @@ def test_jobs_wait_in_the_order_in_which_they_were_asked_for(queue: Jobs) -> Non
     second = queue.submit(projections.Project("iris", PCAProjection()))
     third = queue.submit(projections.Prepare("wine"))
     assert [queue.before(job) for job in (first, second, third)] == [[], [first], [first, second]]
+    assert queue.before(queue.snapshot(second)) == [first]
     assert queue.all() == [third, second, first]
     assert all(job.state == "queued" and job.active for job in queue.all())
     queue.cancel(first)
@@ -229,6 +230,12 @@ def test_the_time_left_follows_the_pace_of_the_present_stage(telling: Telling) -
     assert telling.hear(110, "Downloading", 25, 100) == pytest.approx(30)
     assert telling.hear(120, "Training", 0, 50) is None
     assert telling.hear(121, "Training", 10, 50) == pytest.approx(4)
+
+
+def test_a_snapshot_cancels_its_job(queue: Jobs) -> None:
+    job = queue.submit(projections.Prepare("iris"))
+    queue.cancel(queue.snapshot(job))
+    assert job.state == "cancelled"
 
 
 def test_no_time_left_is_guessed_from_the_first_moments(telling: Telling) -> None:

@@ -111,6 +111,11 @@ def start_training(page: Page, address: str, epochs: int, **settings: str) -> No
     page.get_by_role("button", name="Train", exact=True).click()
 
 
+def jobs(page: Page) -> Locator:
+    """Button in the header that says how many jobs there are."""
+    return page.locator(".st-key-job_list button").first
+
+
 def epochs_done(page: Page) -> int:
     text = page.get_by_text(re.compile(r"epoch \d+ of \d+ done")).first.inner_text()
     return int(re.search(r"epoch (\d+) of", text)[1])
@@ -139,20 +144,20 @@ def test_a_first_visitor_may_come_by_a_deep_link(page: Page, tmp_path: Path) -> 
         page.goto(f"{address}/latent_map?run=digits-vae&tsne_perplexity=20")
         expect(page.get_by_role("combobox", name="Run")).to_have_value("digits-vae")
         expect(page.get_by_text("Compute t-SNE")).to_be_visible()
-        expect(page.get_by_role("link", name="Start")).to_be_visible()
+        expect(page.get_by_role("link", name="Latent Loupe")).to_be_visible()
 
 
 def test_a_small_model_trains_to_the_end_and_its_map_opens(page: Page, address: str) -> None:
     start_training(page, address, 5, name="tiny-one")
     expect(page.get_by_text("tiny-one is trained and stored")).to_be_visible()
-    page.get_by_test_id("stMain").get_by_role("link", name="Latent map").click()
+    page.locator(".st-key-result").get_by_role("link", name="Latent map").click()
     expect(page.get_by_role("combobox", name="Run")).to_have_value("tiny-one")
     assert points(page) == [360] * 4
     page.get_by_role("link", name="Reconstructions").first.click()
     expect(page.get_by_role("img", name=re.compile("8 test images of digits"))).to_be_visible()
     expect(page.get_by_role("combobox", name="Run")).to_have_value("tiny-one")
     page.go_back()
-    expect(page.get_by_role("heading", name="Latent map")).to_be_visible()
+    expect(page.get_by_role("heading", name="Latent map").first).to_be_visible()
 
 
 def test_training_outlives_a_reload_and_a_page_change_and_can_be_cancelled(
@@ -169,13 +174,16 @@ def test_training_outlives_a_reload_and_a_page_change_and_can_be_cancelled(
     slider = page.get_by_role("slider", name="Epoch")
     slider.fill("0")
     expect(page.get_by_text(re.compile("Epoch 1 of .* test loss"))).to_be_visible()
-    page.get_by_role("link", name="Start").click()
+    page.get_by_role("link", name="Latent Loupe").click()
     expect(page.get_by_role("heading", name="All runs")).to_be_visible()
+    expect(jobs(page)).to_contain_text(re.compile(r"1 job · \d+ %"))
+    jobs(page).click()
     expect(page.get_by_text(re.compile(r"of 5000 done"))).to_be_visible()
     page.get_by_role("link", name="Train", exact=True).click()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("ae on digits was cancelled")).to_be_visible()
+    expect(page.get_by_text("Plain autoencoder on digits was cancelled")).to_be_visible()
     page.get_by_role("button", name="Discard").click()
+    page.get_by_role("button", name="Delete it").click()
     expect(page.get_by_role("button", name="Discard")).to_have_count(0)
 
 
@@ -184,16 +192,15 @@ def test_a_double_click_trains_once(page: Page, tmp_path: Path) -> None:
     with scheduler.running(), serving(tmp_path, AECORE_SCHEDULER=scheduler.address) as address:
         page.goto(f"{address}/train?dataset=iris&name=twice")
         button = page.get_by_role("button", name="Train", exact=True)
-        cancel = page.get_by_role("button", name="Cancel")
-        for jobs, pause in enumerate((0, 0.2, 0.05), 1):
+        for count, pause in enumerate((0, 0.2, 0.05), 1):
             box = button.bounding_box()
             place = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
             for _ in range(2):
                 page.mouse.click(*place)
                 time.sleep(pause)
-            expect(cancel).to_have_count(jobs)
+            expect(jobs(page)).to_contain_text(f"{count} job")
             page.wait_for_timeout(2_000)
-            expect(cancel).to_have_count(jobs)
+            expect(jobs(page)).to_contain_text(f"{count} job")
             expect(page.get_by_text(re.compile("being trained already|is taken"))).to_have_count(0)
             page.get_by_role("textbox", name="Name of the run").fill("")
 
@@ -202,10 +209,12 @@ def test_a_second_job_waits_and_says_its_place(page: Page, address: str) -> None
     start_training(page, address, 5000)
     expect(page.get_by_text(re.compile(r"of 5000 done")).first).to_be_visible()
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.get_by_text("waiting, 1 before it").first).to_be_visible()
+    expect(page.get_by_text("waiting behind Plain autoencoder on digits")).to_be_visible()
+    jobs(page).click()
+    listed = page.get_by_test_id("stPopoverBody").get_by_role("button", name="Cancel")
     for left in (1, 0):
-        page.get_by_role("button", name="Cancel").last.click()
-        expect(page.get_by_role("button", name="Cancel")).to_have_count(left)
+        listed.last.click()
+        expect(listed).to_have_count(left)
 
 
 def test_faults_are_told_together_and_the_form_keeps_them(page: Page, address: str) -> None:
@@ -253,10 +262,57 @@ def test_a_recipe_runs_and_the_list_chooses_another(page: Page, address: str) ->
     page.wait_for_url("**/recipes?recipe=manifold")
     page.reload()
     expect(page.get_by_role("heading", name="A surface fitted to the Swiss roll")).to_be_visible()
-    page.get_by_role("link", name="Start").click()
+    page.get_by_role("link", name="Latent Loupe").click()
     expect(page.get_by_role("heading", name="All runs")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="A surface fitted to the Swiss roll")).to_be_visible()
+
+
+def test_the_history_has_one_entry_for_a_page_with_its_choices(page: Page, address: str) -> None:
+    def to(name: str) -> None:
+        page.locator(".st-key-menu").get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+        page.wait_for_timeout(1_000)  # what the server adds to the address
+
+    page.goto(f"{address}/reconstructions?run=digits-vae&order=best%20first")
+    expect(page.get_by_role("img", name=re.compile("8 test images"))).to_be_visible()
+    began = page.evaluate("history.length")
+    for name in ("Train", "Recipes", "Generate"):
+        to(name)
+    assert page.evaluate("history.length") == began + 3
+    assert page.url.endswith("/generate?run=digits-vae")
+    for end in ("/recipes?recipe=linear-is-pca-3d", "/train", "run=digits-vae&order=best%20first"):
+        page.go_back()
+        page.wait_for_url(f"**{end}*" if end == "/train" else f"**{end}")
+    expect(page.get_by_role("combobox", name="Order")).to_have_value("best first")
+
+
+def test_nothing_moves_while_a_model_trains_and_all_is_in_sight(
+    browser: Browser, address: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.add_init_script(
+        """window.moved = 0;
+        new PerformanceObserver((list) => {
+          for (const { value, hadRecentInput } of list.getEntries())
+            if (!hadRecentInput) window.moved += value;
+        }).observe({ type: "layout-shift" });"""
+    )
+    page.goto(address)
+    page.get_by_role("link", name="Train", exact=True).click()
+    button = page.get_by_role("button", name="Train", exact=True)
+    expect(button).to_be_in_viewport(ratio=1)
+    page.evaluate("window.moved = 0")
+    button.click()
+    expect(page.get_by_text("is trained and stored")).to_be_in_viewport()
+    page.wait_for_timeout(1_000)
+    for name in ("Loss on the training", "Test images above"):
+        expect(page.get_by_role("img", name=re.compile(name))).to_be_in_viewport(ratio=1)
+    expect(page.locator(".loupe-plot")).to_be_in_viewport(ratio=1)
+    assert page.locator(".st-key-header").bounding_box()["height"] <= 44
+    assert page.evaluate("window.moved") < 0.1
+    context.close()
 
 
 # --- Linked maps --------------------------------------------------------------------------------
