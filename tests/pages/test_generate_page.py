@@ -195,7 +195,7 @@ def test_what_stays_is_as_in_a_picked_sample() -> None:
 def test_a_map_is_there_for_groups_by_number_alone() -> None:
     at = faultless(opened(PAGE, run="digits-ae", view="Arithmetic"))
     assert not at.toggle
-    at.selectbox(key="minus_group").set_value("test samples by number").run()
+    at.selectbox(key="minus_group").set_value(arithmetic.BY_NUMBER).run()
     assert has_map(faultless(at))
     at.toggle(key="map_open").set_value(False).run()
     assert not has_map(faultless(at))

@@ -11,7 +11,7 @@ import streamlit as st
 from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from pages.app import frame, models
+from pages.app import frame, models, state
 from pages.app.text import plain
 from pages.components import workbench
 from pages.views.generate import common
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GROUPS = {"A": "plus", "B": "minus", "C": "onto"}
 DEFAULTS = (1, 0, 2)  # of the classes
-BY_NUMBER = "test samples by number"
+BY_NUMBER = "by number"
 
 
 def show(run: store.Run, toolbar: DeltaGenerator) -> None:
@@ -99,6 +99,7 @@ def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
     kinds, kind = [BY_NUMBER, *map(every, classes)], BY_NUMBER
     with st.container(width=128):
         if classes:
+            state.rename(f"{key}_group", "test samples by number", BY_NUMBER)  # as it was called
             index = 1 + default % len(classes)
             kind = st.selectbox(name, kinds, index, key=f"{key}_group", bind="query-params")
         if kind != BY_NUMBER:

@@ -60,10 +60,12 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             values = common.ranges(run, n, spacing, dimensions)
             picking = d > 2 and common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
             codes, where = along_dimensions(run, values, dimensions, text)
+        above = st.container()
         cell = ask_cell(n, len(codes)) if run.dataset.traits.pictures else None
         if not picking:
             chosen = codes[:0] if cell is None else codes[[cell]]
-            common.marked_map(run, chosen, codes[latent.corners(n, len(codes))])
+            with above:
+                common.marked_map(run, chosen, codes[latent.corners(n, len(codes))])
         if cell is not None:
             large(run, codes[[cell]], label, cell)
     draw(run, n, label, codes, where, panel, canvas)
