@@ -1219,7 +1219,13 @@ def test_a_zoom_belongs_to_what_a_pane_shows(shown: Shown, contents: dict[str, A
     shown.page.get_by_role("button", name="Reset zoom").click()
     for pane in range(3):
         shown.page.wait_for_function(f"(i) => !{MAPS}.figure.outside(i, () => true)", arg=pane)
-    assert views(shown)[0]["width"] > zoomed[0]["width"]
+    whole = views(shown)
+    assert whole[0]["width"] > zoomed[0]["width"]
+    for name, factor in (("Zoom in", 1.5), ("Zoom out", 1)):
+        shown.page.get_by_role("button", name=name).click()
+        shown.page.wait_for_timeout(300)
+        for view, before in zip(views(shown), whole, strict=True):
+            assert view["width"] * factor == pytest.approx(before["width"], rel=5e-3)
 
 
 def test_a_pane_is_shown_alone_and_keeps_its_zoom(shown: Shown) -> None:

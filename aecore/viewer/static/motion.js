@@ -177,9 +177,9 @@ export class Motion {
     const { kept, loss, train_loss } = facts.epochs;
     const epoch = kept[Math.round(this.at ?? this.last)];
     const now = loss[epoch - 1];
-    this.text.textContent = `Epoch ${epoch} of ${loss.length}` +
-      (now === undefined ? "" : `, test loss ${now.toPrecision(4)}`) +
+    const more = (now === undefined ? "" : `, test loss ${now.toPrecision(4)}`) +
       ` · ${arrays.epochs.shape[1].toLocaleString("en")} test samples`;
+    this.text.replaceChildren(`Epoch ${epoch} of ${loss.length}`, element("span", "", more));
     this.text.title = this.text.textContent;
     this.drawCurve(loss, train_loss, epoch);
   }

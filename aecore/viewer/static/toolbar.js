@@ -34,6 +34,7 @@ export class Toolbar {
       ...(facts.backgrounds.length ? [element("label", "", "Background", this.backgrounds())] : []),
       ...(overlays.length ? [menu("Layers", ...overlays)] : []),
       ...(picks ? [] : [element("label", "", "Find", this.search())]),
+      ...(workbench ? [this.zoom()] : []),
       whole,
       ...(this.maps.address.used ? [this.copy()] : []),
       ...(workbench ? [this.pictures()] : []),
@@ -79,6 +80,18 @@ export class Toolbar {
     });
     plot.dataset.tool = ui.tool;
     return element("div", "loupe-tools", ...buttons);
+  }
+
+  /** Buttons that zoom, for fingers and the keyboard. */
+  zoom() {
+    return element("span", "loupe-zoom", ...[["−", "Zoom out", 1.5], ["+", "Zoom in", 1 / 1.5]].map(
+      ([sign, title, factor]) => {
+        const button = element("button", "", sign);
+        button.title = title;
+        button.setAttribute("aria-label", title);
+        button.onclick = () => this.maps.figure.zoom(factor);
+        return button;
+      }));
   }
 
   /** A menu of the files that the panes can be saved as. */
