@@ -36,15 +36,17 @@ def pick_run(header: DeltaGenerator | None = None) -> store.Run | None:
     stranger = state.follow_address(state.RUN, names, default)
     if stranger and stranger not in {each.name for each in broken}:  # which have been named
         show_unknown("run", stranger)
+    titles = cache.titles(runs)
     with header or st.container():
         name = st.selectbox(
             "Run",
             names,
+            format_func=lambda name: titles.get(name, name),
             key=state.RUN,
             on_change=state.keep,
             args=(state.RUN,),
             label_visibility="collapsed" if header else "visible",
-            width=220 if header else "stretch",
+            width=300 if header else "stretch",
         )
         run = cache.run(name)
         if header:

@@ -43,10 +43,16 @@ def test_a_tour_is_walked_by_arrow_keys_while_presenting(page: Page, tmp_path: P
         expect(page.get_by_text("7 of 7")).to_be_visible()
         expect(page.get_by_role("link", name="Recipes")).to_be_hidden()
         page.wait_for_function("() => window.loupePresents")
-        page.keyboard.press("ArrowLeft")
+        # A link is lost that is pressed while the first run of a page goes on.
+        for _ in range(10):
+            page.keyboard.press("ArrowLeft")
+            page.wait_for_timeout(3_000)
+            if page.get_by_text("6 of 7").is_visible():
+                break
         expect(page.get_by_text("6 of 7")).to_be_visible()
         page.get_by_role("button", name="End", exact=True).click()
         expect(page.get_by_text("6 of 7")).to_have_count(0)
-        assert "present=1" in page.url and "tour" not in page.url
+        page.wait_for_function("() => !location.search.includes('tour')")
+        assert "present=1" in page.url
         page.get_by_role("button", name="Stop presenting").click()
         expect(page.get_by_role("link", name="Recipes")).to_be_visible()
