@@ -28,4 +28,4 @@ def split(panel: Literal["left", "right"]) -> tuple[DeltaGenerator, DeltaGenerat
 
 
 STYLE = Path(__file__).with_suffix(".css")
-_KEYS = {"left": ("panel", "canvas"), "right": ("canvas", "panel")}
+_KEYS = {"left": ("side", "stage"), "right": ("stage", "side")}

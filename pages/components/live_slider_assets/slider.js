@@ -8,6 +8,7 @@ class LiveSlider {
     [this.range, this.picture] = [root.querySelector("input"), root.querySelector("img.live-picture")];
     [this.title, this.value] = [root.querySelector("span"), root.querySelector("output")];
     this.track = root.querySelector("img.live-track");
+    this.beside = root.closest("[class*=st-key-split]");
     this.asked = null; // the value that the server works on
     this.range.oninput = () => {
       this.write();
@@ -43,8 +44,8 @@ class LiveSlider {
   write() {
     const { value, min, max } = this.range;
     this.value.textContent = Number(value).toString();
-    // Where a chart of the page marks it, by its style.
-    document.documentElement.style.setProperty("--live-share", (value - min) / (max - min));
+    // For a chart beside it that marks the value by its style.
+    this.beside?.style.setProperty("--live-share", (value - min) / (max - min));
   }
 
   ask() {
