@@ -17,10 +17,11 @@ from pages.app import cache, server
 @cache.once
 def linked_maps() -> Any:
     """Component that draws linked maps; the server serves its scripts."""
+    styles = (STATIC / "style.css", Path(__file__).with_name("linked_maps.css"))
     return st.components.v2.component(
         "linked_maps",
         html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
-        css=(STATIC / "style.css").read_text(encoding="utf-8"),
+        css="\n".join(file.read_text(encoding="utf-8") for file in styles),
         js=LOADER.replace("FOLDER", server.scripts_address()),
         isolate_styles=False,  # Plotly puts its own styles into the page
     )

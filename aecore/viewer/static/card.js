@@ -149,7 +149,7 @@ export class Card {
         this.inputs[axis].value = Number(value.toPrecision(4));
       });
       this.decode(maps.place);
-      maps.paint();
+      maps.point();
     });
   }
 

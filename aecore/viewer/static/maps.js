@@ -78,7 +78,9 @@ export class LinkedMaps {
       this.card.root, this.selection.panel.root);
     this.handle = element("button", "loupe-handle");
     this.handle.onclick = () => this.openSheet(!this.root.hasAttribute("data-sheet"));
-    this.stage = element("div", "loupe-figure", this.plot, this.canvas, this.titles.root);
+    this.pointers = element("div", "loupe-pointers");
+    this.stage = element(
+      "div", "loupe-figure", this.plot, this.canvas, this.pointers, this.titles.root);
     const legend = element("div", "loupe-foot", this.legend.root, this.toolbar.status);
     const middle = element("div", "loupe-canvas", this.titles.tabs, this.stage, legend);
     this.root.replaceChildren(
@@ -151,7 +153,14 @@ export class LinkedMaps {
     this.sample = i;
     this.card.showSample(i);
     this.describeSheet();
-    this.paint();
+    if (this.ui.ellipses) this.paint(); // its posterior
+    else this.point();
+  }
+
+  /** Show where the highlighted sample and the decoded place are. */
+  point() {
+    this.address.soon();
+    this.painter.point();
   }
 
   // --- Drawing ---

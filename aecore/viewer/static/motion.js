@@ -146,6 +146,15 @@ export class Motion {
     return this.numbered.of;
   }
 
+  /** Where a sample is while the bottleneck moves: [points, its number among them], or null. */
+  follow(sample) {
+    const moving = this.points();
+    if (!moving) return null;
+    const { rows } = this.maps;
+    // Only the first test samples are kept of every epoch: the others are nowhere.
+    return [moving.points, this.kind === "morph" ? sample : rows[sample]];
+  }
+
   /** Where the bottleneck is, in words; null at the end of the motion. */
   where() {
     if (this.at === null || this.root.hidden) return null;

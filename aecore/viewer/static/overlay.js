@@ -61,20 +61,6 @@ export function ring(draw, [x, y], ink, ground, radius = 8) {
   }
 }
 
-/** Cross hairs through a place. */
-export function cross(draw, [x, y], ink, ground) {
-  for (const [color, width] of [[ground, 5], [ink, 2]]) {
-    draw.beginPath();
-    draw.moveTo(x - 12, y);
-    draw.lineTo(x + 12, y);
-    draw.moveTo(x, y - 12);
-    draw.lineTo(x, y + 12);
-    draw.strokeStyle = color;
-    draw.lineWidth = width;
-    draw.stroke();
-  }
-}
-
 /** A name on a plate of its own. */
 export function plate(draw, text, [x, y], ground = "rgba(30,40,48,0.78)", ink = "white") {
   const width = draw.measureText(text).width + 8;

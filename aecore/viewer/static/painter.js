@@ -1,8 +1,9 @@
-// What is painted over the points: the highlighted sample, selection, centroids, prior, marks, the
-// polygon being drawn, and samples in motion.
+// What is painted over the points: selection, centroids, prior, marks, the polygon being drawn, and
+// samples in motion; and the ring and the cross that follow the pointer.
 
+import { element } from "./dom.js";
 import { labelCentroids } from "./groups.js";
-import { cross, ellipse, Overlay, plate, ring, spread, squares, written } from "./overlay.js";
+import { ellipse, Overlay, plate, ring, spread, squares, written } from "./overlay.js";
 
 const MAX_NUMBERED = 12; // marked samples that carry their numbers
 const MAX_ELLIPSES = 150; // posteriors; all of them would be a grey cloud
@@ -27,6 +28,7 @@ export class Painter {
     if (maps.figure.panes !== maps.panes) return; // the figure still shows what was there before
     const draw = maps.groups && this.overlay.begin();
     if (!draw) return;
+    this.point();
     const colors = this.themeColors();
     const moving = maps.motion.points();
     maps.plot.classList.toggle("dimmed", Boolean(maps.selection.members));
@@ -40,6 +42,34 @@ export class Painter {
     }
   }
 
+  /**
+   * Ring the highlighted sample in every pane, and cross the place that is decoded. They are
+   * elements, which move without painting the whole canvas anew.
+   */
+  point() {
+    const { figure, panes, place, sample, motion, pointers } = this.maps;
+    if (figure.panes !== panes || !figure.drawn.every((i) => figure.axes(i)[0]?._length)) return;
+    const wanted = [];
+    if (sample !== null && this.maps.visible(sample)) {
+      for (const pane of figure.drawn) {
+        const [points, i] = (pane === 0 && motion.follow(sample)) || [panes[pane], sample];
+        wanted.push(["loupe-ring", pane, points[2 * i], points[2 * i + 1]]);
+      }
+    }
+    if (place && figure.drawn.includes(0)) wanted.push(["loupe-cross", 0, ...place]);
+    while (pointers.childElementCount < wanted.length) pointers.append(element("i"));
+    [...pointers.children].forEach((pointer, at) => {
+      const [name, pane, x, y] = wanted[at] ?? [];
+      pointer.className = name ?? "";
+      pointer.hidden = !name || !Number.isFinite(x);
+      if (pointer.hidden) return;
+      const { left, top, width, height } = figure.box(pane);
+      const [px, py] = figure.toPixels(pane)(x, y);
+      pointer.hidden = px < left || px > left + width || py < top || py > top + height;
+      pointer.style.transform = `translate(${px}px, ${py}px)`;
+    });
+  }
+
   /** The page's colours of text, ground and accent, which may change at any time. */
   themeColors() {
     const style = getComputedStyle(this.maps.root);
@@ -50,7 +80,7 @@ export class Painter {
 
   /** Paint one pane, from the bottom up; `moving` are its samples in motion, or null. */
   paintPane(draw, toPixels, points, pane, moving, { ink, ground, accent }) {
-    const { facts, ui, sample, place, pointer } = this.maps;
+    const { facts, pointer } = this.maps;
     if (moving) this.paintMoving(draw, toPixels, moving, ground);
     else this.paintSelected(draw, toPixels, points);
     if (pane === 0 && !moving) this.paintPosteriorsAndPrior(draw, toPixels, ink);
@@ -58,10 +88,6 @@ export class Painter {
       this.paintCentroids(draw, toPixels, points, ink, ground);
       this.paintMarks(draw, toPixels, points, facts.panes[pane].key, { ink, accent, ground });
     }
-    if (sample !== null && this.maps.visible(sample)) {
-      ring(draw, toPixels(points[2 * sample], points[2 * sample + 1]), ink, ground);
-    }
-    if (pane === 0 && place) cross(draw, toPixels(...place), accent, ground);
     if (pointer.polygon?.pane === pane) this.paintPolygon(draw, toPixels, accent);
   }
 
@@ -102,7 +128,7 @@ export class Painter {
     const picks = facts.mode === "pick"; // where numbers are asked for
     if (places[key]) {
       const [x, y] = toPixels(...places[key]);
-      cross(draw, [x, y], ink, ground);
+      ring(draw, [x, y], ink, ground, 3);
       written(draw, "yours", [x, y - 20], ink, ground);
     }
     for (const row of marks) {
