@@ -42,8 +42,9 @@ def _show(job: Job | None) -> None:
             with loss:
                 _loss(job)
         if job is None or job.log.view is None:
-            if job is not None:
-                left.caption("The map of the test samples appears here after the first epoch.")
+            left.caption(
+                "The map, the loss and reconstructions of test samples appear here, epoch by epoch."
+            )
             return
         dataset = data.get(job.task.config.dataset)
         with left:
@@ -89,10 +90,7 @@ def _loss(job: Job) -> None:
 def _head(job: Job | None) -> None:
     """One line: how far the training is, or what came of it and where to look at it."""
     if job is None:
-        st.caption(
-            "Choose settings and press **Train**. The loss, the map and reconstructions of test "
-            "samples appear here, epoch by epoch."
-        )
+        st.caption("Choose settings and press **Train**.")
     elif job.active:
         job_list.progress(job)
         job_list.offer_to_cancel(job, "shown")
