@@ -128,7 +128,9 @@ def picture_thumbnail(
         rows = list(arrays.values())[:3]
         columns = min(3, *(len(row) for row in rows))
         pixels = np.concatenate([row[:columns].reshape(-1, *facts["shape"]) for row in rows])
-        large = _enlarged(pixels, max(side * SCALE // (len(rows) * pixels.shape[1]), 1))
+        large = _enlarged(
+            pixels, max(side * SCALE // (max(len(rows), columns) * pixels.shape[1]), 1)
+        )
         return _png(Image.fromarray(sheet(large, columns)))
     if kind == "curves":
         lines = [_unit_line(arrays["x"], line) for name, line in arrays.items() if name != "x"]
