@@ -27,9 +27,9 @@ PICTURES = {
     "start": ("", 1000, READY),
     "latent_map": ("latent_map?run=mnist-vae", 1500, READY),
     "reconstructions": ("reconstructions?run=mnist-ae", 1250, IMAGE),
-    "denoise": ("denoise?run=mnist-ae", 1380, ".live-picture[src]"),
-    "generate": ("generate?run=mnist-vae", 1100, IMAGE),
-    "recipes": ("recipes?recipe=manifold", 900, "[data-testid=stMetric]"),
+    "denoise": ("denoise?run=mnist-ae", 900, ".live-picture[src]"),
+    "generate": ("generate?run=mnist-vae", 900, IMAGE),
+    "recipes": ("recipes?recipe=manifold", 900, ".st-key-stage .js-plotly-plot"),
     "train": ("train?dataset=mnist&preset=mnist-map", 1000, READY),
 }
 
