@@ -95,7 +95,8 @@ def denoise(browser: Browser, repeats: int = 20) -> dict:
 
 def grid(browser: Browser) -> dict:
     """Measure seconds from a key on a slider to the new picture."""
-    bare, ours = alternating(browser, f"generate?run={dataset_name()}-vae&n=20", "Grid size", BARE_GRID)
+    address = f"generate?run={dataset_name()}-vae&n=20"
+    bare, ours = alternating(browser, address, "Grid size", BARE_GRID)
     return compared("bare_fragment", bare, "grid_of_20", ours)
 
 
