@@ -29,7 +29,7 @@ PICTURES = {
     "reconstructions": ("reconstructions?run=mnist-ae", IMAGE),
     "denoise": ("denoise?run=mnist-ae", ".live-picture[src]"),
     "generate": ("generate?run=mnist-vae", IMAGE),
-    "recipes": ("recipes?recipe=manifold", ".st-key-cards"),
+    "recipes": ("recipes?recipe=manifold", ".st-key-stage .js-plotly-plot"),
     "train": ("train?dataset=mnist&preset=mnist-map", READY),
 }
 

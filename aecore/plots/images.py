@@ -6,7 +6,7 @@ import io
 import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -122,30 +122,32 @@ def thumbnail(plane: np.ndarray, labels: np.ndarray, classes: bool, side: int = 
 
 
 def picture_thumbnail(
-    kind: str, arrays: Mapping[str, np.ndarray], shape: tuple[int, ...] = (), side: int = 56
+    kind: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], side: int = 56
 ) -> bytes:
     """Thumbnail of a recipe's picture, as a PNG: some of its images, points or lines.
 
     Arguments
-        kind, arrays: as in `aecore.recipes.Picture`; shape: of its images.
+        kind, arrays, facts: as in `aecore.recipes.Picture`.
     """
     if kind == "rows":
         rows = list(arrays.values())[:3]
         columns = min(3, *(len(row) for row in rows))
-        pixels = np.concatenate([row[:columns].reshape(-1, *shape) for row in rows])
-        large = _enlarged(pixels, max(side * SCALE // (shape[0] * len(rows)), 1))
+        pixels = np.concatenate([row[:columns].reshape(-1, *facts["shape"]) for row in rows])
+        large = _enlarged(
+            pixels, max(side * SCALE // (max(len(rows), columns) * pixels.shape[1]), 1)
+        )
         return _png(Image.fromarray(sheet(large, columns)))
     if kind == "curves":
         lines = [_unit_line(arrays["x"], line) for name, line in arrays.items() if name != "x"]
         return thumbnail(np.concatenate(lines), np.repeat(np.arange(len(lines)), 200), True, side)
     if kind == "maps":
-        plane, labels = next(iter(arrays.values())), arrays["labels"]
-        classes = bool((labels == labels.astype(int)).all())
+        plane = next(plane for name, plane in arrays.items() if name != "labels")
+        labels = arrays["labels"]
     else:
-        plane, classes = arrays["points"][:, [0, -1]], False
+        plane = arrays["points"][:, [0, -1]]
         labels = arrays.get("position", plane[:, 0])
     every = -(-len(plane) // 600)
-    return thumbnail(plane[::every], labels[::every], classes, side)
+    return thumbnail(plane[::every], labels[::every], bool(facts.get("label_names")), side)
 
 
 def _unit_line(x: np.ndarray, y: np.ndarray) -> np.ndarray:

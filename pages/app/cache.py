@@ -173,7 +173,7 @@ def recipe_thumbnail(outcome: Outcome) -> bytes | None:
 @bounded(64)
 def _recipe_thumbnail(name: str, created: str, _outcome: Outcome) -> bytes | None:
     for kind, _, arrays, facts in _outcome.pictures:
-        return images.picture_thumbnail(kind, arrays, tuple(facts.get("shape", ())))
+        return images.picture_thumbnail(kind, arrays, facts)
     return None
 
 

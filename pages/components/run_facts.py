@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     from aecore.runs import store
 
 
-def run_facts(run: store.Run) -> str:
-    """One line of facts of a run."""
-    config, manifest = run.config, run.manifest
-    return (
-        f"{config.variant} on {plain(config.dataset)}, code of {config.model.latent_dim}, "
-        f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
-        f"{manifest.n_train:,} samples, tested on {manifest.n_test:,} others."
-    )
-
-
 def facts_popover(run: store.Run) -> None:
     """Table of facts of a run, behind an icon."""
     config, manifest = run.config, run.manifest

@@ -157,6 +157,29 @@ def test_curves_of_arrays_reach_the_browser_as_numbers() -> None:
 # --- Clouds -------------------------------------------------------------------------------------
 
 
+def test_a_level_can_be_marked_on_narrow_curves_by_their_margins() -> None:
+    lines = {"a": [3, 2, 1], "noisy": [2, 1, 0]}
+    figure = figures.level_curves([0.1, 0.5, 0.9], lines, "level", "PSNR", faint="noisy")
+    layout = figure.layout
+    assert layout.xaxis.range == (0.1, 0.9) and layout.xaxis.fixedrange
+    margin = layout.margin
+    assert (margin.l, margin.r, margin.t, margin.autoexpand) == (44, 8, 8, False)
+    assert layout.height - margin.t - margin.b == 260
+
+
+def test_a_map_is_marked_by_crosses_and_a_closed_frame() -> None:
+    rng = np.random.default_rng(0)
+    n = 3 * WEBGL_FROM
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    figure = figures.marked_map(
+        rng.normal(size=(n, 2)), np.zeros(n, int), ["a"], corners[:1] / 2, corners
+    )
+    samples, frame, crosses = figure.data
+    assert len(samples.x) == WEBGL_FROM
+    assert list(frame.x) == [0, 1, 1, 0, 0] and frame.mode == "lines"
+    assert list(crosses.x) == [0] and crosses.mode == "markers"
+
+
 def test_a_cloud_has_its_points_first() -> None:
     points, position = RANDOM.normal(size=(20, 3)), RANDOM.random(20)
     figure = figures.cloud(points, position, {}, height=300)

@@ -92,8 +92,8 @@ def verdict(
         run_curve: PSNR of the run in dB, (m,); baseline_curves: that of others, by their names.
 
     >>> verdict([0.1, 0.2, 0.4], np.array([12, 12, 11]), {"median": np.array([15, 13, 9])})
-    'Over **The run** at levels 0.1 to 0.2 median wins, by up to 3.0 dB; at the others **The run** \
-is best, by up to 2.0 dB.'
+    'At noise 0.1 to 0.2, median beats **The run** by up to 3.0 dB; at all other levels **The \
+run** is best, by up to 2.0 dB.'
     """
     if not np.isfinite(run_curve).all():
         return f"**{name}** answers with values that are no finite numbers."

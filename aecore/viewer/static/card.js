@@ -181,8 +181,9 @@ export class Card {
     if (reach && neighbors.length === NEIGHBORS) {
       const share = shareBelow(reach, neighbors[NEIGHBORS - 1][1]);
       words.push(share >= 0.99
-        ? "Outside the data: emptier than around 99 % of training samples."
-        : `Emptier than around ${Math.round(100 * share)} % of training samples.`);
+        ? "No training samples are near (sparser than around 99 % of them)."
+        : `${share > 0.5 ? "Few" : "Many"} training samples are near (sparser than around ` +
+          `${Math.round(100 * share)} % of them).`);
     }
     this.note.textContent = words.join(" ");
     if (!this.trainShown()) return;

@@ -122,13 +122,12 @@ def ask_cell(n: int, of: int) -> int | None:
     """Number field of the picture that is shown large, from 0; None for none."""
     if (state.value(CELL) or 1) > of:  # a smaller grid has been chosen since
         state.put({CELL: None})
-    number = st.number_input(
+    number = controls.whole_number(
         "Picture shown large",
+        CELL,
         1,
         of,
-        None,
-        key=CELL,
-        bind="query-params",
+        value=None,
         placeholder="click a picture",
         help=f"Its number in reading order, of {n} in a row.",
     )
