@@ -14,7 +14,7 @@ from conftest import Listener
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
-from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
+from test_pages import HEADER_LINKS, ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 from test_reconstructions import faultless, said, trained
 
 from aecore import data, metrics
@@ -22,7 +22,7 @@ from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
 from aecore.plots import images
 from aecore.runs import store
-from pages.app import cache, frame
+from pages.app import cache
 from pages.app.text import plain
 from pages.views.denoise import comparison, curves, drift
 from pages.views.denoise.request import NoiseRequest
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("shipped_runs", "small_searches")
 
 def links(at: AppTest) -> dict[str, str]:
     """Query of each link on the page, without those of the menu."""
-    own = at.get("page_link")[len(frame.MENU) :]
+    own = at.get("page_link")[HEADER_LINKS:]
     return {link.proto.label: link.proto.query_string for link in own}
 
 

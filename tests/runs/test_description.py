@@ -62,8 +62,8 @@ def test_titles_are_the_settings_in_words_and_equal_ones_are_numbered() -> None:
     assert {run.name for run in ordered} == {run.name for run in runs}
     titles = description.titles(ordered, [given[run.name] for run in ordered])
     assert titles == {
-        "a": "Iris · Deep autoencoder · 2-D",
-        "b": "Iris · Deep autoencoder · 2-D (2)",
+        "a": "Iris · Plain autoencoder · 2-D",
+        "b": "Iris · Plain autoencoder · 2-D (2)",
         "c": "Iris · Variational autoencoder · 2-D",
         "d": "Mine",
     }

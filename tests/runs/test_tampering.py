@@ -73,7 +73,7 @@ def look_at(folder: Path, seeds: range, pages: tuple[str, ...]) -> dict[str, Any
     start = found["start"]
     assert not start["exceptions"]
     said = "\n".join(start["said"])
-    listed = [name for name in read if f"**{name}**" in start["links"]]
+    listed = [name for name in read if name in start["listed"]]
     assert {*HEALTHY} <= {*listed}
     for name in done:
         assert name in listed or f"'{name}'" in said, name
