@@ -1,19 +1,17 @@
-"""Titles, notes, tags and stars that people give to runs, and titles made of their settings."""
+"""Titles, notes, tags and stars that people give to runs, and titles of those without."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from aecore import artifacts, locations
 from aecore.errors import Damaged, InvalidRequest, in_one_line
 from aecore.models.variants import VARIANTS
-
-if TYPE_CHECKING:
-    from aecore.runs import store
+from aecore.runs import store
 
 MAX_BYTES = 64 * 2**10
 
@@ -63,8 +61,13 @@ def write(run: store.Run, **changes: Any) -> Description:
     return description
 
 
-def settings_title(run: store.Run) -> str:
-    """Title made of a run's settings, such as "MNIST · Variational autoencoder · 2-D"."""
+def usual_title(run: store.Run) -> str:
+    """Title of a run that was given none: its name, or its settings if the name is automatic.
+
+    Such as "MNIST · Variational autoencoder · 2-D".
+    """
+    if not store.is_automatic(run.name, run.config):
+        return run.name
     # A dataset's title goes on with its size.
     dataset = run.spec.title.split(",")[0]
     model = run.config.model
@@ -72,7 +75,7 @@ def settings_title(run: store.Run) -> str:
 
 
 def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:
-    """Title of each run by its name: the given one, or that of its settings.
+    """Title of each run by its name: the given one, or the usual one.
 
     Equal titles are numbered by the age of their runs, from the second.
     """
@@ -81,7 +84,7 @@ def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:
     for run, own in sorted(
         zip(runs, given, strict=True), key=lambda pair: pair[0].manifest.created
     ):
-        title = own or settings_title(run)
+        title = own or usual_title(run)
         seen[title] += 1
         numbered[run.name] = title if seen[title] == 1 else f"{title} ({seen[title]})"
     return numbered

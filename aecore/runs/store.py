@@ -451,11 +451,19 @@ def free_name(config: RunConfig, asked: str | None = None) -> str:
         refuse_held(asked)
         refuse_taken(asked)
         return asked
-    stem = f"{config.dataset}-{config.variant}-{config.model.latent_dim}d"
     while True:
-        name = f"{stem}-{secrets.token_hex(3)}"
+        name = f"{_stem(config)}-{secrets.token_hex(3)}"
         if not _is_taken(name):
             return name
+
+
+def is_automatic(name: str, config: RunConfig) -> bool:
+    """Whether a name was derived from these settings by `free_name`."""
+    return re.fullmatch(f"{re.escape(_stem(config))}-[0-9a-f]{{6}}", name) is not None
+
+
+def _stem(config: RunConfig) -> str:
+    return f"{config.dataset}-{config.variant}-{config.model.latent_dim}d"
 
 
 def name_beside(name: str) -> str:

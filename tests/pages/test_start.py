@@ -29,7 +29,7 @@ def test_the_table_lists_every_run_the_starred_first() -> None:
     rows = at.dataframe[0].value
     assert rows["name"][0] == "digits-ae" and rows["title"][0] == "★ Mine"
     assert set(rows["name"]) == {"digits-ae", "digits-vae", "mnist-ae", "mnist-vae"}
-    assert "MNIST · Variational autoencoder · 2-D" in set(rows["title"])
+    assert "MNIST, variational autoencoder" in set(rows["title"])
     assert rows["map"].str.startswith("data:image/png;base64,").all()
 
 

@@ -55,18 +55,25 @@ def test_a_damaged_description_is_named_and_can_be_written_again(content: bytes)
     assert description.read(run).title == "again"
 
 
-def test_titles_are_the_settings_in_words_and_equal_ones_are_numbered() -> None:
-    runs = [train("a"), train("b"), train("c", "vae"), train("d")]
-    given = {"a": "", "b": "", "c": "", "d": "Mine"}
+def test_titles_are_given_or_typed_names_or_settings_in_words_and_equal_ones_are_numbered() -> None:
+    names = ["iris-ae-2d-0123ab", "iris-ae-2d-4567cd", "iris-vae-2d-89abef", "typed", "given"]
+    for name in names:
+        train(name, "vae" if "vae" in name else "ae")
     ordered = store.runs()[0]
-    assert {run.name for run in ordered} == {run.name for run in runs}
-    titles = description.titles(ordered, [given[run.name] for run in ordered])
-    assert titles == {
-        "a": "Iris · Plain autoencoder · 2-D",
-        "b": "Iris · Plain autoencoder · 2-D (2)",
-        "c": "Iris · Variational autoencoder · 2-D",
-        "d": "Mine",
-    }
+    given = ["Mine" if run.name == "given" else "" for run in ordered]
+    assert [description.titles(ordered, given)[name] for name in names] == [
+        "Iris · Plain autoencoder · 2-D",
+        "Iris · Plain autoencoder · 2-D (2)",
+        "Iris · Variational autoencoder · 2-D",
+        "typed",
+        "Mine",
+    ]
+
+
+def test_a_name_that_is_made_is_known_as_such() -> None:
+    config = run_config()
+    assert store.is_automatic(store.free_name(config), config)
+    assert not store.is_automatic("iris-ae-2d", config)
 
 
 # --- Deleting -----------------------------------------------------------------------------------

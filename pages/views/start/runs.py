@@ -188,7 +188,7 @@ def describe(run: store.Run, about: description.Description) -> None:
     used = {tag for each in cache.runs()[0] for tag in cache.description_of(each).tags}
     with st.form("description", border=False):
         title = st.text_input(
-            "Title", about.title, placeholder=plain(description.settings_title(run)), max_chars=120
+            "Title", about.title, placeholder=plain(description.usual_title(run)), max_chars=120
         )
         note = st.text_area("Note", about.note, max_chars=4000)
         tags = st.multiselect(
