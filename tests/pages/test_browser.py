@@ -343,7 +343,7 @@ def test_a_sample_is_lit_up_in_every_pane_without_asking_the_server(
 ) -> None:
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(data)))
-    shown = opened(page, address)
+    shown = opened(page, f"{address}/latent_map?run=digits-ae")
     page.wait_for_timeout(1000)  # what belongs to the page's beginning is sent by now
     assert sent
     number, before = 17, len(sent)

@@ -80,7 +80,7 @@ def click_sample(shown: Shown, number: int) -> None:
 
 def marked_and_in_address(page: Page, text: str) -> None:
     page.wait_for_function(
-        "(text) => document.querySelector('.loupe').loupe?.marks.join(', ') === text && "
+        "(text) => document.querySelector('.loupe').loupe?.marks.rows.join(', ') === text && "
         "new URLSearchParams(location.search).get('stops') === text",
         arg=text,
     )

@@ -1527,7 +1527,7 @@ def test_marked_samples_are_ringed(shown: Shown) -> None:
     shown.page.get_by_label("Colour by").select_option("error")  # without centroids of labels
     before = painted_around(shown, number)
     for rows, more in {(number,): True, (99_999,): False, (): False}.items():
-        shown.page.evaluate("(rows) => maps.mark(rows)", list(rows))
+        shown.page.evaluate("(rows) => maps.mark({ rows, places: {} })", list(rows))
         assert (painted_around(shown, number) > before + 50) == more
 
 
@@ -1618,8 +1618,8 @@ def test_the_host_of_streamlit_marks_maps_that_are_there_and_that_come(
 ) -> None:
     content, samples, dataset = contents["pick"]
     shown = Shown(page, samples, dataset)
-    mark = "async (rows) => (await import('/streamlit.js')).mark(rows)"
-    marks = "document.querySelector('.loupe').loupe.marks"
+    mark = "async (rows) => (await import('/streamlit.js')).mark({ rows, places: {} })"
+    marks = "document.querySelector('.loupe').loupe.marks.rows"
     page.goto(served[0])
     page.evaluate(mark, [3])
     page.evaluate(STREAMLIT, text_of(content))

@@ -33,8 +33,13 @@ export class Address {
     if (this.used) this.timer = setTimeout(() => this.write(), PAUSE);
   }
 
-  write() {
+  /** Write nothing more: the address is that of another page by now, or of other maps. */
+  stop() {
     clearTimeout(this.timer);
+  }
+
+  write() {
+    this.stop();
     if (!this.used || this.reading) return;
     const { address } = this.maps.host;
     const query = new URLSearchParams(address.get());

@@ -320,6 +320,7 @@ export class LinkedMaps {
     this.resizes.disconnect();
     window.removeEventListener("resize", this.resized);
     document.removeEventListener("keydown", this.pressed);
+    this.address.stop();
     this.motion.stop();
     this.figure.close();
   }
