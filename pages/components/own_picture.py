@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aecore.runs import store
 
 NEIGHBORS = 5
+NUMBERS = 32  # of a wide code that are written out
 CELL = 104  # points of one image
 COMPONENT = "drawing"
 
@@ -78,25 +79,13 @@ def locate(run: store.Run, x: np.ndarray) -> None:
         images.compose([row], st.context.theme.type or "light", CELL),
         alt=f"Your drawing as a sample of {dataset.name}, and its reconstruction by {run.name}",
     )
-    like = compared(error, models.errors(*cache.identity(run), "test"))
+    said = unlike(error, models.errors(*cache.identity(run), "test"))
     names = dataset.label_names
     labels = [names[int(run.codes["labels"][row])] if names else f"#{row}" for row in near]
     st.caption(
-        f"Code {', '.join(f'{value:.2f}' for value in codes[0, :4])}"
-        f"{', …' * (codes.shape[1] > 4)}; {like}. Nearest test samples by code: "
+        f"Code {written(codes[0])} Reconstruction {said} Nearest test samples by code: "
         f"{plain(', '.join(labels))}, ringed in every map."
     )
-
-
-def compared(error: float, errors: np.ndarray) -> str:
-    """Comparison of a reconstruction error with those of the test split, in words.
-
-    >>> compared(0.5, np.array([0.4, 0.6, 0.7, 0.8]))
-    'reconstructed better than 75% of test images'
-    """
-    if error > errors.max():
-        return "reconstructed worse than every test image: unlike what it was trained on"
-    return f"reconstructed better than {(errors > error).mean():.0%} of test images"
 
 
 def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:
@@ -107,3 +96,31 @@ def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:
         code: (1, latent_dim).
     """
     return np.linalg.norm(codes - code, axis=1).argsort(kind="stable")[:NEIGHBORS]
+
+
+def unlike(error: float, errors: np.ndarray) -> str:
+    """Format the comparison of an error with those of the test split.
+
+    >>> unlike(0.5, np.array([0.1, 0.2, 0.3, 0.6]))
+    'error 0.5000, better than 25 % of test images.'
+    >>> unlike(0.7, np.array([0.1, 0.2, 0.3, 0.6]))
+    'error 0.7000, worse than every test image: unlike what it was trained on.'
+    """
+    worse = float((errors < error).mean())
+    if worse == 1:
+        where = "worse than every test image: unlike what it was trained on"
+    elif worse > 0.99:
+        where = f"worse than {worse:.1%} of test images: unlike almost all it was trained on"
+    else:
+        where = f"better than {1 - worse:.0%} of test images"
+    return f"error {error:.4f}, {where.replace('%', ' %')}."
+
+
+def written(code: np.ndarray) -> str:
+    """Format the numbers of a code, the first ones of a wide code.
+
+    >>> written(np.array([0.5, -1.25]))
+    '0.50, -1.25.'
+    """
+    numbers = ", ".join(f"{value:.2f}" for value in code[:NUMBERS])
+    return f"{numbers} and {len(code) - NUMBERS} more." if len(code) > NUMBERS else f"{numbers}."

@@ -114,13 +114,6 @@ def test_tables_have_nothing_to_draw() -> None:
     assert not [each for each in at.get("bidi_component") if each.proto.json]
 
 
-def test_the_share_of_test_images_that_are_reconstructed_worse_is_said() -> None:
-    assert own_picture.compared(0.1, np.array([0.05, 0.2, 0.3, 0.4])) == (
-        "reconstructed better than 75% of test images"
-    )
-    assert "unlike what it was trained on" in own_picture.compared(0.5, np.array([0.1, 0.2]))
-
-
 @pytest.mark.browser
 def test_a_drawing_on_the_start_page_lands_on_the_maps(page: Page, tmp_path: Path) -> None:
     stock(tmp_path)

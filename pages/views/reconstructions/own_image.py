@@ -12,13 +12,12 @@ from aecore import data
 from aecore.plots import images
 from pages.app import cache, frame, models
 from pages.app.text import plain
+from pages.components.own_picture import nearest, unlike, written
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
     from aecore.runs import store
 
-NEIGHBORS = 5
-NUMBERS = 32  # of a wide code that are written out
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp"]
 
 
@@ -115,44 +114,6 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
             f"images whose codes are nearest for {run.name}: "
             + ", ".join(f"#{number}{_class(dataset, number)}" for number in near),
         )
-
-
-def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """Indices of the samples with the nearest codes, nearest first.
-
-    Arguments
-        codes: (n, latent_dim).
-        code: (1, latent_dim).
-    """
-    return np.linalg.norm(codes - code, axis=1).argsort(kind="stable")[:NEIGHBORS]
-
-
-def unlike(error: float, errors: np.ndarray) -> str:
-    """Format the comparison of an error with those of the test split.
-
-    >>> unlike(0.5, np.array([0.1, 0.2, 0.3, 0.6]))
-    'error 0.5000, better than 25 % of test images.'
-    >>> unlike(0.7, np.array([0.1, 0.2, 0.3, 0.6]))
-    'error 0.7000, worse than every test image: unlike what it was trained on.'
-    """
-    worse = float((errors < error).mean())
-    if worse == 1:
-        where = "worse than every test image: unlike what it was trained on"
-    elif worse > 0.99:
-        where = f"worse than {worse:.1%} of test images: unlike almost all it was trained on"
-    else:
-        where = f"better than {1 - worse:.0%} of test images"
-    return f"error {error:.4f}, {where.replace('%', ' %')}."
-
-
-def written(code: np.ndarray) -> str:
-    """Format the numbers of a code, the first ones of a wide code.
-
-    >>> written(np.array([0.5, -1.25]))
-    '0.50, -1.25.'
-    """
-    numbers = ", ".join(f"{value:.2f}" for value in code[:NUMBERS])
-    return f"{numbers} and {len(code) - NUMBERS} more." if len(code) > NUMBERS else f"{numbers}."
 
 
 def _class(dataset: Dataset, number: int) -> str:
