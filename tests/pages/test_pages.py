@@ -897,6 +897,7 @@ def test_an_outcome_is_shown_with_its_target_and_verdict(
 def test_every_kind_of_picture_is_shown_with_a_text_for_those_who_do_not_see_it(
     remake: Remake,
 ) -> None:
+    cache._recipe_thumbnail.clear()  # of outcomes that say that they are as old
     pictures = one_of_each_kind()
     remake(pictures=pictures)
     at = opened(RECIPE_PAGE, recipe=REMADE)
