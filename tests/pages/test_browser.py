@@ -419,7 +419,7 @@ def test_a_selection_is_forgotten_where_other_samples_are_shown(page: Page, addr
     lasso(shown, 0, around(shown, 0))
     expect(page.get_by_role("button", name="CSV", exact=True)).to_be_visible()
     page.get_by_role("button", name="Panes and samples").click()
-    page.get_by_role("spinbutton", name=re.compile("limit", re.I)).fill("100")
+    page.get_by_role("spinbutton", name=re.compile("number of samples", re.I)).fill("100")
     page.keyboard.press("Enter")
     page.get_by_role("group", name=re.compile("100 samples of digits")).wait_for()
     expect(page.get_by_role("button", name="CSV", exact=True)).to_have_count(0)
@@ -664,7 +664,7 @@ def test_the_level_of_noise_answers_while_it_is_dragged(page: Page, address: str
     expect(level(page)).to_have_value("0.25")
     page.get_by_role("link", name="Train a denoiser at this level, fully connected").click()
     expect(page.get_by_label("Noise level", exact=True)).to_have_value("0.25")
-    page.get_by_role("link", name="Denoise", exact=True).click()
+    page.locator(".st-key-menu").get_by_role("link", name="Denoise").click()
     expect(level(page)).to_have_value("0.25")
 
 

@@ -55,4 +55,5 @@ def test_a_tour_is_walked_by_arrow_keys_while_presenting(page: Page, tmp_path: P
         page.wait_for_function("() => !location.search.includes('tour')")
         assert "present=1" in page.url
         page.get_by_role("button", name="Stop presenting").click()
-        expect(page.get_by_role("link", name="Recipes")).to_be_visible()
+        page.wait_for_function("() => !location.search.includes('present')")
+        expect(page.get_by_role("link", name="Recipes").first).to_be_visible()
