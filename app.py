@@ -1,59 +1,49 @@
-"""Start: introduction, the four maps of one run, and the gallery of all runs."""
+"""Start: what an autoencoder is, on the maps of one run, and the table of all runs."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.app import cache, frame, server
-from pages.app.text import plain
-from pages.components import maps, pickers
-from pages.components.run_facts import metric_text, run_facts
+from pages.app import cache, frame, server, state, tour
+from pages.components import maps, own_picture, pickers
+from pages.views.start import runs as run_table
+
+ABOUT = """
+An **autoencoder** copies its input through a narrow place. Its **encoder** turns an image into a
+few numbers, here two: a point on the first map. Its **decoder** paints an image from any two
+numbers. **Point at the maps** to see both at work.
+"""
+FIRST = ("mnist-vae", pickers.DEFAULT_RUN)  # of the runs that ship, the most telling first
 
 
 def start() -> None:
     """Draw the start page."""
     with frame.page("Start"):
-        st.title("Latent Loupe")
-        st.markdown(
-            "Look inside what an autoencoder learned: its two-dimensional bottleneck beside PCA, "
-            "t-SNE and UMAP of the same samples, in the same colours."
-        )
         runs, broken = cache.runs()
         pickers.show_broken(broken)
         if not runs:
             st.info("There is no run yet. Train the first one; it takes a few seconds.")
             st.page_link("pages/train.py", label="Train", icon=":material/model_training:")
+            run_table.restore()
             st.stop()
-
-        shown = next((run for run in runs if run.name == pickers.DEFAULT_RUN), runs[0])
-        st.subheader(plain(shown.name))
-        st.caption(run_facts(shown))
-        with frame.guarded():
-            view = maps.default_view(shown)
-            maps.show(view, key="start", mode="start")
-            maps.offer_missing(view)
-
-        st.subheader("All runs")
-        with st.container(horizontal=True, gap="medium"):
-            for run in runs:
-                with st.container(border=True, width=236):
-                    with frame.guarded():
-                        st.image(
-                            cache.thumbnail(*cache.identity(run)),
-                            width=204,
-                            alt=f"Map of the test codes of the run {run.name}",
-                        )
-                    st.page_link(
-                        "pages/latent_map.py",
-                        label=f"**{plain(run.name)}**",
-                        icon=":material/scatter_plot:",
-                        query_params={"run": run.name},
-                    )
-                    st.caption(
-                        f"{run.config.variant} on {plain(run.config.dataset)}  \n"
-                        f"test MSE {metric_text(run, 'test_mse')}, "
-                        f"PCA {metric_text(run, 'pca_mse')}"
-                    )
+        by_name = {run.name: run for run in runs}
+        shown = next((by_name[name] for name in FIRST if name in by_name), runs[0])
+        with st.container(key="workbench", horizontal=True):
+            with st.container(key="introduction", width=260):
+                st.markdown(ABOUT)
+                link = {state.RUN: shown.name}
+                train, latent_map = frame.MENU[1:3]
+                frame.link(latent_map, link, "Look at a map")
+                frame.link(train, link, "Train one")
+                tour.offer("app.py")
+                if own_picture.applies(shown):
+                    st.markdown("Or draw a digit and see where it lands:")
+                    own_picture.draw(shown)
+            with st.container(key="canvas"), frame.guarded():
+                view = maps.default_view(shown)
+                maps.show(view, key="start", mode="start")
+                maps.offer_missing(view)
+        run_table.show(runs)
 
 
 if __name__ == "__main__":  # when Streamlit runs the page

@@ -25,10 +25,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from aecore import data, files, locations, projections, recipes, training
+from aecore import artifacts, data, files, locations, projections, recipes, training
 from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
-from aecore.runs import store
+from aecore.runs import deleted, description, store
 from aecore.settings import check_settings, list_settings
 
 app = typer.Typer(
@@ -43,7 +43,12 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given several times."),
 ]
+RunArgument = Annotated[str, typer.Argument(help="Name of a run.")]
 REFUSED = 2
+
+
+def _help_of(field: str) -> str:
+    return str(description.Description.model_fields[field].description)
 
 
 def _print_version(asked: bool) -> None:
@@ -343,6 +348,7 @@ def list_variants(as_json: AsJson = False) -> None:
             "source": variant.source,
             "settings": {
                 setting.name: {
+                    "title": setting.label,
                     "default": setting.default,
                     "allowed": setting.allowed,
                     "description": setting.description,
@@ -448,8 +454,13 @@ def run_row(run: store.Run) -> dict[str, Any]:
         "seconds": run.manifest.seconds,
         "epochs": run.config.training.epochs,
         "created": run.manifest.created.isoformat(),
+        **_described(run).model_dump(mode="json"),
         "config": run.config.model_dump(mode="json"),
     }
+
+
+def _described(run: store.Run) -> description.Description:
+    return artifacts.intact(description.read, run) or description.Description()
 
 
 @app.command("runs")
@@ -496,6 +507,57 @@ def discard(
     store.discard(name)
     if as_json:
         print(json.dumps({"discarded": name}))
+
+
+@app.command("describe")
+@sentences_not_tracebacks
+def describe(
+    name: RunArgument,
+    title: Annotated[str | None, typer.Option(help=_help_of("title"))] = None,
+    note: Annotated[str | None, typer.Option(help=_help_of("note"))] = None,
+    tag: Annotated[list[str] | None, typer.Option(help=_help_of("tags") + " Repeatable.")] = None,
+    star: Annotated[bool | None, typer.Option(help=_help_of("star"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the title, note, tags and star of a run, or change those that are given.
+
+    An empty title stands for the settings in words; `--tag ""` removes every tag.
+    """
+    given = {"title": title, "note": note, "star": star}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if tag is not None:
+        changes["tags"] = [each for each in tag if each]
+    run = store.load(name)
+    written = description.write(run, **changes) if changes else description.read(run)
+    (row_title,) = description.titles([run], [written.title]).values()
+    row = {"run": name, **written.model_dump(mode="json"), "title": row_title}
+    show_one(row, as_json, tuple(row))
+
+
+@app.command("delete")
+@sentences_not_tracebacks
+def delete(name: RunArgument, as_json: AsJson = False) -> None:
+    """Delete a run; the last ones deleted can be restored."""
+    deleted.delete(name)
+    if as_json:
+        print(json.dumps({"deleted": name}))
+    else:
+        print(f"Deleted. `restore {name}` brings it back.")
+
+
+@app.command("restore")
+@sentences_not_tracebacks
+def restore(
+    name: Annotated[str | None, typer.Argument(help="Name of a deleted run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring back the last deleted run of a name; without one, list those that can be."""
+    if name is None:
+        show([{"run": each} for each in deleted.names()], as_json, ("run",))
+        return
+    deleted.restore(name)
+    if as_json:
+        print(json.dumps({"restored": name}))
 
 
 @app.command()
@@ -563,9 +625,7 @@ def denoise(
 
 @app.command()
 @sentences_not_tracebacks
-def quality(
-    run: Annotated[str, typer.Argument(help="Name of the run.")], as_json: AsJson = False
-) -> None:
+def quality(run: RunArgument, as_json: AsJson = False) -> None:
     """Measure the quality of generated samples of a run, beside real test samples."""
     from aecore.applications import sample_quality
 

@@ -64,6 +64,7 @@ class Setting:
     kind: Literal["whole number", "number", "choice", "switch", "widths"]
     default: Any
     description: str
+    title: str = ""
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
@@ -77,8 +78,8 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """Readable name: learning_rate -> Learning rate."""
-        return self.name.replace("_", " ").capitalize()
+        """Title, or else the name in words: learning_rate -> Learning rate."""
+        return self.title or self.name.replace("_", " ").capitalize()
 
     @property
     def allowed(self) -> str:
@@ -104,6 +105,7 @@ def list_settings(kind: type[BaseModel]) -> Iterator[Setting]:
             name,
             default=kind.model_fields[name].default,
             description=schema["description"],
+            title=kind.model_fields[name].title or "",
             advanced=schema.get("advanced", False),
             **_allowed_by(schema),
         )

@@ -98,6 +98,7 @@ def alternating(
         page = context.new_page()
         page.goto(f"{address}/{path}")
         page.wait_for_selector("[data-testid=stImage] img", timeout=120_000)
+        page.get_by_role("button", name="View").click()
         page.wait_for_timeout(2_000)
         width, height = page.evaluate(f"[{IMAGE}.naturalWidth, {IMAGE}.naturalHeight]")
         with server(app(bare_script.format(width=width, height=height)), ROOT) as bare:
@@ -136,6 +137,7 @@ def training(browser: Browser, repeats: int = 8) -> dict:
         for name, tab in tabs.items():
             tab.goto(f"{address}/{name}")
         tabs["reconstructions"].wait_for_selector("[data-testid=stImage] img", timeout=60_000)
+        tabs["reconstructions"].get_by_role("button", name="View").click()
         tabs["latent_map"].wait_for_function(FOUR_MAPS, timeout=60_000)
         answers: dict[str, Callable[[int], float]] = {
             "slider": lambda turn: move_slider(
@@ -147,7 +149,12 @@ def training(browser: Browser, repeats: int = 8) -> dict:
                 *(("digits-vae", "60 epochs"), ("digits-ae", "40 epochs"))[turn % 2],
             ),
             "dataset": lambda turn: choose(
-                tabs["train"], "Dataset", *(("iris", "150 flowers"), ("digits", "8 x 8"))[turn % 2]
+                tabs["train"],
+                "Data set",
+                *(
+                    ("Iris, 4 measurements of 150 flowers", "100 samples to train on"),
+                    ("Handwritten digits, 8 x 8", "1,437 samples to train on"),
+                )[turn % 2],
             ),
         }
 

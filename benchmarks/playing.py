@@ -35,7 +35,7 @@ def picture(seed):
 
 @st.fragment
 def show():
-    n = st.slider("Side", 1, 30, 20)
+    n = st.slider("Grid size", 1, 30, 20)
     st.image(picture(n % 2))
 
 show()
@@ -95,7 +95,8 @@ def denoise(browser: Browser, repeats: int = 20) -> dict:
 
 def grid(browser: Browser) -> dict:
     """Measure seconds from a key on a slider to the new picture."""
-    bare, ours = alternating(browser, f"generate?run={dataset_name()}-vae&n=20", "Side", BARE_GRID)
+    address = f"generate?run={dataset_name()}-vae&n=20"
+    bare, ours = alternating(browser, address, "Grid size", BARE_GRID)
     return compared("bare_fragment", bare, "grid_of_20", ours)
 
 

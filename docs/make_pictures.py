@@ -19,18 +19,18 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.pages import FLAGS, chromium, dashboard  # noqa: E402
 
-WIDTH = 1280
+WINDOW = {"width": 1440, "height": 900}
 READY = ".loupe[data-ready]"
 IMAGE = "[data-testid=stImage] img"
 PICTURES = {
-    # file: address, height, what the page has when it is ready
-    "start": ("", 1000, READY),
-    "latent_map": ("latent_map?run=mnist-vae", 1500, READY),
-    "reconstructions": ("reconstructions?run=mnist-ae", 1250, IMAGE),
-    "denoise": ("denoise?run=mnist-ae", 1380, ".live-picture[src]"),
-    "generate": ("generate?run=mnist-vae", 1100, IMAGE),
-    "recipes": ("recipes?recipe=manifold", 900, "[data-testid=stMetric]"),
-    "train": ("train?dataset=mnist&preset=mnist-map", 1000, READY),
+    # file: address, what the page has when it is ready
+    "start": ("", READY),
+    "latent_map": ("latent_map?run=mnist-vae", READY),
+    "reconstructions": ("reconstructions?run=mnist-ae", IMAGE),
+    "denoise": ("denoise?run=mnist-ae", ".live-picture[src]"),
+    "generate": ("generate?run=mnist-vae", IMAGE),
+    "recipes": ("recipes?recipe=manifold", ".st-key-stage .js-plotly-plot"),
+    "train": ("train?dataset=mnist&preset=mnist-map", READY),
 }
 
 
@@ -44,8 +44,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
         with dashboard() as address:
             for name in asked:
-                path, height, ready = PICTURES[name]
-                page = browser.new_page(viewport={"width": WIDTH, "height": height})
+                path, ready = PICTURES[name]
+                page = browser.new_page(viewport=WINDOW)
                 page.set_default_timeout(120_000)
                 page.goto(f"{address}/{path}")
                 if name == "train":

@@ -6,18 +6,12 @@ import streamlit as st
 
 from pages.app import frame
 from pages.components import job_status, pickers
-from pages.components.run_facts import run_facts
-from pages.views.denoise import comparison, curves
+from pages.views.denoise import comparison
 
-with frame.page("Denoise"):
-    st.title("Denoise")
-    run = pickers.pick_run()
+with frame.page("Denoise") as header:
+    run = pickers.pick_run(header)
     if run is None:
         st.stop()
-    st.caption(run_facts(run))
     if not comparison.applies(run) or not job_status.ensure_ready(run):
         st.stop()
-    runs = [run, *pickers.pinned(run)]
-    asked = comparison.ask()
-    comparison.show(runs, asked)
-    curves.show(runs, asked)
+    comparison.show([run, *pickers.pinned(run, header)])

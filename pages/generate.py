@@ -6,13 +6,10 @@ import streamlit as st
 
 from pages.app import frame
 from pages.components import pickers
-from pages.components.run_facts import run_facts
 from pages.views.generate import views
 
-with frame.page("Generate"):
-    st.title("Generate")
-    run = pickers.pick_run()
+with frame.page("Generate") as header:
+    run = pickers.pick_run(header)
     if run is None:
         st.stop()
-    st.caption(run_facts(run))
     views.show(run)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.app import frame
-from pages.components import maps, pickers
-from pages.components.run_facts import run_facts
+from pages.components import maps, own_picture, pickers
 from pages.views.latent_map import selection
 
-with frame.page("Latent map"):
-    st.title("Latent map")
-    run = pickers.pick_run()
+with frame.page("Latent map") as header:
+    run = pickers.pick_run(header)
     if run is None:
         st.stop()
-    st.caption(run_facts(run))
-    view = maps.ask(run)
+    with header:
+        view = maps.ask(run)
+        if own_picture.applies(run):
+            with st.popover("Draw", icon=":material/draw:", help="Draw a sample of your own"):
+                own_picture.draw(run)
     maps.prepare(view)
     maps.offer_missing(view)
     selection.show(view)

@@ -6,17 +6,14 @@ import streamlit as st
 
 from pages.app import frame
 from pages.components import job_status, pickers
-from pages.components.run_facts import run_facts
 from pages.views.reconstructions import comparison, own_image
 
-with frame.page("Reconstructions"):
-    st.title("Reconstructions")
-    run = pickers.pick_run()
+with frame.page("Reconstructions") as header:
+    run = pickers.pick_run(header)
     if run is None:
         st.stop()
-    st.caption(run_facts(run))
     if not job_status.ensure_ready(run):
         st.stop()
-    runs = [run, *pickers.pinned(run)]
+    runs = [run, *pickers.pinned(run, header)]
     comparison.show(runs)
     own_image.offer(runs)

@@ -54,7 +54,9 @@ def page(name: str, **query: str) -> dict[str, Any]:
         "said": [each.value.replace("\\", "") for each in (*at.error, *at.warning)],
         "titles": [each.value for each in at.title],
         "buttons": [each.label for each in at.button],
-        "links": [each.proto.label for each in at.main.get("page_link")],
+        "listed": [
+            name for table in at.dataframe if "name" in table.value for name in table.value["name"]
+        ],
     }
 
 

@@ -104,7 +104,7 @@ def test_every_page_opens_with_new_entries_and_shows_them() -> None:
         assert not at.exception and not at.error, page.name
     assert "corner" in panes(opened(ROOT / "pages" / "latent_map.py", run="own"))
     at = opened(ROOT / "pages" / "train.py", dataset="light", variant="scaled")
-    assert not at.exception and "scaled" in at.selectbox(key="variant").options
+    assert not at.exception and "Scaled" in at.selectbox(key="variant").options
     assert at.number_input(key="gain").value == 1.0
     at = opened(ROOT / "pages" / "recipes.py", recipe="twice-one")
     assert not at.exception and "Two is not more than two." in said(at)

@@ -20,7 +20,11 @@ class Subset(BaseModel):
         "test", description="Which samples to show: those held out, those trained on, or both."
     )
     limit: int = Field(
-        10_000, ge=10, le=100_000, description="At most so many samples, each class in proportion."
+        10_000,
+        ge=10,
+        le=100_000,
+        title="Number of samples",
+        description="At most so many samples, each class in proportion.",
     )
     seed: int = Field(
         0, ge=0, le=2**31 - 1, description="Fixes which samples are chosen where there are more."

@@ -47,6 +47,10 @@ FINISHED_KEPT = 50
 MOST_PLANES = 120
 """Epochs whose planes are remembered of a training."""
 
+# Until so much of a stage is done, or has taken so long, what is left of it would be a guess.
+LEAST_SHARE = 0.05
+LEAST_SECONDS = 5
+
 # Limits, in seconds. What does not answer is said at once or after twice `ANSWER_WITHIN`.
 LOOK_EVERY = 0.5
 ANSWER_WITHIN = 3
@@ -110,8 +114,10 @@ class Job:
         """Estimated seconds until the present stage ends; None if that is not known yet."""
         if self.began is None or self.done <= self.began[1]:
             return None
-        seconds = time.monotonic() - self.began[0]
-        return seconds / (self.done - self.began[1]) * max(self.total - self.done, 0)
+        seconds, done = time.monotonic() - self.began[0], self.done - self.began[1]
+        if seconds < LEAST_SECONDS and done < LEAST_SHARE * (self.total - self.began[1]):
+            return None
+        return seconds / done * max(self.total - self.done, 0)
 
 
 class Jobs:
@@ -161,8 +167,12 @@ class Jobs:
             raise InvalidRequest(f"'{run}' is being trained already.")
 
     def cancel(self, job: Job) -> None:
-        """Cancel a job: dequeue it, or stop it before its next batch or iteration."""
+        """Cancel a job: dequeue it, or stop it before its next batch or iteration.
+
+        The job may be a snapshot.
+        """
         with self._lock:
+            job = self._jobs.get(job.id, job)
             if job.state == "queued":
                 self._end(job, "cancelled")
             elif job.state == "running" and job.stop_asked is None:
@@ -183,11 +193,11 @@ class Jobs:
         with self._lock:
             return dataclasses.replace(job)
 
-    def place(self, job: Job) -> int:
-        """Number of jobs ahead of this one."""
+    def before(self, job: Job) -> list[Job]:
+        """Jobs that run or wait ahead of this one, in their order; it may be a snapshot."""
         with self._lock:
-            before = itertools.takewhile(lambda other: other is not job, self._jobs.values())
-            return sum(other.active for other in before)
+            before = itertools.takewhile(lambda other: other.id != job.id, self._jobs.values())
+            return [other for other in before if other.active]
 
     # --- Carrying out ---
 

@@ -16,6 +16,7 @@ from aecore.latent.analysis import (
 )
 from aecore.latent.decoder import browser_decoder as browser_decoder
 from aecore.latent.grids import (
+    corners as corners,
     grid as grid,
     lattice as lattice,
     plane_through as plane_through,

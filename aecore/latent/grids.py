@@ -86,6 +86,17 @@ def plane_through(corners: np.ndarray, across: np.ndarray, up: np.ndarray) -> np
     return (a + s * (b - a) + t * (c - a)).astype(np.float32)
 
 
+def corners(n: int, of: int) -> list[int]:
+    """Indices of the corners of a grid with n columns in reading order; its ends if it is a row.
+
+    >>> corners(3, 9)
+    [0, 2, 8, 6]
+    >>> corners(3, 3)
+    [0, 2]
+    """
+    return [0, n - 1, of - 1, of - n][: 2 if of == n else 4]
+
+
 def traversal(code: np.ndarray, dimension: int, low: float, high: float, steps: int) -> np.ndarray:
     """Codes along one dimension, evenly spaced from low to high, (steps, d) float32.
 

@@ -8,10 +8,10 @@ from itertools import cycle
 import numpy as np
 import plotly.graph_objects as go
 
-from aecore.plots.colors import CLASS_COLORS, class_color
+from aecore.plots.colors import CLASS_COLORS, DENSITY, class_color
 
 WEBGL_FROM = 2_000
-LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 6, 2, 3, 4, 5, 1, 9, 8, 7))
+LINE_COLORS = tuple(CLASS_COLORS[number] for number in (0, 9, 3, 2, 6, 4, 5, 1, 8, 7))
 MODEBAR = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 """The `config` that goes with these figures: only buttons that do something."""
 
@@ -83,6 +83,34 @@ def scatter_map(
     bare = {"showticklabels": False, "zeroline": False, "showgrid": False, "title": None}
     figure.update_xaxes(**bare)
     figure.update_yaxes(**bare, scaleanchor="x")
+    return figure
+
+
+def marked_map(
+    plane: np.ndarray,
+    labels: np.ndarray,
+    label_names: Sequence[str],
+    places: np.ndarray,
+    frame: np.ndarray,
+    height: int = 380,
+) -> go.Figure:
+    """Scatter plot of a map, pale, with a frame and crosses upon it.
+
+    Arguments
+        plane, labels, label_names: as in `scatter_map`; of many samples every so many-th is drawn.
+        places: (k, 2), of the crosses; frame: (m, 2), its corners.
+    """
+    every = -(-len(plane) // WEBGL_FROM)
+    figure = scatter_map(plane[::every], labels[::every], label_names, height)
+    figure.update_traces(marker_opacity=0.35, hoverinfo="skip", hovertemplate=None)
+    color = f"rgb{DENSITY}"
+    around = np.concatenate([frame, frame[:1]])
+    drawn = (
+        (around, {"mode": "lines", "line": {"color": color, "width": 3}}),
+        (places, {"mode": "markers", "marker": {"symbol": "x", "size": 9, "color": color}}),
+    )
+    for (x, y), style in ((points.T, style) for points, style in drawn):
+        figure.add_trace(go.Scatter(x=x, y=y, hoverinfo="skip", **style))
     return figure
 
 
@@ -197,6 +225,34 @@ def curves(
         figure.add_vline(x=place, **grey, annotation_text=text)
     figure.update_xaxes(title=x_title, rangemode="tozero")
     figure.update_yaxes(title=y_title)
+    return figure
+
+
+def level_curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    x_title: str,
+    y_title: str,
+    dotted: Sequence[str] = (),
+    faint: str = "",
+    marks: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """Narrow line chart as `curves`, with fixed margins, so that a level can be marked upon it.
+
+    The plot area is 260 pixels high, 8 from the top, 44 from the left, 8 from the right, and ends
+    at the first and the last of x.
+    """
+    below = 44 + 20 * len(lines)
+    figure = curves(x, lines, x_title, y_title, 268 + below, dotted, faint, marks)
+    figure.update_layout(
+        margin={"l": 44, "r": 8, "t": 8, "b": below, "autoexpand": False},
+        legend={"orientation": "v", "y": 0, "yref": "container", "yanchor": "bottom"},
+        dragmode=False,
+    )
+    figure.update_traces(cliponaxis=False)
+    figure.update_annotations(textangle=-90, xanchor="right")
+    figure.update_xaxes(range=[x[0], x[-1]], fixedrange=True)
+    figure.update_yaxes(fixedrange=True, title_standoff=4)
     return figure
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import textwrap
 import zlib
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from aecore.plots.colors import POSITION_COLORS, class_color
+from aecore.plots.colors import DENSITY, POSITION_COLORS, class_color
 
 INK = {"light": (28, 39, 48), "dark": (232, 238, 242)}
 SCALE = 2  # for screens with two pixels to the point
-DENSITY = (11, 110, 153)  # as in the linked maps
 FRAME = 0.11  # of an image's side, on each side of it: 9 % of both together
 GAP = 8  # pixels between the images of an animation
 TITLE = 18  # characters in a line of a row's title
@@ -75,6 +74,11 @@ def width(png: bytes) -> int:
     return Image.open(io.BytesIO(png)).width // SCALE
 
 
+def colored(pictures: np.ndarray) -> np.ndarray:
+    """Images in colour, (n, height, width, 3), of grey or coloured ones."""
+    return pictures if pictures.ndim == 4 else np.repeat(pictures[..., None], 3, axis=-1)
+
+
 def error_colors(x: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     """Colour map of signed errors: red where a reconstruction is too bright, blue where too dark.
 
@@ -101,7 +105,8 @@ def thumbnail(plane: np.ndarray, labels: np.ndarray, classes: bool, side: int = 
     low, high = np.percentile(plane, [0.5, 99.5], axis=0)
     span = max((high - low).max(), 1e-9)
     pixels = side * SCALE
-    margin, radius = 6 * SCALE, (1.0 if len(plane) > 2_000 else 2.2) * SCALE
+    radius = max((1.0 if len(plane) > 2_000 else 2.2) * SCALE * side / 220, 1.2)
+    margin = 6 * SCALE * side / 220
     at = ((plane - (low + high) / 2) / span + 0.5) * (pixels - 2 * margin) + margin
     if classes:
         colors = [class_color(int(label)) for label in labels]
@@ -114,6 +119,44 @@ def thumbnail(plane: np.ndarray, labels: np.ndarray, classes: bool, side: int = 
         y = pixels - y  # the picture counts from the top
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), color)
     return _png(picture)
+
+
+def picture_thumbnail(
+    kind: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], side: int = 56
+) -> bytes:
+    """Thumbnail of a recipe's picture, as a PNG: some of its images, points or lines.
+
+    Arguments
+        kind, arrays, facts: as in `aecore.recipes.Picture`.
+    """
+    if kind == "rows":
+        rows = list(arrays.values())[:3]
+        columns = min(3, *(len(row) for row in rows))
+        pixels = np.concatenate([row[:columns].reshape(-1, *facts["shape"]) for row in rows])
+        large = _enlarged(
+            pixels, max(side * SCALE // (max(len(rows), columns) * pixels.shape[1]), 1)
+        )
+        return _png(Image.fromarray(sheet(large, columns)))
+    if kind == "curves":
+        lines = [_unit_line(arrays["x"], line) for name, line in arrays.items() if name != "x"]
+        return thumbnail(np.concatenate(lines), np.repeat(np.arange(len(lines)), 200), True, side)
+    if kind == "maps":
+        plane = next(plane for name, plane in arrays.items() if name != "labels")
+        labels = arrays["labels"]
+    else:
+        plane = arrays["points"][:, [0, -1]]
+        labels = arrays.get("position", plane[:, 0])
+    every = -(-len(plane) // 600)
+    return thumbnail(plane[::every], labels[::every], bool(facts.get("label_names")), side)
+
+
+def _unit_line(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Points of a line within the unit square, (200, 2)."""
+    at = np.linspace(x.min(), x.max(), 200)
+    values = np.interp(at, x, np.nan_to_num(y))
+    return np.stack(
+        [np.linspace(0, 1, 200), (values - values.min()) / max(np.ptp(values), 1e-9)], 1
+    )
 
 
 def mosaic(

@@ -28,7 +28,9 @@ class TSNEProjection(Projection):
         30, ge=2, le=200, description="About how many neighbours each sample attends to."
     )
     metric: Metric = Field(
-        "euclidean", description="What counts as near in the data: distance, angle or sum of steps."
+        "euclidean",
+        title="Distance",
+        description="What counts as near in the data: distance, angle or sum of steps.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Fixes the random numbers.")
 

@@ -29,13 +29,19 @@ class UMAPProjection(Projection):
     source = "McInnes, Healy & Melville (2018), UMAP: uniform manifold approximation and projection"
 
     n_neighbors: int = Field(
-        15, ge=2, le=200, description="Neighbours of each sample in the graph."
+        15, ge=2, le=200, title="Neighbours", description="Neighbours of each sample in the graph."
     )
     min_dist: float = Field(
-        0.1, ge=0, le=0.99, description="How tightly points may be packed on the map."
+        0.1,
+        ge=0,
+        le=0.99,
+        title="Smallest distance",
+        description="How tightly points may be packed on the map.",
     )
     metric: Metric = Field(
-        "euclidean", description="What counts as near in the data: distance, angle or sum of steps."
+        "euclidean",
+        title="Distance",
+        description="What counts as near in the data: distance, angle or sum of steps.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Fixes the random numbers.")
 

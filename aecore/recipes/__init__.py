@@ -26,5 +26,7 @@ from aecore.recipes.results import (
     Finding as Finding,
     Outcome as Outcome,
     Picture as Picture,
+    measure as measure,
     number as number,
+    target as target,
 )

@@ -37,6 +37,8 @@ class Recipe:
     find: Callable[[Experiment], Finding]
     reference: float | None = None
     """The published figure; None where the reference is a baseline measured in the same run."""
+    family: str = ""
+    """Title of its family, under which it is listed."""
 
     def describe_metric(self, reference: float | None) -> str:
         """Format the metric with its reference, if that is known."""

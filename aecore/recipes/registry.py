@@ -16,18 +16,21 @@ KERAS = "Chollet (2016), Building autoencoders in Keras"
 """Sources cited by several recipes."""
 
 RECIPES: dict[str, Recipe] = {}
+FAMILIES = {"sparse": "Sparse and contractive", "embedding": "Embeddings", "field": "Score fields"}
+"""Titles of modules that are not their own title."""
 
 
 def recipe(name: str, **facts: Any) -> Callable[[Callable], Callable]:
     """Decorator that adds a function to the registry; its docstring is the recipe's lesson."""
 
     def enter(find: Callable[[Experiment], Finding]) -> Callable[[Experiment], Finding]:
+        module = find.__module__.rpartition(".")[2]
         teaches = (find.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         RECIPES[name] = Recipe(
             name,
             teaches=" ".join(teaches.split()),
             find=find,
-            **{"dataset": "mnist", **facts},
+            **{"dataset": "mnist", "family": FAMILIES.get(module, module.capitalize()), **facts},
         )
         return find
 

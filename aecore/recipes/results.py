@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -25,6 +26,27 @@ def number(value: float) -> str:
     ('0.0557', '146.95', '103')
     """
     return f"{value:.5g}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def measure(metric: str) -> str:
+    """Measured quantity within the text of a metric.
+
+    >>> measure("10-NN accuracy on the map, at most 0.02 below the pixels' (0.96)")
+    '10-NN accuracy on the map'
+    """
+    return DIRECTION.split(metric, maxsplit=1)[0]
+
+
+def target(metric: str) -> str:
+    """Target within the text of a metric, with its direction.
+
+    >>> target("10-NN accuracy on the map, at most 0.02 below the pixels' (0.96)")
+    "at most 0.02 below the pixels' (0.96)"
+    """
+    return DIRECTION.split(metric, maxsplit=1)[-1]
+
+
+DIRECTION = re.compile(r", (?=at least|at most|below|within|equal to|fewer than)")
 
 
 Kind = Literal["rows", "maps", "curves", "cloud", "arrows"]

@@ -7,6 +7,7 @@
                        manifest.json        what came of it; written last
     models_store/_unfinished/<run>/         config.json and checkpoint.safetensors of a training
                                             that runs, or was stopped, cancelled or killed
+    models_store/_deleted/<run>.<when>/     runs that were deleted last, which can be restored
     models_store/_unfinished/<run>.lock     the process that trains or changes the run; it holds
                                             a lock on this file
 
@@ -448,13 +449,21 @@ def free_name(config: RunConfig, asked: str | None = None) -> str:
     if asked:
         _refuse_impossible(asked)
         refuse_held(asked)
-        _refuse_taken(asked)
+        refuse_taken(asked)
         return asked
-    stem = f"{config.dataset}-{config.variant}-{config.model.latent_dim}d"
     while True:
-        name = f"{stem}-{secrets.token_hex(3)}"
+        name = f"{_stem(config)}-{secrets.token_hex(3)}"
         if not _is_taken(name):
             return name
+
+
+def is_automatic(name: str, config: RunConfig) -> bool:
+    """Whether a name was derived from these settings by `free_name`."""
+    return re.fullmatch(f"{re.escape(_stem(config))}-[0-9a-f]{{6}}", name) is not None
+
+
+def _stem(config: RunConfig) -> str:
+    return f"{config.dataset}-{config.variant}-{config.model.latent_dim}d"
 
 
 def name_beside(name: str) -> str:
@@ -471,7 +480,8 @@ def _refuse_impossible(name: str) -> None:
         )
 
 
-def _refuse_taken(name: str) -> None:
+def refuse_taken(name: str) -> None:
+    """Raise `Taken` if a run or an unfinished training has this name."""
     if name in _run_folders() and not (root() / name).exists():
         raise Taken(f"name = '{name}' is taken by a run that ships: choose another.")
     # A link that leads nowhere is in the way, too.
@@ -560,12 +570,23 @@ def _moved_into(place: Path, aside: Path) -> Iterator[Path]:
 
 def delete(name: str) -> None:
     """Delete a run or a broken folder atomically: rename it first, then remove it."""
-    folders = {printable(folder.name): folder for folder in _folders(root())}
-    if name not in folders:
-        raise InvalidRequest(unknown("run", name, folders))
-    folder = folders[name]
+    folder = own_folder(name)
     with Reservation(folder.name):
         _remove(folder)
+
+
+def own_folder(name: str) -> Path:
+    """Folder in the store of a run, or of what is no readable run; raises `InvalidRequest`.
+
+    What only ships with the package has none that could be changed.
+    """
+    folders = {printable(folder.name): folder for folder in _folders(root())}
+    run = _run_folders().get(name)
+    if run is not None and run.parent != root():
+        raise InvalidRequest(f"The run '{name}' ships with the package, which is never changed.")
+    if name not in folders:
+        raise InvalidRequest(unknown("run", name, folders))
+    return folders[name]
 
 
 def _remove(folder: Path) -> None:
@@ -687,7 +708,7 @@ def reserve(name: str) -> Iterator[Reservation]:
     """Reserve the name of a new run; raises `InvalidRequest` if the name is locked or taken."""
     _refuse_impossible(name)
     with Reservation(name) as held:
-        _refuse_taken(name)
+        refuse_taken(name)
         yield held
 
 

@@ -17,6 +17,7 @@ from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
 from aecore.errors import InvalidRequest
 from aecore.files import DiskFault
+from aecore.models.variants import VARIANTS
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
 from aecore.runs import store
@@ -39,7 +40,7 @@ class Training(Task):
 
     @property
     def title(self) -> str:
-        return f"{self.config.variant} on {self.config.dataset}"
+        return f"{VARIANTS[self.config.variant].title} on {self.config.dataset}"
 
     @property
     def reserves(self) -> str:

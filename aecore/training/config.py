@@ -41,12 +41,14 @@ class TrainingConfig(BaseModel):
     )
     schedule: Literal["one-cycle", "constant"] = Field(
         "one-cycle",
+        title="Schedule of the rate",
         description="How the learning rate goes: 'one-cycle' rises to its peak and falls to "
         "nothing, 'constant' stays.",
         json_schema_extra=ADVANCED,
     )
     optimizer: Literal["adam", "adamw", "sgd", "adadelta", "rmsprop"] = Field(
         "adam",
+        title="Optimiser",
         description="How steps are made of gradients. 'adamw' decays weights by 0.01, 'sgd' has "
         "momentum 0.9 and wants a smaller learning rate, 'adadelta' one of about 1.",
         json_schema_extra=ADVANCED,

@@ -14,6 +14,7 @@ class Preset:
     """A preset for one dataset and variant."""
 
     name: str
+    title: str
     dataset: str
     variant: str
     model: Mapping[str, Any]
@@ -26,6 +27,7 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset(
             "digits-map",
+            "Map in two dimensions",
             "digits",
             "ae",
             {"hidden": (128, 64), "activation": "gelu"},
@@ -34,6 +36,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "digits-vae",
+            "Variational map",
             "digits",
             "vae",
             {"hidden": (128, 64), "activation": "gelu"},
@@ -42,6 +45,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "mnist-map",
+            "Best map in five epochs",
             "mnist",
             "ae",
             {"hidden": (512, 256, 128), "activation": "gelu", "likelihood": "gaussian"},
@@ -50,6 +54,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "mnist-published",
+            "Network of 2018",
             "mnist",
             "ae",
             {"hidden": (512, 128), "activation": "elu"},
@@ -58,6 +63,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "mnist-linear",
+            "Linear, as wide",
             "mnist",
             "linear",
             {"hidden": (512, 128)},
@@ -66,6 +72,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "mnist-vae",
+            "Variational map",
             "mnist",
             "vae",
             {"hidden": (512, 256), "activation": "gelu"},
@@ -74,6 +81,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "fashion-map",
+            "Map in two dimensions",
             "fashion-mnist",
             "ae",
             {"hidden": (512, 256, 128), "activation": "gelu", "likelihood": "gaussian"},
@@ -82,6 +90,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "ring-is-pca",
+            "The plane of PCA",
             "tilted-ring",
             "linear",
             {},
@@ -90,6 +99,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "swiss-roll-flat",
+            "Three dimensions to two",
             "swiss-roll",
             "ae",
             {"hidden": (128, 64, 32), "activation": "silu"},
@@ -98,6 +108,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "digits-conv",
+            "Map by convolutions",
             "digits",
             "conv",
             {"channels": (16, 32), "activation": "gelu"},
@@ -106,6 +117,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "digits-denoising",
+            "Gaussian noise of 0.3",
             "digits",
             "denoising",
             {"hidden": (128,), "latent_dim": 32, "activation": "gelu", "level": 0.3},
@@ -114,6 +126,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "digits-by-label",
+            "Slant and width",
             "digits",
             "cvae",
             {"hidden": (128, 64), "activation": "gelu"},
@@ -122,6 +135,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "mnist-denoising",
+            "Gaussian noise of 0.5",
             "mnist",
             "denoising",
             {"hidden": (512,), "latent_dim": 256, "activation": "gelu", "level": 0.5},
@@ -130,6 +144,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "mnist-conv-vae",
+            "Variational map by convolutions",
             "mnist",
             "conv-vae",
             {"channels": (16, 32), "activation": "gelu"},
@@ -138,6 +153,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "wine-map",
+            "Map in two dimensions",
             "wine",
             "ae",
             {"hidden": (32, 16), "activation": "elu"},

@@ -204,7 +204,7 @@ def training(
     arrays["epochs/labels"] = view["labels"]
     arrays["epochs"] = np.stack(list(planes.values()))
     note = f"{len(view['plane']):,} test samples after epoch {history[-1]['epoch']}"
-    panes = [{"key": "bottleneck", "title": "Bottleneck", "note": note}]
+    panes = [{"key": "bottleneck", "title": "Bottleneck", "note": note, "view": "training"}]
     facts: dict[str, Any] = {
         "other": None,
         "decodes": False,
@@ -223,7 +223,7 @@ def training(
 def common(
     dataset: Dataset,
     arrays: dict[str, np.ndarray],
-    panes: Sequence[Mapping[str, str]],
+    panes: Sequence[dict[str, str]],
     columns: Columns,
     sheets: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -239,7 +239,8 @@ def common(
         "alt": f"Linked maps of {len(rows)} samples of {dataset.name}: "
         + ", ".join(found["title"] for found in panes),
         "n_test": dataset.n_test,
-        "panes": panes,
+        # A zoom belongs to the points that it was made over, not to the place of a pane.
+        "panes": [{"view": digest(arrays[f"pane/{each['key']}"])} | each for each in panes],
         "columns": columns.facts,
         "ramp": colors.POSITION_COLORS,
         "grey": "#94a4a2",
@@ -356,14 +357,20 @@ def table(
     }
     for name, per_sample in measured.items():
         for measure in ("trustworthiness", "continuity"):
-            if measure in per_sample:
-                columns[f"{name}_{measure}"] = per_sample[measure][chosen]
+            values = per_sample.get(measure, np.empty(0))
+            if len(values) and np.isfinite(values[chosen]).any():
+                columns[f"{name}_{measure}"] = values[chosen]
     return pandas.DataFrame(columns)
 
 
 def identity(rows: np.ndarray, dataset: Dataset) -> str:
     """Identifier of a set of samples, so that a selection is not applied to another set."""
-    return f"{dataset.name}-{hashlib.sha256(rows.astype(np.int32).data).hexdigest()[:16]}"
+    return f"{dataset.name}-{digest(rows.astype(np.int32))}"
+
+
+def digest(values: np.ndarray) -> str:
+    """Short digest of an array's bytes."""
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()[:16]
 
 
 def unpacked_mask(text: str, n: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from aecore import data, latent, locations, projections
 from aecore.data import Subset
 from aecore.errors import Damaged
 from aecore.plots import images
-from aecore.runs import store
+from aecore.runs import description, store
 from aecore.viewer import payload
 from pages.app import server, state
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aecore.jobs import Jobs
     from aecore.latent import Analysis
     from aecore.projections import PCA, Projection
+    from aecore.recipes import Outcome
 
 Value = TypeVar("Value")
 
@@ -146,6 +147,34 @@ def thumbnail(name: str, created: str) -> bytes:
     latent.refuse_unless_finite(run(name), codes["plane"])
     classes = bool(run(name).dataset.label_names)
     return images.thumbnail(codes["plane"], codes["labels"], classes)
+
+
+def description_of(chosen: store.Run) -> description.Description:
+    """Title, note, tags and star of a run; empty ones where their file is damaged."""
+    changed = _changed(chosen.computed / "description.json")
+    return intact(_description, *identity(chosen), changed) or description.Description()
+
+
+@bounded(256)
+def _description(name: str, created: str, changed: int) -> description.Description:
+    return description.read(run(name))
+
+
+def titles(runs: Sequence[store.Run]) -> dict[str, str]:
+    """Title of each run by its name."""
+    return description.titles(runs, [description_of(each).title for each in runs])
+
+
+def recipe_thumbnail(outcome: Outcome) -> bytes | None:
+    """Thumbnail of the first picture of a recipe's outcome; None if it has none."""
+    return _recipe_thumbnail(outcome.name, outcome.created, outcome)
+
+
+@bounded(64)
+def _recipe_thumbnail(name: str, created: str, _outcome: Outcome) -> bytes | None:
+    for kind, _, arrays, facts in _outcome.pictures:
+        return images.picture_thumbnail(kind, arrays, facts)
+    return None
 
 
 # --- Maps ---------------------------------------------------------------------------------------

@@ -1,47 +1,160 @@
-"""Frame of every page: title, menu, jobs, and error messages."""
+"""Frame of every page: header with menu, jobs and help, and error messages."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import streamlit as st
 
 from aecore.errors import InvalidRequest
-from pages.app import cache, state
+from pages.app import cache, server, state, tour
 from pages.app.job_list import job_list
 from pages.app.text import plain
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+
+class Entry(NamedTuple):
+    """Entry of the menu."""
+
+    path: str
+    title: str
+    icon: str
+    about: str
+    """What the page shows."""
+    of_run: bool = False
+    """Whether it shows one run, which a link to it carries."""
+
+
 MENU = (
-    ("app.py", "Start", ":material/home:"),
-    ("pages/train.py", "Train", ":material/model_training:"),
-    ("pages/latent_map.py", "Latent map", ":material/scatter_plot:"),
-    ("pages/reconstructions.py", "Reconstructions", ":material/compare:"),
-    ("pages/denoise.py", "Denoise", ":material/blur_on:"),
-    ("pages/generate.py", "Generate", ":material/auto_awesome:"),
-    ("pages/recipes.py", "Recipes", ":material/science:"),
+    Entry(
+        "app.py",
+        "Start",
+        ":material/search:",
+        "Four maps of one run, linked: the code of an autoencoder beside PCA, t-SNE and UMAP of "
+        "the same samples. Below is every run, and a click on one opens its map.",
+    ),
+    Entry(
+        "pages/train.py",
+        "Train",
+        ":material/model_training:",
+        "Trains an autoencoder with the settings on the left. Its loss, its map and its "
+        "reconstructions of test samples follow on the right, epoch by epoch.",
+    ),
+    Entry(
+        "pages/latent_map.py",
+        "Latent map",
+        ":material/scatter_plot:",
+        "The code of a run beside PCA, t-SNE and UMAP of the same samples. Point at a sample to "
+        "see it in every map, and click anywhere in the code to decode that place.",
+        of_run=True,
+    ),
+    Entry(
+        "pages/reconstructions.py",
+        "Reconstructions",
+        ":material/compare:",
+        "Samples above their reconstructions by a run, by further runs and by PCA. The number "
+        "under a reconstruction is its mean squared error.",
+        of_run=True,
+    ),
+    Entry(
+        "pages/denoise.py",
+        "Denoise",
+        ":material/blur_on:",
+        "Noise on test images, and its removal by runs and by classical filters. The curves below "
+        "say how good each is at every level of noise.",
+        of_run=True,
+    ),
+    Entry(
+        "pages/generate.py",
+        "Generate",
+        ":material/auto_awesome:",
+        "Images decoded from codes that belong to no sample: drawn at random, on a grid, along "
+        "paths between samples, or changed in one dimension. It also says how far to trust them.",
+        of_run=True,
+    ),
+    Entry(
+        "pages/recipes.py",
+        "Recipes",
+        ":material/science:",
+        "Experiments of papers and tutorials, each run again on this machine. The published figure "
+        "stands beside the reproduced one.",
+    ),
 )
-OF_A_RUN = MENU[2:4]
+OF_A_RUN = tuple(entry for entry in MENU if entry.of_run)
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def page(title: str) -> Iterator[None]:
-    """Context of a page: title, menu, job list; errors are shown as sentences."""
+def page(title: str) -> Iterator[DeltaGenerator]:
+    """Context of a page: header with menu, jobs and help; errors are shown as sentences.
+
+    Yields the part of the header that is the page's own, for the run and the controls of its view.
+    """
     # An icon of our own: Streamlit would fetch a named one from another server.
     icon = str(Path(__file__).with_name("icon.png"))
-    st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide", initial_sidebar_state=220)
-    with st.sidebar:
-        st.markdown("### :material/search: Latent Loupe")
-        for path, label, icon in MENU:
-            st.page_link(path, label=label, icon=icon, query_params=state.run_for_links())
-        job_list()
+    st.set_page_config(f"{title} · Latent Loupe", icon, layout="wide")
+    for asset in ("frame.css", "history.html"):
+        st.html(Path(__file__).with_name(asset), unsafe_allow_javascript=True)
+    if state.presenting():
+        st.html(Path(__file__).with_name("present.html"), unsafe_allow_javascript=True)
+    current = next(entry for entry in MENU if entry.title == title)
+    with _row("header"):
+        st.title(title, anchor=False)
+        with _row("menu", gap="xxsmall"):
+            for entry in MENU:
+                name = "Latent Loupe" if entry is MENU[0] else entry.title
+                label = f"**{name}**" if entry is current else name
+                link(entry, state.run_for_links(), label, help=entry.title)
+        room = _row("room")
+        with _row("job_list"):
+            job_list()
+        with st.popover("About this page", icon=":material/help:", type="tertiary", key="help"):
+            st.markdown(f"{current.about} [Guide to the pages]({server.GUIDE})")
+            if current is not MENU[0]:  # which offers it itself
+                tour.offer(current.path)
+            st.button(
+                "Present",
+                icon=":material/slideshow:",
+                on_click=state.present,
+                args=(True,),
+                type="tertiary",
+                help="Larger type and no menu, for a projector. F: full screen; 1 to 4: one map; "
+                "arrow keys: the steps of the tour.",
+            )
+        if state.presenting():
+            st.button(
+                "Stop presenting",
+                icon=":material/cancel_presentation:",
+                on_click=state.present,
+                args=(False,),
+                type="tertiary",
+            )
+    tour.bar(current.path)
     with guarded():
-        yield
+        yield room
     cache.freeze_gc("the pages")
+
+
+def _row(key: str, gap: Literal["xxsmall", "small"] = "small") -> DeltaGenerator:
+    return st.container(key=key, horizontal=True, wrap=False, vertical_alignment="center", gap=gap)
+
+
+def link(entry: Entry, run: Mapping[str, str], label: str = "", **options: Any) -> None:
+    """Link to a page; it carries the run to the pages of a run alone.
+
+    What a page does not read would be taken out of its address again, which adds to the history.
+    """
+    query = (dict(run) if entry.of_run else {}) | state.mode_for_links()
+    st.page_link(
+        entry.path, label=label or entry.title, icon=entry.icon, query_params=query, **options
+    )
 
 
 @contextmanager

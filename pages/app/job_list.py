@@ -1,7 +1,8 @@
-"""Job list at the bottom of the menu, with progress."""
+"""Job list in the header, with progress."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -16,29 +17,51 @@ if TYPE_CHECKING:
 
 
 def job_list() -> None:
-    """Show waiting and running jobs in the menu; the page reruns when one ends."""
+    """Popover of waiting and running jobs; the page reruns when one ends."""
     active = [job.id for job in cache.jobs().all() if job.active]
 
     def body() -> None:
         current = [job for job in cache.jobs().all() if job.active]
         if [job.id for job in current] != active:
             st.rerun()
-        if current:
-            st.caption("Jobs")
-        for job in reversed(current):
-            progress(job)
-            if button("Cancel", ":material/stop_circle:", key=f"cancel-{job.id}"):
-                cache.jobs().cancel(job)
+        with st.popover(_label(current), icon=":material/pending_actions:", key="jobs"):
+            if not current:
+                st.caption("No job is running or waiting.")
+            for job in reversed(current):
+                progress(job)
+                offer_to_cancel(job, "listed")
 
     st.fragment(run_every=0.8 if active else None)(body)()
+
+
+def _label(current: Sequence[Job]) -> str:
+    """Number of jobs, and how far the running one is."""
+    if not current:
+        return "Jobs"
+    running = next((job for job in current if job.state != "queued"), None)
+    share = f" · {min(running.done / running.total, 1.0):.0%}" if running else " · waiting"
+    return f"{len(current)} job{'s' * (len(current) > 1)}{share.replace('%', ' %')}"
+
+
+def offer_to_cancel(job: Job, where: str) -> None:
+    """Button that cancels a job.
+
+    Arguments
+        where: a name for each place on a page that has one.
+    """
+    if button("Cancel", ":material/stop_circle:", key=f"cancel-{where}-{job.id}"):
+        cache.jobs().cancel(job)
 
 
 def progress(job: Job) -> None:
     """Progress bar of a job: stage, share done, and remaining time."""
     if job.state == "queued":
-        before = cache.jobs().place(job)
-        place = f"{before} before it" if before else "next"
-        st.progress(0.0, text=f"**{plain(job.task.title)}**: waiting, {place}")
+        before = cache.jobs().before(job)
+        place = "to begin"
+        if before:
+            others = f" and {len(before) - 1} more" if len(before) > 1 else ""
+            place = f"behind {plain(before[-1].task.title)}{others}"
+        st.progress(0.0, text=f"**{plain(job.task.title)}**: waiting {place}")
         if trouble := cache.jobs().trouble:
             st.warning(plain(trouble), icon=":material/warning:")
         return

@@ -35,6 +35,13 @@ class Moved(Message):
     """Whether it was let go."""
 
 
+class Clicked(Message):
+    """Message: an image was clicked, at these shares of its width and height."""
+
+    x: float = Field(ge=0, lt=1)
+    y: float = Field(ge=0, lt=1)
+
+
 class Selection(Message):
     """Message: samples were selected."""
 
@@ -42,6 +49,8 @@ class Selection(Message):
     """Of which samples, as in `payload.identity`."""
     mask: str = Field(max_length=MASK)
     """Which of them, for `payload.unpacked_mask`."""
+    when: float
+    """Time on the browser's clock, which distinguishes it from others."""
 
 
 class Place(NamedTuple):
@@ -60,13 +69,9 @@ class Click(Message):
     """Time on the browser's clock, which distinguishes a repeated message from a second click."""
 
 
-class Lasso(Selection):
-    """Message: samples were selected for picking."""
-
-    when: float
-
-
-Pick = Click | Lasso
+Pick = Click | Selection
+Drawn = Annotated[str, Field(pattern=r"^data:image/png;base64,", max_length=200_000)]
+"""Message: the picture that was drawn, as the data URL of a PNG."""
 Picks = Annotated[list[Pick], Field(max_length=MOST_PICKS)]
 
 

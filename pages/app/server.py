@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SCRIPTS, SHEETS = "loupe/scripts", "loupe/sheets"
+SCRIPTS, SHEETS, GUIDE = "loupe/scripts", "loupe/sheets", "loupe/guide"
 FINGERPRINT = 12  # digits of a dataset's fingerprint that name its files
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -87,6 +87,11 @@ async def sheet(request: Request) -> FileResponse:
     return FileResponse(file, headers=FOREVER, media_type="application/gzip")
 
 
+async def guide(request: Request) -> FileResponse:
+    """Serve the guide to the pages, as text."""
+    return FileResponse(Path(__file__).parents[2] / "docs" / "guide.md", media_type="text/plain")
+
+
 def routes() -> list[Route]:
     """Routes of the static files."""
     base = st.get_option("server.baseUrlPath").strip("/")
@@ -94,6 +99,7 @@ def routes() -> list[Route]:
     return [
         Route(f"{start}{SCRIPTS}/{{digest}}/{{name}}", script),
         Route(f"{start}{SHEETS}/{{dataset}}/{{fingerprint}}/{{split}}.gz", sheet),
+        Route(f"{start}{GUIDE}", guide),
     ]
 
 

@@ -18,6 +18,7 @@ import streamlit as st
 from pages.app import messages
 
 RUN, RECIPE = "run", "recipe"
+TOUR, PRESENT = "tour", "present"
 DOUBLE_CLICK = 0.7
 """Seconds within which two presses are one double click."""
 
@@ -64,12 +65,12 @@ def value(key: str, default: Any = None) -> Any:
 
 def remember_job(job_id: str) -> None:
     """Write the id of the shown job into the address, so that a reload shows it again."""
-    st.query_params["job"] = job_id
+    st.query_params["job"] = st.session_state[_last("job")] = job_id
 
 
 def shown_job() -> str | None:
-    """Id of the job in the address."""
-    return st.query_params.get("job")
+    """Id of the job in the address, or of the last one that was begun in this session."""
+    return st.query_params.get("job") or st.session_state.get(_last("job"))
 
 
 def presses(label: str) -> int:
@@ -105,7 +106,7 @@ def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
     back button and shared links agree. A bound widget would lose it on some page changes.
 
     Arguments
-        key: of the picker, and of its part of the address: `RUN` or `RECIPE`.
+        key: of the picker, and of its part of the address, such as `RUN`.
     """
     asked = st.query_params.get(key)
     st.session_state[key] = asked if asked in names else st.session_state.get(_last(key), default)
@@ -117,7 +118,9 @@ def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
 
 def keep(key: str) -> None:
     """Write the value of a picker into the address; the picker's callback."""
-    st.query_params[key] = st.session_state[_last(key)] = st.session_state[key]
+    chosen = st.session_state[_last(key)] = st.session_state[key]
+    if st.query_params.get(key) != chosen:
+        st.query_params[key] = chosen
 
 
 def follow_number(key: str, low: float, high: float, step: float, usual: float) -> float:
@@ -162,6 +165,13 @@ def refuse_infinite(key: str) -> None:
             st.rerun()
 
 
+def rename(key: str, old: str, new: str) -> None:
+    """Replace a value in the address that has got another name since."""
+    if st.query_params.get(key) == old:
+        st.query_params[key] = new
+        st.rerun()
+
+
 def said(component: str, event: str) -> Any:
     """Reported value of a component's event, for `messages.read`; None if there is none."""
     everything = st.session_state.get(component)
@@ -176,3 +186,37 @@ def run_for_links() -> dict[str, str]:
     """Query that carries the run along to another page."""
     run = st.query_params.get(RUN) or st.session_state.get(_last(RUN))
     return {RUN: run} if run else {}
+
+
+def tour_step(n: int) -> int | None:
+    """Step of the tour in the address, from 0 to n - 1; None outside a tour."""
+    asked = st.query_params.get(TOUR, "")
+    return int(asked) - 1 if asked in map(str, range(1, n + 1)) else None
+
+
+def end_tour() -> None:
+    """Leave the tour; a button's callback."""
+    st.query_params.pop(TOUR, None)
+
+
+def put_query(query: Mapping[str, str]) -> None:
+    """Set parts of the address; a button's callback."""
+    st.query_params.update(query)
+
+
+def presenting() -> bool:
+    """Whether the address asks for the mode for a projector."""
+    return st.query_params.get(PRESENT) == "1"
+
+
+def present(on: bool) -> None:
+    """Turn the mode for a projector on or off, in the address; a button's callback."""
+    if on:
+        st.query_params[PRESENT] = "1"
+    else:
+        st.query_params.pop(PRESENT, None)
+
+
+def mode_for_links() -> dict[str, str]:
+    """Query that carries the mode for a projector along to another page."""
+    return {PRESENT: "1"} if presenting() else {}

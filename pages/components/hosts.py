@@ -17,10 +17,11 @@ from pages.app import cache, server
 @cache.once
 def linked_maps() -> Any:
     """Component that draws linked maps; the server serves its scripts."""
+    styles = (STATIC / "style.css", Path(__file__).with_name("linked_maps.css"))
     return st.components.v2.component(
         "linked_maps",
         html='<div class="loupe-frame"><div class="loupe" role="group"></div></div>',
-        css=(STATIC / "style.css").read_text(encoding="utf-8"),
+        css="\n".join(file.read_text(encoding="utf-8") for file in styles),
         js=LOADER.replace("FOLDER", server.scripts_address()),
         isolate_styles=False,  # Plotly puts its own styles into the page
     )
@@ -39,9 +40,10 @@ export default function (component) {
 
 @cache.once
 def marks() -> Any:
-    """Component that marks test samples, by index, in the maps of the mode "pick".
+    """Component that marks samples in the maps of the page, by index, and places by pane.
 
-    Another one than the maps, whose content would be sent anew with every mark.
+    Another one than the maps, whose content would be sent anew with every mark. Its data are
+    `rows`, and `places` [x, y] by the key of a pane.
     """
     return st.components.v2.component(
         "linked_maps_marks", js=MARKS.replace("FOLDER", server.scripts_address())
@@ -53,6 +55,7 @@ let scripts;
 export default function ({ data }) {
   scripts ??= import(new URL("FOLDER/streamlit.js", document.baseURI));
   scripts.then(({ mark }) => mark(data));
+  return () => scripts.then(({ mark }) => mark({ rows: [], places: {} }));
 }
 """
 
@@ -60,10 +63,39 @@ export default function ({ data }) {
 @cache.once
 def live_slider() -> Any:
     """Component of a slider that reports while it is dragged."""
-    own = Path(__file__).with_name("live_slider_assets")
+    return _component("live_slider", "slider")
+
+
+@cache.once
+def drawing() -> Any:
+    """Component of a canvas to draw on, which reports the picture after each stroke."""
+    return _component("drawing", "drawing")
+
+
+def _component(name: str, stem: str) -> Any:
+    """Component whose markup, style and script lie beside this file."""
+    own = Path(__file__).with_name(f"{name}_assets")
     html, css, js = (
-        (own / f"slider.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
+        (own / f"{stem}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
     )
-    return st.components.v2.component(
-        "live_slider", html=html, css=css, js=js, isolate_styles=False
-    )
+    return st.components.v2.component(name, html=html, css=css, js=js, isolate_styles=False)
+
+
+@cache.once
+def clicks() -> Any:
+    """Component that reports where the image in a container was clicked, by the container's key."""
+    return st.components.v2.component("clicks", js=CLICKS)
+
+
+CLICKS = """
+export default function ({ data, setTriggerValue }) {
+  const container = document.querySelector(`.st-key-${data}`);
+  const click = ({ target, clientX, clientY }) => {
+    if (target.tagName !== "IMG") return;
+    const { left, top, width, height } = target.getBoundingClientRect();
+    setTriggerValue("clicked", { x: (clientX - left) / width, y: (clientY - top) / height });
+  };
+  container?.addEventListener("click", click);
+  return () => container?.removeEventListener("click", click);
+}
+"""

@@ -45,7 +45,7 @@ def offer(jobs: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
     st.caption(hint)
     if any(job is not None and job.active for job in jobs):
         st.info(
-            "This is being computed; the menu says how far it is, and the page shows it when it is "
+            "This is being computed; *Jobs* says how far it is, and the page shows it when it is "
             "done.",
             icon=":material/hourglass_top:",
         )
@@ -69,7 +69,8 @@ def ensure_ready(run: store.Run) -> bool:
             return True
     job = jobs.find(projections.Prepare(dataset.name))
     if job is None and here:
-        job = jobs.submit(projections.Prepare(dataset.name))
+        jobs.submit(projections.Prepare(dataset.name))
+        st.rerun()
     if job is not None and job.active:
         st.fragment(run_every=0.8)(job_list.progress)(job)
         return False
@@ -103,7 +104,7 @@ def ensure_encoded(runs: Sequence[store.Run]) -> bool:
     if missing:
         st.info(
             f"The training split goes through {plain(', '.join(missing))} for the first "
-            "time; the menu says how far it is, and this page shows it when it is done.",
+            "time; *Jobs* says how far it is, and this page shows it when it is done.",
             icon=":material/hourglass_top:",
         )
     return not missing

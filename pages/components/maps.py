@@ -36,11 +36,23 @@ class View(NamedTuple):
 
 
 def ask(run: store.Run) -> View:
-    """Input fields for panes, second run, samples and projections, kept in the address."""
+    """Input fields for second run, panes, samples and projections, kept in the address.
+
+    One select box, and a menu of the rest.
+    """
     others = cache.comparable(run)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    other = st.selectbox(
+        "Compare with",
+        [NO_RUN, *(found.name for found in others)],
+        key="other",
+        bind="query-params",
+        label_visibility="collapsed",
+        width=200,
+        help="A second run on the same samples; its bottleneck is laid upon this one's.",
+    )
+    with st.popover("Panes and samples", icon=":material/tune:", key="settings"):
         chosen = st.pills(
-            "Panes beside the bottleneck",
+            "Also show",
             list(PROJECTIONS),
             selection_mode="multi",
             default=list(PROJECTIONS),
@@ -48,15 +60,6 @@ def ask(run: store.Run) -> View:
             key="panes",
             bind="query-params",
         )
-        other = st.selectbox(
-            "Compare with",
-            [NO_RUN, *(found.name for found in others)],
-            key="other",
-            bind="query-params",
-            width=260,
-            help="A second run on the same samples; its bottleneck is laid upon this one's.",
-        )
-    with st.expander("Samples, and settings of the projections", icon=":material/tune:"):
         with st.container(horizontal=True):
             subset = settings_form(Subset, {}, "sample_", "Samples", width=190)
         st.caption("t-SNE and UMAP are computed once for each setting and kept.")
@@ -81,7 +84,7 @@ def ask(run: store.Run) -> View:
     return View(run, checked[0], tuple(checked[1:]), second)
 
 
-NO_RUN = "no other run"
+NO_RUN = "Compare with …"
 
 
 def default_view(run: store.Run) -> View:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from aecore.errors import InvalidRequest
@@ -9,12 +11,20 @@ from aecore.runs import store
 from pages.app import cache, frame, state
 from pages.app.text import plain
 from pages.components.job_status import _refuse_unless_answering
+from pages.components.run_facts import facts_popover
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 DEFAULT_RUN = "digits-ae"
 
 
-def pick_run() -> store.Run | None:
-    """Select box of the page's run, kept in the address; None, with a hint, if there is none."""
+def pick_run(header: DeltaGenerator | None = None) -> store.Run | None:
+    """Select box of the page's run, kept in the address; None, with a hint, if there is none.
+
+    Arguments
+        header: the part of the header that is the page's own. The facts of the run are beside it.
+    """
     runs, broken = cache.runs()
     show_broken(broken)
     names = sorted(run.name for run in runs)
@@ -26,9 +36,22 @@ def pick_run() -> store.Run | None:
     stranger = state.follow_address(state.RUN, names, default)
     if stranger and stranger not in {each.name for each in broken}:  # which have been named
         show_unknown("run", stranger)
-    return cache.run(
-        st.selectbox("Run", names, key=state.RUN, on_change=state.keep, args=(state.RUN,))
-    )
+    titles = cache.titles(runs)
+    with header or st.container():
+        name = st.selectbox(
+            "Run",
+            names,
+            format_func=lambda name: titles.get(name, name),
+            key=state.RUN,
+            on_change=state.keep,
+            args=(state.RUN,),
+            label_visibility="collapsed" if header else "visible",
+            width=300 if header else "stretch",
+        )
+        run = cache.run(name)
+        if header:
+            facts_popover(run)
+    return run
 
 
 def show_unknown(kind: str, name: str) -> None:
@@ -54,22 +77,29 @@ def show_broken(broken: list[store.Broken]) -> None:
 MOST_PINS = 4
 
 
-def pinned(run: store.Run) -> list[store.Run]:
-    """Multiselect of runs of the same data to show beside this one."""
+def pinned(run: store.Run, header: DeltaGenerator | None = None) -> list[store.Run]:
+    """Multiselect of runs of the same data to show beside this one.
+
+    Arguments
+        header: the part of the header that is the page's own.
+    """
     usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
     same_name = {
         other.name for other in cache.runs()[0] if other.config.dataset == run.config.dataset
     }
-    chosen = st.multiselect(
-        "Compare with",
-        list(usable),
-        key="pins",
-        bind="query-params",
-        max_selections=MOST_PINS,
-        disabled=not usable,
-        placeholder="Runs of the same data" if usable else f"There is no other run of {dataset}",
-        help=f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
-    )
+    with header or st.container():
+        chosen = st.multiselect(
+            "Compare with",
+            list(usable),
+            key="pins",
+            bind="query-params",
+            max_selections=MOST_PINS,
+            disabled=not usable,
+            placeholder="Compare with …" if usable else f"There is no other run of {dataset}",
+            help=f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
+            label_visibility="collapsed" if header else "visible",
+            width=320 if header else "stretch",
+        )
     if left_out := sorted(same_name - usable.keys() - {run.name}):
         st.caption(
             f"Left out, because {plain(dataset)} was another when they were trained: "

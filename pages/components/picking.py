@@ -13,7 +13,7 @@ from aecore.data import Subset
 from aecore.errors import InvalidRequest
 from aecore.viewer import payload
 from pages.app import cache, messages, state
-from pages.app.messages import Lasso, Selection
+from pages.app.messages import Selection
 from pages.app.text import plain
 from pages.components import hosts, maps
 
@@ -63,7 +63,7 @@ def picker(
     if last.said and (last.field, last.texts[-1]) == (active(fields), text):
         st.caption(plain(last.said))
     marks = [int(word) for word in words(text) if is_number(word)]
-    hosts.marks()(key="marks", data=marks)
+    hosts.marks()(key="marks", data={"rows": marks, "places": {}})
 
 
 def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> None:
@@ -82,7 +82,7 @@ def take(run: store.Run, fields: Mapping[str, str], most: Mapping[str, int]) -> 
     for pick in picks:
         said = ""
         try:
-            if isinstance(pick, Lasso):
+            if isinstance(pick, Selection):
                 text, said = selected(members(run, pick), most.get(field, MOST))
             elif pick.sample < run.manifest.n_test:
                 text = clicked(text, pick.sample, most.get(field))

@@ -1,4 +1,4 @@
-"""One-line facts of a run, and a warning if its dataset has changed."""
+"""Facts of a run, and a warning if its dataset has changed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,30 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from aecore import data, metrics
+from aecore.models.variants import VARIANTS
 from pages.app.text import plain
 
 if TYPE_CHECKING:
     from aecore.runs import store
 
 
-def run_facts(run: store.Run) -> str:
-    """One line of facts of a run."""
+def facts_popover(run: store.Run) -> None:
+    """Table of facts of a run, behind an icon."""
     config, manifest = run.config, run.manifest
-    return (
-        f"{config.variant} on {plain(config.dataset)}, code of {config.model.latent_dim}, "
-        f"{config.training.epochs} epochs, seed {config.training.seed}: trained on "
-        f"{manifest.n_train:,} samples, tested on {manifest.n_test:,} others."
-    )
+    facts = {
+        "Run": run.name,
+        "Data set": run.dataset.title,
+        "Variant": VARIANTS[config.variant].title,
+        "Code size": config.model.latent_dim,
+        "Epochs": config.training.epochs,
+        "Seed": config.training.seed,
+        "Trained on": f"{manifest.n_train:,} samples",
+        "Tested on": f"{manifest.n_test:,} others",
+        "Test MSE": metric_text(run, "test_mse"),
+        "Test MSE of PCA": metric_text(run, "pca_mse"),
+    }
+    with st.popover("About this run", icon=":material/info:", type="tertiary", key="about"):
+        st.table({plain(name): plain(value) for name, value in facts.items()}, border="horizontal")
 
 
 def changed(run: store.Run) -> bool:
@@ -45,4 +55,4 @@ def changed(run: store.Run) -> bool:
 def metric_text(run: store.Run, metric: metrics.MetricName) -> str:
     """Format a metric of a run in four decimals, or in words if it was not measured."""
     value = run.manifest.metrics.get(metric)
-    return "show_unknown" if value is None else f"{value:.4f}"
+    return "unknown" if value is None else f"{value:.4f}"

@@ -35,7 +35,7 @@ def settings_form(
             defaults.get(setting.name, setting.default),
             label=f"{title}: {setting.label.lower()}" if title else setting.label,
             key=prefix + setting.name,
-            help=f"{setting.description} Give {setting.allowed}.",
+            help=f"`{setting.name}`: {setting.description} Give {setting.allowed}.",
             **options,
         )
         for setting in list_settings(kind)

@@ -402,15 +402,15 @@ def test_a_curve_is_the_mean_of_seeded_test_images() -> None:
     ("run", "wanted"),
     [
         ([16, 16, 16], "**a** is best at every level from 0.1 to 0.4, by 1.0 "),
-        ([9, 9, 9], "Over **a** at level 0.1 median wins, by 6.0 dB; at levels 0.2 to 0.4 TV wi"),
-        ([14, 14, 14], "Over **a** at level 0.1 median wins, by 1.0 dB; at the others **a** is"),
-        ([16, 9, 16], "Over **a** at level 0.2 TV wins, by 4.0 dB; at the others **a** is best"),
-        ([9, 16, 9], "Over **a** at level 0.1 median wins, by 6.0 dB; at level 0.4 TV wins, by "),
+        ([9, 9, 9], "At noise 0.1, median beats **a** by 6.0 dB; at 0.2 to 0.4, TV by up to"),
+        ([14, 14, 14], "At noise 0.1, median beats **a** by 1.0 dB; at all other levels **a** is"),
+        ([16, 9, 16], "At noise 0.2, TV beats **a** by 4.0 dB; at all other levels **a** is best"),
+        ([9, 16, 9], "At noise 0.1, median beats **a** by 6.0 dB; at 0.4, TV by 2.0 dB; at all"),
         ([np.nan, 1, 1], "**a** answers with values that are no finite numbers."),
     ],
 )
 def test_where_a_filter_wins_is_said(run: list[float], wanted: str) -> None:
-    others = {"median": np.array([15, 12, 9]), "TV": np.array([13, 13, 11])}
+    others = {"Median": np.array([15, 12, 9]), "TV": np.array([13, 13, 11])}
     assert denoising.verdict([0.1, 0.2, 0.4], np.array(run), others, "a").startswith(wanted)
 
 
@@ -508,7 +508,7 @@ def test_a_better_than_classical_denoiser_is_found_in_a_moment() -> None:
     assert found.runs["run"][1] > best[1] + 1
     assert found.runs["run"][0] < best[0]
     text = denoising.verdict(found.levels, found.runs["run"], found.baselines)
-    assert text.startswith("Over **The run** at level 0.05")
+    assert text.startswith("At noise 0.05, ")
 
 
 @pytest.mark.slow

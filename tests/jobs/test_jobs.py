@@ -46,16 +46,17 @@ def test_jobs_wait_in_the_order_in_which_they_were_asked_for(queue: Jobs) -> Non
     first = queue.submit(Train.named(run_config(), "first"))
     second = queue.submit(projections.Project("iris", PCAProjection()))
     third = queue.submit(projections.Prepare("wine"))
-    assert [queue.place(job) for job in (first, second, third)] == [0, 1, 2]
+    assert [queue.before(job) for job in (first, second, third)] == [[], [first], [first, second]]
+    assert queue.before(queue.snapshot(second)) == [first]
     assert queue.all() == [third, second, first]
     assert all(job.state == "queued" and job.active for job in queue.all())
     queue.cancel(first)
-    assert [queue.place(job) for job in (second, third)] == [0, 1]
+    assert [queue.before(job) for job in (second, third)] == [[], [second]]
 
 
 def test_a_job_says_what_it_is(queue: Jobs) -> None:
     job = queue.submit(Train.named(run_config("wine", "vae", epochs=7), "some-name"))
-    assert (job.task.title, job.task.reserves) == ("vae on wine", "some-name")
+    assert (job.task.title, job.task.reserves) == ("Variational autoencoder on wine", "some-name")
     assert queue.get(job.id) is job
     other = queue.submit(projections.Project("iris", PCAProjection()))
     assert (other.task.title, other.task.reserves) == ("PCA of iris", "")
@@ -229,6 +230,21 @@ def test_the_time_left_follows_the_pace_of_the_present_stage(telling: Telling) -
     assert telling.hear(110, "Downloading", 25, 100) == pytest.approx(30)
     assert telling.hear(120, "Training", 0, 50) is None
     assert telling.hear(121, "Training", 10, 50) == pytest.approx(4)
+
+
+def test_a_snapshot_cancels_its_job(queue: Jobs) -> None:
+    job = queue.submit(projections.Prepare("iris"))
+    queue.cancel(queue.snapshot(job))
+    assert job.state == "cancelled"
+
+
+def test_no_time_left_is_guessed_from_the_first_moments(telling: Telling) -> None:
+    telling.hear(100, "Training", 0, 100)
+    assert telling.hear(101, "Training", 4, 100) is None
+    assert telling.hear(102, "Training", 6, 100) == pytest.approx(2 / 6 * 94)
+    telling.hear(200, "Measuring", 0, 1000)
+    assert telling.hear(204, "Measuring", 1, 1000) is None
+    assert telling.hear(206, "Measuring", 2, 1000) == pytest.approx(3 * 998)
 
 
 def test_what_a_resumed_training_had_behind_it_does_not_count_for_its_pace(
@@ -516,7 +532,7 @@ def test_one_job_runs_at_a_time_and_all_can_be_cancelled(jobs: Jobs) -> None:
     third = jobs.submit(projections.Prepare("s-curve"))
     wait_until(lambda: first.log.history)
     assert [job.state for job in (first, second, third)] == ["running", "queued", "queued"]
-    assert [jobs.place(job) for job in (first, second, third)] == [0, 1, 2]
+    assert [jobs.before(job) for job in (first, second, third)] == [[], [first], [first, second]]
     wait_until(lambda: first.seconds_left)
     jobs.cancel(second)
     assert second.state == "cancelled"
@@ -619,7 +635,7 @@ def answering(jobs: Jobs) -> Iterator[None]:
         while not over.wait(0.02):
             began = time.monotonic()
             for job in jobs.all():
-                jobs.place(job)
+                jobs.before(job)
             jobs.find(projections.Prepare("iris"))
             jobs.get("unknown")
             slowest[0] = max(slowest[0], time.monotonic() - began)

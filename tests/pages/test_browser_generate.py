@@ -80,7 +80,7 @@ def click_sample(shown: Shown, number: int) -> None:
 
 def marked_and_in_address(page: Page, text: str) -> None:
     page.wait_for_function(
-        "(text) => document.querySelector('.loupe').loupe?.marks.join(', ') === text && "
+        "(text) => document.querySelector('.loupe').loupe?.marks.rows.join(', ') === text && "
         "new URLSearchParams(location.search).get('stops') === text",
         arg=text,
     )
@@ -211,7 +211,7 @@ def test_a_grid_is_taken_away_as_the_model_decodes_it(
     page: Page, address: str, shipped: None
 ) -> None:
     page.goto(f"{address}/generate?run=digits-vae&view=Grid&n=5")
-    side = page.get_by_role("slider", name="Side")
+    side = page.get_by_role("slider", name="Grid size")
     for _ in range(2):
         side.press("ArrowLeft")
     expect(decoded(page)).to_have_attribute("alt", re.compile("^9 images decoded by digits-vae"))
@@ -222,6 +222,19 @@ def test_a_grid_is_taken_away_as_the_model_decodes_it(
         images = arrays["decoded"]
     direct = decode(store.load("digits-vae"), np.array(wanted))
     np.testing.assert_allclose(images, direct, atol=1e-5)
+
+
+def test_a_click_on_the_grid_shows_a_picture_large(page: Page, address: str) -> None:
+    page.goto(f"{address}/generate?run=digits-vae&view=Grid&n=5")
+    expect(decoded(page)).to_be_visible()
+    finished(page)
+    box = decoded(page).bounding_box()
+    for column, row in ((1, 2), (4, 0)):
+        place = ((column + 0.5) / 5 * box["width"], (row + 0.5) / 5 * box["height"])
+        decoded(page).click(position={"x": place[0], "y": place[1]})
+        number = 5 * row + column + 1
+        expect(page.get_by_role("img", name=f"Picture {number} of the grid")).to_be_visible()
+        expect(page).to_have_url(re.compile(rf"cell={number}(&|$)"))
 
 
 # --- Samples ------------------------------------------------------------------------------------

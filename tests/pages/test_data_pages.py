@@ -37,10 +37,15 @@ def test_a_stored_dataset_can_be_chosen_and_trained_on(idle_jobs: Jobs) -> None:
     add()
     (own_data.root() / "broken").mkdir()
     at = faultless(opened(TRAIN))
-    assert at.selectbox(key="dataset").options == [*data.DATASETS, "flowers"]
+    titles = [
+        *(dataset.title for dataset in data.DATASETS.values()),
+        "Flowers that nobody has seen",
+    ]
+    assert at.selectbox(key="dataset").options == titles
     assert "'broken' is damaged" in said(at)
     at = faultless(opened(TRAIN, dataset="flowers"))
-    assert "Flowers that nobody has seen: 60 to train, 30 to test." in said(at)
+    assert at.selectbox(key="dataset").value == "flowers"
+    assert "60 samples to train on, 30 to test on." in said(at)
     next(button for button in at.button if button.label == "Train").click().run()
     (job,) = idle_jobs.all()
     assert job.task.config.dataset == "flowers"
@@ -54,7 +59,7 @@ def test_every_page_shows_a_run_of_a_stored_dataset() -> None:
     for page in (ROOT / "app.py", LATENT_MAP, RECONSTRUCTIONS, DENOISE, GENERATE):
         at = faultless(opened(page, run="own"))
         assert "missing" not in said(at) and "has changed" not in said(at)
-    assert dataset.name in said(at)
+    assert dataset.title in str(at.table[0].value)
 
 
 def test_rows_of_a_stored_table_need_no_names_of_features() -> None:

@@ -14,7 +14,7 @@ from conftest import Listener
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
-from test_pages import ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
+from test_pages import HEADER_LINKS, ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 from test_reconstructions import faultless, said, trained
 
 from aecore import data, metrics
@@ -22,17 +22,20 @@ from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
 from aecore.plots import images
 from aecore.runs import store
-from pages.app import cache, frame
+from pages.app import cache
 from pages.app.text import plain
-from pages.views.denoise import comparison, curves
+from pages.views.denoise import comparison, curves, drift
 from pages.views.denoise.request import NoiseRequest
 
 PAGE = ROOT / "pages" / "denoise.py"
+CURVE, DRIFT = comparison.PLACES
 pytestmark = pytest.mark.usefixtures("shipped_runs", "small_searches")
 
 
 def links(at: AppTest) -> dict[str, str]:
-    return {link.proto.label: link.proto.query_string for link in at.main.get("page_link")}
+    """Query of each link on the page, without those of the menu."""
+    own = at.get("page_link")[HEADER_LINKS:]
+    return {link.proto.label: link.proto.query_string for link in own}
 
 
 def button(at: AppTest, label: str) -> Button:
@@ -53,7 +56,8 @@ def test_runs_and_filters_are_one_picture() -> None:
     )
     for name in ("Median, size ", "Total variation, weight ", "PCA, components "):
         assert name in alt
-    assert "none was tuned on what is shown" in said(at)
+    (below,) = (each for each in at.caption if "PSNR" in each.value)
+    assert "none was tuned on what is shown" in below.help
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -131,8 +135,18 @@ def stop_at(heard: Listener, done: int) -> Exception | None:
 
 
 def test_all_can_be_taken_away() -> None:
-    at = faultless(opened(PAGE, run="digits-ae", noise_kind="Masking"))
+    at = faultless(opened(PAGE, run="digits-ae", noise_kind="Masking", beside=DRIFT))
     assert [each.proto.label for each in at.get("download_button")] == ["PNG", "NPZ", "NPZ"]
+
+
+def test_the_panel_computes_what_it_shows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[str] = []
+    for part in (curves, drift):
+        monkeypatch.setattr(part, "show", lambda *_, name=part.__name__: computed.append(name))
+    at = faultless(opened(PAGE, run="digits-ae"))
+    assert computed == [curves.__name__]
+    at.segmented_control(key="beside").set_value(DRIFT).run()
+    assert computed[1:] == [drift.__name__]
 
 
 def test_a_curve_ships_with_the_first_run() -> None:
@@ -169,8 +183,8 @@ def drawn(at: AppTest) -> dict[str, Any]:
     return json.loads(chart.proto.spec)
 
 
-def test_the_ways_of_codes_are_drawn_on_the_map() -> None:
-    at = faultless(opened(PAGE, run="digits-ae", samples="4", first="10"))
+def test_the_paths_of_codes_are_drawn_on_the_map() -> None:
+    at = faultless(opened(PAGE, run="digits-ae", samples="4", first="10", beside=DRIFT))
     ways = [trace for trace in drawn(at)["data"] if trace.get("mode") == "lines+markers"]
     assert len(ways) == 4
     codes = store.load("digits-ae").codes["plane"]
@@ -194,7 +208,7 @@ def start(way: dict[str, Any]) -> list[float]:
 @pytest.mark.parametrize("d", [1, 5])
 def test_codes_of_any_width_go_somewhere(d: int) -> None:
     trained("own", "digits", latent_dim=d)
-    assert drawn(faultless(opened(PAGE, run="own")))["data"]
+    assert drawn(faultless(opened(PAGE, run="own", beside=DRIFT)))["data"]
 
 
 # --- A denoiser of one's own --------------------------------------------------------------------
@@ -214,7 +228,7 @@ def test_a_denoiser_can_be_trained_at_the_level_shown() -> None:
     assert form.number_input(key="level").value == 0.35
 
 
-def test_cut_off_noise_is_trained_cut_off() -> None:
+def test_clipped_noise_is_trained_clipped() -> None:
     at = opened(PAGE, run="digits-ae")
     at.toggle(key="noise_clip").set_value(True).run()
     assert all(query.endswith("clip=true") for query in links(faultless(at)).values())
@@ -249,7 +263,7 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
     at.run()
     (chart,) = curve_charts(faultless(at))
     assert "digits-ae, digits-vae, with noise, Median, Total variation" in chart.proto.alt
-    assert "Over **digits-ae** at level" in said(at) and "Over **digits-vae** " in said(at)
+    assert "beats **digits-ae** by" in said(at) and "beats **digits-vae** by" in said(at)
     assert "Codes of digits-ae: under noise of up to 0.9, " in said(at)
     assert "Compute the curve" not in [button.label for button in at.button]
 
@@ -297,8 +311,3 @@ def test_data_that_are_not_here_are_offered(monkeypatch: pytest.MonkeyPatch) -> 
     at = faultless(opened(PAGE, run="mnist-ae"))
     assert "mnist is not on this machine" in said(at)
     assert not at.get("bidi_component")
-
-
-def test_it_stands_in_the_menu_and_the_pages_of_a_run_stay() -> None:
-    assert "Denoise" in [label for _, label, _ in frame.MENU]
-    assert [label for _, label, _ in frame.OF_A_RUN] == ["Latent map", "Reconstructions"]

@@ -76,7 +76,7 @@ def test_every_view_of_the_shipped_runs(run: str, view: str, request: Any) -> No
     at = faultless(opened(PAGE, run=run, view=view))
     assert at.segmented_control(key="view").value == view
     moving = ["GIF", "WebP"] * (view in ("Path", "Traversal", "Arithmetic"))
-    if view == "Health":
+    if view == "Code usage":
         assert len(at.dataframe) == 1 and offered(at) == ["NPZ"]
         assert len(at.get("plotly_chart")) == (run != "digits-ae")
     else:
@@ -109,13 +109,13 @@ def test_every_view_of_other_runs(dataset: str, variant: str, d: int) -> None:
     for view in VIEWS:
         at = faultless(opened(PAGE, run=run, view=view))
         assert "NPZ" in offered(at)
-        if view != "Health":
+        if view != "Code usage":
             assert len(alts(at)) == pictures
             # Of a table, samples and their nearest stand in two of them.
             assert len(at.dataframe) == (0 if pictures else 1 + (view == "Samples"))
             assert ("PNG" in offered(at)) == pictures and (pictures or len(offered(at)) == 1)
         assert ("told" in [box.key for box in at.selectbox]) == (
-            variant == "cvae" and view != "Health"
+            variant == "cvae" and view != "Code usage"
         )
         assert ("not trained towards a prior" in said(at)) == (
             variant in ("ae", "linear", "vq-vae", "conv") and view == "Grid"
@@ -130,6 +130,18 @@ def test_a_grid_of_any_side(n: str) -> None:
     for run in ("digits-ae", "digits-vae"):
         at = faultless(opened(PAGE, run=run, n=n))
         assert alts(at)[0].startswith(f"{int(n) ** 2} images decoded by {run} from a grid")
+
+
+def test_a_picture_of_the_grid_is_shown_large_with_its_code() -> None:
+    at = faultless(opened(PAGE, run="digits-vae", n="3", cell="5"))  # the middle one
+    assert "Picture 5 of the grid, large" in alts(at) and "Code (0, 0)" in said(at)
+    at.slider(key="n").set_value(2).run()
+    assert len(alts(faultless(at))) == 1 and at.number_input(key="cell").value is None
+
+
+def test_a_map_beside_the_grid_has_its_frame() -> None:
+    (chart,) = faultless(opened(PAGE, run="digits-vae", n="3")).get("plotly_chart")
+    assert chart.proto.alt.endswith("with the frame of the grid")
 
 
 def test_a_grid_by_quantiles_has_no_range_and_a_linear_one_has() -> None:
@@ -183,7 +195,7 @@ def test_what_stays_is_as_in_a_picked_sample() -> None:
 def test_a_map_is_there_for_groups_by_number_alone() -> None:
     at = faultless(opened(PAGE, run="digits-ae", view="Arithmetic"))
     assert not at.toggle
-    at.selectbox(key="minus_group").set_value("test samples by number").run()
+    at.selectbox(key="minus_group").set_value(arithmetic.BY_NUMBER).run()
     assert has_map(faultless(at))
     at.toggle(key="map_open").set_value(False).run()
     assert not has_map(faultless(at))
@@ -300,7 +312,7 @@ def test_a_run_that_was_not_analysed_is_sent_to_be(idle_jobs: Jobs) -> None:  # 
     assert len(alts(at)) == 1 and "nearest" not in alts(at)[0]
     for view in ("Grid", "Path", "Traversal", "Arithmetic"):
         assert len(alts(faultless(opened(PAGE, run="digits-vae", view=view)))) == 1
-    at = faultless(opened(PAGE, run="digits-vae", view="Health"))
+    at = faultless(opened(PAGE, run="digits-vae", view="Code usage"))
     assert "goes through digits-vae for the first time" in said(at) and not at.dataframe
     assert len(idle_jobs.all()) == 1
 
@@ -324,16 +336,22 @@ def test_a_collapsed_posterior_is_said() -> None:
     same = np.repeat(store.load("digits-vae").codes["codes"][:1], 360, axis=0)
     like("digits-vae", "collapsed", {"codes": same})
     latent.Analyse("collapsed").run(Listener())
-    at = faultless(opened(PAGE, run="collapsed", view="Health"))
+    at = faultless(opened(PAGE, run="collapsed", view="Code usage"))
     assert "The posterior has collapsed" in said(at) and "lower beta" in said(at)
     for view in VIEWS[:-1]:
         assert len(alts(faultless(opened(PAGE, run="collapsed", view=view)))) == 1
 
 
 def test_a_code_without_a_posterior_says_so() -> None:
-    at = faultless(opened(PAGE, run="digits-ae", view="Health"))
+    at = faultless(opened(PAGE, run="digits-ae", view="Code usage"))
     assert "encodes to points" in said(at)
     assert {"dimension", "variance", "mean"} == set(at.dataframe[0].value.columns)
+
+
+def test_an_address_of_before_opens_the_view_by_its_new_name() -> None:
+    at = faultless(opened(PAGE, run="digits-vae", view="Health"))
+    assert at.segmented_control(key="view").value == "Code usage"
+    assert at.metric[0].label == "Active units"
 
 
 @pytest.mark.parametrize("query", [{"view": "x"}, {"n": "99"}, {"n": "a"}, {"range": "9"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ def test_the_worst_test_samples_come_first_beside_pca() -> None:
     assert measured(at)["digits-ae, test MSE"] == f"{run.manifest.metrics['test_mse']:.4f}"
     pca = f"{run.manifest.metrics['pca_mse']:.4f}"
     assert measured(at)["PCA with 2 components, test MSE"] == pca
-    assert len(alts(at)) == 1
+    assert len(alts(at)) == 2
+    assert alts(at)[1].startswith("Sample 291 of digits, large")
+    assert "digits-ae: 0.1328, the worst of 360" in said(at)
     assert alts(at)[0].startswith("8 test images of digits; under each the reconstructions by ")
     assert "which no run has seen in training" in said(at)
 
@@ -123,6 +126,15 @@ def test_a_lonely_run_has_nothing_to_compare_with() -> None:
     assert at.multiselect(key="pins").disabled
 
 
+def test_a_sample_of_the_page_is_shown_large() -> None:
+    at = opened(PAGE, run="digits-ae", sample="17")
+    assert alts(at)[1].startswith("Sample 17 of digits")
+    (choice,) = (box for box in at.segmented_control if box.label == "Sample")
+    choice.set_value(3).run()
+    fourth = re.search(r"Sample (\d+) of digits", alts(faultless(at))[1])[1]
+    assert choice.options[3] == f"#{fourth}"
+
+
 def test_error_maps_can_be_left_out() -> None:
     at = opened(PAGE, run="digits-ae")
     assert alts(at)[0].endswith("where it is too bright or too dark")
@@ -165,11 +177,11 @@ def test_every_order_shows_every_sample_once(order: str) -> None:
 
 def test_a_class_has_only_its_own_samples_and_the_called_one_before_them() -> None:
     at = faultless(opened(PAGE, run="digits-ae", **{"class": "3"}))
-    assert at.number_input(key="screen").label == "Screen, of 5"  # 37 of them
+    assert at.number_input(key="screen").label == "Page, of 5"  # 37 of them
     at.number_input(key="sample").set_value(0).run()
-    assert at.number_input(key="screen").label == "Screen, of 5"
+    assert at.number_input(key="screen").label == "Page, of 5"
     at.slider(key="samples").set_value(16).run()
-    assert faultless(at).number_input(key="screen").label == "Screen, of 3"
+    assert faultless(at).number_input(key="screen").label == "Page, of 3"
 
 
 def test_pca_takes_any_number_of_components() -> None:
@@ -177,7 +189,7 @@ def test_pca_takes_any_number_of_components() -> None:
     at.slider(key="pca_2").set_value(64).run()
     assert measured(faultless(at))["PCA with 64 components, test MSE"] == "0.0000"
     assert "PCA with 64 components wins over **digits-ae**; 5 would do." in said(at)
-    assert measured(at)["Samples that digits-ae renders better than PCA"] == "0%"
+    assert measured(at)["Samples that digits-ae reconstructs better than PCA"] == "0%"
     at.slider(key="pca_2").set_value(1).run()
     assert "better than PCA with 1 component; PCA needs 5 to win" in said(faultless(at))
 
@@ -224,7 +236,7 @@ def test_a_run_of_no_numbers_is_one_sentence() -> None:
     assert not at.exception
     assert "no finite numbers (NaN)" in at.error[0].value.replace("\\", "")
     beside = opened(PAGE, run="digits-ae", pins="nothing-but-nan")
-    assert "no finite numbers" in beside.error[0].value and len(alts(beside)) == 1
+    assert "no finite numbers" in beside.error[0].value and len(alts(beside)) == 2
 
 
 def test_a_single_test_sample_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,10 +297,10 @@ def test_who_wins_is_said_with_what_it_takes(error: float, k: int, wanted: str) 
 @pytest.mark.parametrize(
     ("error", "wanted"),
     [
-        (0.0, "error 0.0000, larger than that of 0 % of the test split."),
-        (0.5, "error 0.5000, larger than that of 50 % of the test split."),
-        (0.975, "97.5 % of the test split: unlike almost all it was trained on."),
-        (2.0, "larger than that of every test sample: unlike anything it was trained on."),
+        (0.0, "error 0.0000, better than 100 % of test images."),
+        (0.5, "error 0.5000, better than 50 % of test images."),
+        (0.993, "worse than 99.5 % of test images: unlike almost all it was trained on."),
+        (2.0, "worse than every test image: unlike what it was trained on."),
     ],
 )
 def test_an_error_is_compared_with_the_test_split(error: float, wanted: str) -> None:
@@ -319,24 +331,24 @@ def given(at: AppTest, content: bytes, name: str = "seven.png") -> AppTest:
 
 def test_an_image_of_ones_own_is_shown_as_the_models_see_it() -> None:
     at = given(opened(PAGE, run="digits-ae", pins="digits-vae"), drawing())
-    answer = alts(faultless(at))[1]
+    answer = alts(faultless(at))[2]
     assert "by digits-ae, digits-vae with their errors" in answer
     assert answer.count("#") == 5
     for name in ("digits-ae", "digits-vae"):
         assert f"**{name}**: error " in said(at)
     assert "Its code in digits-ae: " in said(at)
-    before = alts(at)[0]
+    before = alts(at)[:2]
     at.file_uploader(key="own").set_value(None).run()
-    assert alts(faultless(at)) == [before]
+    assert alts(faultless(at)) == before
 
 
 def test_ink_on_paper_is_turned_and_cropped_unless_one_says_otherwise() -> None:
     at = given(opened(PAGE, run="digits-ae"), drawing())
     toggles = {toggle.label: toggle for toggle in at.toggle}
-    assert toggles["Invert"].value and toggles["Crop to the ink"].value
-    first = at.get("image")[1].proto.imgs[0].url
+    assert toggles["Invert"].value and toggles["Crop to the drawing"].value
+    first = at.get("image")[2].proto.imgs[0].url
     toggles["Invert"].set_value(False).run()
-    assert faultless(at).get("image")[1].proto.imgs[0].url != first
+    assert faultless(at).get("image")[2].proto.imgs[0].url != first
 
 
 def test_light_on_black_is_not_turned() -> None:
@@ -351,7 +363,7 @@ def test_what_cannot_be_read_is_a_sentence_and_the_page_stays() -> None:
     at = given(opened(PAGE, run="digits-ae"), b"no picture")
     assert not at.exception
     assert "give a PNG, JPEG, WebP or BMP file" in at.error[0].value
-    assert len(alts(at)) == 1 and measured(at)
+    assert len(alts(at)) == 2 and measured(at)
 
 
 def test_of_a_moving_picture_the_first_frame_is_told() -> None:
@@ -376,7 +388,7 @@ def test_codes_of_every_width_are_written(settings: tuple[str, dict[str, Any]]) 
     variant, model = settings
     trained(f"one-{variant}", "digits", variant, **model)
     at = given(opened(PAGE, run=f"one-{variant}"), drawing())
-    assert len(alts(faultless(at))) == 2
+    assert len(alts(faultless(at))) == 3
     assert ("and 8 more" in said(at)) == (model.get("latent_dim") == 40)
 
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from aecore.plots import figures
 from aecore.plots.colors import CLASS_COLORS, class_color
@@ -156,6 +157,29 @@ def test_curves_of_arrays_reach_the_browser_as_numbers() -> None:
 # --- Clouds -------------------------------------------------------------------------------------
 
 
+def test_a_level_can_be_marked_on_narrow_curves_by_their_margins() -> None:
+    lines = {"a": [3, 2, 1], "noisy": [2, 1, 0]}
+    figure = figures.level_curves([0.1, 0.5, 0.9], lines, "level", "PSNR", faint="noisy")
+    layout = figure.layout
+    assert layout.xaxis.range == (0.1, 0.9) and layout.xaxis.fixedrange
+    margin = layout.margin
+    assert (margin.l, margin.r, margin.t, margin.autoexpand) == (44, 8, 8, False)
+    assert layout.height - margin.t - margin.b == 260
+
+
+def test_a_map_is_marked_by_crosses_and_a_closed_frame() -> None:
+    rng = np.random.default_rng(0)
+    n = 3 * WEBGL_FROM
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    figure = figures.marked_map(
+        rng.normal(size=(n, 2)), np.zeros(n, int), ["a"], corners[:1] / 2, corners
+    )
+    samples, frame, crosses = figure.data
+    assert len(samples.x) == WEBGL_FROM
+    assert list(frame.x) == [0, 1, 1, 0, 0] and frame.mode == "lines"
+    assert list(crosses.x) == [0] and crosses.mode == "markers"
+
+
 def test_a_cloud_has_its_points_first() -> None:
     points, position = RANDOM.normal(size=(20, 3)), RANDOM.random(20)
     figure = figures.cloud(points, position, {}, height=300)
@@ -300,3 +324,50 @@ def test_each_marginal_has_a_panel_over_the_prior(k: int, rows: int, columns: in
     assert (len(heights), len(places)) == (rows, columns)
     assert [trace.showlegend for trace in figure.data] == [True, True] + [False] * (2 * k - 2)
     survives_json(figure)
+
+
+# --- Colours ------------------------------------------------------------------------------------
+
+
+def rgb(color: str) -> np.ndarray:
+    return np.array([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of a colour #rrggbb, by WCAG 2."""
+    value = rgb(color)
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+# Simulation of missing red and green cones (Machado, Oliveira & Fernandes 2009), in linear RGB.
+EYES = {
+    "all cones": (np.eye(3), 23),
+    "no red cones": (
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+         [-0.003882, -0.048116, 1.051998]], 13,
+    ),
+    "no green cones": (
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+         [-0.011820, 0.042940, 0.968881]], 13,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_any_two_classes_can_be_told_apart(eyes: str) -> None:
+    matrix, least = EYES[eyes]
+    seen = np.array([rgb(color) for color in CLASS_COLORS])
+    linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
+    linear = (linear @ np.array(matrix).T).clip(0, 1)
+    seen = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(seen)
+    distances = [deltaE_ciede2000(a, b) for i, a in enumerate(lab) for b in lab[:i]]
+    assert min(distances) >= least
+
+
+@pytest.mark.parametrize(("page", "least"), [("#ffffff", 1.8), ("#11181d", 3.3)])
+def test_every_class_is_seen_on_the_page(page: str, least: float) -> None:
+    for color in CLASS_COLORS:
+        low, high = sorted([luminance(color), luminance(page)])
+        assert (high + 0.05) / (low + 0.05) >= least

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from conftest import Listener
+from PIL import Image
 from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 
@@ -85,6 +87,7 @@ def test_every_entry_is_complete(name: str) -> None:
 def test_every_metric_says_its_reference(name: str) -> None:
     recipe = RECIPES[name]
     assert recipe.metric.count("{reference}") == 1
+    assert recipes.target(recipe.metric) != recipe.metric, "the target has no direction"
     if recipe.reference is None:
         assert "measured in the same run" in recipe.describe_metric(None)
     assert recipe.describe_metric(0.5) == recipe.metric.replace("{reference}", "0.5")
@@ -288,6 +291,14 @@ def one_of_each_kind() -> list[Picture]:
         Picture("cloud", "Cloud", {"position": space[:, 0], "points": space, **surfaces}),
         Picture("arrows", "Arrows", {"points": plane, "f.to": plane + 1, "f.from": plane}),
     ]
+
+
+def test_every_kind_of_picture_has_a_thumbnail() -> None:
+    for kind, title, arrays, facts in one_of_each_kind():
+        thumbnail = images.picture_thumbnail(kind, arrays, facts, side=40)
+        with Image.open(io.BytesIO(thumbnail)) as picture:
+            assert picture.height <= 40 * images.SCALE >= picture.width, title
+            assert len(picture.getcolors()) > 1, title
 
 
 def train_iris(

@@ -81,7 +81,7 @@ def test_no_address_breaks_a_page(page: Any, view: str) -> None:
     own = {"run": "digits-vae"} | ({"view": view} if view else {})
     keys = bound(opened(page, **own)) - {"view"}
     keys |= {"place", "level_gaussian"}  # of sliders of our own
-    assert page.stem in ("app", "recipes") or view == "Health" or len(keys) > 4
+    assert page.stem in ("app", "recipes") or view == "Code usage" or len(keys) > 4
     for evil in EVIL.values():
         at = calm(opened(page, **own | dict.fromkeys(keys, evil)))
         assert at.title
@@ -215,11 +215,12 @@ def test_a_forged_pick_leaves_the_field_as_it_is(monkeypatch: pytest.MonkeyPatch
 FORGED_SELECTIONS = [
     *(message for message in ANYTHING if message is not None),
     *(
-        selection(mask=value)
+        selection(when=1.0, mask=value)
         for value in (None, 5, [], "", "%%%", "\u00e9", "AAAA", "A" * 3_000_000)
     ),
-    *(selection(samples=value) for value in (None, 5, [], "", "mnist-0", "a" * 300)),
-    selection(more=1),
+    *(selection(when=1.0, samples=value) for value in (None, 5, [], "", "mnist-0", "a" * 300)),
+    *(selection(when=value) for value in (None, "1", NAN, INF, [], True)),
+    *(selection(), selection(when=1.0, more=1)),
     {"mask": ""},
 ]
 FORGED_PLACES = [

@@ -92,7 +92,7 @@ def test_a_training_is_stored_in_the_store_alone(layer: Path) -> None:
 
 
 def test_a_run_that_ships_is_not_deleted(layer: Path) -> None:
-    with pytest.raises(InvalidRequest, match="Unknown run 'digits-ae'"):
+    with pytest.raises(InvalidRequest, match="The run 'digits-ae' ships with the package"):
         store.delete("digits-ae")
     assert (layer / "digits-ae").is_dir()
 

@@ -20,6 +20,7 @@ import torch
 from conftest import Listener, run_config
 from playwright.sync_api import Browser, Page
 from skimage.measure import points_in_poly
+from test_figures import luminance
 from test_latent import CONVOLUTIONAL, build, classes, draw, of_shape
 
 from aecore import data, latent, projections
@@ -28,12 +29,14 @@ from aecore.data.spec import ImageSize
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.networks import ACTIVATION_LAYERS
 from aecore.models.variants import VARIANTS
+from aecore.plots import colors
 from aecore.runs import store
 from aecore.runs.train import Train
 from aecore.viewer import STATIC, payload
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
+MAPS = "document.querySelector('.loupe').loupe"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".gz": "application/gzip"}
 BARE = """<!doctype html>
@@ -94,7 +97,8 @@ def lab(browser: Browser, served: tuple[str, dict[str, bytes]]) -> Iterator[Page
     page.evaluate(
         """async () => {
           window.bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-          const names = ["background", "decoder", "dom", "geometry", "payload", "sheets"];
+          const names = [
+            "background", "decoder", "dom", "geometry", "overlay", "payload", "sheets"];
           const found = await Promise.all(names.map((name) => import(`/${name}.js`)));
           Object.assign(window, ...found.map((module) => ({ ...module })));
         }"""
@@ -361,6 +365,57 @@ def test_the_share_below_a_value(lab: Page) -> None:
     np.testing.assert_allclose(found, np.searchsorted(values, asked) / len(values))
 
 
+LONG = np.concatenate([0.3 * draw(450, 2), 0.3 * draw(50, 2, seed=2) + [0, -20]])
+FRAMED = {
+    "a cloud": (draw(500, 2), 0),
+    "an island far off": (LONG, 50),
+    "two of a size": (np.concatenate([draw(100, 2), draw(100, 2) + 50]), 0),
+    "outliers": (np.concatenate([draw(500, 2), [[90, 3], [-70, 0], [2, 99]]]), 3),
+    "one": (np.array([[2, -1]]), 0),
+    "all the same": (np.full((50, 2), 0.5), 0),
+    "unknown places": (np.concatenate([draw(50, 2), [[np.nan, np.nan]]]), 0),
+    "none": (np.zeros((0, 2)), 0),
+}
+
+
+@pytest.mark.parametrize("cloud", FRAMED)
+def test_the_mass_of_a_map_is_framed(lab: Page, cloud: str) -> None:
+    points, n_outside = FRAMED[cloud]
+    frames = lab.evaluate(
+        """(points) => [true, false].map((mass) =>
+          frameOf(Float32Array.from(points, (value) => value ?? NaN), mass))""",
+        [None if np.isnan(value) else float(value) for value in points.ravel()],
+    )
+    points = points[np.isfinite(points).all(axis=1)]
+    for frame, wanted in zip(frames, (n_outside, 0), strict=True):
+        middle = np.array([frame["x"], frame["y"]])
+        half = np.array([frame["width"], frame["height"]]) / 2
+        assert (np.abs(points - middle) > half + 1e-6).any(axis=1).sum() == wanted
+    if cloud == "an island far off":
+        assert frames[0]["height"] < 0.3 * frames[1]["height"]
+
+
+def test_texts_are_moved_apart_and_no_farther_than_needed(lab: Page) -> None:
+    random = np.random.default_rng(0)
+    texts = [{"at": at, "width": 9} for at in random.uniform(0, 60, (10, 2)).tolist()]
+    texts += [{"at": [500, 500], "width": 30}]
+    places = lab.evaluate("(texts) => spread(texts).map(({ at }) => at)", texts)
+    for i, (x, y) in enumerate(places):
+        for j, (other_x, other_y) in enumerate(places[:i]):
+            beside = (texts[i]["width"] + texts[j]["width"]) / 2 <= abs(x - other_x)
+            assert beside or abs(y - other_y) >= 14
+    assert places[-1] == [500, 500]
+    assert np.abs(np.array(places) - [text["at"] for text in texts]).max() < 60
+
+
+@pytest.mark.parametrize("color", colors.CLASS_COLORS)
+def test_a_text_on_a_class_colour_is_read(lab: Page, color: str) -> None:
+    ink = lab.evaluate("(color) => inkOn(color)", color)
+    ground = luminance(color)
+    contrast = (ground + 0.05) / 0.05 if ink == "black" else 1.05 / (ground + 0.05)
+    assert contrast >= 4.5
+
+
 # --- Small things -------------------------------------------------------------------------------
 
 
@@ -424,6 +479,10 @@ class Shown:
               window.maps = mount(document.querySelector(".loupe"), bytes, {
                 say: (name, value) => said.push([name, value]),
                 image: (split) => `images/${split}.gz`,
+                address: {
+                  get: () => window.query ?? "",
+                  set: (query) => { window.query = query; },
+                },
               });
             }""",
             text_of(content),
@@ -618,12 +677,12 @@ def test_a_selection_arrives_bit_by_bit(shown: Shown) -> None:
     assert shown.said()[-1] == ["selection", None] and shown.count() == 0
 
 
-def test_a_box_by_numbers_selects(shown: Shown) -> None:
+def test_a_box_by_coordinates_selects(shown: Shown) -> None:
     left, top = np.median(shown.samples.plane, axis=0)
-    shown.page.get_by_text("A box by numbers", exact=True).click()
+    shown.page.get_by_text("Select by coordinates", exact=True).click()
     shown.page.get_by_label("x from").fill(f"{left}")
     shown.page.get_by_label("y to").fill(f"{top}")
-    shown.page.get_by_role("button", name="Select the box").click()
+    shown.page.get_by_role("button", name="Select", exact=True).click()
     x, y = shown.samples.plane.astype(np.float64).T
     assert shown.selected().tolist() == np.flatnonzero((x >= left) & (y <= top)).tolist()
 
@@ -641,7 +700,7 @@ def test_the_worst_come_first(shown: Shown) -> None:
         "best": np.argsort(error)[:48],
         "number": np.arange(48),
     }.items():
-        shown.page.get_by_label("Show").select_option(order)
+        shown.page.get_by_label("Order of the thumbnails").select_option(order)
         titles = [each.get_attribute("title").split(",")[0] for each in thumbnails.all()]
         assert titles == [f"test #{i}" for i in ids]
     shown.page.get_by_role("button", name="Later thumbnails").click()
@@ -750,10 +809,7 @@ def test_every_colouring_puts_each_sample_into_one_group(shown: Shown) -> None:
     colors = shown.page.get_by_label("Colour by")
     for option in colors.locator("option").all():
         colors.select_option(option.get_attribute("value"))
-        counts = [
-            int(chip.get_attribute("title").split(" ")[0].replace(",", ""))
-            for chip in shown.page.locator(".loupe-chip").all()
-        ]
+        counts = shown.page.evaluate(f"{MAPS}.groups.map(({{ members }}) => members.length)")
         assert sum(counts) == len(shown.samples.rows) and len(counts) <= 11
 
 
@@ -802,7 +858,9 @@ def test_a_training_sample_is_found_by_its_split(shown: Shown) -> None:
 def test_what_is_not_found_is_said(shown: Shown) -> None:
     for asked in ("", "#", "nonsense", "#99999", "train 3", "7.5", "-1", "<b>x</b>"):
         said = find(shown, asked)
-        assert f"“{asked}”" in said and f"try #0 or {shown.dataset.label_names[0]}" in said
+        first, *_, last = shown.dataset.label_names
+        assert f"“{asked}”" in said
+        assert f"search for the number of a sample (#0) or a label ({first} to {last})" in said
     assert shown.said() == []
 
 
@@ -841,7 +899,7 @@ def test_the_slider_moves_the_samples_through_the_epochs(shown: Shown) -> None:
         assert said.startswith(f"Epoch {round(at + 0.01) + 1} of 3, test loss ")
     shown.page.get_by_role("button", name="Play").click()
     shown.page.get_by_role("button", name="Play").wait_for()  # it stops at the end by itself
-    shown.page.get_by_role("button", name="Final map").click()
+    shown.page.get_by_role("button", name="Final").click()
     assert moving(shown.page) is None
 
 
@@ -929,7 +987,7 @@ def test_it_can_be_closed_and_shown_again(shown: Shown, contents: dict[str, Any]
 
 @pytest.mark.parametrize("background", ["density", "sensitivity"])
 def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) -> None:
-    shown.page.get_by_label("Behind the code").select_option(background)
+    shown.page.get_by_label("Background").select_option(background)
     image, x, y = shown.page.evaluate(
         """async () => {
           const { loupe } = document.querySelector(".loupe");
@@ -943,7 +1001,413 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert image["y"] == pytest.approx(y[-1] + step[1] / 2, abs=1e-4)
     assert image["sizex"] == pytest.approx(len(x) * step[0], rel=1e-3)
     assert image["sizey"] == pytest.approx(len(y) * step[1], rel=1e-3)
-    assert "Behind the code: " in shown.page.locator(".loupe-said").inner_text()
+    assert "Background: " in shown.page.locator(".loupe-said").inner_text()
+
+
+# --- Pictures -----------------------------------------------------------------------------------
+
+
+def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
+    chip(shown, 3)
+    for name, size in {"PNG, twice the size": 2, "SVG": 1}.items():
+        shown.page.get_by_role("button", name="Picture").click()
+        with shown.page.expect_download() as download:
+            shown.page.get_by_role("button", name=name, exact=True).click()
+        content = Path(download.value.path()).read_bytes()
+        kind = name[:3].lower()
+        assert download.value.suggested_filename == f"digits-maps.{kind}"
+        if size == 2:
+            width = int.from_bytes(content[16:20], "big")
+            assert width == 2 * shown.page.evaluate(f"{MAPS}.plot.clientWidth")
+            continue
+        drawing = content.decode()
+        n = (shown.samples.labels != 3).sum()
+        assert drawing.count('class="point"') == 3 * n  # shapes, not pixels
+        for text in ("Bottleneck", "trustworthiness", "label:"):
+            assert text in drawing
+
+
+# --- What the legend hides ----------------------------------------------------------------------
+
+
+def views(shown: Shown) -> list[dict[str, float]]:
+    """The part of each pane that is shown."""
+    return shown.page.evaluate(f"{MAPS}.panes.map((_, i) => {MAPS}.figure.view(i))")
+
+
+def chip(shown: Shown, number: int) -> None:
+    shown.page.locator(".loupe-chip").nth(number).click()
+
+
+def test_a_selection_leaves_out_what_is_hidden_after_it(shown: Shown) -> None:
+    lasso(shown, 0, around(shown, 0))
+    labels, before, seen = shown.samples.labels, shown.selected(), views(shown)
+    hidden = int(labels[before[0]])
+    chip(shown, hidden)
+    assert shown.selected().tolist() == before[labels[before] != hidden].tolist()
+    assert shown.count() == len(shown.selected())
+    assert views(shown) == seen  # the panes stay as they were
+    chip(shown, hidden)
+    assert shown.selected().tolist() == before.tolist()
+    shown.page.get_by_role("button", name="biggest movers").click()
+    movers = shown.selected()
+    chip(shown, int(labels[movers[0]]))
+    shown.page.get_by_role("button", name="biggest movers").click()
+    assert len(shown.selected()) == 48
+    assert labels[movers[0]] not in labels[shown.selected()]
+
+
+def test_what_is_hidden_is_neither_found_nor_ringed(shown: Shown) -> None:
+    number = isolated(shown)[0]
+    label = int(shown.samples.labels[number])
+    rings = shown.page.locator(".loupe-ring:not([hidden])")
+    assert rings.count() == 0
+    assert find(shown, f"#{number}") == f"Found test #{number}"
+    assert rings.count() == 3
+    chip(shown, label)
+    shown.page.wait_for_function(f"!{MAPS}.visible({number})")
+    assert rings.count() == 0
+    shown.page.evaluate(f"{MAPS}.sample = null")
+    assert find(shown, f"#{number}") == f"test #{number} is hidden by the legend"
+    assert shown.page.evaluate(f"{MAPS}.sample") is None
+    assert (
+        find(shown, str(label)) == f"Label {label} is hidden by the legend, or has no sample here"
+    )
+    assert shown.count() == 0
+    slide(shown.page, 0)
+    moved = shown.page.evaluate(f"{MAPS}.motion.points().members")
+    assert label not in shown.samples.labels[moved] and len(moved)
+
+
+def test_a_range_of_a_number_is_hidden(shown: Shown, contents: dict[str, Any]) -> None:
+    shown.page.get_by_label("Colour by").select_option("error")
+    error = shown.samples.error.astype(np.float32)
+    lowest = shown.page.get_by_label("Lowest reconstruction error shown")
+    lowest.fill("40")
+    low = float(shown.page.locator(".loupe-legend output").first.inner_text())
+    wanted = error >= low
+    drawn = shown.page.evaluate(f"[...{MAPS}.mask]")
+    assert 0 < wanted.sum() < len(error)
+    assert abs(int(wanted.sum()) - sum(drawn)) <= 2  # the limit is written in three digits
+    highest = shown.page.get_by_label("Highest reconstruction error shown")
+    highest.fill("10")  # one handle does not pass the other
+    assert highest.input_value() == "40"
+    highest.fill("100")
+    find(shown, "7")
+    assert (
+        shown.selected().tolist() == np.flatnonzero(wanted & (shown.samples.labels == 7)).tolist()
+    )
+    # The errors of another run are others.
+    shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+    shown.mount(contents["ae"][0])
+    assert shown.page.evaluate(f"{MAPS}.mask.every((on) => on)")
+
+
+# --- The address --------------------------------------------------------------------------------
+
+STATE = f"new URLSearchParams({MAPS}.address.state()).toString()"
+
+
+def reopened(shown: Shown, query: str, content: bytes) -> None:
+    """Open the page anew, in a tab that remembers nothing, at an address with this query."""
+    shown.page.evaluate("sessionStorage.clear()")
+    shown.page.reload()
+    shown.page.evaluate("(query) => { window.query = query; }", query)
+    shown.mount(content)
+
+
+def test_the_address_holds_the_view(shown: Shown, contents: dict[str, Any]) -> None:
+    page = shown.page
+    assert page.evaluate(STATE) == ""
+    chip(shown, 3)
+    chip(shown, 5)
+    page.get_by_label("Background").select_option("density")
+    page.get_by_role("button", name="Layers").click()
+    page.get_by_label("Prior").check()
+    page.get_by_label("Centroids").uncheck()
+    page.keyboard.press("Escape")
+    lasso(shown, 0, around(shown, 0))
+    members = shown.selected().tolist()
+    find(shown, f"#{members[7]}")
+    typed(shown, 0.512345678, -0.25)
+    page.evaluate(f"{MAPS}.figure.look({{2: {{x: 0.1234567, y: 0.2, width: 1, height: 1}}}})")
+    page.keyboard.press("1")
+    slide(page, 1)
+    page.wait_for_function("window.query?.includes('epoch=2')")
+    state, query = page.evaluate(STATE), page.evaluate("window.query")
+    for name in (
+        *("background=density", "hidden=3%2C5", "layers=prior", "tool=lasso", "alone=bottleneck"),
+        *("zoom=pca%3A", "place=0.5123%2C-0.25", f"sample={members[7]}", "select=lasso%3Abottle"),
+    ):
+        assert name in state and name in query
+    reopened(shown, f"run=vae&{query}", contents["vae"][0])
+    assert page.evaluate(STATE) == state
+    assert shown.selected().tolist() == members
+    assert moving(page) is not None
+    assert page.evaluate(f"{MAPS}.figure.drawn") == [0]
+    page.get_by_role("button", name="Lasso").click()
+    page.wait_for_timeout(600)
+    assert page.evaluate("window.query").startswith("run=vae&")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "colour=error&hidden=0.03~0.05~",
+        "colour=error&hidden=0.05~~missing&select=box:pca:~0.5~-1~&tool=box",
+        "select=label:7&alone=pca&layers=none",
+    ],
+)
+def test_every_kind_of_view_is_read_from_the_address(
+    shown: Shown, contents: dict[str, Any], query: str
+) -> None:
+    reopened(shown, query, contents["vae"][0])
+    state = shown.page.evaluate(
+        f"Object.fromEntries(Object.entries({MAPS}.address.state()).sort())"
+    )
+    assert state == dict(sorted(part.split("=") for part in query.split("&")))
+    if "hidden" in query:
+        assert 0 < sum(shown.page.evaluate(f"[...{MAPS}.mask]")) < len(shown.samples.rows)
+    if "select" in query:
+        assert 0 < shown.count() < len(shown.samples.rows)
+
+
+FOREIGN = "&".join(
+    [
+        *("colour=x", "background=<b>", "hidden=a,b", "layers=x", "tool=pick", "alone=other2"),
+        *("zoom=pca:1,2;pca:1,2,0,x;;:", "epoch=99", "place=1", "sample=99999", "select=lasso:x"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "query", [FOREIGN, "select=label:99&place=NaN,0&epoch=x", "select=box:pca:1~x~2~3", "select=a"]
+)
+def test_what_an_address_should_not_hold_is_left_out(
+    shown: Shown, contents: dict[str, Any], query: str
+) -> None:
+    reopened(shown, query, contents["vae"][0])
+    assert set(shown.page.evaluate(f"{MAPS}.address.state()")) <= {"layers"}
+    assert shown.count() == 0 and shown.page.locator(".loupe-titles b").count() == 3
+
+
+# --- Zoom, window, theme ------------------------------------------------------------------------
+
+
+def test_a_zoom_belongs_to_what_a_pane_shows(shown: Shown, contents: dict[str, Any]) -> None:
+    def come(name: str) -> None:
+        shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+        shown.mount(contents[name][0])
+
+    first = views(shown)
+    shown.page.get_by_role("button", name="Move", exact=True).click()
+    for pane in (0, 2):
+        shown.page.mouse.move(*around(shown, pane)[3])
+        shown.page.mouse.wheel(0, -300)
+        shown.page.wait_for_function(
+            f"([pane, width]) => {MAPS}.figure.view(pane).width < 0.95 * width",
+            arg=[pane, first[pane]["width"]],
+        )
+    shown.page.wait_for_timeout(300)
+    zoomed = views(shown)
+    come("ae")  # the same PCA, another bottleneck
+    assert views(shown)[1] == zoomed[2]
+    inside = shown.page.evaluate(f"{MAPS}.figure.outside(0, () => true)")
+    assert inside < 0.1 * len(shown.samples.rows)
+    come("vae")
+    assert views(shown) == zoomed
+    shown.page.get_by_role("button", name="Reset zoom").click()
+    for pane in range(3):
+        shown.page.wait_for_function(f"(i) => !{MAPS}.figure.outside(i, () => true)", arg=pane)
+    whole = views(shown)
+    assert whole[0]["width"] > zoomed[0]["width"]
+    for name, factor in (("Zoom in", 1.5), ("Zoom out", 1)):
+        shown.page.get_by_role("button", name=name).click()
+        shown.page.wait_for_timeout(300)
+        for view, before in zip(views(shown), whole, strict=True):
+            assert view["width"] * factor == pytest.approx(before["width"], rel=5e-3)
+
+
+def test_a_pane_is_shown_alone_and_keeps_its_zoom(shown: Shown) -> None:
+    drawn = f"{MAPS}.figure.drawn"
+    before, box = views(shown), shown.page.evaluate(f"{MAPS}.figure.box(2)")
+    shown.page.keyboard.press("3")
+    shown.page.wait_for_function(f"String({drawn}) === '2'")
+    assert shown.page.locator(".loupe-titles b").all_inner_texts() == ["PCA"]
+    assert shown.page.evaluate(f"{MAPS}.figure.box(2)")["width"] > 1.5 * box["width"]
+    lasso(shown, 2, around(shown, 2))
+    assert shown.count() > 0
+    for key, wanted in {"Escape": "0,1,2", "2": "1", "0": "0,1,2", "9": "0,1,2"}.items():
+        shown.page.keyboard.press(key)
+        shown.page.wait_for_function(f"(wanted) => String({drawn}) === wanted", arg=wanted)
+    assert views(shown) == before
+    assert shown.count() > 0  # Escape went back, and only the next one clears
+    shown.page.keyboard.press("Escape")
+    assert shown.count() == 0
+    title = shown.page.locator(".loupe-titles b", has_text="PCA")
+    title.dblclick()
+    shown.page.wait_for_function(f"String({drawn}) === '2'")
+    shown.page.get_by_label("Find").press("1")  # a digit that is typed is none of the keys
+    slide(shown.page, 0)  # what moves is the bottleneck
+    shown.page.wait_for_function(f"String({drawn}) === '0,1,2'")
+
+
+def test_a_narrow_window_has_tabs_and_a_sheet(shown: Shown) -> None:
+    shown.page.set_viewport_size({"width": 390, "height": 844})
+    shown.page.wait_for_function(f"{MAPS}.figure.drawn.length === 1")
+    tabs = shown.page.locator(".loupe-tabs button")
+    assert tabs.all_inner_texts() == ["Bottleneck", "ae", "PCA"]
+    tabs.last.click()
+    shown.page.wait_for_function(f"{MAPS}.figure.drawn[0] === 2")
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
+    card, find_field = shown.page.locator(".loupe-card"), shown.page.get_by_label("Find")
+    assert card.is_hidden() and find_field.is_hidden()
+    shown.page.get_by_role("button", name="More").click()
+    find_field.fill("#38")
+    find_field.press("Enter")
+    shown.page.keyboard.press("Escape")
+    handle = shown.page.locator(".loupe-handle")
+    assert "test #38, label" in handle.inner_text()
+    handle.click()
+    assert card.is_visible()
+    handle.click()
+    assert card.is_hidden()
+
+
+def test_the_maps_fill_the_window_under_what_stands_above_them(shown: Shown) -> None:
+    for width, height, above in ((1400, 900, 0), (1900, 1000, 60)):
+        shown.page.evaluate("(above) => document.body.style.paddingTop = `${above}px`", above)
+        shown.page.set_viewport_size({"width": width, "height": height})
+        shown.page.wait_for_function(
+            f"""([height]) => {{
+              const {{ bottom }} = {MAPS}.root.getBoundingClientRect();
+              return bottom > height - 12 && bottom <= height &&
+                {MAPS}.figure.height <= {MAPS}.stage.clientHeight;
+            }}""",
+            arg=[height],
+        )
+
+
+DARK = {"text": "#e8eef2", "background": "#11181d", "secondary-background": "#1b252c",
+        "primary": "#56b4e9"}  # fmt: skip
+LIGHT = {"text": "#1c2730", "background": "#ffffff", "secondary-background": "#f3f6f8",
+         "primary": "#0b6e99"}  # fmt: skip
+
+
+def theme(shown: Shown, colors_of: dict[str, str]) -> None:
+    shown.page.evaluate(
+        """(colors) => {
+          for (const [name, value] of Object.entries(colors)) {
+            document.body.style.setProperty(`--st-${name}-color`, value);
+          }
+          document.body.style.background = colors.background;
+        }""",
+        colors_of,
+    )
+    shown.page.wait_for_timeout(150)
+
+
+def test_a_change_of_theme_is_seen_while_the_training_is_watched(shown: Shown) -> None:
+    theme(shown, LIGHT)
+    slide(shown.page, 0)
+
+    def painted() -> list[list[int]]:
+        """Colour of the veil over the bottleneck, and of the mark on the curve of the loss."""
+        return shown.page.evaluate(
+            f"""() => {{
+              const {{ left, top }} = {MAPS}.figure.box(0), {{ curve }} = {MAPS}.motion;
+              const at = (canvas, x, y) =>
+                [...canvas.getContext("2d").getImageData(x, y, 1, 1).data];
+              const pixels = curve.getContext("2d").getImageData(0, 0, 14, curve.height).data;
+              return [at({MAPS}.canvas, left + 5, top + 5), [...pixels]];
+            }}"""
+        )
+
+    before = painted()
+    assert before[0][:3] == [255, 255, 255]
+    theme(shown, DARK)
+    after = painted()
+    assert after[0][:3] == [0x11, 0x18, 0x1D]
+    assert before[1] != after[1]
+
+
+CONTRASTS = """() => {
+  const draw = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    draw.clearRect(0, 0, 1, 1);
+    draw.fillStyle = color;
+    draw.fillRect(0, 0, 1, 1);
+    return [...draw.getImageData(0, 0, 1, 1).data].map((value) => value / 255);
+  };
+  const over = ([r, g, b, a], under) => [r, g, b].map((v, i) => a * v + (1 - a) * under[i]);
+  const ground = (node) => {
+    const below = node.parentElement ? ground(node.parentElement) : [1, 1, 1];
+    return over(rgba(getComputedStyle(node).backgroundColor), below);
+  };
+  const light = (color) => color
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const texts = [...document.querySelectorAll(".loupe *")].filter((node) =>
+    node.checkVisibility() && !node.closest("svg") &&
+    [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim()));
+  return texts.map((node) => {
+    const style = getComputedStyle(node);
+    let opacity = 1;
+    for (let each = node; each; each = each.parentElement) {
+      opacity *= getComputedStyle(each).opacity;
+    }
+    const [r, g, b, a] = rgba(style.color), under = ground(node);
+    const lights = [light(over([r, g, b, a * opacity], under)), light(under)];
+    const [low, high] = lights.sort((x, y) => x - y);
+    return [node.textContent.slice(0, 40), (high + 0.05) / (low + 0.05)];
+  });
+}"""
+
+
+@pytest.mark.parametrize("colors_of", [LIGHT, DARK], ids=["light", "dark"])
+def test_every_text_stands_out_from_its_ground(shown: Shown, colors_of: dict[str, str]) -> None:
+    theme(shown, colors_of)
+    chip(shown, 3)
+    lasso(shown, 0, around(shown, 0))
+    shown.page.get_by_role("button", name="Layers").click()
+    found = shown.page.evaluate(CONTRASTS)
+    assert len(found) > 40
+    assert [(text, ratio) for text, ratio in found if ratio < 4.5] == []
+
+
+# --- Messages -----------------------------------------------------------------------------------
+
+
+def test_what_came_of_it_is_said(shown: Shown) -> None:
+    said = shown.page.locator(".loupe-said")
+    corner = shown.page.evaluate(f"{MAPS}.figure.box(0)")
+    box = shown.page.locator(".loupe-plot").bounding_box()
+    x, y = box["x"] + corner["left"] + 4, box["y"] + corner["top"] + 4
+    lasso(shown, 0, [(x, y), (x + 6, y), (x + 6, y + 6), (x, y + 6)])
+    assert said.inner_text() == "No sample inside"
+    assert shown.said()[-1] == ["selection", None]
+    background = shown.page.get_by_label("Background")
+    background.select_option("density")
+    shown.page.wait_for_function(
+        "document.querySelector('.loupe-said').textContent.includes('full')"
+    )
+    background.select_option("")
+    assert said.inner_text() == ""
+    find(shown, "7")
+    assert shown.count() > 0
+    shown.page.get_by_label("Find").press("Escape")
+    assert shown.count() == 0 and said.inner_text() == ""
+
+
+def test_other_content_is_shown_at_its_end(shown: Shown, contents: dict[str, Any]) -> None:
+    note = shown.page.locator(".loupe-titles small").first
+    final = note.inner_text()
+    slide(shown.page, 0)
+    assert note.inner_text() == "after epoch 1 of 3"  # the measures are those of the end
+    shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+    shown.mount(contents["ae"][0])
+    assert moving(shown.page) is None
+    assert note.inner_text() not in (final, "after epoch 1 of 3") and "10-NN" in note.inner_text()
 
 
 # --- Picking ------------------------------------------------------------------------------------
@@ -1063,7 +1527,7 @@ def test_marked_samples_are_ringed(shown: Shown) -> None:
     shown.page.get_by_label("Colour by").select_option("error")  # without centroids of labels
     before = painted_around(shown, number)
     for rows, more in {(number,): True, (99_999,): False, (): False}.items():
-        shown.page.evaluate("(rows) => maps.mark(rows)", list(rows))
+        shown.page.evaluate("(rows) => maps.mark({ rows, places: {} })", list(rows))
         assert (painted_around(shown, number) > before + 50) == more
 
 
@@ -1154,8 +1618,8 @@ def test_the_host_of_streamlit_marks_maps_that_are_there_and_that_come(
 ) -> None:
     content, samples, dataset = contents["pick"]
     shown = Shown(page, samples, dataset)
-    mark = "async (rows) => (await import('/streamlit.js')).mark(rows)"
-    marks = "document.querySelector('.loupe').loupe.marks"
+    mark = "async (rows) => (await import('/streamlit.js')).mark({ rows, places: {} })"
+    marks = "document.querySelector('.loupe').loupe.marks.rows"
     page.goto(served[0])
     page.evaluate(mark, [3])
     page.evaluate(STREAMLIT, text_of(content))

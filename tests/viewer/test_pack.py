@@ -434,6 +434,11 @@ def test_the_table_of_a_selection(analysed: store.Run) -> None:
     measured = table["bottleneck_trustworthiness"]
     assert measured[:2].notna().all() and measured[2:].isna().all()
     assert "pca_continuity" in table
+    # Trustworthiness was measured on the test split alone: no column that is empty.
+    train = payload.shown(analysed, DIGITS, Subset(split="train"))
+    table = payload.table(train, DIGITS, {}, np.arange(50))
+    assert len(table) == 50 and not table.isna().any(axis=None)
+    assert "bottleneck_trustworthiness" not in table
 
 
 def test_the_table_of_everything_and_of_nothing(shipped: store.Run) -> None:

@@ -92,8 +92,8 @@ def verdict(
         run_curve: PSNR of the run in dB, (m,); baseline_curves: that of others, by their names.
 
     >>> verdict([0.1, 0.2, 0.4], np.array([12, 12, 11]), {"median": np.array([15, 13, 9])})
-    'Over **The run** at levels 0.1 to 0.2 median wins, by up to 3.0 dB; at the others **The run** \
-is best, by up to 2.0 dB.'
+    'At noise 0.1 to 0.2, median beats **The run** by up to 3.0 dB; at all other levels **The \
+run** is best, by up to 2.0 dB.'
     """
     if not np.isfinite(run_curve).all():
         return f"**{name}** answers with values that are no finite numbers."
@@ -106,19 +106,26 @@ is best, by up to 2.0 dB.'
             f"{lead.min():.1f} to {lead.max():.1f} dB."
         )
     best = np.where(lead < 0, others.argmax(axis=0), -1)
-    lost = []
+    lost: list[str] = []
     for winner, group in groupby(range(len(levels)), best.__getitem__):
         if winner < 0:
             continue
         span = list(group)
         first, last = levels[span[0]], levels[span[-1]]
-        where = f"level {first:g}" if first == last else f"levels {first:g} to {last:g}"
+        where = f"{first:g}" if first == last else f"{first:g} to {last:g}"
         by = "by" if first == last else "by up to"
-        lost.append(f"at {where} {names[winner]} wins, {by} {-lead[span].min():.1f} dB")
-    text = f"Over **{name}** " + "; ".join(lost)
+        beats = "" if lost else f"beats **{name}** "
+        winner_name = _within_sentence(names[winner])
+        lost.append(f"{where}, {winner_name} {beats}{by} {-lead[span].min():.1f} dB")
+    text = "At noise " + "; at ".join(lost)
     if (lead < 0).all():
-        return f"{text}; **{name}** is best at none."
-    return f"{text}; at the others **{name}** is best, by up to {lead.max():.1f} dB."
+        return f"{text}. **{name}** is best at no level."
+    return f"{text}; at all other levels **{name}** is best, by up to {lead.max():.1f} dB."
+
+
+def _within_sentence(title: str) -> str:
+    """Title as it is written within a sentence: "Total variation" small, "PCA" as it is."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
 class RunCurve(NamedTuple):

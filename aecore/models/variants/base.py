@@ -108,7 +108,11 @@ class Variant(BaseModel, ABC):
     """Numbers that its encoder gives for each dimension of the code: 2 where that is a Gaussian."""
 
     latent_dim: int = Field(
-        2, ge=1, le=8192, description="Dimensions of the code; 2 can be drawn as it is."
+        2,
+        ge=1,
+        le=8192,
+        title="Code size",
+        description="Dimensions of the code; 2 can be drawn as it is.",
     )
 
     @classmethod
@@ -177,6 +181,7 @@ class LayerSettings(Variant):
 
     hidden: Widths = Field(
         (128, 64),
+        title="Hidden layers",
         description="Widths of the encoder's hidden layers, from the data to the code, separated "
         "by commas; the decoder mirrors them. Empty for none.",
     )
@@ -212,6 +217,7 @@ class LikelihoodSettings(Variant):
     )
     likelihood: LikelihoodName = Field(
         "gaussian",
+        title="Output and loss",
         description="How reconstructions are scored: 'gaussian' is squared error of a linear "
         "output, 'squashed-gaussian' squared error of a sigmoid output, 'bernoulli' cross-entropy "
         "of a sigmoid output. The last two need data in [0, 1].",
@@ -257,11 +263,13 @@ class CodeSettings(LikelihoodSettings, LayerSettings):
 
     code_activation: CodeActivation = Field(
         "identity",
+        title="Activation of the code",
         description="Function that makes the code out of the encoder's last layer.",
         json_schema_extra=ADVANCED,
     )
     initialization: Initialization = Field(
         "glorot",
+        title="Initial weights",
         description="How weights start: Glorot-uniform, or He-normal for ReLU and ELU.",
         json_schema_extra=ADVANCED,
     )
@@ -281,10 +289,13 @@ class NoiseSettings(Variant):
         0.5,
         gt=0,
         lt=1,
+        title="Noise level",
         description="Standard deviation of Gaussian noise, else the fraction of features hit.",
     )
     clip: bool = Field(
-        False, description="Whether Gaussian noise is cut off at 0 and 1; for data in [0, 1]."
+        False,
+        title="Cut noise off at 0 and 1",
+        description="Whether Gaussian noise is cut off at 0 and 1; for data in [0, 1].",
     )
 
     def problems(self, spec: DataSpec) -> dict[str, str]:

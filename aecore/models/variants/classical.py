@@ -40,6 +40,7 @@ class Linear(LayerSettings):
 
     hidden: Widths = Field(
         (),
+        title="Hidden layers",
         description="Widths of further linear layers, separated by commas. As long as none is "
         "narrower than the code, they change how it trains, not what it can represent.",
     )
@@ -50,7 +51,7 @@ class Linear(LayerSettings):
 
 @register(
     "ae",
-    title="Deep autoencoder",
+    title="Plain autoencoder",
     source="Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural "
     "networks",
 )
@@ -62,6 +63,7 @@ class Deep(CodeSettings):
 
     tied: bool = Field(
         False,
+        title="Share weights",
         description="Whether the decoder uses the encoder's weights, transposed.",
         json_schema_extra=ADVANCED,
     )
@@ -76,6 +78,7 @@ class Deep(CodeSettings):
         0,
         ge=0,
         le=1e6,
+        title="Weight decay",
         description="Half the squared weights, times this, join the loss.",
         json_schema_extra=ADVANCED,
     )
@@ -89,6 +92,7 @@ class Deep(CodeSettings):
         5,
         ge=1,
         le=1000,
+        title="Epochs of pretraining",
         description="Passes over the training split for each layer before.",
         json_schema_extra=ADVANCED,
     )
@@ -146,10 +150,15 @@ class SparseL1(CodeSettings):
 
     code_activation: CodeActivation = Field(
         "relu",
+        title="Activation of the code",
         description="Function that makes the code; 'relu' can switch units off altogether.",
     )
     weight: float = Field(
-        0.1, ge=0, le=1e6, description="Cost of one unit of activation, beside the summed error."
+        0.1,
+        ge=0,
+        le=1e6,
+        title="Weight of the penalty",
+        description="Cost of one unit of activation, beside the summed error.",
     )
 
     def build(self, spec: DataSpec) -> Autoencoder:
@@ -173,13 +182,23 @@ class SparseKL(CodeSettings):
     overcomplete = True
 
     code_activation: CodeActivation = Field(
-        "sigmoid", description="Function that makes the code; the divergence needs 'sigmoid'."
+        "sigmoid",
+        title="Activation of the code",
+        description="Function that makes the code; the divergence needs 'sigmoid'.",
     )
     target: float = Field(
-        0.1, gt=0, lt=1, description="Mean activation that every unit of the code is drawn to."
+        0.1,
+        gt=0,
+        lt=1,
+        title="Target activity",
+        description="Mean activation that every unit of the code is drawn to.",
     )
     weight: float = Field(
-        10, ge=0, le=1e6, description="Weight of the divergence, beside the summed error."
+        10,
+        ge=0,
+        le=1e6,
+        title="Weight of the penalty",
+        description="Weight of the divergence, beside the summed error.",
     )
 
     def problems(self, spec: DataSpec) -> dict[str, str]:
@@ -228,14 +247,20 @@ class Contractive(CodeSettings):
 
     code_activation: CodeActivation = Field(
         "identity",
+        title="Activation of the code",
         description="Function that makes the code; 'sigmoid', as in the source, keeps the decoder "
         "from undoing what shrinks, and saturates where the code has few units.",
     )
     weight: float = Field(
-        0.1, ge=0, le=1e6, description="Weight of the squared Jacobian, beside the summed error."
+        0.1,
+        ge=0,
+        le=1e6,
+        title="Weight of the penalty",
+        description="Weight of the squared Jacobian, beside the summed error.",
     )
     jacobian: Literal["hutchinson", "closed-form", "exact"] = Field(
         "hutchinson",
+        title="Estimate of the Jacobian",
         description="How the Jacobian's norm is found: 'hutchinson' estimates it for any encoder, "
         "'closed-form' holds for one sigmoid layer (hidden empty), 'exact' is slow.",
     )

@@ -48,6 +48,7 @@ class ConvolutionSettings(LikelihoodSettings):
     )
     dense: bool = Field(
         True,
+        title="Dense layer before the code",
         description="Whether a fully connected layer makes the code; without it the code is the "
         "last feature map, and latent_dim must be its size.",
     )

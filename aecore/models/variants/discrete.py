@@ -29,7 +29,11 @@ class Wasserstein(LikelihoodSettings, LayerSettings):
     prior = True
 
     weight: float = Field(
-        10, ge=0, le=1e6, description="Weight of the distance between codes and prior."
+        10,
+        ge=0,
+        le=1e6,
+        title="Weight of the penalty",
+        description="Weight of the distance between codes and prior.",
     )
 
     def n_activations(self, spec: DataSpec, batch_size: int) -> int:
@@ -58,12 +62,17 @@ class VectorQuantised(LikelihoodSettings, LayerSettings):
         64, ge=2, le=8192, description="Vectors in the codebook, to choose each part from."
     )
     vector_dim: int = Field(
-        2, ge=1, le=512, description="Numbers in each vector; latent_dim must be a multiple of it."
+        2,
+        ge=1,
+        le=512,
+        title="Size of a code vector",
+        description="Numbers in each vector; latent_dim must be a multiple of it.",
     )
     commitment: float = Field(
         0.25,
         ge=0,
         le=1e3,
+        title="Weight of the commitment",
         description="How much codes are held to the vectors that they chose.",
         json_schema_extra=ADVANCED,
     )

@@ -58,6 +58,7 @@ class BetaVariational(BernoulliSettings, LayerSettings):
         2,
         ge=0,
         le=1e4,
+        title="Weight of the KL term",
         description="Weight of the KL; 1 is the plain VAE, and a large one on small images leaves "
         "the code unused.",
     )
@@ -65,6 +66,7 @@ class BetaVariational(BernoulliSettings, LayerSettings):
         0,
         ge=0,
         le=10_000,
+        title="Epochs of warm-up",
         description="Epochs over which the weight grows from 0 to beta; no more than are trained.",
         json_schema_extra=WITHIN_TRAINING,
     )

@@ -24,7 +24,7 @@ export function backgroundImage(arrays, name) {
   const step = [(x1 - x0) / (x.length - 1), (y1 - y0) / (y.length - 1)];
   const range = `from ${formatNumber(low)} (clear) to ${formatNumber(high)} (full)`;
   return {
-    description: `Behind the code: ${title}, ${range}`,
+    description: `Background: ${title}, ${range}`,
     image: {
       // A grid point is the centre of its pixel.
       source, x: x0 - step[0] / 2, y: y1 + step[1] / 2, sizex: x1 - x0 + step[0],

@@ -12,7 +12,7 @@ export class Card {
     this.original = new Display("original");
     this.reconstructed = new Display("reconstruction");
     this.decoded = new Display("decoded");
-    this.nearest = new Display("nearest training sample");
+    this.nearest = new Display("nearest sample");
     this.about = element("p");
     this.note = element("p");
     this.inputs = ["x", "y"].map((name) => {
@@ -80,6 +80,11 @@ export class Card {
     this.root.dataset.sample = maps.rows[i];
     this.sampleHead.textContent = maps.name(i);
     const facts = [`label ${maps.labelOf(i)}`];
+    const d = maps.facts.latent_dim;
+    if (this.codes && d <= 2) {
+      const code = Array.from(this.codes.subarray(i * d, (i + 1) * d), (value) => value.toFixed(2));
+      facts.push(`code ${code.join(", ")}`);
+    }
     if (error !== undefined) facts.push(`error ${error.toFixed(4)}`);
     if (!["label", "error", "split"].includes(maps.column.key)) {
       const value = maps.arrays[`column/${maps.column.key}`].values[i];
@@ -144,7 +149,7 @@ export class Card {
         this.inputs[axis].value = Number(value.toPrecision(4));
       });
       this.decode(maps.place);
-      maps.paint();
+      maps.point();
     });
   }
 
@@ -176,8 +181,9 @@ export class Card {
     if (reach && neighbors.length === NEIGHBORS) {
       const share = shareBelow(reach, neighbors[NEIGHBORS - 1][1]);
       words.push(share >= 0.99
-        ? "Outside the data: emptier than around 99 % of training samples."
-        : `Emptier than around ${Math.round(100 * share)} % of training samples.`);
+        ? "No training samples are near (sparser than around 99 % of them)."
+        : `${share > 0.5 ? "Few" : "Many"} training samples are near (sparser than around ` +
+          `${Math.round(100 * share)} % of them).`);
     }
     this.note.textContent = words.join(" ");
     if (!this.trainShown()) return;

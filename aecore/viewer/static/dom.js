@@ -9,11 +9,36 @@ export function element(kind, name = "", ...children) {
   return created;
 }
 
+/** An element and all that it is in. */
+export function lineage(root) {
+  return root instanceof Element ? [root, ...lineage(root.parentNode)] : [];
+}
+
 /** A select box with these [value, title] options. */
 export function fill(select, options, chosen) {
   select.replaceChildren(...options.map(([value, title]) => new Option(title, value)));
   select.value = chosen;
   return select;
+}
+
+/** A button, and a menu that it opens over the page. */
+export function menu(title, ...children) {
+  const list = element("div", "loupe-menu", ...children);
+  const button = element("button", "", `${title} ▾`);
+  list.popover = "auto";
+  button.popoverTargetElement = list;
+  list.addEventListener("beforetoggle", () => place(list, button));
+  return element("span", "", button, list);
+}
+
+/** Put a popover below the button that opens it. */
+export function place(list, button) {
+  const { left, right, bottom } = button.getBoundingClientRect();
+  const width = document.documentElement.clientWidth;
+  // Towards the middle of the window, where there is room.
+  Object.assign(list.style, left + right < width
+    ? { left: `${left}px`, right: "auto" } : { left: "auto", right: `${width - right}px` });
+  list.style.top = `${bottom + 4}px`;
 }
 
 /** A number in few digits: 0.123, 1230, -2.5e-7. */
@@ -31,6 +56,17 @@ export function remembered(key, defaults) {
       return true;
     },
   });
+}
+
+/** Black or white, whichever is better read on a colour #rrggbb. */
+export function inkOn(color) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const value = parseInt(color.slice(at, at + 2), 16) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  // Contrast is (lighter + 0.05) / (darker + 0.05): equal for both at this luminance.
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > Math.sqrt(1.05 * 0.05) - 0.05
+    ? "black" : "white";
 }
 
 /** Write an image into the pixels of a canvas, from bytes or from floats in [0, 1]. */

@@ -90,3 +90,38 @@ export function shareBelow(sorted, x) {
   }
   return low / sorted.length;
 }
+
+/**
+ * The part of a plane that shows its points: {x, y} of its middle, and its {width, height}.
+ *
+ * @param points (n, 2)
+ * @param mass whether points far from all others may stay outside, so that the rest is readable
+ */
+export function frameOf(points, mass) {
+  const [x, y] = [0, 1].map((axis) => {
+    const values = points.filter((value, i) => i % 2 === axis && Number.isFinite(value)).sort();
+    const [low, high] = mass ? bulk(values) : [values[0] ?? 0, values[values.length - 1] ?? 0];
+    return { middle: (low + high) / 2, extent: 1.1 * (high - low) || 1 };
+  });
+  return { x: x.middle, y: y.middle, width: x.extent, height: y.extent };
+}
+
+/** Bounds of sorted values without outliers, and without a few that lie beyond a wide gap. */
+function bulk(values) {
+  if (!values.length) return [0, 0];
+  const quantile = (share) => values[Math.round(share * (values.length - 1))];
+  const margin = 0.5 * (quantile(0.99) - quantile(0.01));
+  let first = values.findIndex((value) => value >= quantile(0.01) - margin);
+  let last = values.findLastIndex((value) => value <= quantile(0.99) + margin);
+  const few = ISLAND * values.length, wide = GULF * (values[last] - values[first]);
+  for (let i = first + 1; i < few && i <= last; i++) {
+    if (values[i] - values[i - 1] > wide) first = i;
+  }
+  for (let i = last; values.length - i < few && i > first; i--) {
+    if (values[i] - values[i - 1] > wide) last = i - 1;
+  }
+  return [values[first], values[last]];
+}
+
+const ISLAND = 0.15; // share of the samples that may be left out together
+const GULF = 0.3; // of the extent, so wide that what lies beyond makes the rest small

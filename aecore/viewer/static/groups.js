@@ -1,44 +1,37 @@
 // Samples in groups of one colour, and the centroids of labels.
 
-import { formatNumber } from "./dom.js";
-
 /**
  * Samples in groups of one colour: one for each class, or ten steps of a number and one for those
  * without a value. Groups without members are left out.
  *
  * @param values the column's value of each sample
- * @param column {names, colors} of a column of classes, {digits} of a column of numbers
+ * @param column {names, colors} of a column of classes
  * @param facts {ramp, grey}: the colours of the ten steps, and of samples without a value
- * @returns {groups: [{title, value, color, members}], groupOf}, the number of each sample's group
+ * @returns {groups: [{title, value, color, members}], groupOf, bounds}: the number of each sample's
+ *   group; the numbers at which the steps begin and end, null for classes
  */
-export function groupSamples(values, { names, colors, digits = 3 }, { ramp, grey }) {
+export function groupSamples(values, { names, colors }, { ramp, grey }) {
   const groupOf = new Int16Array(values.length);
-  let groups;
+  let groups, bounds = null;
   if (names) {
     groups = names.map((title, value) => ({ title, value, color: colors[value], members: [] }));
     values.forEach((value, i) => (groupOf[i] = value));
   } else {
     const sorted = Float32Array.from(values.filter((value) => Number.isFinite(value))).sort();
     const quantile = (share) => sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
-    const low = quantile(0.01), step = (quantile(0.99) - low) / ramp.length || 1;
-    groups = ramp.map((color, i) => ({
-      title: i
-        ? formatNumber(low + i * step, digits)
-        : `below ${formatNumber(low + step, digits)}`,
-      color,
-      members: [],
-    }));
+    bounds = [quantile(0.01), quantile(0.99)];
+    const step = (bounds[1] - bounds[0]) / ramp.length || 1;
+    groups = [...ramp, grey].map((color) => ({ color, members: [] }));
     values.forEach((value, i) => {
-      const place = Math.floor((value - low) / step);
+      const place = Math.floor((value - bounds[0]) / step);
       groupOf[i] = Number.isFinite(value)
         ? Math.min(Math.max(place, 0), ramp.length - 1) : ramp.length;
     });
-    groups.push({ title: "not measured", color: grey, members: [] });
   }
   groupOf.forEach((group, i) => groups[group].members.push(i));
   const occupied = groups.filter(({ members }) => members.length);
   occupied.forEach(({ members }, group) => members.forEach((i) => (groupOf[i] = group)));
-  return { groups: occupied, groupOf };
+  return { groups: occupied, groupOf, bounds };
 }
 
 /** The mean place of each label's samples: [{label, title, x, y, n}], without empty labels. */

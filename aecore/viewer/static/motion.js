@@ -14,8 +14,13 @@ export class Motion {
   show() {
     const { facts, arrays } = this.maps;
     const kinds = [];
-    if (facts.epochs && arrays.epochs.shape[0] > 1) kinds.push(["epochs", "Training, epoch by epoch"]);
+    if (facts.epochs && arrays.epochs.shape[0] > 1) kinds.push(["epochs", "Training"]);
     if (facts.other) kinds.push(["morph", `On to ${facts.other.title}`]);
+    // The measures of new content are those of its end; a running training only grows.
+    if (facts.mode !== "training") {
+      this.stop();
+      this.at = null;
+    }
     this.root.hidden = !kinds.length;
     if (!kinds.some(([kind]) => kind === this.kind)) {
       this.stop();
@@ -29,6 +34,7 @@ export class Motion {
     Object.assign(this.range, { type: "range", min: 0, step: 0.01 });
     this.range.oninput = () => {
       this.stop();
+      this.showBottleneck();
       this.go(Number(this.range.value));
     };
     this.text = element("output");
@@ -41,7 +47,8 @@ export class Motion {
       this.at = null;
       this.fit();
     };
-    const done = element("button", "", "Final map");
+    const done = element("button", "", "Final");
+    done.title = "Show the final map";
     done.onclick = () => {
       this.stop();
       this.at = null;
@@ -71,6 +78,12 @@ export class Motion {
     this.maps.paint();
   }
 
+  /** Go to the bottleneck where another pane is shown alone: it is what moves. */
+  showBottleneck() {
+    const { maps } = this;
+    if (!maps.figure.drawn.includes(0)) maps.maximise(maps.narrow ? 0 : null);
+  }
+
   go(at) {
     this.at = Math.min(Math.max(at, 0), this.last);
     this.range.value = this.at;
@@ -79,6 +92,7 @@ export class Motion {
   }
 
   start() {
+    this.showBottleneck();
     this.play.textContent = "❚❚ Pause";
     let before = performance.now();
     if (this.at === null || this.at >= this.last) this.at = 0;
@@ -113,7 +127,40 @@ export class Motion {
     const { colors } = facts.columns.find(({ key }) => key === "label");
     const labels = arrays["epochs/labels"].values;
     const color = colors ? (i) => colors[labels[i]] : (i) => facts.ramp[arrays["epochs/steps"].values[i]];
-    return this.between(from, to, this.at - first, color, () => true);
+    // They are the first test samples, of which the subset may show others or none.
+    const numbers = this.numbers(m);
+    return this.between(from, to, this.at - first, color,
+      (i) => numbers[i] < 0 || this.maps.visible(numbers[i]));
+  }
+
+  /** The numbers of the first m rows among the samples shown, -1 for those that are not. */
+  numbers(m) {
+    const { rows } = this.maps;
+    if (this.numbered?.rows !== rows || this.numbered.of.length !== m) {
+      const of = new Int32Array(m).fill(-1);
+      rows.forEach((row, i) => {
+        if (row < m) of[row] = i;
+      });
+      this.numbered = { rows, of };
+    }
+    return this.numbered.of;
+  }
+
+  /** Where a sample is while the bottleneck moves: [points, its number among them], or null. */
+  follow(sample) {
+    const moving = this.points();
+    if (!moving) return null;
+    const { rows } = this.maps;
+    // Only the first test samples are kept of every epoch: the others are nowhere.
+    return [moving.points, this.kind === "morph" ? sample : rows[sample]];
+  }
+
+  /** Where the bottleneck is, in words; null at the end of the motion. */
+  where() {
+    if (this.at === null || this.root.hidden) return null;
+    if (this.kind === "morph") return `${Math.round(100 * this.at)} % of the way`;
+    const { kept, loss } = this.maps.facts.epochs;
+    return `after epoch ${kept[Math.round(this.at)]} of ${loss.length}`;
   }
 
   between(from, to, share, color, visible) {
@@ -126,19 +173,23 @@ export class Motion {
 
   /** Write where the motion is. */
   describe() {
+    if (this.root.hidden || !this.kind) return;
     const { facts, arrays } = this.maps;
+    this.maps.titles.describe();
     if (this.kind === "morph") {
       const share = this.at ?? 0;
       this.range.value = share;
       this.text.textContent = `${Math.round(100 * share)} % of the way; ${facts.other.note}`;
+      this.text.title = this.text.textContent;
       return;
     }
     const { kept, loss, train_loss } = facts.epochs;
     const epoch = kept[Math.round(this.at ?? this.last)];
     const now = loss[epoch - 1];
-    this.text.textContent = `Epoch ${epoch} of ${loss.length}` +
-      (now === undefined ? "" : `, test loss ${now.toPrecision(4)}`) +
+    const more = (now === undefined ? "" : `, test loss ${now.toPrecision(4)}`) +
       ` · ${arrays.epochs.shape[1].toLocaleString("en")} test samples`;
+    this.text.replaceChildren(`Epoch ${epoch} of ${loss.length}`, element("span", "", more));
+    this.text.title = this.text.textContent;
     this.drawCurve(loss, train_loss, epoch);
   }
 

@@ -11,12 +11,15 @@ import { LinkedMaps } from "./maps.js";
  * @param bytes the payload, a Uint8Array
  * @param host what the page can do:
  *   `say(name, value)` takes what a reader did:
- *     "selection", {samples, mask} or null: the selected samples;
+ *     "selection", {samples, mask, when} or null: the selected samples;
  *     "place", [x, y, label]: a place to decode, where the payload has no decoder;
  *     "picked", [{sample} or {samples, mask}, each with `when`]: in the mode "pick", the last picks;
  *   `image(address)` returns the URL of a gzipped sheet of images, by its address in the payload
- * @returns `update(bytes)` shows another payload, `mark(rows)` rings samples in the mode "pick",
- *   `close()` stops everything that runs; the element stays as it is
+ *   `address`, optional: `get()` and `set(query)` of what follows the ? of the page's address, which
+ *     then holds the view
+ *   `files`, optional: the kinds of files of the selected samples that `download(kind)` writes
+ * @returns `update(bytes)` shows another payload, `mark({rows, places})` rings samples, and marks a
+ *   place [x, y] in the pane of each key, `close()` stops everything that runs; the element stays as it is
  */
 export function mount(root, bytes, host) {
   const maps = new LinkedMaps(root, host);
@@ -28,5 +31,5 @@ export function mount(root, bytes, host) {
     });
   };
   update(bytes);
-  return { update, mark: (rows) => maps.mark(rows), close: () => maps.close() };
+  return { update, mark: (marks) => maps.mark(marks), close: () => maps.close() };
 }

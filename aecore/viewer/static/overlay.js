@@ -9,7 +9,7 @@ export class Overlay {
   /** Clear the canvas and make it fit; returns what draws, or null before there is a figure. */
   begin() {
     const { figure, canvas } = this;
-    if (!figure.size || !figure.panes.every((_, i) => figure.axes(i)[0]?._length)) return null;
+    if (!figure.size || !figure.drawn.every((i) => figure.axes(i)[0]?._length)) return null;
     const ratio = window.devicePixelRatio || 1;
     const width = figure.root.clientWidth, height = figure.height;
     if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
@@ -21,7 +21,7 @@ export class Overlay {
     const draw = canvas.getContext("2d");
     draw.setTransform(ratio, 0, 0, ratio, 0, 0);
     draw.clearRect(0, 0, width, height);
-    draw.font = "600 12px system-ui, sans-serif";
+    draw.font = "700 13px system-ui, sans-serif";
     draw.textAlign = "center";
     draw.textBaseline = "middle";
     return draw;
@@ -61,20 +61,6 @@ export function ring(draw, [x, y], ink, ground, radius = 8) {
   }
 }
 
-/** Cross hairs through a place. */
-export function cross(draw, [x, y], ink, ground) {
-  for (const [color, width] of [[ground, 5], [ink, 2]]) {
-    draw.beginPath();
-    draw.moveTo(x - 12, y);
-    draw.lineTo(x + 12, y);
-    draw.moveTo(x, y - 12);
-    draw.lineTo(x, y + 12);
-    draw.strokeStyle = color;
-    draw.lineWidth = width;
-    draw.stroke();
-  }
-}
-
 /** A name on a plate of its own. */
 export function plate(draw, text, [x, y], ground = "rgba(30,40,48,0.78)", ink = "white") {
   const width = draw.measureText(text).width + 8;
@@ -82,6 +68,36 @@ export function plate(draw, text, [x, y], ground = "rgba(30,40,48,0.78)", ink = 
   draw.fillRect(x - width / 2, y - 9, width, 18);
   draw.fillStyle = ink;
   draw.fillText(text, x, y + 1);
+}
+
+/** A text that is read on any ground, and hides little of it. */
+export function written(draw, text, [x, y], ink, ground) {
+  draw.lineJoin = "round";
+  draw.lineWidth = 4;
+  draw.strokeStyle = ground;
+  draw.strokeText(text, x, y);
+  draw.fillStyle = ink;
+  draw.fillText(text, x, y);
+}
+
+/** Texts {at, width} moved apart until none covers another, each no farther than needed. */
+export function spread(texts, height = 15) {
+  const moved = texts.map((text) => ({ ...text, at: [...text.at] }));
+  for (let round = 0; round < 30; round++) {
+    let apart = true;
+    moved.forEach((one, i) => moved.slice(0, i).forEach((other) => {
+      const [dx, dy] = [0, 1].map((axis) => one.at[axis] - other.at[axis]);
+      const over = [(one.width + other.width) / 2 + 4 - Math.abs(dx), height - Math.abs(dy)];
+      if (Math.min(...over) <= 0.1) return;
+      apart = false;
+      const axis = over[0] < over[1] ? 0 : 1;
+      const step = (over[axis] / 2) * ([dx, dy][axis] < 0 ? -1 : 1);
+      one.at[axis] += step;
+      other.at[axis] -= step;
+    }));
+    if (apart) break;
+  }
+  return moved;
 }
 
 /** An ellipse along the axes, given its half-widths in the units of the pane. */

@@ -1,8 +1,9 @@
-// What is painted over the points: the highlighted sample, selection, centroids, prior, marks, the
-// polygon being drawn, and samples in motion.
+// What is painted over the points: selection, centroids, prior, marks, the polygon being drawn, and
+// samples in motion; and the ring and the cross that follow the pointer.
 
+import { element } from "./dom.js";
 import { labelCentroids } from "./groups.js";
-import { cross, ellipse, Overlay, plate, ring, squares } from "./overlay.js";
+import { ellipse, Overlay, plate, ring, spread, squares, written } from "./overlay.js";
 
 const MAX_NUMBERED = 12; // marked samples that carry their numbers
 const MAX_ELLIPSES = 150; // posteriors; all of them would be a grey cloud
@@ -27,13 +28,46 @@ export class Painter {
     if (maps.figure.panes !== maps.panes) return; // the figure still shows what was there before
     const draw = maps.groups && this.overlay.begin();
     if (!draw) return;
+    this.point();
     const colors = this.themeColors();
     const moving = maps.motion.points();
     maps.plot.classList.toggle("dimmed", Boolean(maps.selection.members));
-    maps.plot.classList.toggle("moving", Boolean(moving) && maps.panes.length === 1);
-    maps.panes.forEach((points, pane) => this.overlay.inPane(draw, pane, (toPixels) => {
-      this.paintPane(draw, toPixels, points, pane, pane === 0 ? moving : null, colors);
-    }));
+    const { drawn } = maps.figure;
+    maps.plot.classList.toggle("moving", Boolean(moving) && drawn.length === 1 && drawn[0] === 0);
+    for (const pane of drawn) {
+      this.overlay.inPane(draw, pane, (toPixels) => {
+        const shown = pane === 0 ? moving : null;
+        this.paintPane(draw, toPixels, maps.panes[pane], pane, shown, colors);
+      });
+    }
+  }
+
+  /**
+   * Ring the highlighted sample in every pane, and cross the place that is decoded. They are
+   * elements, which move without painting the whole canvas anew.
+   */
+  point() {
+    const { figure, panes, place, sample, motion, pointers } = this.maps;
+    if (figure.panes !== panes || !figure.drawn.every((i) => figure.axes(i)[0]?._length)) return;
+    const wanted = [];
+    if (sample !== null && this.maps.visible(sample)) {
+      for (const pane of figure.drawn) {
+        const [points, i] = (pane === 0 && motion.follow(sample)) || [panes[pane], sample];
+        wanted.push(["loupe-ring", pane, points[2 * i], points[2 * i + 1]]);
+      }
+    }
+    if (place && figure.drawn.includes(0)) wanted.push(["loupe-cross", 0, ...place]);
+    while (pointers.childElementCount < wanted.length) pointers.append(element("i"));
+    [...pointers.children].forEach((pointer, at) => {
+      const [name, pane, x, y] = wanted[at] ?? [];
+      pointer.className = name ?? "";
+      pointer.hidden = !name || !Number.isFinite(x);
+      if (pointer.hidden) return;
+      const { left, top, width, height } = figure.box(pane);
+      const [px, py] = figure.toPixels(pane)(x, y);
+      pointer.hidden = px < left || px > left + width || py < top || py > top + height;
+      pointer.style.transform = `translate(${px}px, ${py}px)`;
+    });
   }
 
   /** The page's colours of text, ground and accent, which may change at any time. */
@@ -46,18 +80,14 @@ export class Painter {
 
   /** Paint one pane, from the bottom up; `moving` are its samples in motion, or null. */
   paintPane(draw, toPixels, points, pane, moving, { ink, ground, accent }) {
-    const { facts, ui, sample, place, pointer } = this.maps;
+    const { facts, pointer } = this.maps;
     if (moving) this.paintMoving(draw, toPixels, moving, ground);
     else this.paintSelected(draw, toPixels, points);
     if (pane === 0 && !moving) this.paintPosteriorsAndPrior(draw, toPixels, ink);
-    if (ui.centroids && facts.label_names.length && !moving) {
-      this.paintCentroids(draw, toPixels, points);
+    if (!moving) {
+      this.paintCentroids(draw, toPixels, points, ink, ground);
+      this.paintMarks(draw, toPixels, points, facts.panes[pane].key, { ink, accent, ground });
     }
-    if (facts.mode === "pick") this.paintMarks(draw, toPixels, points, accent, ground);
-    if (sample !== null) {
-      ring(draw, toPixels(points[2 * sample], points[2 * sample + 1]), ink, ground);
-    }
-    if (pane === 0 && place) cross(draw, toPixels(...place), accent, ground);
     if (pointer.polygon?.pane === pane) this.paintPolygon(draw, toPixels, accent);
   }
 
@@ -76,8 +106,7 @@ export class Painter {
     const { members } = maps.selection;
     if (!members) return;
     const side = members.length > 2000 ? 3 : 5;
-    const visible = members.filter((i) => maps.visible(i));
-    squares(draw, toPixels, points, visible, (i) => maps.color(i), side);
+    squares(draw, toPixels, points, members, (i) => maps.color(i), side);
   }
 
   paintPolygon(draw, toPixels, accent) {
@@ -93,15 +122,21 @@ export class Painter {
     draw.globalAlpha = 1;
   }
 
-  /** The samples that the host has marked. */
-  paintMarks(draw, toPixels, points, accent, ground) {
-    const { marks, rows } = this.maps;
+  /** The samples and the place that the host has marked. */
+  paintMarks(draw, toPixels, points, key, { ink, accent, ground }) {
+    const { marks: { rows: marks, places }, rows, facts } = this.maps;
+    const picks = facts.mode === "pick"; // where numbers are asked for
+    if (places[key]) {
+      const [x, y] = toPixels(...places[key]);
+      ring(draw, [x, y], ink, ground, 3);
+      written(draw, "yours", [x, y - 20], ink, ground);
+    }
     for (const row of marks) {
       const i = rows.indexOf(row);
-      if (i < 0) continue;
+      if (i < 0 || !this.maps.visible(i)) continue;
       const [x, y] = toPixels(points[2 * i], points[2 * i + 1]);
       ring(draw, [x, y], accent, ground, marks.length > MAX_NUMBERED ? 4 : 6);
-      if (marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
+      if (picks && marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
     }
   }
 
@@ -118,7 +153,7 @@ export class Painter {
       for (let i = 0; i < n; i += step) {
         if (maps.visible(i) && !Number.isNaN(spread[2 * i])) posterior(i, maps.color(i));
       }
-      if (sample !== null) posterior(sample, ink);
+      if (sample !== null && maps.visible(sample)) posterior(sample, ink);
     }
     if (ui.prior && facts.prior) {
       for (const radius of [1, 2, 3]) {
@@ -129,15 +164,21 @@ export class Painter {
   }
 
   /** The names of the labels at the centroids of their samples, without what the legend hides. */
-  paintCentroids(draw, toPixels, points) {
-    const { arrays, facts, column, shown, groups } = this.maps;
+  paintCentroids(draw, toPixels, points, ink, ground) {
+    const texts = this.centroidsOf(points)
+      .map(({ title, x, y }) => ({ title, at: toPixels(x, y), width: draw.measureText(title).width }));
+    for (const { title, at } of spread(texts)) written(draw, title, at, ink, ground);
+  }
+
+  /** The centroids that are shown of a pane's points: [{title, x, y}]. */
+  centroidsOf(points) {
+    const { arrays, facts, column, legend, ui } = this.maps;
+    if (!ui.centroids || !facts.label_names.length) return [];
     if (!this.centroids.has(points)) {
       const labels = arrays["column/label"].values;
       this.centroids.set(points, labelCentroids(points, labels, facts.label_names));
     }
-    this.centroids.get(points).forEach(({ label, title, x, y }) => {
-      const visible = column.key !== "label" || shown[groups.findIndex((g) => g.value === label)];
-      if (visible) plate(draw, title, toPixels(x, y));
-    });
+    const hidden = column.key === "label" ? legend.hidden : [];
+    return this.centroids.get(points).filter(({ label }) => !hidden.includes(label));
   }
 }

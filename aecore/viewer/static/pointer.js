@@ -1,6 +1,7 @@
 // The pointer over the panes: samples under it, places to decode, lassos, boxes and clicks.
 
-import { Cells, inside } from "./geometry.js";
+import { rounded } from "./address.js";
+import { Cells } from "./geometry.js";
 
 const HIT_RADIUS = 14; // pixels around the pointer in which a sample is found
 
@@ -12,7 +13,8 @@ export class Pointer {
     this.decoding = false; // whether a drag decodes
     for (const [event, handler] of Object.entries({
       pointermove: this.moved, pointerdown: this.pressed, pointerup: this.released,
-      pointercancel: this.released, wheel: this.wheeled,
+      pointercancel: this.released, wheel: this.wheeled, dblclick: this.doubled,
+      touchstart: this.touched,
     })) {
       // In the capture phase, so that Plotly sees only the gestures that are left to it.
       maps.plot.addEventListener(event, handler.bind(this), { capture: true, passive: false });
@@ -52,10 +54,14 @@ export class Pointer {
       maps.painter.paintSoon();
     } else if (!event.buttons) {
       const at = maps.figure.at(px, py);
-      if (!at) return;
-      const i = this.nearest(at);
-      if (i >= 0 && i !== maps.sample) maps.highlight(i);
+      if (at) this.point(at);
     }
+  }
+
+  /** Highlight the sample at a place. */
+  point(at) {
+    const i = this.nearest(at);
+    if (i >= 0 && i !== this.maps.sample) this.maps.highlight(i);
   }
 
   /** Extend the lasso, or the box, to a place. */
@@ -74,6 +80,8 @@ export class Pointer {
     if (!at) return;
     const { tool } = ui;
     const decodes = tool === "explore" && at.pane === 0 && facts.decodes;
+    // A finger does not point before it presses.
+    if (tool === "explore" && event.pointerType !== "mouse") this.point(at);
     if (!decodes && !["pick", "lasso", "box"].includes(tool)) return;
     event.stopPropagation();
     event.preventDefault();
@@ -106,18 +114,23 @@ export class Pointer {
       event.stopPropagation();
       const { pane, points } = this.polygon;
       this.polygon = null;
-      if (points.length > 2) this.selectWithin(pane, points);
+      if (points.length > 2) selection.select({ pane: facts.panes[pane].key, polygon: rounded(points) });
       else if (facts.mode === "pick") {
         selection.pick(this.nearest(figure.at(...this.pixel(event))));
       } else selection.select(null);
     }
   }
 
-  selectWithin(pane, polygon) {
-    const { maps } = this;
-    const points = maps.panes[pane];
-    maps.selection.select(
-      (i) => maps.visible(i) && inside(points[2 * i], points[2 * i + 1], polygon));
+  /** Show every sample of a pane, where a double click has no other meaning. */
+  doubled(event) {
+    const { figure, ui } = this.maps;
+    const at = figure.size && figure.at(...this.pixel(event));
+    if (at && (ui.tool === "move" || (ui.tool === "explore" && at.pane > 0))) figure.reset([at.pane]);
+  }
+
+  /** Keep a finger that decodes, draws or picks from moving the pane as well. */
+  touched(event) {
+    if (this.decoding || this.polygon || this.pressedAt) event.stopPropagation();
   }
 
   wheeled(event) {

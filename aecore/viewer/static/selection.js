@@ -1,5 +1,6 @@
 // Which samples are selected or picked, and what the host hears of it.
 
+import { inside } from "./geometry.js";
 import { SelectionPanel } from "./selection_panel.js";
 
 const BATCH = 5000; // milliseconds in which picks are sent together
@@ -13,7 +14,8 @@ export class Selection {
 
   /** Forget everything, because other samples are shown. */
   reset() {
-    this.members = null; // the numbers of the selected samples, in order, or null
+    this.rule = null; // by which samples are selected, as for `select`
+    this.members = null; // the numbers of those that the legend shows, in order, or null
     this.picks = []; // what was last picked
   }
 
@@ -22,30 +24,73 @@ export class Selection {
     this.panel.show(this.members ?? []);
   }
 
-  /** Select the samples for which `condition` holds; null for none. */
-  select(condition) {
+  /**
+   * Select samples by a rule, or null for none: {label}, a number; {pane, polygon} and
+   * {pane, box: [left, right, bottom, top]}, in the coordinates of the pane of this key; or a
+   * function of a sample's number.
+   */
+  select(rule) {
     const { maps } = this;
-    const mask = new Uint8Array(maps.n);
-    const members = [];
-    if (condition) {
-      for (let i = 0; i < maps.n; i++) {
-        if (condition(i)) {
-          mask[i] = 1;
-          members.push(i);
-        }
-      }
-    }
+    this.rule = rule;
     const { samples, mode } = maps.facts;
+    const { members, mask } = this.apply();
     if (mode === "pick") {
       maps.paint(); // they are marked when the host has taken them
       maps.toolbar.setStatus(`${members.length.toLocaleString("en")} samples selected`);
       if (members.length) this.sendPick({ samples, mask: packMask(mask) });
       return;
     }
+    if (rule && !members.length) maps.toolbar.setStatus("No sample inside");
+    if (!members.length) this.rule = null;
+    this.set(members, mask);
+  }
+
+  /** Select anew, after the legend has hidden or shown samples. */
+  refresh() {
+    if (!this.rule || this.maps.facts.mode === "pick") return;
+    const { members, mask } = this.apply();
+    if (String(members) !== String(this.members ?? [])) this.set(members, mask);
+  }
+
+  /** The samples that a rule takes and the legend shows. */
+  apply() {
+    const { maps } = this;
+    const mask = new Uint8Array(maps.n);
+    const members = [];
+    const admits = this.rule && this.condition(this.rule);
+    for (let i = 0; admits && i < maps.n; i++) {
+      if (maps.visible(i) && admits(i)) {
+        mask[i] = 1;
+        members.push(i);
+      }
+    }
+    return { members, mask };
+  }
+
+  condition(rule) {
+    if (typeof rule === "function") return rule;
+    const { arrays, facts, panes } = this.maps;
+    if ("label" in rule) {
+      const labels = arrays["column/label"].values;
+      return (i) => labels[i] === rule.label;
+    }
+    const points = panes[facts.panes.findIndex(({ key }) => key === rule.pane)];
+    if (!points) return () => false; // the pane is not shown any more
+    if (rule.polygon) return (i) => inside(points[2 * i], points[2 * i + 1], rule.polygon);
+    const [left, right, bottom, top] = rule.box;
+    return (i) => points[2 * i] >= left && points[2 * i] <= right && points[2 * i + 1] >= bottom &&
+      points[2 * i + 1] <= top;
+  }
+
+  set(members, mask) {
+    const { maps } = this;
     this.members = members.length ? members : null;
     maps.paint();
     this.show();
-    maps.say("selection", members.length ? { samples, mask: packMask(mask) } : null);
+    maps.describeSheet();
+    if (this.members) this.panel.reveal();
+    const { samples } = maps.facts;
+    maps.say("selection", this.members && { samples, mask: packMask(mask), when: performance.now() });
   }
 
   /** Send the sample that was clicked, -1 for none. */

@@ -1,8 +1,9 @@
 // What is selected: thumbnails of originals and reconstructions, the classes, the mean error.
 
-import { element, fill, writeImage } from "./dom.js";
+import { element, fill, inkOn, writeImage } from "./dom.js";
 
 const THUMBNAILS = 48;
+const ROOM = 20; // percent of the bar in which a share can be written beside its name
 const ORDERS = {
   worst: ["worst first", (error) => (a, b) => error[b] - error[a]],
   best: ["best first", (error) => (a, b) => error[a] - error[b]],
@@ -20,8 +21,9 @@ export class SelectionPanel {
 
   fillHint() {
     this.root.replaceChildren(
-      element("p", "", "Nothing is selected: choose Lasso or Box and draw around samples, find a " +
-        "label, or give a box by numbers."), this.byNumbers(), ...this.movers(),
+      element("h4", "", "Selection"),
+      element("p", "", "Draw around samples with Lasso or Box, or find a label."),
+      ...this.movers(), this.byCoordinates(),
     );
     delete this.root.dataset.count;
   }
@@ -54,15 +56,38 @@ export class SelectionPanel {
       };
       return button;
     };
-    const head = element("div", "loupe-bar",
-      element("b", "", `${members.length.toLocaleString("en")} of ${maps.n.toLocaleString("en")} ` +
+    order.setAttribute("aria-label", "Order of the thumbnails");
+    const earlier = turn("‹", -THUMBNAILS), later = turn("›", THUMBNAILS);
+    earlier.setAttribute("aria-label", "Earlier thumbnails");
+    later.setAttribute("aria-label", "Later thumbnails");
+    this.root.replaceChildren(
+      element("h4", "", `${members.length.toLocaleString("en")} of ${maps.n.toLocaleString("en")} ` +
         `samples selected (${share < 1 ? share.toPrecision(1) : Math.round(share)} %)`),
-      element("span", "", this.errors()), element("label", "", "Show", order),
-      turn("‹", -THUMBNAILS), turn("›", THUMBNAILS), clear);
-    head.querySelectorAll("button")[0].setAttribute("aria-label", "Earlier thumbnails");
-    head.querySelectorAll("button")[1].setAttribute("aria-label", "Later thumbnails");
-    this.root.replaceChildren(head, this.classes(), ...this.thumbnails());
+      this.classes(), element("small", "", this.errors()),
+      element("div", "loupe-row", ...this.downloads(), clear),
+      element("div", "loupe-row", order, earlier, later),
+      ...this.thumbnails(), ...this.movers(), this.byCoordinates());
     this.root.dataset.count = members.length;
+  }
+
+  /** Buttons for the files that the host can write of the selected samples. */
+  downloads() {
+    const { host } = this.maps;
+    return (host.files ?? []).map((kind) => {
+      const button = element("button", "", kind);
+      button.title = `${kind} file of the selected samples: ids, labels, codes, maps, errors`;
+      button.onclick = () => host.download(kind);
+      return button;
+    });
+  }
+
+  /** Scroll so that the selection is seen, within the inspector alone. */
+  reveal() {
+    const { inspector } = this.maps;
+    const bottom = this.root.offsetTop + Math.min(this.root.offsetHeight, 260);
+    if (bottom > inspector.scrollTop + inspector.clientHeight) {
+      inspector.scrollTop = bottom - inspector.clientHeight;
+    }
   }
 
   errors() {
@@ -86,10 +111,12 @@ export class SelectionPanel {
     counts.map((count, label) => [count, label]).filter(([count]) => count).sort((a, b) => b[0] - a[0])
       .forEach(([count, label]) => {
         const share = Math.round((100 * count) / members.length);
-        const part = element("span", "", `${label_names[label]} ${share} %`);
-        part.title = `${label_names[label]}: ${count.toLocaleString("en")} samples`;
+        const text = share < ROOM ? label_names[label] : `${label_names[label]} ${share} %`;
+        const part = element("span", "", text);
+        part.title = `${label_names[label]}: ${count.toLocaleString("en")} samples, ${share} %`;
         part.style.flexGrow = count;
         part.style.background = colors[label];
+        part.style.color = inkOn(colors[label]);
         bar.append(part);
       });
     return bar;
@@ -161,9 +188,11 @@ export class SelectionPanel {
   }
 
   /** The same as a box with the pointer, for the keyboard. */
-  byNumbers() {
+  byCoordinates() {
     const { maps } = this;
-    const pane = fill(element("select"), maps.facts.panes.map(({ title }, i) => [i, title]), 0);
+    const pane = fill(element("select"), maps.facts.panes.map(({ key, title }) => [key, title]),
+      maps.facts.panes[0].key);
+    pane.setAttribute("aria-label", "Pane");
     const inputs = ["x from", "x to", "y from", "y to"].map((name) => {
       const input = element("input");
       Object.assign(input, { type: "number", step: "any", placeholder: name });
@@ -171,16 +200,13 @@ export class SelectionPanel {
       input.onkeydown = (event) => event.stopPropagation();
       return input;
     });
-    const go = element("button", "", "Select the box");
+    const go = element("button", "", "Select");
     go.onclick = () => {
-      const given = inputs.map(({ value }, i) => (value === "" ? [-1, 1][i % 2] * Infinity : Number(value)));
-      const [left, right, bottom, top] = given;
-      const points = maps.panes[pane.value];
-      maps.selection.select((i) => maps.visible(i) && points[2 * i] >= left && points[2 * i] <= right &&
-        points[2 * i + 1] >= bottom && points[2 * i + 1] <= top);
+      const box = inputs.map(({ value }, i) => (value === "" ? [-1, 1][i % 2] * Infinity : Number(value)));
+      maps.selection.select({ pane: pane.value, box });
     };
-    return element("details", "", element("summary", "", "A box by numbers"),
-      element("div", "loupe-bar", pane, ...inputs, go));
+    return element("details", "", element("summary", "", "Select by coordinates"),
+      element("div", "loupe-row", pane, ...inputs, go));
   }
 
   /** A button that selects the samples that moved most between two runs. */
@@ -190,8 +216,8 @@ export class SelectionPanel {
     if (!moved) return [];
     const button = element("button", "", `The ${THUMBNAILS} biggest movers`);
     button.onclick = () => {
-      const most = new Set(Array.from(moved.keys()).sort((a, b) => moved[b] - moved[a])
-        .slice(0, THUMBNAILS));
+      const visible = Array.from(moved.keys()).filter((i) => maps.visible(i));
+      const most = new Set(visible.sort((a, b) => moved[b] - moved[a]).slice(0, THUMBNAILS));
       maps.selection.select((i) => most.has(i));
     };
     return [button];

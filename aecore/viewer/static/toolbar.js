@@ -1,12 +1,13 @@
-// The bar above the panes: tools, colours, background, overlays, a search field, and the status.
+// The bar above the panes: tools, colours, background, overlays, a search field.
 
 import { BACKGROUNDS } from "./background.js";
-import { element, fill } from "./dom.js";
+import { element, fill, menu, place } from "./dom.js";
+import { savePicture } from "./picture.js";
 
 const TOOLS = {
   pick: ["Pick", "Click a sample to put its number into the field, or to take it out again"],
   explore: ["Explore", "Point to see samples; click or drag in the bottleneck to decode"],
-  move: ["Move", "Drag to move the view"],
+  move: ["Move", "Drag to move the view, turn the wheel to zoom"],
   lasso: ["Lasso", "Draw around samples to select them"],
   box: ["Box", "Draw a box around samples to select them"],
 };
@@ -15,30 +16,50 @@ export class Toolbar {
   constructor(maps) {
     this.maps = maps;
     this.root = element("div", "loupe-bar");
+    this.status = element("span", "loupe-said");
+    this.status.setAttribute("role", "status");
   }
 
   /** Fill the bar with what the payload allows. */
   show() {
-    const { facts } = this.maps;
+    const { facts, workbench } = this.maps;
     const picks = facts.mode === "pick";
-    this.status = element("span", "loupe-said");
-    this.status.setAttribute("role", "status");
-    const whole = element("button", "", "Whole view");
+    this.setStatus("");
+    const whole = element("button", "", "Reset zoom");
+    whole.title = "Show every sample of every pane";
     whole.onclick = () => this.maps.figure.reset();
-    const behind = picks ? "Behind" : "Behind the code";
-    this.root.replaceChildren(
-      this.tools(picks),
-      element("label", "", "Colour by", this.colors()),
-      ...(facts.backgrounds.length ? [element("label", "", behind, this.backgrounds())] : []),
-      ...(picks ? [] : [...this.overlays(), element("label", "", "Find", this.search())]),
+    const overlays = workbench ? this.overlays() : [];
+    this.rest = element("div", "loupe-rest",
+      element("label", "", "Colour", this.colors()),
+      ...(facts.backgrounds.length ? [element("label", "", "Background", this.backgrounds())] : []),
+      ...(overlays.length ? [menu("Layers", ...overlays)] : []),
+      ...(picks ? [] : [element("label", "", "Find", this.search())]),
+      ...(workbench ? [this.zoom()] : []),
       whole,
-      this.status,
+      ...(this.maps.address.used ? [this.copy()] : []),
+      ...(workbench ? [this.pictures()] : []),
     );
+    // In a narrow window only the tools stand in the bar.
+    this.more = element("button", "", "More");
+    this.more.popoverTargetElement = this.rest;
+    this.rest.addEventListener("beforetoggle", () => place(this.rest, this.more));
+    this.root.replaceChildren(this.tools(picks), this.more, this.rest);
+    this.fit();
+  }
+
+  /** Put what is not a tool into a menu where there is little room. */
+  fit() {
+    if (!this.rest) return;
+    const { narrow, workbench } = this.maps;
+    this.more.hidden = !(narrow && workbench);
+    if (this.more.hidden) this.rest.removeAttribute("popover");
+    else if (!this.rest.popover) this.rest.popover = "auto";
   }
 
   /** Say in a few words what happened. */
   setStatus(text) {
     this.status.textContent = text;
+    this.status.title = text;
   }
 
   /** A button for each tool, the chosen one pressed. */
@@ -53,6 +74,7 @@ export class Toolbar {
         ui.tool = tool;
         for (const other of buttons) other.setAttribute("aria-pressed", other === button);
         plot.dataset.tool = tool;
+        this.maps.address.write();
       };
       return button;
     });
@@ -60,9 +82,48 @@ export class Toolbar {
     return element("div", "loupe-tools", ...buttons);
   }
 
+  /** Buttons that zoom, for fingers and the keyboard. */
+  zoom() {
+    return element("span", "loupe-zoom", ...[["−", "Zoom out", 1.5], ["+", "Zoom in", 1 / 1.5]].map(
+      ([sign, title, factor]) => {
+        const button = element("button", "", sign);
+        button.title = title;
+        button.setAttribute("aria-label", title);
+        button.onclick = () => this.maps.figure.zoom(factor);
+        return button;
+      }));
+  }
+
+  /** A menu of the files that the panes can be saved as. */
+  pictures() {
+    return menu("Picture", ...[["png", "PNG, twice the size"], ["svg", "SVG"]].map(([format, title]) => {
+      const button = element("button", "", title);
+      button.onclick = () => {
+        button.closest("[popover]").hidePopover();
+        savePicture(this.maps, format);
+      };
+      return button;
+    }));
+  }
+
+  /** A button that copies the address, which holds the view. */
+  copy() {
+    const button = element("button", "", "Copy link");
+    button.title = "Copy the address of this view: colours, zoom, selection and all";
+    button.onclick = async () => {
+      this.maps.address.write();
+      // Browsers allow it on secure pages alone.
+      const copied = await navigator.clipboard?.writeText(window.location.href).then(
+        () => true, () => false);
+      this.setStatus(copied ? "Link copied" : "Copy the address of this page: it holds this view");
+    };
+    return button;
+  }
+
   colors() {
     const { facts, ui } = this.maps;
     const select = fill(element("select"), facts.columns.map((c) => [c.key, c.title]), ui.column);
+    select.setAttribute("aria-label", "Colour by");
     select.onchange = () => {
       ui.column = select.value;
       this.maps.recolor();
@@ -73,7 +134,7 @@ export class Toolbar {
   backgrounds() {
     const { facts, ui } = this.maps;
     const options = facts.backgrounds.map((key) => [key, BACKGROUNDS[key].title]);
-    const select = fill(element("select"), [["", "nothing"], ...options], ui.background);
+    const select = fill(element("select"), [["", "none"], ...options], ui.background);
     select.onchange = () => {
       ui.background = select.value;
       this.maps.setBackground();
@@ -104,8 +165,12 @@ export class Toolbar {
     const field = element("input");
     Object.assign(field, { type: "search", placeholder: "#38, or a label", size: 12 });
     field.onkeydown = (event) => {
-      if (event.key === "Enter") this.find(field.value);
       event.stopPropagation(); // the page has shortcuts of its own
+      if (event.key === "Enter") this.find(field.value);
+      else if (event.key === "Escape") {
+        this.setStatus("");
+        if (this.maps.selection.members) this.maps.selection.select(null);
+      }
     };
     return field;
   }
@@ -120,18 +185,29 @@ export class Toolbar {
     const row = Number(digits) + (split === "train" ? n_test : 0);
     // A number is a sample's if it says so, and a label's where there is such a label.
     if (label >= 0 && !text.includes("#")) {
-      const labels = maps.arrays["column/label"].values;
-      maps.selection.select((i) => labels[i] === label && maps.visible(i));
-      this.setStatus(`Selected: label ${label_names[label]}`);
+      maps.selection.select({ label });
+      if (maps.selection.members) this.setStatus(`Selected: label ${label_names[label]}`);
+      else this.setStatus(`Label ${label_names[label]} is hidden by the legend, or has no sample here`);
       return;
     }
     const i = digits === undefined ? -1 : maps.rows.indexOf(row);
     if (i < 0) {
-      const example = label_names[0] ? ` or ${label_names[0]}` : "";
-      this.setStatus(`No sample here is called “${query}”: try #${maps.rows[0]}${example}`);
+      this.setStatus(`Nothing here is called “${query}”: ${this.searchable()}`);
+      return;
+    }
+    if (!maps.visible(i)) {
+      this.setStatus(`${maps.name(i)} is hidden by the legend`);
       return;
     }
     this.setStatus(`Found ${maps.name(i)}`);
     maps.highlight(i);
+  }
+
+  /** What the search field takes. */
+  searchable() {
+    const { rows, facts: { label_names } } = this.maps;
+    const last = label_names.length - 1;
+    const labels = last < 0 ? "" : ` or a label (${label_names[0]} to ${label_names[last]})`;
+    return `search for the number of a sample (#${rows[0]})${labels}`;
   }
 }

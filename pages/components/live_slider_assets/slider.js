@@ -8,6 +8,7 @@ class LiveSlider {
     [this.range, this.picture] = [root.querySelector("input"), root.querySelector("img.live-picture")];
     [this.title, this.value] = [root.querySelector("span"), root.querySelector("output")];
     this.track = root.querySelector("img.live-track");
+    this.beside = root.closest("[class*=st-key-split]");
     this.asked = null; // the value that the server works on
     this.range.oninput = () => {
       this.write();
@@ -41,7 +42,10 @@ class LiveSlider {
   }
 
   write() {
-    this.value.textContent = Number(this.range.value).toString();
+    const { value, min, max } = this.range;
+    this.value.textContent = Number(value).toString();
+    // For a chart beside it that marks the value by its style.
+    this.beside?.style.setProperty("--live-share", (value - min) / (max - min));
   }
 
   ask() {

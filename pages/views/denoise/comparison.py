@@ -14,8 +14,8 @@ from aecore.models.variants import Noise as Trainable
 from aecore.plots import images
 from pages.app import cache, controls, frame, models
 from pages.app.text import plain
-from pages.components import downloads, job_status, live_slider
-from pages.views.denoise import drift
+from pages.components import downloads, job_status, live_slider, workbench
+from pages.views.denoise import curves, drift
 from pages.views.denoise.request import NOISY, NoiseRequest, SampleSelection
 
 if TYPE_CHECKING:
@@ -25,8 +25,18 @@ if TYPE_CHECKING:
 FILTERS = ("median", "total-variation", "pca")
 """Shown by default."""
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
-CELL = 72  # points of one image
+TALL = 680  # points of a picture, so that it is in sight together with the slider
+CELLS = 60, 72  # points of one image, at least and at most
+CAPTION = 24  # points under each
 TITLES = 128  # points left of them, so that they stand still while settings of filters change
+PLACES = ["PSNR over all levels", "Where the codes go"]
+UNDER = (
+    "PSNR = 10 log10(1 / MSE), in dB, for brightness in [0, 1]: the higher, the nearer to the "
+    "clean image. SSIM, structural similarity, compares mean, contrast and structure in windows: "
+    "1 is the same image. Outputs of runs and filters are clipped to [0, 1]; the noisy image is "
+    "measured as it is. Each filter has the setting with the highest PSNR on "
+    f"{denoising.TUNED_ON} training images under this noise; none was tuned on what is shown."
+)
 
 
 def applies(run: store.Run) -> bool:
@@ -43,55 +53,72 @@ def applies(run: store.Run) -> bool:
     return False
 
 
-def ask() -> NoiseRequest:
-    """Input fields of the noise."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        noise = st.selectbox(
-            "Noise",
-            list(NOISES),
-            format_func=lambda name: NOISES[name].title,
-            key="noise_kind",
-            bind="query-params",
-            width=190,
-        )
-        seed = 0
-        if noise != "blur":  # which is the same each time
-            seed = controls.whole_number("Seed of the noise", "noise_seed", 0, 2**31 - 2, width=150)
-        clip = noise == "gaussian" and st.toggle(
-            "Cut off at 0 and 1",
-            key="noise_clip",
-            bind="query-params",
-            help="What Gaussian noise pushes out of the range comes back to it, which makes it "
-            "easier to take away.",
-        )
-    return NoiseRequest(noise, bool(clip), int(seed))
-
-
 @st.fragment
-def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
-    """Show test samples, the noise level and code drift; a fragment with one inside."""
+def show(runs: Sequence[store.Run]) -> None:
+    """Show toolbar, comparison and panel; a fragment with one inside."""
     with frame.guarded():
-        dataset = runs[0].dataset
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=200)
-            first = controls.whole_number(
-                "Begin with test sample", "first", 0, dataset.n_test - 1, width=170
-            )
-        filters = st.multiselect(
-            "Classical filters",
-            list(BASELINES),
-            FILTERS,
-            format_func=lambda name: BASELINES[name].title,
-            key="filters",
-            bind="query-params",
-        )
+        run, dataset = runs[0], runs[0].dataset
+        with workbench.toolbar():
+            noise = ask_noise()
+            count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=220)
+            with st.popover("Filters", icon=":material/filter_alt:"):
+                filters = st.multiselect(
+                    "Classical filters",
+                    list(BASELINES),
+                    FILTERS,
+                    format_func=lambda name: BASELINES[name].title,
+                    key="filters",
+                    bind="query-params",
+                    width=300,
+                    help="  \n".join(f"{each.title}: {each.source}" for each in BASELINES.values()),
+                )
+            with st.popover("Settings", icon=":material/tune:"):
+                first = controls.whole_number("First test sample", "first", 0, dataset.n_test - 1)
+                asked = ask_settings(noise)
         numbers = (first + np.arange(min(count, dataset.n_test))) % dataset.n_test
         chosen = SampleSelection(numbers, *(part[numbers] for part in dataset.test))
-        rows(runs, asked, chosen, filters)
-        if filters:
-            tune(dataset, asked)
-        drift.show(runs[0], asked, chosen)
+        canvas, panel = workbench.split("right")
+        with canvas:
+            rows(runs, asked, chosen, filters)
+            if filters:
+                tune(dataset, asked)
+        with panel, frame.guarded():
+            place = controls.one_of("Panel", PLACES, "beside", label_visibility="collapsed")
+            if place == PLACES[0]:
+                curves.show(runs, asked)
+            else:
+                drift.show(run, asked, chosen)
         cache.freeze_gc("what denoises")
+
+
+def ask_noise() -> str:
+    """Select box of the kind of noise."""
+    return st.selectbox(
+        "Noise",
+        list(NOISES),
+        format_func=lambda name: NOISES[name].title,
+        key="noise_kind",
+        bind="query-params",
+        width=230,
+        help="  \n".join(
+            f"{noise.title}: its level is the {noise.unit}" for noise in NOISES.values()
+        ),
+    )
+
+
+def ask_settings(noise: str) -> NoiseRequest:
+    """Input fields of the seed and of clipping, where the noise has them."""
+    seed = 0
+    if noise != "blur":  # which is the same each time
+        seed = controls.whole_number("Seed of the noise", "noise_seed", 0, 2**31 - 2)
+    clip = noise == "gaussian" and st.toggle(
+        "Clip to valid brightness",
+        key="noise_clip",
+        bind="query-params",
+        help="x + noise is clipped to [0, 1], the range of the images. It makes the noise easier "
+        "to remove.",
+    )
+    return NoiseRequest(noise, bool(clip), int(seed))
 
 
 def tune(dataset: Dataset, asked: NoiseRequest) -> None:
@@ -120,7 +147,7 @@ def rows(
         dataset, noise = runs[0].dataset, NOISES[asked.noise]
         key = f"level_{asked.noise}"  # each noise has its own range
         reach = live_slider.Range(
-            f"Level: {noise.unit}", noise.least, noise.most, noise.step, noise.default
+            f"Noise level: {noise.unit}", noise.least, noise.most, noise.step, noise.default
         )
         level = live_slider.value(key, reach)
         clean, shape = chosen.clean, dataset.shape
@@ -142,19 +169,16 @@ def rows(
                 f"{one:.1f} · {two:.2f}" for one, two in zip(psnr[name], ssim[name], strict=True)
             ]
             lines.append(images.Row(name, pixels.reshape(-1, *shape), captions))
-        picture = images.compose(lines, st.context.theme.type or "light", CELL, TITLES)
+        cell = int(np.clip(TALL // len(lines) - CAPTION, *CELLS))
+        picture = images.compose(lines, st.context.theme.type or "light", cell, TITLES)
         alt = (
             f"{len(clean)} test images of {dataset.name}, and under each {', '.join(versions)}, "
             "each with its PSNR in dB and its structural similarity"
         )
         live_slider.show(key, reach, picture, alt)
-        st.caption(
-            "Under each image: PSNR in dB · structural similarity (1 is the same image). Runs and "
-            "filters are cut off at 0 and 1; noise is measured as it is, also beyond. A filter has "
-            "the setting with the highest PSNR on "
-            f"{denoising.TUNED_ON} training images under this noise; none was tuned on what is "
-            "shown."
-        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Under each image: PSNR in dB · SSIM", help=UNDER, width="content")
+            train(dataset, asked, level)
         downloads.downloads(
             f"{runs[0].name}-{asked.noise}",
             lambda: picture,
@@ -166,7 +190,6 @@ def rows(
             psnr=np.stack(list(psnr.values())),
             ssim=np.stack(list(ssim.values())),
         )
-        train(dataset, asked, level)
 
 
 def filtered(
@@ -198,11 +221,10 @@ def train(dataset: Dataset, asked: NoiseRequest, level: float) -> None:
         return
     query = {"dataset": dataset.name, "noise": asked.noise, "level": f"{level:g}"}
     query |= {"clip": "true"} if asked.clip else {}
-    with st.container(horizontal=True, vertical_alignment="center"):
-        for variant, kind in DENOISERS.items():
-            st.page_link(
-                "pages/train.py",
-                label=f"Train a denoiser at this level, {kind}",
-                icon=":material/model_training:",
-                query_params={"variant": variant} | query,
-            )
+    for variant, kind in DENOISERS.items():
+        st.page_link(
+            "pages/train.py",
+            label=f"Train a denoiser at this level, {kind}",
+            icon=":material/model_training:",
+            query_params={"variant": variant} | query,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,6 @@ TRAINED = "trained at this level"
 
 def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
     """Show PSNR against the level, computed once per run by a job."""
-    st.subheader("Over all levels")
     curves = {run.name: cache.artifact(denoising.curve_artifact(run, *asked.kind)) for run in runs}
     missing = [name for name, stored in curves.items() if stored is None]
     jobs = cache.jobs()
@@ -52,12 +52,12 @@ def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, A
     classical = {BASELINES[name].title: line for name, line in measured.baselines.items()}
     others = {NOISY: measured.noisy, **classical}
     trained = [(run, trained_at(run, asked)) for run in runs]
-    figure = figures.curves(
+    st.html(Path(__file__).with_suffix(".css"))
+    figure = figures.level_curves(
         measured.levels,
         own | others,
-        f"level: {NOISES[asked.noise].unit}",
-        "mean PSNR, dB",
-        height=420,
+        f"noise level: {NOISES[asked.noise].unit}",
+        "mean PSNR in dB",
         dotted=tuple(others),
         faint=NOISY,
         marks={f"{run.name}, {TRAINED}": level for run, level in trained if level is not None},

@@ -12,7 +12,6 @@ from aecore.applications import denoising
 from aecore.applications.denoising import NOISES
 from aecore.plots import figures
 from pages.app import cache, models
-from pages.app.text import plain
 from pages.components import downloads
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ FLIPS = (
 def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
     """Show the path of each code with rising noise, and where its nearest class changes."""
     dataset, noise = run.dataset, NOISES[asked.noise]
-    st.subheader(f"Where the codes of {plain(run.name)} go")
     latent.refuse_unless_finite(run, run.codes["codes"])
     levels = np.array([0, *noise.steps])
     names = dataset.label_names
@@ -59,15 +57,16 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
             [f"test sample {number}" for number in chosen.numbers],
             drift.nearest,
             drift.flips,
+            height=340,
         ),
         key="drift",
         config=figures.MODEBAR,
-        alt=f"Map of the test codes of {run.name} with the ways of {len(chosen.numbers)} codes "
+        alt=f"Map of the test codes of {run.name} with the paths of {len(chosen.numbers)} codes "
         f"from no noise to level {levels[-1]:g}",
     )
     st.caption(
-        "A line is the way of one sample's code from no noise (dot) to the most, "
-        f"level {levels[-1]:g} ({noise.unit}), of one seed." + (FLIPS if names else "")
+        "A line is the path of one sample's code from no noise (dot) to the highest level, "
+        f"{levels[-1]:g} ({noise.unit}), with one seed." + (FLIPS if names else "")
     )
     downloads.downloads(
         f"{run.name}-drift-{asked.noise}",

@@ -11,44 +11,55 @@ import streamlit as st
 from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from pages.app import models
+from pages.app import frame, models, state
 from pages.app.text import plain
+from pages.components import workbench
 from pages.views.generate import common
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from aecore.runs import store
 
 GROUPS = {"A": "plus", "B": "minus", "C": "onto"}
 DEFAULTS = (1, 0, 2)  # of the classes
-BY_NUMBER = "test samples by number"
+BY_NUMBER = "by number"
 
 
-def show(run: store.Run) -> None:
+def show(run: store.Run, toolbar: DeltaGenerator) -> None:
     """Show the means of three groups, and C + t (A - B) for several strengths t."""
-    with st.container(horizontal=True, gap="medium"):
-        asked = [ask(run, *each) for each in zip(GROUPS, DEFAULTS, strict=True)]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with toolbar:
         label = common.label(run)
-        steps = common.slider("Steps", 2, 12, 7, "sums", help="Sums from t = 0 to the strength.")
+        steps = common.slider("Steps", 2, 12, 7, "sums", help="Sums from t = 0 to the largest t.")
         strength = common.slider(
-            "Strength", 0.5, 3.0, 1.5, "strength", help="The largest t of C + t (A - B)."
+            "How far", 0.5, 3.0, 1.5, "strength", help="The largest t of C + t (A - B)."
         )
+    canvas, panel = workbench.split("left")
+    with panel, st.container(horizontal=True):
+        asked = [ask(run, *each) for each in zip(GROUPS, DEFAULTS, strict=True)]
     fields = {
         GROUPS[name]: name
         for name, (kind, _) in zip(GROUPS, asked, strict=True)
         if kind == BY_NUMBER
     }
-    if len(fields) < len(GROUPS):
-        st.caption(f"Choose *{BY_NUMBER}* for a group to pick its samples on a map.")
-    if fields:
-        common.map_to_pick(run, fields, None, open_=True)
-    sums(run, asked, np.linspace(0, strength, steps), label)
+    with panel:
+        picking = fields and common.map_to_pick(run, fields, None, open_=True)
+        if len(fields) < len(GROUPS):
+            st.caption(f"Choose *{BY_NUMBER}* for a group to pick its samples on a map.")
+    with canvas, frame.guarded():
+        moved = sums(run, asked, np.linspace(0, strength, steps), label)
+        if not picking:
+            with panel:
+                common.marked_map(run, moved)
 
 
 def sums(
     run: store.Run, asked: Sequence[tuple[str, str]], strengths: np.ndarray, label: int
-) -> None:
-    """Show the decoded means of the groups, and below them C + t (A - B) for each strength t."""
+) -> np.ndarray:
+    """Show the decoded means of the groups, and below them C + t (A - B) for each t.
+
+    Returns the codes of both, (3 + steps, d).
+    """
     codes, dataset = run.codes["codes"], run.dataset
     chosen = members(run, asked)
     moved = np.concatenate(latent.arithmetic(*(codes[each] for each in chosen), strengths))
@@ -60,6 +71,13 @@ def sums(
         images.Row("means of the groups", means, list(GROUPS)),
         images.Row("C + t (A - B)", added, captions),
     ]
+    beside = {
+        "code": [*GROUPS, *(f"C + {t:.2f} (A - B)" for t in strengths)],
+        "nearest test code": around.distances,
+        "data near": around.covered,
+    }
+    arrays = around._asdict() | {"codes": moved, "decoded": decoded, "strengths": strengths}
+    common.pictures(run, "arithmetic", lines, beside, [added], **arrays)
     who = "; ".join(
         f"{name}: {listed(each) if kind == BY_NUMBER else plain(kind)} ({len(each):,})"
         for name, (kind, _), each in zip(GROUPS, asked, chosen, strict=True)
@@ -72,27 +90,24 @@ def sums(
         f"each is {away.min():.2g} to {away.max():.2g} away."
         f"{under}{common.class_sentence(run, label)}"
     )
-    beside = {
-        "code": [*GROUPS, *(f"C + {t:.2f} (A - B)" for t in strengths)],
-        "nearest test code": around.distances,
-        "data near": around.covered,
-    }
-    arrays = around._asdict() | {"codes": moved, "decoded": decoded, "strengths": strengths}
-    common.pictures(run, "arithmetic", lines, beside, [added], **arrays)
+    return moved
 
 
 def ask(run: store.Run, name: str, default: int) -> tuple[str, str]:
     """Input fields of a group: a class, or sample numbers."""
     classes, key = run.dataset.label_names, GROUPS[name]
     kinds, kind = [BY_NUMBER, *map(every, classes)], BY_NUMBER
-    with st.container(width=220):
+    with st.container(width=128):
         if classes:
+            state.rename(f"{key}_group", "test samples by number", BY_NUMBER)  # as it was called
             index = 1 + default % len(classes)
             kind = st.selectbox(name, kinds, index, key=f"{key}_group", bind="query-params")
         if kind != BY_NUMBER:
             return kind, ""
         default = min(default, len(run.codes["codes"]) - 1)
-        return kind, common.numbers("Samples" if classes else name, str(default), key)
+        return kind, common.numbers(
+            "Samples" if classes else name, str(default), key, width="stretch"
+        )
 
 
 def members(run: store.Run, asked: Sequence[tuple[str, str]]) -> list[list[int]]:

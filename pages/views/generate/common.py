@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -11,7 +11,7 @@ import streamlit as st
 from aecore import data, latent
 from aecore.data import Dataset, Subset
 from aecore.errors import InvalidRequest
-from aecore.plots import images
+from aecore.plots import figures, images
 from pages.app import cache
 from pages.app.text import plain
 from pages.components import downloads, job_status, maps, picking
@@ -19,7 +19,6 @@ from pages.components import downloads, job_status, maps, picking
 if TYPE_CHECKING:
     from aecore.runs import store
 
-MAP_WIDTH = 780  # points
 CELL = 72  # points of one image
 
 HELD = "Others as in sample"
@@ -38,9 +37,9 @@ def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any
     return st.slider(title, low, high, value, key=key, bind="query-params", width=190, **options)
 
 
-def numbers(title: str, value: str, key: str) -> str:
+def numbers(title: str, value: str, key: str, width: int | Literal["stretch"] = 280) -> str:
     """A text field for the numbers of test samples, kept in the address; see `sample_numbers`."""
-    return st.text_input(title, value, key=key, bind="query-params", help=PICKED, width=200)
+    return st.text_input(title, value, key=key, bind="query-params", help=PICKED, width=width)
 
 
 def label(run: store.Run) -> int:
@@ -53,7 +52,7 @@ def label(run: store.Run) -> int:
         names,
         key="told",
         bind="query-params",
-        width=140,
+        width=200,
         help="The class that a conditioned model decodes.",
     )
     return names.index(name)
@@ -65,7 +64,7 @@ def ask_held() -> str:
         HELD,
         key="held",
         bind="query-params",
-        width=200,
+        width=280,
         placeholder="the mean of all",
         help="The number of a test sample; empty for the mean code.",
     )
@@ -113,8 +112,8 @@ def sample_numbers(text: str, n: int) -> list[int]:
     return [int(word) for word in words]
 
 
-def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, open_: bool) -> None:
-    """Map to pick samples for these fields, shown or hidden by a switch.
+def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, open_: bool) -> bool:
+    """Map to pick samples for these fields, shown or hidden by a switch; whether it is shown.
 
     It stands above the results of the fields, so that it does not move while it is used.
 
@@ -126,16 +125,30 @@ def map_to_pick(run: store.Run, fields: Mapping[str, str], most: int | None, ope
     # A name for each default, so that a view that needs a map begins with it.
     key = f"map_{'open' if open_ else 'closed'}"
     if not st.toggle("Pick samples on a map", open_, key=key, bind="query-params"):
-        return
+        return False
     what = "Click a sample to put its number into the field, or to take it out again"
     if most is None:
         what += "; a lasso or box takes all inside"
     else:
         what += f"; it holds {most}, and the oldest goes when one more comes" if most > 1 else ""
     st.caption(f"{what}.")
-    with st.container(width=MAP_WIDTH):
-        picking.picker(run, fields, dict.fromkeys(fields, most) if most else None)
+    picking.picker(run, fields, dict.fromkeys(fields, most) if most else None)
     maps.prepare(maps.View(run, Subset(), ()))
+    return True
+
+
+def marked_map(run: store.Run, codes: np.ndarray, frame: np.ndarray | None = None) -> None:
+    """Map of the test codes with crosses at these codes, and a frame with these corners."""
+    plane, labels = run.codes["plane"], run.codes["labels"]
+    places = latent.plane_of_run(run).project(codes)
+    corners = places[:0] if frame is None else latent.plane_of_run(run).project(frame)
+    st.plotly_chart(
+        figures.marked_map(plane, labels, run.dataset.label_names, places, corners),
+        key="map",
+        config=figures.MODEBAR,
+        alt=f"Map of the test codes of {run.name} with "
+        + ("the frame of the grid" if len(corners) else f"{len(codes)} decoded codes marked"),
+    )
 
 
 # --- Values of a run ----------------------------------------------------------------------------

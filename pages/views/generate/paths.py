@@ -11,21 +11,24 @@ import streamlit as st
 from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
-from pages.app import cache, models
+from pages.app import cache, frame, models
 from pages.app.text import plain
+from pages.components import workbench
 from pages.views.generate import common
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from aecore.runs import store
 
 MOST_PICKED = 8
-STOPS = "From one to the next"
+STOPS = "Samples to connect"
 
 
-def show(run: store.Run) -> None:
+def show(run: store.Run, toolbar: DeltaGenerator) -> None:
     """Show paths between the codes of picked samples, and the cycle error along each."""
     codes = run.codes["codes"]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with toolbar:
         label = common.label(run)
         text = common.numbers(STOPS, ", ".join(map(str, range(min(len(codes), 2)))), "stops")
         steps = common.slider(
@@ -34,21 +37,26 @@ def show(run: store.Run) -> None:
             16,
             10,
             "steps",
-            help="Pictures of a way, the samples themselves among them.",
+            help="Pictures of a path, the samples themselves among them.",
         )
         ways = st.pills(
-            "Ways",
+            "Interpolation",
             latent.PATH_METHODS,
             selection_mode="multi",
             default=latent.PATH_METHODS,
             key="ways",
             bind="query-params",
+            help="Straight: a + t (b - a). Spherical: along the great circle between a and b, for "
+            "codes of a Gaussian prior. Along the data: the shortest path over nearest neighbours.",
         )
-    common.map_to_pick(run, {"stops": STOPS}, MOST_PICKED, open_=True)
-    if ways:
-        along(run, text, steps, ways, label)
-    else:
-        st.info("Choose a way.", icon=":material/info:")
+    canvas, panel = workbench.split("left")
+    with panel:
+        common.map_to_pick(run, {"stops": STOPS}, MOST_PICKED, open_=True)
+    with canvas, frame.guarded():
+        if ways:
+            along(run, text, steps, ways, label)
+        else:
+            st.info("Choose an interpolation.", icon=":material/info:")
 
 
 def along(
@@ -64,7 +72,7 @@ def along(
     analysed = cache.analysis(run)
     train_codes = (analysed[0] if analysed else {}).get("train_codes")
     lines, made, problems = [], {}, []
-    beside: dict[str, list[Any]] = {"way": [], "cycle error": []}
+    beside: dict[str, list[Any]] = {"interpolation": [], "cycle error": []}
     for way in ways:
         try:
             path = latent.path(
@@ -74,7 +82,7 @@ def along(
             problems.append(plain(str(error)))
             continue
         away = models.cycle_error(run, path, label)
-        beside["way"] += [way] * steps
+        beside["interpolation"] += [way] * steps
         beside["cycle error"] += away.tolist()
         made[way] = path, models.generated(run, path, label)
         strip = common.shaped(dataset, made[way][1])
@@ -86,16 +94,18 @@ def along(
         st.info(fault, icon=":material/wrong_location:")
     if not lines:
         return
-    neighbours = "test codes" if train_codes is None else "training codes"
-    where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
-    st.caption(
-        f"{where} its cycle error, how far encoding it again leads away from its code: large "
-        "outside the support of the training codes. A number with # is a picked sample's. "
-        f"The way along the data follows nearest neighbours among {neighbours}."
-        f"{common.class_sentence(run, label)}"
-    )
     passed, decoded = (np.concatenate(each) for each in zip(*made.values(), strict=True))
     moving = [line.images for line in lines]
     common.pictures(
         run, "path", lines, beside, moving, codes=passed, decoded=decoded, samples=np.array(chosen)
+    )
+    neighbours = "test codes" if train_codes is None else "training codes"
+    where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
+    st.caption(
+        f"{where} its cycle error; a number with # is a picked sample's."
+        f"{common.class_sentence(run, label)}",
+        help="Cycle error: ||f(g(z)) - z||, how far decoding by g and encoding by f leads "
+        "away from a code z: large outside the support of the training codes. The path along the "
+        f"data follows nearest neighbours among {neighbours}.",
+        width="content",
     )

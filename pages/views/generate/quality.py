@@ -19,7 +19,7 @@ FORMATS = {"nearest": "%.3f", "coverage": "percent", "frechet": "%.2f"}
 
 def show(run: store.Run) -> None:
     """Show the quality of samples from each source beside real test samples, measured by a job."""
-    st.subheader("How good the samples are")
+    st.subheader("Quality of the samples")
     jobs, dataset = cache.jobs(), run.dataset
     quality = cache.artifact(sample_quality.quality_artifact(run))
     if quality is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,45 +11,80 @@ import streamlit as st
 from aecore import latent
 from aecore.plots import images
 from pages.app import cache, controls, models
-from pages.components import job_status
+from pages.components import job_status, workbench
 from pages.views.generate import common, quality
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from aecore.runs import store
 
 
-def show(run: store.Run) -> None:
+def show(run: store.Run, toolbar: DeltaGenerator) -> None:
     """Show decoded random codes, and the training samples with the nearest codes."""
-    dataset, d = run.dataset, run.config.model.latent_dim
     prior = run.capabilities.prior
     sources = ["prior", "mixture of Gaussians"]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with toolbar:
         label = common.label(run)
         # A name for each default, so that a run without a prior begins with what suits it.
         source = controls.one_of(
             "Source",
             sources if prior else sources[::-1],
             f"source_{'prior' if prior else 'codes'}",
-            help="The prior N(0, I), or a mixture with full covariances fitted on training codes.",
+            help="The prior N(0, I), or a mixture of Gaussians with full covariances, "
+            "Σ π_k N(μ_k, Σ_k), fitted on training codes.",
         )
         count = common.slider("Samples", 1, 16, 8, "count")
         temperature = common.slider(
-            "Temperature", 0.0, 2.0, 1.0, "temperature", help="Times the standard deviation."
+            "Temperature",
+            0.0,
+            2.0,
+            1.0,
+            "temperature",
+            help="Factor of the standard deviation of what is drawn: 0 draws means alone.",
         )
-        seed = controls.whole_number("Seed", "draw", 0, 2**31 - 1, width=120)
-    train = common.training_codes(run)
+        seed = controls.whole_number("Seed", "draw", 0, 2**31 - 1, width=170)
+    canvas, panel = workbench.split("left")
+    with canvas:
+        train = common.training_codes(run)
+        codes = draw_codes(run, source, count, temperature, seed, train)
+    if codes is None:
+        return
+    with panel:
+        common.marked_map(run, codes)
+    decoded = models.generated(run, codes, label)
+    with canvas:
+        rows(run, source, codes, decoded, label, train)
+
+
+def draw_codes(
+    run: store.Run,
+    source: str,
+    count: int,
+    temperature: float,
+    seed: int,
+    train: Mapping[str, np.ndarray] | None,
+) -> np.ndarray | None:
+    """Codes drawn from the source, (n, d); None if it is not known yet."""
+    d, prior = run.config.model.latent_dim, run.capabilities.prior
     if source == "prior":
-        codes = latent.from_prior(count, d, temperature, seed)
         if not prior:
             st.caption(common.NO_PRIOR)
-    elif train is None:
-        return
-    else:
-        mixture = fitted(run)
-        if mixture is None:
-            return
-        codes = mixture.draw(count, temperature, seed)
-    decoded = models.generated(run, codes, label)
+        return latent.from_prior(count, d, temperature, seed)
+    mixture = None if train is None else fitted(run)
+    return None if mixture is None else mixture.draw(count, temperature, seed)
+
+
+def rows(
+    run: store.Run,
+    source: str,
+    codes: np.ndarray,
+    decoded: np.ndarray,
+    label: int,
+    train: Mapping[str, np.ndarray] | None,
+) -> None:
+    """Show decoded codes above the training samples with the nearest codes, and their quality."""
+    dataset = run.dataset
     lines, beside, away = [], {}, []
     if train is not None:
         nearest, distances = models.training_places(run).nearest(codes)
@@ -58,14 +94,15 @@ def show(run: store.Run) -> None:
         originals = common.shaped(dataset, dataset.train.x[numbers])
         title = "nearest training sample, by code"
         lines.append(images.Row(title, originals, [f"#{number}" for number in numbers]))
+    lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
+    common.pictures(run, "sample", lines, beside, codes=codes, decoded=decoded)
+    if train is not None:
         away_said = "The number under a sample" if dataset.traits.pictures else "The distance"
         st.caption(
             f"{away_said} is how far its code is from the nearest training code, whose sample is "
             "shown, too: where the two differ, the sample is no copy. The median distance is "
             f"{np.median(distances):.3g}.{common.class_sentence(run, label)}"
         )
-    lines.insert(0, images.Row(f"drawn from the {source}", common.shaped(dataset, decoded), away))
-    common.pictures(run, "sample", lines, beside, codes=codes, decoded=decoded)
     if train is not None and not dataset.traits.pictures:
         st.caption("The nearest training sample of each, by code:")
         common.table(dataset, originals, {"training sample": numbers})

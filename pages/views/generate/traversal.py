@@ -10,23 +10,25 @@ import streamlit as st
 from aecore import latent
 from aecore.plots import images
 from pages.app import frame, models
-from pages.components import live_slider
+from pages.components import live_slider, workbench
 from pages.views.generate import common
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from aecore.runs import store
 
 PREVIEWS = 12
 FINE = 0.05  # of a standard deviation, from one place of the slider to the next
 TRACK = 416  # points of the slider, as in its style
-LARGE = 168  # points of the picture of where it stands
+LARGE = 320  # points of the picture of where it stands
 
 
-def show(run: store.Run) -> None:
+def show(run: store.Run, toolbar: DeltaGenerator) -> None:
     """Show a strip for each of the most important dimensions, and a slider along one."""
     dataset, d = run.dataset, run.config.model.latent_dim
     ranked = common.importance(run)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with toolbar:
         label = common.label(run)
         text = common.ask_held() if d > 1 else ""
         most = min(d, 12)
@@ -36,12 +38,15 @@ def show(run: store.Run) -> None:
         steps = common.slider("Steps", 2, 16, 10, "steps")
         chosen = ranked.order[:count].tolist()
         sides = common.ranges(run, steps, "linear", chosen)
-    if d > 1:
-        common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
-    base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
-    if dataset.traits.pictures:
-        slide(run, base, label, moved, ranked)
-    strips(run, base, label, moved, ranked)
+    canvas, panel = workbench.split("left")
+    with panel:
+        if d > 1:
+            common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)
+        base, moved = common.held(run, text), dict(zip(chosen, sides, strict=True))
+        if dataset.traits.pictures:
+            slide(run, base, label, moved, ranked)
+    with canvas:
+        strips(run, base, label, moved, ranked)
 
 
 @st.fragment
@@ -108,10 +113,10 @@ def strips(
     ):
         captions = [f"{value:.2f}" for value in part[:, number]]
         lines.append(images.Row(name(number), common.shaped(dataset, strip), captions))
+    moving = [line.images for line in lines]
+    common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)
     under = " Under a picture stands its value." if dataset.traits.pictures else ""
     st.caption(
         f"Most {ranked.measure} first: each dimension moves while all others stay.{under}"
         f"{common.class_sentence(run, label)}"
     )
-    moving = [line.images for line in lines]
-    common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from aecore import latent
-from pages.app import cache, controls, frame, models
-from pages.views.generate import arithmetic, grid, health, paths, samples, traversal
+from pages.app import cache, controls, frame, models, state
+from pages.components import workbench
+from pages.views.generate import arithmetic, code_usage, grid, paths, samples, traversal
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from aecore.runs import store
 
-VIEWS: dict[str, Callable[[store.Run], None]] = {
+VIEWS: dict[str, Callable[[store.Run, DeltaGenerator], None]] = {
     "Grid": grid.show,
     "Samples": samples.show,
     "Path": paths.show,
     "Traversal": traversal.show,
     "Arithmetic": arithmetic.show,
-    "Health": health.show,
+    "Code usage": code_usage.show,
 }
 
 
@@ -29,8 +32,11 @@ def show(run: store.Run) -> None:
     """Show the chosen view; a fragment, so that a slider redraws nothing else."""
     with frame.guarded():
         latent.refuse_unless_finite(run, run.codes["codes"])
-        view = controls.one_of("View", list(VIEWS), "view")
+        state.rename("view", "Health", "Code usage")  # as it was called in addresses of before
+        toolbar = workbench.toolbar()
+        with toolbar:
+            view = controls.one_of("View", list(VIEWS), "view", label_visibility="collapsed")
         with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
             models.load(run)
         cache.freeze_gc("what generates")
-        VIEWS[view](run)
+        VIEWS[view](run, toolbar)

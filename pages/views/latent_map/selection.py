@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @st.fragment
 def show(view: View) -> None:
-    """Show the panes, their limits, and downloads of the selected samples.
+    """Show the panes and their limits, and write files of the selected samples.
 
     A fragment, so that a selection draws nothing else anew.
     """
@@ -37,7 +38,10 @@ def show(view: View) -> None:
 
 
 def export(view: View, selection: Selection) -> None:
-    """Download buttons for the selected samples: numbers, labels, codes, maps, errors."""
+    """Files of the selected samples: ids, labels, codes, maps, errors.
+
+    Their buttons are hidden: those beside the maps press them, by the time of the selection.
+    """
     samples = cache.shown(view.run, view.subset)
     dataset = view.run.dataset
     if selection.samples != payload.identity(samples.rows, dataset):
@@ -57,24 +61,15 @@ def export(view: View, selection: Selection) -> None:
         table().to_parquet(buffer, index=False)
         return buffer.getvalue()
 
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(rows):,} selected samples: ids, labels, codes, maps and errors as")
-        st.download_button(
-            "CSV",
-            lambda: table().to_csv(index=False),
-            f"{name}.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-        st.download_button(
-            "Parquet",
-            parquet,
-            f"{name}.parquet",
-            "application/vnd.apache.parquet",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+    files: dict[str, tuple[str, Callable[[], str | bytes]]] = {
+        "CSV": ("text/csv", lambda: table().to_csv(index=False)),
+        "Parquet": ("application/vnd.apache.parquet", parquet),
+    }
+    with st.container(key="export"):
+        for kind, (mime, content) in files.items():
+            with st.container(key=f"export-{int(selection.when)}-{kind}"):
+                file = f"{name}.{kind.lower()}"
+                st.download_button(kind, content, file, mime, on_click="ignore", key=f"save-{kind}")
 
 
 def decoded(view: View, place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 
 import numpy as np
 import streamlit as st
@@ -19,7 +20,7 @@ ICONS = {
     False: ":material/cancel:",
     None: ":material/radio_button_unchecked:",
 }
-WORDS = {True: "holds", False: "does not hold"}
+THUMBNAIL = 56  # points
 
 
 def read() -> dict[str, Outcome | None]:
@@ -28,36 +29,83 @@ def read() -> dict[str, Outcome | None]:
 
 
 def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
-    """Selection of the page's recipe, kept in the address."""
+    """Selection of the page's recipe, kept in the address, as a card for each."""
     names = list(RECIPES)
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
         pickers.show_unknown("recipe", stranger)
-    name = st.pills(
-        "Recipe",
-        names,
-        required=True,
-        format_func=lambda name: f"{_icon(outcomes[name])} {name}",
-        key=state.RECIPE,
-        on_change=state.keep,
-        args=(state.RECIPE,),
-    )
-    return RECIPES[name]
+    chosen = state.value(state.RECIPE)
+    with st.container(key="cards"):
+        for family, recipes_of_it in groupby(RECIPES.values(), lambda recipe: recipe.family):
+            st.markdown(f"**{plain(family)}**")
+            for recipe in recipes_of_it:
+                card(recipe, outcomes[recipe.name], recipe.name == chosen)
+    return RECIPES[chosen]
 
 
-def _icon(outcome: Outcome | None) -> str:
-    return ICONS[outcome and outcome.holds]
+def card(recipe: Recipe, outcome: Outcome | None, chosen: bool) -> None:
+    """Thumbnail, title and verdict of a recipe; a click chooses it."""
+    key = f"card-{recipe.name}"
+    with st.container(key=f"chosen-{key}" if chosen else key, horizontal=True, wrap=False):
+        thumbnail = outcome and cache.recipe_thumbnail(outcome)
+        with st.container(width=THUMBNAIL):
+            if thumbnail:
+                st.image(thumbnail, width=THUMBNAIL, alt="")
+        with st.container(gap=None):
+            st.button(
+                plain(recipe.title),
+                key=recipe.name,
+                type="tertiary",
+                on_click=choose,
+                args=(recipe.name,),
+            )
+            st.caption(verdict(outcome))
 
 
-def about(recipe: Recipe) -> None:
-    """Show the lesson, architecture and source of a recipe."""
-    st.subheader(recipe.title)
+def choose(name: str) -> None:
+    """Show another recipe, and write it into the address."""
+    state.put({state.RECIPE: name})
+    state.keep(state.RECIPE)
+
+
+def verdict(outcome: Outcome | None) -> str:
+    """Sentence, in Markdown, on whether a recipe was reproduced: its target and its figure."""
+    if outcome is None:
+        return f"{ICONS[None]} Not run here yet"
+    word = "Reproduced" if outcome.holds else "Not reproduced"
+    target = plain(recipes.target(outcome.metric))
+    return f"{ICONS[bool(outcome.holds)]} {word}: target {target}, found {number(outcome.value)}"
+
+
+def show(recipe: Recipe, outcome: Outcome | None) -> None:
+    """Show a recipe: its lesson and verdict, its pictures, and how it was trained and measured."""
+    st.subheader(recipe.title, anchor=False)
+    if outcome:
+        st.markdown(f"{verdict(outcome)} ({plain(recipes.measure(outcome.metric))}).")
     st.markdown(plain(recipe.teaches))
+    run(recipe, outcome)
+    if outcome:
+        for position, picture in enumerate(outcome.pictures):
+            st.markdown(f"**{plain(picture.title)}**")
+            DRAWN[picture.kind](picture, f"{outcome.name}-{position}")
+    about(recipe, outcome)
+
+
+def about(recipe: Recipe, outcome: Outcome | None) -> None:
+    """Show data, architecture, metric and source of a recipe, and what else was measured."""
+    metric = outcome.metric if outcome else recipe.describe_metric(recipe.reference)
     st.markdown(
-        f"- Data: {recipe.dataset}\n"
+        f"- Data set: {_data_title(recipe)}\n"
         f"- What is trained: {plain(recipe.architecture)}\n"
-        f"- Measured: {plain(recipe.describe_metric(recipe.reference))}\n"
+        f"- Measured on the test split: {plain(metric)}\n"
         f"- Source: {plain(recipe.source)}"
     )
+    if outcome is None:
+        return
+    when = plain(str(outcome.created)[:10])
+    st.caption(f"Seed {plain(outcome.seed)}, {duration(outcome.seconds)}, {when}.")
+    if outcome.figures:
+        st.markdown("**Also measured**")
+        st.table({plain(name): number(value) for name, value in outcome.figures.items()})
 
 
 def run(recipe: Recipe, before: Outcome | None) -> None:
@@ -72,32 +120,21 @@ def run(recipe: Recipe, before: Outcome | None) -> None:
         st.info("It was cancelled; the earlier outcome is kept.", icon=":material/stop_circle:")
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Run it again" if before else "Run it"
-        if controls.button(label, ":material/play_arrow:", type="primary", key="run-recipe"):
+        if controls.button(label, ":material/play_arrow:", key="run-recipe"):
             cache.jobs().submit(recipes.Reproduce(recipe.name))
             st.rerun()
         hint = f"It took {duration(before.seconds)} the last time." if before else ""
         if recipe.dataset in data.DATASETS and not data.is_available(recipe.dataset):
-            hint = f"{recipe.dataset} is not on this machine: the recipe downloads it. {hint}"
+            hint = f"{_data_title(recipe)} is not on this machine: the recipe downloads it. {hint}"
         st.caption(hint or "It has not been run here yet. It takes a few minutes at most.")
+    if before:
+        links(before)
 
 
-def show_outcome(outcome: Outcome) -> None:
-    """Show the reference beside the reproduced figure, further facts, and the pictures."""
-    with st.container(horizontal=True):
-        st.metric("Reproduced", number(outcome.value), border=True, width=200)
-        st.metric("Reference", number(outcome.reference), border=True, width=200)
-    holds = bool(outcome.holds)
-    st.markdown(f"{ICONS[holds]} It {WORDS[holds]}: {plain(outcome.metric)}.")
-    took = duration(outcome.seconds)
-    when = plain(str(outcome.created)[:10])
-    st.caption(f"Seed {plain(outcome.seed)}, {took}, {when}. Measured on the test split.")
-    if outcome.figures:
-        with st.expander("Also measured", icon=":material/table_rows:", expanded=True):
-            st.table({plain(name): number(value) for name, value in outcome.figures.items()})
-    links(outcome)
-    for position, picture in enumerate(outcome.pictures):
-        st.markdown(f"**{plain(picture.title)}**")
-        DRAWN[picture.kind](picture, f"{outcome.name}-{position}")
+def _data_title(recipe: Recipe) -> str:
+    """Title of a recipe's data; its name where they are drawn for it alone."""
+    entry = data.DATASETS.get(recipe.dataset)
+    return plain(entry.title if entry else recipe.dataset)
 
 
 def links(outcome: Outcome) -> None:
@@ -105,27 +142,9 @@ def links(outcome: Outcome) -> None:
     stored = {run.name for run in cache.runs()[0]}
     for name in filter(stored.__contains__, outcome.runs):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"The trained model is kept as the run **{plain(name)}**:")
-            for path, label, icon in frame.OF_A_RUN:
-                st.page_link(path, label=label, icon=icon, query_params={state.RUN: name})
-
-
-def overview(outcomes: Mapping[str, Outcome | None]) -> None:
-    """Table of every recipe with its lesson, reference and result."""
-    rows = []
-    for recipe in RECIPES.values():
-        outcome = outcomes[recipe.name]
-        rows.append(
-            {
-                "recipe": f"{_icon(outcome)} {recipe.name}",
-                "lesson": plain(recipe.teaches),
-                "metric": plain(
-                    outcome.metric if outcome else recipe.describe_metric(recipe.reference)
-                ),
-                "result": number(outcome.value) if outcome else "not run here yet",
-            }
-        )
-    st.table(rows, hide_index=True, alt="All recipes, their lessons and results")
+            st.markdown(f"Trained model: **{plain(name)}**", width="content")
+            for entry in frame.OF_A_RUN:
+                frame.link(entry, {state.RUN: name})
 
 
 # --- Pictures -----------------------------------------------------------------------------------

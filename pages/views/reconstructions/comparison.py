@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -12,7 +13,7 @@ from aecore.plots import figures, images
 from pages.app import cache, controls, frame, models
 from pages.app.text import plain
 from pages.components.job_status import ensure_encoded
-from pages.views.reconstructions import summary
+from pages.views.reconstructions import inspector, summary
 from pages.views.reconstructions.summary import MOST_COMPONENTS, PCA, Errors
 
 if TYPE_CHECKING:
@@ -28,53 +29,74 @@ ORDERS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 SPLITS = {
     "test": "Samples of the test split, which no run has seen in training.",
     "train": "Samples of the training split: they were seen in training, so a small error here "
-    "does not say how well new samples are rendered.",
+    "does not say how well new samples are reconstructed.",
 }
 
 
 @st.fragment
 def show(runs: Sequence[store.Run]) -> None:
-    """Show the comparison on one split; a fragment, so that a slider redraws nothing else."""
+    """Show the comparison on one split; a fragment, so that a choice redraws nothing else."""
+    st.html(Path(__file__).with_name("rows.css"))
     with frame.guarded():
         run, dataset = runs[0], runs[0].dataset
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            split = controls.one_of("Split", list(SPLITS), "split")
-            k = components(run, dataset)
-            maps = dataset.traits.pictures and st.toggle(
-                "Show where the error is", True, key="errors", bind="query-params"
-            )
+        toolbar = st.container(key="toolbar", horizontal=True, vertical_alignment="center")
+        with toolbar:
+            split = controls.one_of("Split", list(SPLITS), "split", **HIDDEN)
         if split == "train" and not ensure_encoded(runs):
             return
+        with toolbar:
+            picked = pick(dataset, split)
+            with st.popover("View", icon=":material/tune:", key="view"):
+                k = components(run, dataset)
+                count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params")
+                maps = dataset.traits.pictures and st.toggle(
+                    "Show where the error is", True, key="errors", bind="query-params"
+                )
         with st.spinner(f"Reconstructing the {split} split, once for each run", show_time=True):
             errors = {run.name: models.errors(*cache.identity(run), split) for run in runs}
             errors[PCA] = cache.pca_errors(dataset.name, dataset.fingerprint, split, k)
-        samples(runs, dataset, split, errors, k, maps)
+        with toolbar:
+            chosen = page(numbers(dataset, split, errors, picked), count)
+        samples(runs, dataset, split, errors, k, maps, chosen)
         summary.summary(dataset, split, errors, k)
         if dataset.label_names:
             summary.classes(dataset, split, errors)
 
 
-@st.fragment
+HIDDEN = {"label_visibility": "collapsed"}
+
+
 def samples(
-    runs: Sequence[store.Run], dataset: Dataset, split: str, errors: Errors, k: int, maps: bool
+    runs: Sequence[store.Run],
+    dataset: Dataset,
+    split: str,
+    errors: Errors,
+    k: int,
+    maps: bool,
+    chosen: np.ndarray,
 ) -> None:
-    """Fragment redrawn when the sample selection changes; split-wide figures are left alone."""
-    with frame.guarded():
-        chosen = pick(dataset, split, errors)
+    """Show the chosen samples and their reconstructions."""
+    if not len(chosen):
+        st.info("No sample of this class is in this split.", icon=":material/info:")
+        return
+    x, labels = (part[chosen] for part in getattr(dataset, split))
+    reconstructions = {
+        run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs
+    }
+    reconstructions[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
+    shown = {name: values[chosen] for name, values in errors.items()}
+    if not dataset.traits.pictures:
+        as_tables(dataset, split, chosen, x, reconstructions, shown)
         st.caption(SPLITS[split])
-        if not len(chosen):
-            st.info("No sample of this class is in this split.", icon=":material/info:")
-            return
-        x, labels = (part[chosen] for part in getattr(dataset, split))
-        reconstructions = {
-            run.name: models.reconstruct(*cache.identity(run), x, labels)[1] for run in runs
-        }
-        reconstructions[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
-        shown = {name: values[chosen] for name, values in errors.items()}
-        if dataset.traits.pictures:
+        return
+    with st.container(key="workbench", horizontal=True, wrap=False):
+        with st.container(key="canvas"):
             as_pictures(dataset, split, chosen, x, reconstructions, shown, maps)
-        else:
-            as_tables(dataset, split, chosen, x, reconstructions, shown)
+        with st.container(key="inspector", width=INSPECTOR):
+            inspector.show(dataset, chosen, x, labels, reconstructions, errors)
+
+
+INSPECTOR = 280  # pixels
 
 
 def components(run: store.Run, dataset: Dataset) -> int:
@@ -93,41 +115,73 @@ def components(run: store.Run, dataset: Dataset) -> int:
         width,
         key=f"pca_{width}",
         bind="query-params",
-        width=260,
         help=f"The code of {plain(run.name)} has {run.config.model.latent_dim} dimensions.",
     )
 
 
-def pick(dataset: Dataset, split: str, errors: Errors) -> np.ndarray:
-    """Selection of the samples to show: their numbers, in order."""
-    names, labels = dataset.label_names, getattr(dataset, split).labels
-    mine, pca = next(iter(errors.values())), errors[PCA]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = st.selectbox("Order", list(ORDERS), key="order", bind="query-params", width=190)
-        label = "all"
-        if names:
-            label = st.selectbox(
-                "Class", ["all", *names], key="class", bind="query-params", width=140
-            )
-        count = st.slider("Samples", 4, 16, 8, key="samples", bind="query-params", width=200)
-        numbers = np.argsort(ORDERS[order](mine, pca), kind="stable")
-        if label != "all":
-            numbers = numbers[labels[numbers] == names.index(label)]
-        first = controls.whole_number(
-            "Begin with sample",
-            "sample",
-            0,
-            len(mine) - 1,
-            value=None,
+class Picked(NamedTuple):
+    """Choice of samples: their order and class, and a sample to begin with."""
+
+    order: str
+    label: str
+    first: int | None
+
+
+def pick(dataset: Dataset, split: str) -> Picked:
+    """Selection of the samples to show."""
+    order = st.selectbox(
+        "Order", list(ORDERS), key="order", bind="query-params", width=190, **HIDDEN
+    )
+    label = ALL
+    if dataset.label_names:
+        label = st.selectbox(
+            "Class",
+            [ALL, *dataset.label_names],
+            key="class",
+            bind="query-params",
             width=150,
-            placeholder=f"0 to {len(mine) - 1}",
-            help="A sample of any class, by its number; the others follow in their order.",
+            **HIDDEN,
         )
-        if first is not None:
-            numbers = np.concatenate([[first], numbers[numbers != first]])
-        screens = max(-(-len(numbers) // count), 1)
-        screen = controls.whole_number(f"Screen, of {screens}", "screen", 1, screens, width=150)
-    return numbers[(screen - 1) * count : screen * count]
+    most = len(getattr(dataset, split).labels) - 1
+    first = controls.whole_number(
+        f"Begin with sample, 0 to {most}",
+        "sample",
+        0,
+        most,
+        value=None,
+        width=190,
+        placeholder="Sample number",
+        help="A sample of any class, by its number; the others follow in their order.",
+        **HIDDEN,
+    )
+    return Picked(order, label, first)
+
+
+ALL = "all classes"
+
+
+def numbers(dataset: Dataset, split: str, errors: Errors, picked: Picked) -> np.ndarray:
+    """Numbers of the picked samples, in order."""
+    mine, pca = next(iter(errors.values())), errors[PCA]
+    found = np.argsort(ORDERS[picked.order](mine, pca), kind="stable")
+    if picked.label != ALL:
+        labels = getattr(dataset, split).labels
+        found = found[labels[found] == dataset.label_names.index(picked.label)]
+    if picked.first is not None:
+        found = np.concatenate([[picked.first], found[found != picked.first]])
+    return found
+
+
+def page(samples: np.ndarray, count: int) -> np.ndarray:
+    """Selection of a page of samples, each of so many."""
+    pages = max(-(-len(samples) // count), 1)
+    with st.container(horizontal=True, vertical_alignment="center", width="content", gap="xsmall"):
+        st.markdown("Page", width="content")
+        number = controls.whole_number(
+            f"Page, of {pages:,}", "screen", 1, pages, width=130, **HIDDEN
+        )
+        st.markdown(f"of {pages:,}", width="content")
+    return samples[(number - 1) * count : number * count]
 
 
 def as_pictures(
@@ -148,15 +202,14 @@ def as_pictures(
         if maps:
             lines.append(images.Row("its error", images.error_colors(original, rebuilt)))
     where = " and where it is too bright or too dark" if maps else ""
-    # Many rows are shown smaller, so that they can be seen together.
-    with st.container(width="stretch" if len(reconstructions) < 3 else 780):
+    with st.container(key="rows"):
         st.image(
             images.compose(lines, st.context.theme.type or "light"),
             alt=f"{len(chosen)} {split} images of {dataset.name}; under each the reconstructions "
             f"by {', '.join(reconstructions)}, each with its mean squared error{where}",
         )
     st.caption(
-        "The number under a reconstruction is its mean squared error per pixel. "
+        f"{SPLITS[split]} The number under a reconstruction is its mean squared error per pixel. "
         + "In the error maps red is too bright, blue too dark, white right." * maps
     )
 

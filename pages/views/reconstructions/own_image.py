@@ -12,13 +12,12 @@ from aecore import data
 from aecore.plots import images
 from pages.app import cache, frame, models
 from pages.app.text import plain
+from pages.components.own_picture import nearest, unlike, written
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
     from aecore.runs import store
 
-NEIGHBORS = 5
-NUMBERS = 32  # of a wide code that are written out
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp"]
 
 
@@ -65,7 +64,7 @@ def prepared(
             help=f"{plain(dataset.name)} is bright on a dark ground: on for ink on paper.",
         )
         crop = st.toggle(
-            "Crop to the ink",
+            "Crop to the drawing",
             on_dark,
             key=f"crop-{file}",
             help="Take only what stands out from the ground, as large as the samples of "
@@ -92,7 +91,7 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
         codes[run.name], rebuilt = models.reconstruct(*cache.identity(run), x, np.array([label]))
         error = float(np.square(x - rebuilt).mean())
         rebuilt = rebuilt.reshape(seen.shape)
-        both = np.concatenate([_colored(rebuilt), images.error_colors(seen, rebuilt)])
+        both = np.concatenate([images.colored(rebuilt), images.error_colors(seen, rebuilt)])
         lines.append(images.Row(run.name, both, [f"{error:.4f}", "its error"]))
         said = unlike(error, models.errors(*cache.identity(run), "test"))
         sentences.append(f"**{plain(run.name)}**: {said}")
@@ -117,48 +116,6 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
         )
 
 
-def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """Indices of the samples with the nearest codes, nearest first.
-
-    Arguments
-        codes: (n, latent_dim).
-        code: (1, latent_dim).
-    """
-    return np.linalg.norm(codes - code, axis=1).argsort(kind="stable")[:NEIGHBORS]
-
-
-def unlike(error: float, errors: np.ndarray) -> str:
-    """Format the comparison of an error with those of the test split.
-
-    >>> unlike(0.5, np.array([0.1, 0.2, 0.3, 0.6]))
-    'error 0.5000, larger than that of 75 % of the test split.'
-    >>> unlike(0.7, np.array([0.1, 0.2, 0.3, 0.6]))
-    'error 0.7000, larger than that of every test sample: unlike anything it was trained on.'
-    """
-    share = float((errors < error).mean())
-    if share == 1:
-        where = "every test sample: unlike anything it was trained on"
-    elif share >= 0.95:
-        where = f"{share:.1%} of the test split: unlike almost all it was trained on"
-    else:
-        where = f"{share:.0%} of the test split"
-    return f"error {error:.4f}, larger than that of {where.replace('%', ' %')}."
-
-
-def written(code: np.ndarray) -> str:
-    """Format the numbers of a code, the first ones of a wide code.
-
-    >>> written(np.array([0.5, -1.25]))
-    '0.50, -1.25.'
-    """
-    numbers = ", ".join(f"{value:.2f}" for value in code[:NUMBERS])
-    return f"{numbers} and {len(code) - NUMBERS} more." if len(code) > NUMBERS else f"{numbers}."
-
-
 def _class(dataset: Dataset, number: int) -> str:
     names = dataset.label_names
     return f": {names[dataset.test.labels[number]]}" if names else ""
-
-
-def _colored(pictures: np.ndarray) -> np.ndarray:
-    return pictures if pictures.ndim == 4 else np.repeat(pictures[..., None], 3, axis=-1)

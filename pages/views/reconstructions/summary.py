@@ -29,7 +29,7 @@ def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
             st.metric(f"{title}, {split} MSE", f"{values.mean():.4f}", width="content")
         name = next(iter(errors))
         st.metric(
-            f"Samples that {plain(name)} renders better than PCA",
+            f"Samples that {plain(name)} reconstructs better than PCA",
             f"{(mine < pca).mean():.0%}",
             width="content",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,77 +23,87 @@ if TYPE_CHECKING:
 
 def watch() -> None:
     """Show the training in the address, or the newest one, refreshed while it runs."""
+    st.html(Path(__file__).with_name("train.css"))
     jobs = cache.jobs()
     trainings = [job for job in jobs.all() if isinstance(job.task, Training)]
     job = jobs.get(state.shown_job()) or next(iter(trainings), None)
-    if job is None:
-        st.info(
-            "Choose settings and press **Train**. The loss, the map and reconstructions of test "
-            "samples will appear here, epoch by epoch.",
-            icon=":material/info:",
-        )
-        return
-    st.fragment(run_every=0.8 if job.active else None)(_show)(job)
+    st.fragment(run_every=0.8 if job and job.active else None)(_show)(job)
 
 
-def _show(job: Job) -> None:
+def _show(job: Job | None) -> None:
     with frame.guarded():
-        job = cache.jobs().snapshot(job)
-        _head(job)
-        if job.log.history:
-            epochs = [entry["epoch"] for entry in job.log.history]
-            splits = ("train", "test")
-            curves = figures.curves(
-                epochs,
-                {split: [entry[split]["total"] for entry in job.log.history] for split in splits},
-                "epoch",
-                "loss per sample",
-                height=240,
-                dotted=("train",),
+        job = job and cache.jobs().snapshot(job)
+        with st.container(key="result", horizontal=True, vertical_alignment="center"):
+            _head(job)
+        left, right = st.columns([3, 2], gap="medium")
+        # Both are as high from the start as they become, so that nothing moves.
+        left, loss = left.container(key="live_map"), right.container(key="live_loss")
+        if job is not None and job.log.history:
+            with loss:
+                _loss(job)
+        if job is None or job.log.view is None:
+            left.caption(
+                "The map, the loss and reconstructions of test samples appear here, epoch by epoch."
             )
-            last = job.log.history[-1]
-            st.plotly_chart(
-                curves,
-                key="live-loss",
-                config=figures.MODEBAR,
-                alt=f"Loss on the training and the test split over {len(epochs)} epochs; the last "
-                f"test loss is {last['test']['total']:.4g}",
+            return
+        dataset = data.get(job.task.config.dataset)
+        with left:
+            content = payload.training(dataset, job.log.view, job.log.planes, job.log.history)
+            maps.mount(content, key="live-map")
+        if dataset.traits.pictures:
+            shown = (("test", "originals"), ("model", "reconstructions"))
+            lines = [
+                images.Row(title, np.reshape(job.log.view[key], (-1, *dataset.shape)))
+                for title, key in shown
+            ]
+            right.image(
+                images.compose(lines, st.context.theme.type or "light", cell=44),
+                alt="Test images above their reconstructions",
             )
-            if facts := facts_in_words(last):
-                st.caption(f"After epoch {last['epoch']}: {plain(facts)}")
-        if job.log.view is not None:
-            _view(job)
 
 
-def _head(job: Job) -> None:
-    if job.active:
+def _loss(job: Job) -> None:
+    epochs = [entry["epoch"] for entry in job.log.history]
+    curves = figures.curves(
+        epochs,
+        {
+            split: [entry[split]["total"] for entry in job.log.history]
+            for split in ("train", "test")
+        },
+        "epoch",
+        "loss per sample",
+        height=280,
+        dotted=("train",),
+    )
+    last = job.log.history[-1]
+    st.plotly_chart(
+        curves,
+        key="live-loss",
+        config=figures.MODEBAR,
+        alt=f"Loss on the training and the test split over {len(epochs)} epochs; the last "
+        f"test loss is {last['test']['total']:.4g}",
+    )
+    if facts := facts_in_words(last):
+        st.caption(f"After epoch {last['epoch']}: {plain(facts)}")
+
+
+def _head(job: Job | None) -> None:
+    """One line: how far the training is, or what came of it and where to look at it."""
+    if job is None:
+        st.caption("Choose settings and press **Train**.")
+    elif job.active:
         job_list.progress(job)
+        job_list.offer_to_cancel(job, "shown")
     elif job.state == "done":
-        st.success(f"**{plain(job.run)}** is trained and stored.", icon=":material/check_circle:")
-        with st.container(horizontal=True):
-            for path, label, icon in frame.OF_A_RUN:
-                st.page_link(path, label=label, icon=icon, query_params={"run": job.run})
         metrics = cache.run(job.run).manifest.metrics
-        st.caption(
-            f"test MSE **{metrics['test_mse']:.4f}**; PCA with as many components "
-            f"**{metrics['pca_mse']:.4f}**"
+        st.markdown(
+            f":green[:material/check_circle:] **{plain(job.run)}** is trained and stored: "
+            f"test MSE **{metrics['test_mse']:.4f}**, PCA **{metrics['pca_mse']:.4f}**",
+            width="stretch",
         )
+        for entry in frame.OF_A_RUN:
+            frame.link(entry, {state.RUN: job.run})
     elif job.state == "cancelled":
         st.info(f"{plain(job.task.title)} was cancelled.", icon=":material/stop_circle:")
     else:
         st.error(plain(job.error), icon=":material/error:")
-
-
-def _view(job: Job) -> None:
-    dataset = data.get(job.task.config.dataset)
-    content = payload.training(dataset, job.log.view, job.log.planes, job.log.history)
-    maps.mount(content, key="live-map")
-    if dataset.traits.pictures:
-        rows = [
-            images.Row(title, np.reshape(job.log.view[key], (-1, *dataset.shape)))
-            for title, key in (("test", "originals"), ("model", "reconstructions"))
-        ]
-        st.image(
-            images.compose(rows, st.context.theme.type or "light", cell=44),
-            alt="Test images above their reconstructions",
-        )

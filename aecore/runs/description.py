@@ -1,0 +1,90 @@
+"""Titles, notes, tags and stars that people give to runs, and titles of those without."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from aecore import artifacts, locations
+from aecore.errors import Damaged, InvalidRequest, in_one_line
+from aecore.models.variants import VARIANTS
+from aecore.runs import store
+
+MAX_BYTES = 64 * 2**10
+
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+
+
+class Description(BaseModel):
+    """What a person wrote about a run; empty at first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    title: str = Field("", max_length=120, description="Shown in place of the settings in words.")
+    note: str = Field("", max_length=4000, description="Anything worth remembering.")
+    tags: tuple[Tag, ...] = Field((), max_length=20, description="Words to find it by.")
+    star: bool = Field(False, description="Whether it stands before the others.")
+
+
+def read(run: store.Run) -> Description:
+    """Description of a run; raises `Damaged` if its file is not one."""
+    path = locations.readable(run.computed / "description.json")
+    if not path.is_file():
+        return Description()
+    try:
+        artifacts.check_size(path, MAX_BYTES)
+        return Description.model_validate_json(path.read_bytes())
+    except (OSError, ValueError, Damaged) as error:
+        raise Damaged(
+            f"The description of the run '{run.name}' is damaged ({in_one_line(error)}): write "
+            "it again, or delete its description.json."
+        ) from error
+
+
+def write(run: store.Run, **changes: Any) -> Description:
+    """Change parts of a description and store it; raises `InvalidRequest` with all problems."""
+    try:
+        before = read(run)
+    except Damaged:  # which is what writing it again mends
+        before = Description()
+    try:
+        description = Description.model_validate({**before.model_dump(), **changes})
+    except ValidationError as error:
+        raise InvalidRequest(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}." for each in error.errors()
+        ) from None
+    content = description.model_dump_json(indent=1).encode()
+    artifacts.write_bytes(run.computed / "description.json", content)
+    return description
+
+
+def usual_title(run: store.Run) -> str:
+    """Title of a run that was given none: its name, or its settings if the name is automatic.
+
+    Such as "MNIST · Variational autoencoder · 2-D".
+    """
+    if not store.is_automatic(run.name, run.config):
+        return run.name
+    # A dataset's title goes on with its size.
+    dataset = run.spec.title.split(",")[0]
+    model = run.config.model
+    return f"{dataset} · {VARIANTS[run.config.variant].title} · {model.latent_dim}-D"
+
+
+def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:
+    """Title of each run by its name: the given one, or the usual one.
+
+    Equal titles are numbered by the age of their runs, from the second.
+    """
+    seen: Counter[str] = Counter()
+    numbered = {}
+    for run, own in sorted(
+        zip(runs, given, strict=True), key=lambda pair: pair[0].manifest.created
+    ):
+        title = own or usual_title(run)
+        seen[title] += 1
+        numbered[run.name] = title if seen[title] == 1 else f"{title} ({seen[title]})"
+    return numbered

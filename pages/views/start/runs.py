@@ -1,0 +1,274 @@
+"""Table of all runs: search, compare, describe, train again, delete and restore."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from aecore import metrics
+from aecore.errors import InvalidRequest
+from aecore.models.variants import VARIANTS
+from aecore.runs import deleted, description
+from aecore.settings import list_settings
+from aecore.training import TrainingConfig
+from pages.app import cache, controls, frame, state
+from pages.app.text import plain
+from pages.components.settings_form import as_typed
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from aecore.runs import store
+
+MOST_COMPARED = 4
+SHOWN = ("test_mse", "pca_mse", "trustworthiness", "knn_accuracy")
+MSE = "%.4f"
+FORMATS = dict.fromkeys(("test_mse", "pca_mse"), MSE) | {
+    "trustworthiness": "%.3f",
+    "knn_accuracy": "percent",
+}
+
+
+@st.fragment
+def show(runs: Sequence[store.Run]) -> None:
+    """Show the table and what can be done with the chosen rows; a fragment."""
+    with frame.guarded():
+        described = {run.name: cache.description_of(run) for run in runs}
+        titles = cache.titles(runs)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader("All runs", width="content")
+            text = st.text_input(
+                "Search runs",
+                key="find",
+                bind="query-params",
+                placeholder="Search titles, settings, tags and notes",
+                label_visibility="collapsed",
+                icon=":material/search:",
+                width=340,
+            )
+            restore()
+        found = [run for run in runs if matches(text, run, titles[run.name], described[run.name])]
+        # The starred ones first, each group the newest first.
+        found.sort(key=lambda run: not described[run.name].star)
+        rows = [row(run, titles[run.name], described[run.name]) for run in found]
+        event = st.dataframe(
+            rows,
+            column_config=columns(),
+            column_order=[*columns()],
+            hide_index=True,
+            row_height=44,
+            # Another table after a search, whose rows are others.
+            key=f"runs {text} {len(found)}",
+            on_select="rerun",
+            selection_mode="multi-row",
+            placeholder="",
+            alt="All runs, with their settings and measures",
+        )
+        chosen = [found[at] for at in event.selection.rows if at < len(found)]
+        if not found:
+            st.caption(f"No run has '{plain(text)}' in its title, settings, tags or note.")
+        elif not chosen:
+            st.caption(
+                "Tick a run to open, describe, train again or delete it; two to four to compare "
+                "them. All measures are of the test split."
+            )
+        elif len(chosen) == 1:
+            one(chosen[0], titles, described[chosen[0].name])
+        else:
+            several(chosen, titles)
+
+
+def matches(text: str, run: store.Run, title: str, about: description.Description) -> bool:
+    """Whether every word of a search is part of what is known of a run."""
+    config = run.config
+    parts = (title, run.name, config.dataset, run.spec.title, config.variant)
+    known = " ".join((*parts, VARIANTS[config.variant].title, about.note, *about.tags)).lower()
+    return all(word in known for word in text.lower().split())
+
+
+def row(run: store.Run, title: str, about: description.Description) -> dict[str, Any]:
+    """Row of a run in the table."""
+    try:
+        picture = base64.b64encode(cache.thumbnail(*cache.identity(run))).decode()
+        drawn = f"data:image/png;base64,{picture}"
+    except InvalidRequest as error:
+        state.note(str(error))
+        drawn = None
+    return {
+        "map": drawn,
+        "title": f"{'★ ' * about.star}{title}",
+        "dataset": run.spec.title.split(",")[0],
+        "variant": VARIANTS[run.config.variant].title,
+        "code": run.config.model.latent_dim,
+        **{name: run.manifest.metrics.get(name) for name in SHOWN},
+        "epochs": run.config.training.epochs,
+        "created": run.manifest.created,
+        "tags": about.tags,
+        "note": about.note,
+        "name": run.name,
+    }
+
+
+def columns() -> dict[str, Any]:
+    """Columns of the table."""
+    column = st.column_config
+    measures = {
+        name: column.NumberColumn(title, format=FORMATS[name], help=text)
+        for name, (title, text) in metrics.DEFINITIONS.items()
+        if name in SHOWN and name != "pca_mse"
+    }
+    pca = column.NumberColumn(
+        "MSE of PCA",
+        format=MSE,
+        help="Test MSE of as many principal components as the code has dimensions.",
+    )
+    return {
+        "map": column.ImageColumn("Map", width=60),
+        "title": column.TextColumn("Title", width=300),
+        **measures,
+        "pca_mse": pca,
+        "dataset": column.TextColumn("Data set"),
+        "variant": column.TextColumn("Variant"),
+        "code": column.NumberColumn("Code size", help="Dimensions of the bottleneck."),
+        "epochs": column.NumberColumn("Epochs"),
+        "created": column.DatetimeColumn("Trained", format="distance"),
+        "tags": column.ListColumn("Tags"),
+        "note": column.TextColumn("Note"),
+        "name": column.TextColumn("Name", help="In addresses and on the command line."),
+    }
+
+
+# --- One run ------------------------------------------------------------------------------------
+
+
+def one(run: store.Run, titles: Mapping[str, str], about: description.Description) -> None:
+    """Show what can be done with a run."""
+    st.markdown(f"**{plain(titles[run.name])}**  \n:small[{plain(run.name)}]")
+    if about.note:
+        st.markdown(plain(about.note))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for entry in frame.OF_A_RUN:
+            frame.link(entry, {state.RUN: run.name})
+        st.page_link(
+            "pages/train.py",
+            label="Train again",
+            icon=":material/replay:",
+            query_params=settings_query(run),
+            help="Opens the form with the settings of this run.",
+        )
+        if st.button("Describe", icon=":material/edit:", key=f"describe-{run.name}"):
+            describe(run, about)
+        if controls.button("Delete", ":material/delete:", key=f"delete-{run.name}"):
+            deleted.delete(run.name)
+            st.toast(f"{plain(titles[run.name])} is deleted; *Deleted runs* brings it back.")
+            st.rerun()
+
+
+def settings_query(run: store.Run) -> dict[str, str]:
+    """Address of the form with the settings of a run."""
+    config = run.config
+    query = {"dataset": config.dataset, "variant": config.variant, "preset": "defaults"}
+    parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
+        (VARIANTS[config.variant], config.model),
+        (TrainingConfig, config.training),
+    )
+    for kind, values in parts:
+        for setting in list_settings(kind):
+            value = as_typed(setting, getattr(values, setting.name))
+            query[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return query
+
+
+@st.dialog("Describe the run")
+def describe(run: store.Run, about: description.Description) -> None:
+    """Form for the title, the note, the tags and the star of a run."""
+    used = {tag for each in cache.runs()[0] for tag in cache.description_of(each).tags}
+    with st.form("description", border=False):
+        title = st.text_input(
+            "Title", about.title, placeholder=plain(description.usual_title(run)), max_chars=120
+        )
+        note = st.text_area("Note", about.note, max_chars=4000)
+        tags = st.multiselect(
+            "Tags",
+            sorted(used),
+            about.tags,
+            accept_new_options=True,
+            placeholder="Choose, or type a new one",
+        )
+        star = st.checkbox("Star: stands before the others", about.star)
+        if st.form_submit_button("Save", type="primary"):
+            try:
+                description.write(run, title=title, note=note, tags=tags, star=star)
+            except InvalidRequest as error:
+                frame.show_error(error)
+            else:
+                st.rerun()
+
+
+def restore() -> None:
+    """Popover with the deleted runs, and a button to bring each back."""
+    if not (names := deleted.names()):
+        return
+    with st.popover("Deleted runs", icon=":material/restore_from_trash:", type="tertiary"):
+        st.caption(f"The last {deleted.KEPT} deleted runs are kept.")
+        for name in names:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                if controls.button("Restore", ":material/undo:", key=f"restore-{name}"):
+                    try:
+                        deleted.restore(name)
+                    except InvalidRequest as error:
+                        frame.show_error(error)
+                    else:
+                        st.rerun()
+                st.markdown(plain(name))
+
+
+# --- Several runs -------------------------------------------------------------------------------
+
+
+def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
+    """Show the settings and measures in which up to four runs differ."""
+    if len(runs) > MOST_COMPARED:
+        st.caption(f"Up to {MOST_COMPARED} runs can be compared: untick some.")
+        return
+    facts = {run.name: every_fact(run) for run in runs}
+    names = list(dict.fromkeys(name for each in facts.values() for name in each))
+    differing = [name for name in names if len({each.get(name) for each in facts.values()}) > 1]
+    st.markdown(f"**Where the {len(runs)} runs differ**")
+    st.table(
+        {"": differing}
+        | {
+            plain(titles[run.name]): [facts[run.name].get(name, "") for name in differing]
+            for run in runs
+        },
+        hide_index=True,
+    )
+    first, second = runs[:2]
+    if len(runs) == 2 and first.manifest.fingerprint == second.manifest.fingerprint:
+        st.page_link(
+            "pages/latent_map.py",
+            label="Compare their maps",
+            icon=":material/scatter_plot:",
+            query_params={state.RUN: first.name, "other": second.name},
+        )
+
+
+def every_fact(run: store.Run) -> dict[str, str]:
+    """Settings and measures of a run, by their labels."""
+    config = run.config
+    facts = {"Data set": run.spec.title, "Variant": VARIANTS[config.variant].title}
+    parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
+        (VARIANTS[config.variant], config.model),
+        (TrainingConfig, config.training),
+    )
+    for kind, values in parts:
+        for setting in list_settings(kind):
+            facts[setting.label] = str(as_typed(setting, getattr(values, setting.name)))
+    for name, value in run.manifest.metrics.items():
+        if value is not None and name in metrics.DEFINITIONS:
+            facts[metrics.DEFINITIONS[name][0]] = f"{value:.4g}"
+    facts["Seconds of training"] = f"{run.manifest.seconds:.1f}"
+    return {plain(name): plain(value) for name, value in facts.items()}

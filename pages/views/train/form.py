@@ -1,0 +1,129 @@
+"""Settings of a new training: data set, variant, preset, and what they begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from aecore import data
+from aecore.errors import InvalidRequest
+from aecore.models.variants import VARIANTS
+from aecore.runs.train import Train
+from aecore.settings import list_settings
+from aecore.training import PRESETS, RunConfig, TrainingConfig, defaults
+from pages.app import cache, frame, state
+from pages.components import pickers
+from pages.components.settings_form import as_typed, settings_form
+
+DEFAULTS = "defaults"
+REFUSED = "refused"
+
+
+def presets_for(dataset: str, variant: str) -> list[str]:
+    """Names of the presets of a dataset and variant, and of the defaults."""
+    fitting = [p.name for p in PRESETS.values() if (p.dataset, p.variant) == (dataset, variant)]
+    return [*fitting, DEFAULTS]
+
+
+def starting_values(dataset: str, variant: str, preset: str) -> dict:
+    """Initial values of the form."""
+    kind = VARIANTS[variant]
+    values = {s.name: s.default for s in (*list_settings(kind), *list_settings(TrainingConfig))}
+    chosen = defaults(data.get(dataset), kind)
+    values |= chosen["model"] | chosen["training"]
+    if preset in PRESETS:
+        values |= {**PRESETS[preset].model, **PRESETS[preset].training}
+    return values
+
+
+def refill(changed: str) -> None:
+    """Refill the form after the dataset, variant or preset has changed."""
+    dataset, variant = state.value("dataset"), state.value("variant")
+    if changed != "preset":
+        state.put({"preset": presets_for(dataset, variant)[0]})
+    for key in ("dataset", "variant", "preset"):
+        state.keep(key)
+    values = starting_values(dataset, variant, state.value("preset"))
+    kinds = (*list_settings(VARIANTS[variant]), *list_settings(TrainingConfig))
+    state.put({setting.name: as_typed(setting, values[setting.name]) for setting in kinds})
+
+
+def pick(label: str, key: str, titles: Mapping[str, str], default: str, help: str = "") -> str:
+    """Select box of an entry of a registry: its title is shown, its name is in the address."""
+    if stranger := state.follow_address(key, list(titles), default):
+        pickers.show_unknown(label.lower(), stranger)
+    return st.selectbox(
+        label,
+        list(titles),
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=refill,
+        args=(key,),
+        help=help or None,
+    )
+
+
+@st.fragment
+def ask(datasets: Mapping[str, data.Dataset]) -> None:
+    """Show the settings; a valid request is queued and shown, the problems of another stay.
+
+    A fragment, so that a change in it does not draw the running training anew.
+
+    Arguments
+        datasets: the datasets to choose from, by name.
+    """
+    titles = {name: entry.title for name, entry in datasets.items()}
+    dataset = pick("Data set", "dataset", titles, "digits")
+    entry = datasets[dataset]
+    where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
+    st.caption(f"{entry.n_train:,} samples to train on, {entry.n_test:,} to test on.{where}")
+    titles = {name: kind.title for name, kind in VARIANTS.items()}
+    variant = pick("Variant", "variant", titles, "ae")
+    st.caption(VARIANTS[variant].summary())
+    names = presets_for(dataset, variant)
+    titles = {name: PRESETS[name].title if name in PRESETS else "Defaults" for name in names}
+    about = "Settings to start from; every one of them can be changed below."
+    preset = pick("Preset", "preset", titles, names[0], about)
+    if preset in PRESETS:
+        st.caption(PRESETS[preset].description)
+    values = starting_values(dataset, variant, preset)
+    kinds = VARIANTS[variant], TrainingConfig
+    with st.container(horizontal=True):
+        model, training = (settings_form(kind, values, width=166) for kind in kinds)
+    with st.expander("More settings", icon=":material/tune:"), st.container(horizontal=True):
+        more = [settings_form(kind, values, advanced=True, width=150) for kind in kinds]
+    model, training = model | more[0], training | more[1]
+    name = st.text_input(
+        "Name of the run",
+        key="name",
+        placeholder="leave empty for an automatic name",
+        bind="query-params",
+    )
+    with st.container(key="submit"):
+        refused = st.container()
+        key = f"train-{state.presses('Train')}"
+        asked = st.button(
+            "Train", key=key, type="primary", icon=":material/play_arrow:", width="stretch"
+        )
+        if asked and not state.double_click("Train"):
+            submit(
+                {"dataset": dataset, "variant": variant, "model": model, "training": training}, name
+            )
+        if error := state.value(REFUSED):
+            with refused:
+                frame.show_error(error)
+
+
+def submit(request: Mapping[str, Any], name: str) -> None:
+    """Queue a training and show it, or remember why it is refused."""
+    try:
+        job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
+    except InvalidRequest as error:
+        state.put({REFUSED: error})
+        return
+    state.put({REFUSED: None})
+    state.answer_press("Train")
+    state.remember_job(job.id)
+    st.rerun()
