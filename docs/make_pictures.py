@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -39,7 +40,7 @@ def main() -> None:
     asked = sys.argv[1:] or list(PICTURES)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         store = Path(folder) / "store"
-        shutil.copytree(ROOT / "models_store", store)
+        copy_shipped(store)
         os.environ["AECORE_STORE"] = str(store)
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
         with dashboard() as address:
@@ -57,6 +58,16 @@ def main() -> None:
                 page.close()
                 print(f"docs/{name}.png")
         browser.close()
+
+
+def copy_shipped(store: Path) -> None:
+    """Copy the runs that ship, and none of one's own that lie beside them."""
+    listed = ["git", "ls-files", "-z", "models_store"]
+    tracked = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in tracked.rstrip("\0").split("\0"):
+        copy = store / Path(name).relative_to("models_store")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy)
 
 
 def settled(page: Page) -> None:
