@@ -37,7 +37,8 @@ MENU = (
         "Start",
         ":material/search:",
         "Four maps of one run, linked: the code of an autoencoder beside PCA, t-SNE and UMAP of "
-        "the same samples. Below is every run, and a click on one opens its map.",
+        "the same samples. The table below lists all runs: tick one to open, describe or delete "
+        "it.",
     ),
     Entry(
         "pages/train.py",
@@ -66,8 +67,8 @@ MENU = (
         "pages/denoise.py",
         "Denoise",
         ":material/blur_on:",
-        "Noise on test images, and its removal by runs and by classical filters. The curves below "
-        "say how good each is at every level of noise.",
+        "Noise on test images, and its removal by runs and by classical filters. The curves beside "
+        "them say how good each is at every level of noise.",
         of_run=True,
     ),
     Entry(

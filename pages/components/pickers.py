@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_RUN = "digits-ae"
 
 
-def pick_run(header: DeltaGenerator | None = None) -> store.Run | None:
+def pick_run(header: DeltaGenerator) -> store.Run | None:
     """Select box of the page's run, kept in the address; None, with a hint, if there is none.
 
     Arguments
@@ -37,7 +37,7 @@ def pick_run(header: DeltaGenerator | None = None) -> store.Run | None:
     if stranger and stranger not in {each.name for each in broken}:  # which have been named
         show_unknown("run", stranger)
     titles = cache.titles(runs)
-    with header or st.container():
+    with header:
         name = st.selectbox(
             "Run",
             names,
@@ -45,12 +45,11 @@ def pick_run(header: DeltaGenerator | None = None) -> store.Run | None:
             key=state.RUN,
             on_change=state.keep,
             args=(state.RUN,),
-            label_visibility="collapsed" if header else "visible",
-            width=300 if header else "stretch",
+            label_visibility="collapsed",
+            width=300,
         )
         run = cache.run(name)
-        if header:
-            facts_popover(run)
+        facts_popover(run)
     return run
 
 
@@ -77,7 +76,7 @@ def show_broken(broken: list[store.Broken]) -> None:
 MOST_PINS = 4
 
 
-def pinned(run: store.Run, header: DeltaGenerator | None = None) -> list[store.Run]:
+def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
     """Multiselect of runs of the same data to show beside this one.
 
     Arguments
@@ -87,7 +86,7 @@ def pinned(run: store.Run, header: DeltaGenerator | None = None) -> list[store.R
     same_name = {
         other.name for other in cache.runs()[0] if other.config.dataset == run.config.dataset
     }
-    with header or st.container():
+    with header:
         chosen = st.multiselect(
             "Compare with",
             list(usable),
@@ -97,8 +96,8 @@ def pinned(run: store.Run, header: DeltaGenerator | None = None) -> list[store.R
             disabled=not usable,
             placeholder="Compare with …" if usable else f"There is no other run of {dataset}",
             help=f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
-            label_visibility="collapsed" if header else "visible",
-            width=320 if header else "stretch",
+            label_visibility="collapsed",
+            width=320,
         )
     if left_out := sorted(same_name - usable.keys() - {run.name}):
         st.caption(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from aecore.runs import store
+    from aecore.settings import Setting
 
 MOST_COMPARED = 4
 SHOWN = ("test_mse", "pca_mse", "trustworthiness", "knn_accuracy")
@@ -167,18 +168,24 @@ def one(run: store.Run, titles: Mapping[str, str], about: description.Descriptio
             st.rerun()
 
 
-def settings_query(run: store.Run) -> dict[str, str]:
-    """Address of the form with the settings of a run."""
+def typed_settings(run: store.Run) -> Iterator[tuple[Setting, Any]]:
+    """Every setting of a run, and its value as the form holds it."""
     config = run.config
-    query = {"dataset": config.dataset, "variant": config.variant, "preset": "defaults"}
     parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
         (VARIANTS[config.variant], config.model),
         (TrainingConfig, config.training),
     )
     for kind, values in parts:
         for setting in list_settings(kind):
-            value = as_typed(setting, getattr(values, setting.name))
-            query[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
+            yield setting, as_typed(setting, getattr(values, setting.name))
+
+
+def settings_query(run: store.Run) -> dict[str, str]:
+    """Address of the form with the settings of a run."""
+    config = run.config
+    query = {"dataset": config.dataset, "variant": config.variant, "preset": "defaults"}
+    for setting, value in typed_settings(run):
+        query[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
     return query
 
 
@@ -258,15 +265,8 @@ def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
 
 def every_fact(run: store.Run) -> dict[str, str]:
     """Settings and measures of a run, by their labels."""
-    config = run.config
-    facts = {"Data set": run.spec.title, "Variant": VARIANTS[config.variant].title}
-    parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
-        (VARIANTS[config.variant], config.model),
-        (TrainingConfig, config.training),
-    )
-    for kind, values in parts:
-        for setting in list_settings(kind):
-            facts[setting.label] = str(as_typed(setting, getattr(values, setting.name)))
+    facts = {"Data set": run.spec.title, "Variant": VARIANTS[run.config.variant].title}
+    facts |= {setting.label: str(value) for setting, value in typed_settings(run)}
     for name, value in run.manifest.metrics.items():
         if value is not None and name in metrics.DEFINITIONS:
             facts[metrics.DEFINITIONS[name][0]] = f"{value:.4g}"
