@@ -108,6 +108,20 @@ def points(page: Page) -> list[int]:
     )
 
 
+def finished(page: Page) -> None:
+    """Wait until the server has drawn everything."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def taken(page: Page, kind: str) -> Path:
+    """File downloaded by a button: what it gives is computed when it is pressed, and a script that
+    runs again takes the one that it gave before away."""
+    finished(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name=kind, exact=True).first.click()
+    return download.value.path()
+
+
 def start_training(page: Page, address: str, epochs: int, **settings: str) -> None:
     query = "".join(f"&{name}={value}" for name, value in settings.items())
     page.goto(f"{address}/train?epochs={epochs}{query}")
@@ -402,6 +416,7 @@ def test_a_lasso_is_counted_shown_and_downloaded(page: Page, address: str) -> No
     expect(page.locator(".loupe-thumbnails button")).to_have_count(min(len(ids), 48))
     assert page.locator(".loupe-classes span").count() == len(set(DIGITS.test.labels[ids]))
     for kind, read in (("CSV", pandas.read_csv), ("Parquet", pandas.read_parquet)):
+        finished(page)
         with page.expect_download() as download:
             page.get_by_role("button", name=kind, exact=True).click()
         assert download.value.suggested_filename.startswith(f"digits-ae-{len(ids)}-samples.")
@@ -566,9 +581,7 @@ def test_a_link_shows_another_browser_the_same_view(
     other = opened(context.new_page(), page.url)
     assert other.page.evaluate(state) == wanted
     assert other.count() == count > 0
-    with other.page.expect_download() as download:
-        other.page.get_by_role("button", name="CSV", exact=True).click()
-    assert len(pandas.read_csv(download.value.path())) == count
+    assert len(pandas.read_csv(taken(other.page, "CSV"))) == count
     context.close()
 
 
@@ -683,9 +696,7 @@ def test_a_level_is_kept_for_each_noise_and_taken_away_as_it_is_shown(
     page.get_by_role("option", name="Masking").click()
     expect(page.locator(".live output")).to_have_text("0.9")
     expect(level(page)).to_have_attribute("max", "0.9")
-    with page.expect_download() as found:
-        page.get_by_role("button", name="NPZ").first.click()
-    with np.load(found.value.path()) as arrays:
+    with np.load(taken(page, "NPZ")) as arrays:
         assert arrays["level"] == 0.9
         assert arrays["names"][:2].tolist() == ["with noise", "digits-ae"]
         assert arrays["made"].shape == (5, 4, 64) and arrays["psnr"].shape == (5, 4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,19 @@ import torch
 from PIL import Image, ImageSequence
 from playwright.sync_api import Locator, Page, expect
 from scipy.stats import norm
-from test_browser import DIGITS, DIGITS_SHOWN, READY, ROOT, level, opened, picture, serving, stock
+from test_browser import (
+    DIGITS,
+    DIGITS_SHOWN,
+    READY,
+    ROOT,
+    finished,
+    level,
+    opened,
+    picture,
+    serving,
+    stock,
+    taken,
+)
 from test_linked_maps import Shown, around, isolated, lasso
 
 from aecore.applications import sample_quality
@@ -55,19 +66,6 @@ def decoded(page: Page) -> Locator:
 
 def errors(page: Page) -> Locator:
     return page.get_by_test_id("stAlertContentError")
-
-
-def finished(page: Page) -> None:
-    """Wait until the server has drawn everything."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-
-
-def taken(page: Page, kind: str) -> Path:
-    """File downloaded by a button of a view."""
-    finished(page)
-    with page.expect_download() as download:
-        page.get_by_role("button", name=kind, exact=True).click()
-    return download.value.path()
 
 
 def click_sample(shown: Shown, number: int) -> None:

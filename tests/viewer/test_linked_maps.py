@@ -944,7 +944,10 @@ def test_a_selection_is_taken_back_when_other_samples_come(
     shown: Shown, contents: dict[str, Any]
 ) -> None:
     def come(name: str) -> None:
-        shown.page.evaluate("() => delete document.querySelector('.loupe').dataset.ready")
+        # Without the rule of the selection in the address, which other samples would follow.
+        shown.page.evaluate(
+            "() => { window.query = ''; delete document.querySelector('.loupe').dataset.ready; }"
+        )
         shown.mount(contents[name][0])
 
     find(shown, "7")
