@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.app import cache, frame, server, state, tour
-from pages.components import maps, own_picture, pickers
+from pages.components import maps, own_picture, pickers, workbench
 from pages.views.start import runs as run_table
 
 ABOUT = """
@@ -13,6 +13,7 @@ An **autoencoder** copies its input through a narrow place. Its **encoder** turn
 few numbers, here two: a point on the first map. Its **decoder** paints an image from any two
 numbers. **Point at the maps** to see both at work.
 """
+PANEL = 260  # pixels
 FIRST = ("mnist-vae", pickers.DEFAULT_RUN)  # of the runs that ship, the most telling first
 
 
@@ -28,21 +29,21 @@ def start() -> None:
             st.stop()
         by_name = {run.name: run for run in runs}
         shown = next((by_name[name] for name in FIRST if name in by_name), runs[0])
-        with st.container(key="workbench", horizontal=True):
-            with st.container(key="introduction", width=260):
-                st.markdown(ABOUT)
-                link = {state.RUN: shown.name}
-                train, latent_map = frame.MENU[1:3]
-                frame.link(latent_map, link, "Look at a map")
-                frame.link(train, link, "Train one")
-                tour.offer("app.py")
-                if own_picture.applies(shown):
-                    st.markdown("Or draw a digit and see where it lands:")
-                    own_picture.draw(shown)
-            with st.container(key="canvas"), frame.guarded():
-                view = maps.default_view(shown)
-                maps.show(view, key="start", mode="start")
-                maps.offer_missing(view)
+        canvas, panel = workbench.split("left", PANEL)
+        with panel:
+            st.markdown(ABOUT)
+            link = {state.RUN: shown.name}
+            train, latent_map = frame.MENU[1:3]
+            frame.link(latent_map, link, "Look at a map")
+            frame.link(train, link, "Train one")
+            tour.offer("app.py")
+            if own_picture.applies(shown):
+                st.markdown("Or draw a digit and see where it lands:")
+                own_picture.draw(shown)
+        with canvas, frame.guarded():
+            view = maps.default_view(shown)
+            maps.show(view, key="start", mode="start")
+            maps.offer_missing(view)
         run_table.show(runs)
 
 

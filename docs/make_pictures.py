@@ -30,7 +30,7 @@ PICTURES = {
     "reconstructions": ("reconstructions?run=mnist-ae", IMAGE),
     "denoise": ("denoise?run=mnist-ae", ".live-picture[src]"),
     "generate": ("generate?run=mnist-vae", IMAGE),
-    "recipes": ("recipes?recipe=manifold", ".st-key-stage .js-plotly-plot"),
+    "recipes": ("recipes?recipe=manifold", ".st-key-canvas .js-plotly-plot"),
     "train": ("train?dataset=mnist&preset=mnist-map", READY),
 }
 

@@ -7,6 +7,7 @@ import streamlit as st
 from aecore import data
 from pages.app import frame
 from pages.app.text import plain
+from pages.components import workbench
 from pages.views.train import form, monitor, unfinished
 
 PANEL = 380  # pixels
@@ -15,9 +16,9 @@ with frame.page("Train"):
     usable, damaged = data.entries()
     for sentence in damaged:
         st.warning(plain(sentence), icon=":material/folder_off:")
-    with st.container(key="workbench", horizontal=True, wrap=False):
-        with st.container(key="panel", width=PANEL):
-            form.ask({entry.name: entry for entry in usable})
-        with st.container(key="canvas"):
-            monitor.watch()
-            unfinished.offer()
+    canvas, panel = workbench.split("left", PANEL)
+    with panel:
+        form.ask({entry.name: entry for entry in usable})
+    with canvas:
+        monitor.watch()
+        unfinished.offer()

@@ -1,4 +1,4 @@
-"""Workbench of a page: a toolbar line, and a canvas beside a panel."""
+"""Workbench of a page: a toolbar line, and a canvas beside a panel that scrolls by itself."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ def toolbar() -> DeltaGenerator:
     )
 
 
-def split(panel: Literal["left", "right"]) -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Canvas, and a panel at one side of it; below each other in a narrow window."""
+def split(panel: Literal["left", "right"], width: int) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Canvas, and a panel at one side of it; below each other in a narrow window.
+
+    Arguments
+        width: of the panel, in pixels.
+    """
     st.html(STYLE)
-    with st.container(key=f"split-{panel}"):
-        first, second = st.container(key=_KEYS[panel][0]), st.container(key=_KEYS[panel][1])
-    return (second, first) if panel == "left" else (first, second)
+    with st.container(key="workbench", horizontal=True, wrap=False):
+        if panel == "left":
+            side = st.container(key="panel", width=width)
+        canvas = st.container(key="canvas")
+        if panel == "right":
+            side = st.container(key="panel", width=width)
+    return canvas, side
 
 
 STYLE = Path(__file__).with_suffix(".css")
-_KEYS = {"left": ("side", "stage"), "right": ("stage", "side")}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FILTERS = ("median", "total-variation", "pca")
 """Shown by default."""
 DENOISERS = {"denoising": "fully connected", "conv-denoising": "convolutional"}
+PANEL = 352  # pixels
 TALL = 680  # points of a picture, so that it is in sight together with the slider
 CELLS = 60, 72  # points of one image, at least and at most
 CAPTION = 24  # points under each
@@ -77,7 +78,7 @@ def show(runs: Sequence[store.Run]) -> None:
                 asked = ask_settings(noise)
         numbers = (first + np.arange(min(count, dataset.n_test))) % dataset.n_test
         chosen = SampleSelection(numbers, *(part[numbers] for part in dataset.test))
-        canvas, panel = workbench.split("right")
+        canvas, panel = workbench.split("right", PANEL)
         with canvas:
             rows(runs, asked, chosen, filters)
             if filters:

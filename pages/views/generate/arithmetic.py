@@ -34,7 +34,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
         strength = common.slider(
             "How far", 0.5, 3.0, 1.5, "strength", help="The largest t of C + t (A - B)."
         )
-    canvas, panel = workbench.split("left")
+    canvas, panel = workbench.split("left", common.PANEL)
     with panel, st.container(horizontal=True):
         asked = [ask(run, *each) for each in zip(GROUPS, DEFAULTS, strict=True)]
     fields = {

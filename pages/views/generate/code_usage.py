@@ -59,7 +59,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
     usage = latent.health(codes, spread)
     if usage.advice:
         st.warning(usage.advice, icon=":material/heart_broken:")
-    canvas, panel = workbench.split("left")
+    canvas, panel = workbench.split("left", common.PANEL)
     ranked = latent.importance(codes, spread)
     with panel:
         numbers(run, usage, ranked)

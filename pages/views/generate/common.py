@@ -19,6 +19,7 @@ from pages.components import downloads, job_status, maps, picking
 if TYPE_CHECKING:
     from aecore.runs import store
 
+PANEL = 416  # pixels, of the panel beside the canvas
 CELL = 72  # points of one image
 
 HELD = "Others as in sample"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
                 help="Quantiles: the middles of n parts of equal probability under the prior "
                 "N(0, 1), z = Φ⁻¹((i - 1/2) / n). Linear: even steps.",
             )
-    canvas, panel = workbench.split("left")
+    canvas, panel = workbench.split("left", common.PANEL)
     with panel:
         if plane == "through three samples":
             text, reach = ask_for_three()
@@ -101,6 +102,7 @@ def draw(
             opaque = np.where(around.covered, 1, PALE)
             png = images.mosaic(common.shaped(dataset, decoded), opaque, around.density, n, WIDTH)
             # An image with a width of its own would be made smaller and written anew.
+            st.html(Path(__file__).with_name("grid.css"))
             with st.container(key="grid"):
                 st.image(png, alt=f"{len(codes)} images decoded by {run.name} from a grid: {where}")
             hosts.clicks()(

@@ -49,7 +49,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             help="Straight: a + t (b - a). Spherical: along the great circle between a and b, for "
             "codes of a Gaussian prior. Along the data: the shortest path over nearest neighbours.",
         )
-    canvas, panel = workbench.split("left")
+    canvas, panel = workbench.split("left", common.PANEL)
     with panel:
         common.map_to_pick(run, {"stops": STOPS}, MOST_PICKED, open_=True)
     with canvas, frame.guarded():

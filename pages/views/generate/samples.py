@@ -44,7 +44,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             help="Factor of the standard deviation of what is drawn: 0 draws means alone.",
         )
         seed = controls.whole_number("Seed", "draw", 0, 2**31 - 1, width=170)
-    canvas, panel = workbench.split("left")
+    canvas, panel = workbench.split("left", common.PANEL)
     with canvas:
         train = common.training_codes(run)
         codes = draw_codes(run, source, count, temperature, seed, train)

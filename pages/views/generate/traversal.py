@@ -38,7 +38,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
         steps = common.slider("Steps", 2, 16, 10, "steps")
         chosen = ranked.order[:count].tolist()
         sides = common.ranges(run, steps, "linear", chosen)
-    canvas, panel = workbench.split("left")
+    canvas, panel = workbench.split("left", common.PANEL)
     with panel:
         if d > 1:
             common.map_to_pick(run, {"held": common.HELD}, 1, open_=False)

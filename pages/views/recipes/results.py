@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -34,6 +35,7 @@ def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
     if stranger := state.follow_address(state.RECIPE, names, names[0]):
         pickers.show_unknown("recipe", stranger)
     chosen = state.value(state.RECIPE)
+    st.html(Path(__file__).with_name("cards.css"))
     with st.container(key="cards"):
         for family, recipes_of_it in groupby(RECIPES.values(), lambda recipe: recipe.family):
             st.markdown(f"**{plain(family)}**")

@@ -12,6 +12,7 @@ import streamlit as st
 from aecore.plots import figures, images
 from pages.app import cache, controls, frame, models
 from pages.app.text import plain
+from pages.components import workbench
 from pages.components.job_status import ensure_encoded
 from pages.views.reconstructions import inspector, summary
 from pages.views.reconstructions.summary import MOST_COMPONENTS, PCA, Errors
@@ -39,7 +40,7 @@ def show(runs: Sequence[store.Run]) -> None:
     st.html(Path(__file__).with_name("rows.css"))
     with frame.guarded():
         run, dataset = runs[0], runs[0].dataset
-        toolbar = st.container(key="toolbar", horizontal=True, vertical_alignment="center")
+        toolbar = workbench.toolbar()
         with toolbar:
             split = controls.one_of("Split", list(SPLITS), "split", **HIDDEN)
         if split == "train" and not ensure_encoded(runs):
@@ -89,14 +90,14 @@ def samples(
         as_tables(dataset, split, chosen, x, reconstructions, shown)
         st.caption(SPLITS[split])
         return
-    with st.container(key="workbench", horizontal=True, wrap=False):
-        with st.container(key="canvas"):
-            as_pictures(dataset, split, chosen, x, reconstructions, shown, maps)
-        with st.container(key="inspector", width=INSPECTOR):
-            inspector.show(dataset, chosen, x, labels, reconstructions, errors)
+    canvas, panel = workbench.split("right", PANEL)
+    with canvas:
+        as_pictures(dataset, split, chosen, x, reconstructions, shown, maps)
+    with panel:
+        inspector.show(dataset, chosen, x, labels, reconstructions, errors)
 
 
-INSPECTOR = 280  # pixels
+PANEL = 280  # pixels
 
 
 def components(run: store.Run, dataset: Dataset) -> int:
