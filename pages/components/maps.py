@@ -16,7 +16,7 @@ from aecore.data import Subset
 from aecore.errors import InvalidRequest
 from aecore.projections import PROJECTIONS, Map, Projection
 from aecore.settings import check_settings
-from pages.app import cache, controls, job_list
+from pages.app import cache, controls, job_list, state
 from pages.app.text import plain
 from pages.components import hosts, job_status
 from pages.components.run_facts import changed
@@ -40,12 +40,18 @@ def ask(run: store.Run) -> View:
 
     One select box, and a menu of the rest.
     """
-    others = cache.comparable(run)
+    others = {found.name: found for found in cache.comparable(run)}
+    state.follow_address(state.OTHER, list(others), None)
     other = st.selectbox(
         "Compare with",
-        [NO_RUN, *(found.name for found in others)],
-        key="other",
-        bind="query-params",
+        list(others),
+        index=None,
+        format_func=cache.titles(cache.runs()[0]).__getitem__,
+        key=state.OTHER,
+        on_change=state.keep,
+        args=(state.OTHER,),
+        placeholder="Compare with …",
+        disabled=not others,
         label_visibility="collapsed",
         width=200,
         help="A second run on the same samples; its bottleneck is laid upon this one's.",
@@ -80,11 +86,7 @@ def ask(run: store.Run) -> View:
             problems += error.problems
     if problems:
         raise InvalidRequest(problems)
-    second = next((found for found in others if found.name == other), None)
-    return View(run, checked[0], tuple(checked[1:]), second)
-
-
-NO_RUN = "Compare with …"
+    return View(run, checked[0], tuple(checked[1:]), others.get(other))
 
 
 def default_view(run: store.Run) -> View:

@@ -259,7 +259,7 @@ def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
             "pages/latent_map.py",
             label="Compare their maps",
             icon=":material/scatter_plot:",
-            query_params={state.RUN: first.name, "other": second.name},
+            query_params={state.RUN: first.name, state.OTHER: second.name},
         )
 
 
