@@ -85,7 +85,7 @@ def settings() -> str:
 
 def cells(setting: Setting) -> tuple[str, ...]:
     default = ",".join(map(str, setting.default)) if setting.kind == "widths" else setting.default
-    return f"{setting.label}, `{setting.name}`", setting.description, setting.allowed, f"{default}"
+    return f"{setting.label}, `{setting.name}`", setting.description, setting.meant, f"{default}"
 
 
 def projections() -> str:

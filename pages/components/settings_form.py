@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from aecore.settings import Setting, list_settings
+from pages.app import state
 from pages.app.controls import whole_number
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def settings_form(
             defaults.get(setting.name, setting.default),
             label=f"{title}: {setting.label.lower()}" if title else setting.label,
             key=prefix + setting.name,
-            help=f"`{setting.name}`: {setting.description} Give {setting.allowed}.",
+            help=f"`{setting.name}`: {setting.description} Give {setting.meant}.",
             **options,
         )
         for setting in list_settings(kind)
@@ -52,10 +53,17 @@ def _widget(setting: Setting, default: Any, **common: Any) -> Any:
     default = as_typed(setting, default)
     if setting.kind == "whole number":
         return whole_number(value=int(default), step=1, **common)
-    common["bind"] = "query-params"
     if setting.kind == "choice":
-        index = setting.choices.index(default)
-        return st.selectbox(options=setting.choices, index=index, **common)
+        key = common["key"]
+        state.follow_address(key, setting.choices, default, omitted=default)
+        return st.selectbox(
+            options=setting.choices,
+            format_func=setting.shown,
+            on_change=state.keep,
+            args=(key, default),
+            **common,
+        )
+    common["bind"] = "query-params"
     if setting.kind == "switch":
         return st.checkbox(value=default, **common)
     if setting.kind == "widths":

@@ -685,6 +685,22 @@ def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:
     assert at.selectbox(key="likelihood").value == "bernoulli"
 
 
+def test_a_choice_shows_titles_and_its_value_is_in_the_address() -> None:
+    at = opened(TRAIN, dataset="digits", variant="ae", preset="defaults", activation="gelu")
+    box = at.selectbox(key="activation")
+    assert box.value == "gelu" and {"GELU", "Leaky ReLU"} <= set(box.options)
+    assert "GELU (`gelu`)" in box.help
+    at = at.selectbox(key="likelihood").set_value("bernoulli").run()
+    assert (at.query_params["activation"], at.query_params["likelihood"]) == ("gelu", "bernoulli")
+    at = at.selectbox(key="likelihood").set_value("squashed-gaussian").run()
+    assert "likelihood" not in at.query_params  # which is the default of digits
+    at = at.selectbox(key="variant").set_value("conv").run()
+    assert "activation" not in at.query_params
+    assert at.selectbox(key="activation").value == "elu"
+    at.query_params["activation"] = "unheard-of"
+    assert at.run().selectbox(key="activation").value == "elu"
+
+
 @pytest.mark.parametrize(
     ("dataset", "variant"), [("iris", "ae"), ("digits", "vae"), ("swiss-roll", "wae-mmd")]
 )

@@ -168,8 +168,8 @@ def one(run: store.Run, titles: Mapping[str, str], about: description.Descriptio
             st.rerun()
 
 
-def typed_settings(run: store.Run) -> Iterator[tuple[Setting, Any]]:
-    """Every setting of a run, and its value as the form holds it."""
+def settings_of(run: store.Run) -> Iterator[tuple[Setting, Any]]:
+    """Every setting of a run, and its value."""
     config = run.config
     parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
         (VARIANTS[config.variant], config.model),
@@ -177,14 +177,15 @@ def typed_settings(run: store.Run) -> Iterator[tuple[Setting, Any]]:
     )
     for kind, values in parts:
         for setting in list_settings(kind):
-            yield setting, as_typed(setting, getattr(values, setting.name))
+            yield setting, getattr(values, setting.name)
 
 
 def settings_query(run: store.Run) -> dict[str, str]:
     """Address of the form with the settings of a run."""
     config = run.config
     query = {"dataset": config.dataset, "variant": config.variant, "preset": "defaults"}
-    for setting, value in typed_settings(run):
+    for setting, value in settings_of(run):
+        value = as_typed(setting, value)
         query[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
     return query
 
@@ -266,7 +267,7 @@ def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
 def every_fact(run: store.Run) -> dict[str, str]:
     """Settings and measures of a run, by their labels."""
     facts = {"Data set": run.spec.title, "Variant": VARIANTS[run.config.variant].title}
-    facts |= {setting.label: str(value) for setting, value in typed_settings(run)}
+    facts |= {setting.label: setting.shown(value) for setting, value in settings_of(run)}
     for name, value in run.manifest.metrics.items():
         if value is not None and name in metrics.DEFINITIONS:
             facts[metrics.DEFINITIONS[name][0]] = f"{value:.4g}"

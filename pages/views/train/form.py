@@ -18,6 +18,13 @@ from pages.components import pickers
 from pages.components.settings_form import as_typed, settings_form
 
 DEFAULTS = "defaults"
+CHOICES = {
+    setting.name
+    for kind in (*VARIANTS.values(), TrainingConfig)
+    for setting in list_settings(kind)
+    if setting.kind == "choice"
+}
+"""Settings that are written into the address by name."""
 REFUSED = "refused"
 
 
@@ -45,6 +52,7 @@ def refill(changed: str) -> None:
         state.put({"preset": presets_for(dataset, variant)[0]})
     for key in ("dataset", "variant", "preset"):
         state.keep(key)
+    state.drop(CHOICES)
     values = starting_values(dataset, variant, state.value("preset"))
     kinds = (*list_settings(VARIANTS[variant]), *list_settings(TrainingConfig))
     state.put({setting.name: as_typed(setting, values[setting.name]) for setting in kinds})
