@@ -694,7 +694,7 @@ def test_a_choice_shows_titles_and_its_value_is_in_the_address() -> None:
     assert (at.query_params["activation"], at.query_params["likelihood"]) == ("gelu", "bernoulli")
     at = at.selectbox(key="likelihood").set_value("squashed-gaussian").run()
     assert "likelihood" not in at.query_params  # which is the default of digits
-    at = at.selectbox(key="variant").set_value("conv").run()
+    at = at.selectbox(key="variant").set_value("contractive").run()
     assert "activation" not in at.query_params
     assert at.selectbox(key="activation").value == "elu"
     at.query_params["activation"] = "unheard-of"
