@@ -36,8 +36,8 @@ class TrainingConfig(BaseModel):
         2e-3,
         gt=0,
         le=10,
-        description="Its peak under the one-cycle schedule (Smith 2018). Lower it if the loss "
-        "jumps.",
+        description="Size of a step along the gradient, at its peak under the one-cycle schedule "
+        "(Smith 2018). Lower it if the loss jumps.",
     )
     schedule: Annotated[Literal["one-cycle", "constant"], titles(one_cycle="One-cycle")] = Field(
         "one-cycle",

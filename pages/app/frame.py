@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import streamlit as st
 
 from aecore.errors import InvalidRequest
+from aecore.glossary import TERMS
 from pages.app import cache, server, state, tour
 from pages.app.job_list import job_list
 from pages.app.text import plain
@@ -120,6 +121,7 @@ def page(title: str) -> Iterator[DeltaGenerator]:
             job_list()
         with st.popover("About this page", icon=":material/help:", type="tertiary", key="help"):
             st.markdown(f"{current.about} [Guide to the pages]({server.GUIDE})")
+            glossary()
             if current is not MENU[0]:  # which offers it itself
                 tour.offer(current.path)
             st.button(
@@ -143,6 +145,14 @@ def page(title: str) -> Iterator[DeltaGenerator]:
     with guarded():
         yield room
     cache.freeze_gc("the pages")
+
+
+@st.fragment
+def glossary() -> None:
+    """Search field of the glossary; a fragment, so that a term draws nothing else anew."""
+    term = st.selectbox("Glossary", list(TERMS), None, key="term", placeholder="Look up a term")
+    if term is not None:
+        st.markdown(plain(TERMS[term]))
 
 
 def _row(key: str, gap: Literal["xxsmall", "small"] = "small") -> DeltaGenerator:

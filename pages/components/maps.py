@@ -17,7 +17,7 @@ from aecore.errors import InvalidRequest
 from aecore.projections import PROJECTIONS, Map, Projection
 from aecore.settings import check_settings
 from pages.app import cache, controls, job_list, state
-from pages.app.text import plain
+from pages.app.text import define, plain
 from pages.components import hosts, job_status
 from pages.components.run_facts import changed
 from pages.components.settings_form import settings_form
@@ -54,7 +54,8 @@ def ask(run: store.Run) -> View:
         disabled=not others,
         label_visibility="collapsed",
         width=200,
-        help="A second run on the same samples; its bottleneck is laid upon this one's.",
+        help="A second run on the same samples; its bottleneck is moved, turned and scaled to "
+        "lie upon this one's.\n\n" + define("Bottleneck"),
     )
     with st.popover("Panes and samples", icon=":material/tune:", key="settings"):
         chosen = st.pills(
@@ -65,6 +66,7 @@ def ask(run: store.Run) -> View:
             format_func=lambda name: PROJECTIONS[name].title,
             key="panes",
             bind="query-params",
+            help=define("PCA", "t-SNE", "UMAP"),
         )
         with st.container(horizontal=True):
             subset = settings_form(Subset, {}, "sample_", "Samples", width=190)
@@ -243,7 +245,11 @@ def metrics_table(view: View) -> None:
     rows += [
         {"map": titles[name], **computed.metrics} for name, computed in computed_maps(view).items()
     ]
-    columns = {"map": st.column_config.TextColumn("Map", pinned=True)}
+    columns = {
+        "map": st.column_config.TextColumn(
+            "Map", pinned=True, help=define("Bottleneck", "PCA", "t-SNE", "UMAP")
+        )
+    }
     columns |= {
         name: st.column_config.NumberColumn(title, format=FORMATS[name], help=text)
         for name, (title, text) in metrics.DEFINITIONS.items()

@@ -10,6 +10,7 @@ import streamlit as st
 from aecore.settings import Setting, list_settings
 from pages.app import state
 from pages.app.controls import whole_number
+from pages.app.text import explain
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -36,12 +37,18 @@ def settings_form(
             defaults.get(setting.name, setting.default),
             label=f"{title}: {setting.label.lower()}" if title else setting.label,
             key=prefix + setting.name,
-            help=f"`{setting.name}`: {setting.description} Give {setting.meant}.",
+            help=_help(setting),
             **options,
         )
         for setting in list_settings(kind)
         if setting.advanced == advanced
     }
+
+
+def _help(setting: Setting) -> str:
+    """What a setting is, what is allowed, and the terms in that."""
+    about = f"`{setting.name}`: {setting.description} Give {setting.meant}."
+    return "\n\n".join(filter(None, (about, explain(setting.description))))
 
 
 def as_typed(setting: Setting, value: Any) -> Any:

@@ -64,8 +64,8 @@ class Deep(CodeSettings):
 
     tied: bool = Field(
         False,
-        title="Share weights",
-        description="Whether the decoder uses the encoder's weights, transposed.",
+        title="Tied weights",
+        description="The decoder uses the encoder's weights, transposed.",
         json_schema_extra=ADVANCED,
     )
     dropout: float = Field(
@@ -80,7 +80,7 @@ class Deep(CodeSettings):
         ge=0,
         le=1e6,
         title="Weight decay",
-        description="Half the squared weights, times this, join the loss.",
+        description="This times half the sum of the squared weights is added to the loss.",
         json_schema_extra=ADVANCED,
     )
     pretraining: Annotated[

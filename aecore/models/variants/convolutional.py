@@ -146,7 +146,7 @@ class ConvolutionalDenoising(NoiseSettings, ConvolutionSettings):
     "(2015), Markov chain Monte Carlo and variational inference: bridging the gap",
 )
 class ConvolutionalVariational(BernoulliSettings, ConvolutionSettings):
-    """Convolutional variational autoencoder.
+    """Convolutional variational autoencoder: a Gaussian code near N(0, I), by convolutions.
 
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """

@@ -15,7 +15,7 @@ from aecore.runs import deleted, description
 from aecore.settings import list_settings
 from aecore.training import TrainingConfig
 from pages.app import cache, controls, frame, state
-from pages.app.text import plain
+from pages.app.text import define, explain, plain
 from pages.components.settings_form import as_typed
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def show(runs: Sequence[store.Run]) -> None:
         elif not chosen:
             st.caption(
                 "Tick a run to open, describe, train again or delete it; two to four to compare "
-                "them. All measures are of the test split."
+                "them. All measures are of the test split.",
+                help=define("Run", "Split"),
+                width="content",
             )
         elif len(chosen) == 1:
             one(chosen[0], titles, described[chosen[0].name])
@@ -124,7 +126,8 @@ def columns() -> dict[str, Any]:
     pca = column.NumberColumn(
         "MSE of PCA",
         format=MSE,
-        help="Test MSE of as many principal components as the code has dimensions.",
+        help="Test MSE of as many principal components as the code has dimensions.\n\n"
+        + define("PCA"),
     )
     return {
         "map": column.ImageColumn("Map", width=60),
@@ -132,9 +135,9 @@ def columns() -> dict[str, Any]:
         **measures,
         "pca_mse": pca,
         "dataset": column.TextColumn("Data set"),
-        "variant": column.TextColumn("Variant"),
-        "code": column.NumberColumn("Code size", help="Dimensions of the bottleneck."),
-        "epochs": column.NumberColumn("Epochs"),
+        "variant": column.TextColumn("Variant", help=define("Variant", "Autoencoder")),
+        "code": column.NumberColumn("Code size", help=define("Code")),
+        "epochs": column.NumberColumn("Epochs", help=define("Epochs")),
         "created": column.DatetimeColumn("Trained", format="distance"),
         "tags": column.ListColumn("Tags"),
         "note": column.TextColumn("Note"),
@@ -245,7 +248,7 @@ def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
     facts = {run.name: every_fact(run) for run in runs}
     names = list(dict.fromkeys(name for each in facts.values() for name in each))
     differing = [name for name in names if len({each.get(name) for each in facts.values()}) > 1]
-    st.markdown(f"**Where the {len(runs)} runs differ**")
+    st.markdown(f"**Where the {len(runs)} runs differ**", help=explain(*differing))
     st.table(
         {"": differing}
         | {
