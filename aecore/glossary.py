@@ -43,12 +43,10 @@ OWN = {
     "in the decoder, so that its code need not hold the class.",
     "Convolution": "A layer whose small filters are applied at every place of an image, with the "
     "same weights.",
-    "Corruption": "What is done to the input in training, such as noise, while the clean sample "
-    "remains the target.",
     "Cross-entropy": "-Σ (x log r + (1 - x) log(1 - r)) over the features of a sample x in [0, 1] "
     "and its reconstruction r: the reconstruction error of a Bernoulli likelihood, in nats.",
     "Cycle error": "||f(g(z)) - z||: how far decoding by g and encoding by f leads away from a "
-    "code z. It is large outside of the support of the training codes.",
+    "code z. It is large where no training codes lie.",
     "Decoder": "The part of an autoencoder that computes a sample from a code.",
     "Denoising": "Removal of noise. A denoising autoencoder is trained to give the clean sample "
     "for a noisy one (Vincent et al. 2008).",
@@ -130,8 +128,6 @@ OWN = {
     "small windows (Wang et al. 2004). 1: the same image.",
     "Standardised": "Shifted and scaled so that each feature has mean 0 and variance 1 on the "
     "training split.",
-    "Support": "The part of the code space that the codes of the data fill. Decoding outside of it "
-    "is a guess that training never checked.",
     "Temperature": "A factor of the standard deviation of what is drawn: 0 draws means alone, 1 "
     "the distribution itself.",
     "Torn neighbours": "Samples that are near in the data but not on a map: 1 minus the continuity "
@@ -204,7 +200,6 @@ FORMS = {
     "Sigmoid": ("sigmoid", "logistic"),
     "Split": ("split", "splits", "test samples", "training samples", "test images"),
     "SSIM": ("SSIM", "structural similarity"),
-    "Support": ("outside of the support", "outside the support"),
     "Wavelet filter": ("wavelet", "wavelets"),
     "Median filter": ("median", "median filter"),
 }

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from aecore.glossary import TERMS, terms_in
 from aecore.settings import Setting, list_settings
 from pages.app import state
 from pages.app.controls import whole_number
-from pages.app.text import explain
+from pages.app.text import define
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -48,7 +49,9 @@ def settings_form(
 def _help(setting: Setting) -> str:
     """What a setting is, what is allowed, and the terms in that."""
     about = f"`{setting.name}`: {setting.description} Give {setting.meant}."
-    return "\n\n".join(filter(None, (about, explain(setting.description))))
+    terms = terms_in(f"{setting.label}: {setting.description}")
+    others = (term for term in terms if TERMS[term] != setting.description)
+    return "\n\n".join(filter(None, (about, define(*others))))
 
 
 def as_typed(setting: Setting, value: Any) -> Any:

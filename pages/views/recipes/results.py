@@ -57,6 +57,7 @@ def card(recipe: Recipe, outcome: Outcome | None, chosen: bool) -> None:
                 type="tertiary",
                 on_click=choose,
                 args=(recipe.name,),
+                help=explain(recipe.title),
             )
             st.caption(verdict(outcome))
 
@@ -86,7 +87,7 @@ def show(recipe: Recipe, outcome: Outcome | None) -> None:
     run(recipe, outcome)
     if outcome:
         for position, picture in enumerate(outcome.pictures):
-            st.markdown(f"**{plain(picture.title)}**")
+            st.markdown(f"**{plain(picture.title)}**", help=explain(picture.title, *picture.arrays))
             DRAWN[picture.kind](picture, f"{outcome.name}-{position}")
     about(recipe, outcome)
 

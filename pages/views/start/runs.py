@@ -127,7 +127,7 @@ def columns() -> dict[str, Any]:
         "MSE of PCA",
         format=MSE,
         help="Test MSE of as many principal components as the code has dimensions.\n\n"
-        + define("PCA"),
+        + define("PCA", "MSE"),
     )
     return {
         "map": column.ImageColumn("Map", width=60),
