@@ -57,7 +57,8 @@ def ask(run: store.Run) -> View:
         help="A second run on the same samples; its bottleneck is moved, turned and scaled to "
         "lie upon this one's.\n\n" + define("Bottleneck"),
     )
-    with st.popover("Panes and samples", icon=":material/tune:", key="settings"):
+    about = "Which maps, of which samples"
+    with st.popover("Panes", icon=":material/tune:", key="settings", help=about):
         chosen = st.pills(
             "Also show",
             list(PROJECTIONS),

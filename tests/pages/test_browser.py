@@ -438,7 +438,7 @@ def test_a_selection_is_that_of_its_rule_where_other_samples_are_shown(
     field.press("Enter")
     assert shown.count() == (DIGITS.test.labels == 3).sum()
     page.wait_for_url("**select=label*")
-    page.get_by_role("button", name="Panes and samples").click()
+    page.get_by_role("button", name="Panes", exact=True).click()
     page.get_by_role("spinbutton", name=re.compile("number of samples", re.I)).fill("100")
     page.keyboard.press("Enter")
     page.get_by_role("group", name=re.compile("100 samples of digits")).wait_for()

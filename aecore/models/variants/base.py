@@ -39,8 +39,8 @@ ACTIVATIONS = titles(
 )
 LIKELIHOODS = titles(
     gaussian="Squared error",
-    squashed_gaussian="Sigmoid, squared error",
-    bernoulli="Sigmoid, cross-entropy",
+    squashed_gaussian="Squared, sigmoid",
+    bernoulli="Cross-entropy",
 )
 
 
