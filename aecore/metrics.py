@@ -279,8 +279,8 @@ DEFINITIONS = {
     ),
     "continuity": Definition(
         "Continuity",
-        "The same with map and data exchanged: neighbours in the data that the map has torn "
-        "apart. 1: none (Venna & Kaski 2001).",
+        "Trustworthiness with map and data exchanged: 1 where no neighbours in the data are torn "
+        "apart on the map (Venna & Kaski 2001).",
     ),
     "knn_accuracy": Definition(
         "10-NN accuracy",

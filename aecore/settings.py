@@ -7,10 +7,10 @@ the fields of one frozen pydantic class.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from aecore.errors import InvalidRequest, shown, unknown
 
@@ -23,6 +23,20 @@ WITHIN_TRAINING: JsonDict = {"within_training": True}
 """Metadata of a field that counts epochs, of which there must be as many in the training."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def titles(**titles: str) -> Any:
+    """Metadata of a choice: titles of its values where they are not the value in words.
+
+    In a keyword `_` stands for `-`.
+    """
+    known: JsonDict = {name.replace("_", "-"): title for name, title in titles.items()}
+    return Field(json_schema_extra={"titles": known})
+
+
+def in_words(name: str) -> str:
+    """Name in words: learning_rate -> Learning rate, salt-and-pepper -> Salt and pepper."""
+    return name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def read_settings(
@@ -68,6 +82,8 @@ class Setting:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Title of each choice."""
     open_below: bool = False
     """Whether the minimum itself is not allowed."""
     open_above: bool = False
@@ -78,12 +94,27 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """Title, or else the name in words: learning_rate -> Learning rate."""
-        return self.title or self.name.replace("_", " ").capitalize()
+        """Title, or else the name in words."""
+        return self.title or in_words(self.name)
+
+    def shown(self, value: Any) -> str:
+        """Value in words."""
+        if self.kind == "choice":
+            return self.titles[value]
+        if self.kind == "switch":
+            return "yes" if value else "no"
+        return ", ".join(map(str, value)) or "none" if self.kind == "widths" else f"{value}"
+
+    @property
+    def meant(self) -> str:
+        """Allowed values in Markdown; choices by title and name."""
+        if self.kind != "choice":
+            return self.allowed
+        return "one of " + ", ".join(f"{title} (`{name}`)" for name, title in self.titles.items())
 
     @property
     def allowed(self) -> str:
-        """Allowed values in words."""
+        """Allowed values in words; choices by name."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
         if self.kind == "switch":
@@ -114,7 +145,9 @@ def list_settings(kind: type[BaseModel]) -> Iterator[Setting]:
 def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Kind of a setting and its bounds."""
     if "enum" in schema:
-        return {"kind": "choice", "choices": tuple(schema["enum"])}
+        given = schema.get("titles", {})
+        named = {name: given.get(name) or in_words(name) for name in schema["enum"]}
+        return {"kind": "choice", "choices": tuple(named), "titles": named}
     if schema["type"] == "boolean":
         return {"kind": "switch"}
     if schema["type"] == "array":

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["AECORE_STORE"] = str(ROOT / "models_store")
 
 import aecore  # noqa: E402
-from aecore import metrics, recipes  # noqa: E402
+from aecore import glossary, metrics, recipes  # noqa: E402
 from aecore.applications import sample_quality  # noqa: E402
 from aecore.cli import app  # noqa: E402
 from aecore.data import DATASETS  # noqa: E402
@@ -85,7 +85,7 @@ def settings() -> str:
 
 def cells(setting: Setting) -> tuple[str, ...]:
     default = ",".join(map(str, setting.default)) if setting.kind == "widths" else setting.default
-    return f"{setting.label}, `{setting.name}`", setting.description, setting.allowed, f"{default}"
+    return f"{setting.label}, `{setting.name}`", setting.description, setting.meant, f"{default}"
 
 
 def projections() -> str:
@@ -114,6 +114,12 @@ def figures() -> str:
     """Reference of each metric of a map, a run or samples."""
     known = [*metrics.DEFINITIONS.values(), *sample_quality.DEFINITIONS.values()]
     return table(("figure", "definition"), ((title, escaped(text)) for title, text in known))
+
+
+def terms() -> str:
+    """Reference of the glossary."""
+    rows = ((escaped(term), escaped(text)) for term, text in glossary.TERMS.items())
+    return table(("term", "meaning"), rows)
 
 
 def escaped(text: str) -> str:
@@ -208,6 +214,7 @@ PAGES = {
     "projections": ("Projections", projections),
     "recipes": ("Recipes", reproductions),
     "metrics": ("Metrics", figures),
+    "glossary": ("Glossary", terms),
     "code": ("Where the code is", code),
     "commands": ("Commands", lambda: "\n\n".join(commands())),
 }

@@ -30,7 +30,7 @@ LAYERS = (
     {"runs"},
     {"latent"},
     {"applications"},
-    {"recipes"},
+    {"recipes", "glossary"},
     {"jobs"},
     {"plots"},
     {"viewer"},

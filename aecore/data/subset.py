@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from aecore.data.catalog import get
 from aecore.data.dataset import Dataset, Samples, read_only
+from aecore.settings import titles
 
 
 class Subset(BaseModel):
@@ -16,7 +17,7 @@ class Subset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    split: Literal["test", "train", "all"] = Field(
+    split: Annotated[Literal["test", "train", "all"], titles(train="Training", all="Both")] = Field(
         "test", description="Which samples to show: those held out, those trained on, or both."
     )
     limit: int = Field(

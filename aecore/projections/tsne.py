@@ -25,7 +25,7 @@ class TSNEProjection(Projection):
     source = "van der Maaten & Hinton (2008), Visualizing data using t-SNE"
 
     perplexity: float = Field(
-        30, ge=2, le=200, description="About how many neighbours each sample attends to."
+        30, ge=2, le=200, description="About how many neighbours each sample has in t-SNE."
     )
     metric: Metric = Field(
         "euclidean",

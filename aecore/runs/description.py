@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -79,12 +79,13 @@ def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:
 
     Equal titles are numbered by the age of their runs, from the second.
     """
-    seen: Counter[str] = Counter()
-    numbered = {}
+    numbered: dict[str, str] = {}
+    used: set[str] = set()
     for run, own in sorted(
         zip(runs, given, strict=True), key=lambda pair: pair[0].manifest.created
     ):
         title = own or usual_title(run)
-        seen[title] += 1
-        numbered[run.name] = title if seen[title] == 1 else f"{title} ({seen[title]})"
+        candidates = itertools.chain([title], (f"{title} ({n})" for n in itertools.count(2)))
+        numbered[run.name] = next(each for each in candidates if each not in used)
+        used.add(numbered[run.name])
     return numbered

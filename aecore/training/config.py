@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from aecore import data
 from aecore.errors import InvalidRequest, shown, unknown
 from aecore.models.variants import VARIANTS, Variant
-from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings
+from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings, titles
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
@@ -36,17 +36,20 @@ class TrainingConfig(BaseModel):
         2e-3,
         gt=0,
         le=10,
-        description="Its peak under the one-cycle schedule (Smith 2018). Lower it if the loss "
-        "jumps.",
+        description="Size of a step along the gradient, at its peak under the one-cycle schedule "
+        "(Smith 2018). Lower it if the loss jumps.",
     )
-    schedule: Literal["one-cycle", "constant"] = Field(
+    schedule: Annotated[Literal["one-cycle", "constant"], titles(one_cycle="One-cycle")] = Field(
         "one-cycle",
         title="Schedule of the rate",
         description="How the learning rate goes: 'one-cycle' rises to its peak and falls to "
         "nothing, 'constant' stays.",
         json_schema_extra=ADVANCED,
     )
-    optimizer: Literal["adam", "adamw", "sgd", "adadelta", "rmsprop"] = Field(
+    optimizer: Annotated[
+        Literal["adam", "adamw", "sgd", "adadelta", "rmsprop"],
+        titles(adamw="AdamW", sgd="SGD", rmsprop="RMSprop"),
+    ] = Field(
         "adam",
         title="Optimiser",
         description="How steps are made of gradients. 'adamw' decays weights by 0.01, 'sgd' has "
@@ -60,12 +63,18 @@ class TrainingConfig(BaseModel):
         description="Fixes the initial weights, the order and the noise.",
         json_schema_extra=ADVANCED,
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"],
+        titles(auto="Automatic", cpu="CPU", cuda="GPU (CUDA)", mps="GPU (MPS)"),
+    ] = Field(
         "auto",
         description="Where to compute; 'auto' takes a GPU where there is one.",
         json_schema_extra=ADVANCED,
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        titles(auto="Automatic", float32="float32", bfloat16="bfloat16"),
+    ] = Field(
         "auto",
         description="Of the networks in training; 'auto' takes bfloat16 for convolutions where "
         "the processor has it. Losses, weights, evaluation and strided convolutions of single "

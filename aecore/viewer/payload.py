@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore import latent, projections
+from aecore import glossary, latent, projections
 from aecore.errors import InvalidRequest
 from aecore.plots import colors
 
@@ -27,6 +27,24 @@ MOST_FEATURES = 256
 """Features of samples that are sent along; wider tables send none."""
 MOST_CODES = 2 * 2**20
 """Numbers of the codes that are sent along, 8 MiB of float32."""
+
+
+TERMS = (
+    "Trustworthiness",
+    "Continuity",
+    "10-NN accuracy",
+    "False neighbours",
+    "Torn neighbours",
+    "Neighbours kept",
+    "Disparity",
+    "Reconstruction error",
+    "Density",
+    "Cycle error",
+    "Sensitivity",
+    "Posterior",
+    "Prior",
+)
+"""Terms that the scripts define under the pointer."""
 
 
 class SampleTable(NamedTuple):
@@ -248,6 +266,7 @@ def common(
         "features": () if dataset.traits.pictures else dataset.spec.column_names,
         "sheets": sheets,
         "label_names": dataset.label_names,
+        "glossary": {term: glossary.TERMS[term] for term in TERMS},
     }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import streamlit as st
 
 from aecore.errors import InvalidRequest
+from aecore.glossary import TERMS
 from pages.app import cache, server, state, tour
 from pages.app.job_list import job_list
 from pages.app.text import plain
@@ -106,18 +107,21 @@ def page(title: str) -> Iterator[DeltaGenerator]:
     if state.presenting():
         st.html(Path(__file__).with_name("present.html"), unsafe_allow_javascript=True)
     current = next(entry for entry in MENU if entry.title == title)
+    state.enter(current.path)
+    runs = state.runs_for_links()
     with _row("header"):
         st.title(title, anchor=False)
         with _row("menu", gap="xxsmall"):
             for entry in MENU:
                 name = "Latent Loupe" if entry is MENU[0] else entry.title
                 label = f"**{name}**" if entry is current else name
-                link(entry, state.run_for_links(), label, help=entry.title)
+                link(entry, runs, label, help=entry.title)
         room = _row("room")
         with _row("job_list"):
             job_list()
         with st.popover("About this page", icon=":material/help:", type="tertiary", key="help"):
             st.markdown(f"{current.about} [Guide to the pages]({server.GUIDE})")
+            glossary()
             if current is not MENU[0]:  # which offers it itself
                 tour.offer(current.path)
             st.button(
@@ -143,16 +147,26 @@ def page(title: str) -> Iterator[DeltaGenerator]:
     cache.freeze_gc("the pages")
 
 
+@st.fragment
+def glossary() -> None:
+    """Search field of the glossary; a fragment, so that a term draws nothing else anew."""
+    term = st.selectbox("Glossary", list(TERMS), None, key="term", placeholder="Look up a term")
+    if term is not None:
+        st.markdown(plain(TERMS[term]))
+
+
 def _row(key: str, gap: Literal["xxsmall", "small"] = "small") -> DeltaGenerator:
     return st.container(key=key, horizontal=True, wrap=False, vertical_alignment="center", gap=gap)
 
 
-def link(entry: Entry, run: Mapping[str, str], label: str = "", **options: Any) -> None:
-    """Link to a page; it carries the run to the pages of a run alone.
+def link(
+    entry: Entry, runs: Mapping[str, str | list[str]], label: str = "", **options: Any
+) -> None:
+    """Link to a page; it carries the runs to the pages of a run alone.
 
     What a page does not read would be taken out of its address again, which adds to the history.
     """
-    query = (dict(run) if entry.of_run else {}) | state.mode_for_links()
+    query = (dict(runs) if entry.of_run else {}) | state.mode_for_links()
     st.page_link(
         entry.path, label=label or entry.title, icon=entry.icon, query_params=query, **options
     )

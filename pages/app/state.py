@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -17,7 +17,10 @@ import streamlit as st
 
 from pages.app import messages
 
-RUN, RECIPE = "run", "recipe"
+RUN, RECIPE, PINS, OTHER = "run", "recipe", "pins", "other"
+PAGE = "page"
+Choice = str | list[str] | None
+"""Value of a picker: one name, several, or none."""
 TOUR, PRESENT = "tour", "present"
 DOUBLE_CLICK = 0.7
 """Seconds within which two presses are one double click."""
@@ -99,28 +102,63 @@ def _presses(label: str) -> str:
     return f"presses_{label}"
 
 
-def follow_address(key: str, names: Sequence[str], default: str) -> str | None:
+def enter(page: str) -> None:
+    """Note the page that is drawn; the frame's."""
+    st.session_state[PAGE] = page
+
+
+def follow_address(
+    key: str,
+    names: Sequence[str],
+    default: Choice,
+    omitted: Choice = None,
+    most: int | None = None,
+) -> str | None:
     """Set a picker from the address; return an unknown name that the address contains.
 
     The URL query is the single source of truth: the callback writes it and links carry it, so the
-    back button and shared links agree. A bound widget would lose it on some page changes.
+    back button and shared links agree. A bound widget would write titles into it in place of names,
+    and lose it on some page changes. What a page is opened without is what was chosen last; where
+    it disappears from the address while the page is open, as by the back button, it is the default.
 
     Arguments
         key: of the picker, and of its part of the address, such as `RUN`.
+        names: that can be chosen.
+        default: a name; a list where several can be chosen; None where there need be none.
+        omitted: a value that the address does not hold.
+        most: how many can be chosen, where several can.
     """
-    asked = st.query_params.get(key)
-    st.session_state[key] = asked if asked in names else st.session_state.get(_last(key), default)
-    if st.session_state[key] not in names:
-        st.session_state[key] = default
-    keep(key)
-    return asked if asked is not None and asked not in names else None
+    asked = st.query_params.get_all(key)
+    page, last = st.session_state.get(_last(key), (None, default))
+    wanted = asked or _listed(default if page == st.session_state.get(PAGE) else last)
+    known = [name for name in dict.fromkeys(wanted) if name in names]
+    several = isinstance(default, list)
+    st.session_state[key] = known[:most] if several else next(iter(known), default)
+    keep(key, omitted)
+    return next((name for name in asked if name not in names), None)
 
 
-def keep(key: str) -> None:
+def keep(key: str, omitted: Choice = None) -> None:
     """Write the value of a picker into the address; the picker's callback."""
-    chosen = st.session_state[_last(key)] = st.session_state[key]
-    if st.query_params.get(key) != chosen:
-        st.query_params[key] = chosen
+    chosen = st.session_state[key]
+    st.session_state[_last(key)] = st.session_state.get(PAGE), chosen
+    values = [] if chosen == omitted else _listed(chosen)
+    if st.query_params.get_all(key) == values:
+        return
+    if values:
+        st.query_params[key] = values
+    else:
+        del st.query_params[key]
+
+
+def _listed(chosen: Choice) -> list[str]:
+    return [chosen] if isinstance(chosen, str) else chosen or []
+
+
+def drop(keys: Iterable[str]) -> None:
+    """Remove pickers from the address, so that each takes its default; call it from a callback."""
+    for key in keys:
+        st.query_params.pop(key, None)
 
 
 def follow_number(key: str, low: float, high: float, step: float, usual: float) -> float:
@@ -182,10 +220,12 @@ def _last(key: str) -> str:
     return f"last_{key}"
 
 
-def run_for_links() -> dict[str, str]:
-    """Query that carries the run along to another page."""
-    run = st.query_params.get(RUN) or st.session_state.get(_last(RUN))
-    return {RUN: run} if run else {}
+def runs_for_links() -> dict[str, list[str]]:
+    """Query that carries the run and those beside it along to another page."""
+    query = {key: st.query_params.get_all(key) for key in (RUN, PINS, OTHER)}
+    if not query[RUN]:
+        query = {key: _listed(st.session_state.get(_last(key), (None, None))[1]) for key in query}
+    return {key: values for key, values in query.items() if values}
 
 
 def tour_step(n: int) -> int | None:

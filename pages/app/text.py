@@ -1,8 +1,10 @@
-"""Formatting of text: escaping for Markdown, and durations."""
+"""Formatting of text: escaping for Markdown, definitions of terms, and durations."""
 
 from __future__ import annotations
 
 import re
+
+from aecore import glossary
 
 
 def plain(text: object) -> str:
@@ -35,6 +37,16 @@ def _escaped(match: re.Match[str]) -> str:
     if not match["parted"]:
         return f"{sign[:-1]}\\{sign[-1]}"
     return f":color[\\{sign}]" if sign == ":" else f":color[{sign}]"
+
+
+def define(*terms: str) -> str:
+    """Definitions of terms of the glossary, in Markdown."""
+    return "\n\n".join(f"**{plain(term)}**: {plain(glossary.TERMS[term])}" for term in terms)
+
+
+def explain(*texts: str) -> str | None:
+    """Definitions of the terms that texts contain, for a help; None where they contain none."""
+    return define(*glossary.terms_in(" \n".join(texts))) or None
 
 
 def duration(seconds: float) -> str:

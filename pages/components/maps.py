@@ -16,8 +16,8 @@ from aecore.data import Subset
 from aecore.errors import InvalidRequest
 from aecore.projections import PROJECTIONS, Map, Projection
 from aecore.settings import check_settings
-from pages.app import cache, controls, job_list
-from pages.app.text import plain
+from pages.app import cache, controls, job_list, state
+from pages.app.text import define, plain
 from pages.components import hosts, job_status
 from pages.components.run_facts import changed
 from pages.components.settings_form import settings_form
@@ -40,17 +40,25 @@ def ask(run: store.Run) -> View:
 
     One select box, and a menu of the rest.
     """
-    others = cache.comparable(run)
+    others = {found.name: found for found in cache.comparable(run)}
+    state.follow_address(state.OTHER, list(others), None)
     other = st.selectbox(
         "Compare with",
-        [NO_RUN, *(found.name for found in others)],
-        key="other",
-        bind="query-params",
+        list(others),
+        index=None,
+        format_func=cache.titles(cache.runs()[0]).__getitem__,
+        key=state.OTHER,
+        on_change=state.keep,
+        args=(state.OTHER,),
+        placeholder="Compare with …",
+        disabled=not others,
         label_visibility="collapsed",
         width=200,
-        help="A second run on the same samples; its bottleneck is laid upon this one's.",
+        help="A second run on the same samples; its bottleneck is moved, turned and scaled to "
+        "lie upon this one's.\n\n" + define("Bottleneck"),
     )
-    with st.popover("Panes and samples", icon=":material/tune:", key="settings"):
+    about = "Which maps, of which samples"
+    with st.popover("Panes", icon=":material/tune:", key="settings", help=about):
         chosen = st.pills(
             "Also show",
             list(PROJECTIONS),
@@ -59,6 +67,7 @@ def ask(run: store.Run) -> View:
             format_func=lambda name: PROJECTIONS[name].title,
             key="panes",
             bind="query-params",
+            help=define("PCA", "t-SNE", "UMAP"),
         )
         with st.container(horizontal=True):
             subset = settings_form(Subset, {}, "sample_", "Samples", width=190)
@@ -80,11 +89,7 @@ def ask(run: store.Run) -> View:
             problems += error.problems
     if problems:
         raise InvalidRequest(problems)
-    second = next((found for found in others if found.name == other), None)
-    return View(run, checked[0], tuple(checked[1:]), second)
-
-
-NO_RUN = "Compare with …"
+    return View(run, checked[0], tuple(checked[1:]), others.get(other))
 
 
 def default_view(run: store.Run) -> View:
@@ -241,7 +246,11 @@ def metrics_table(view: View) -> None:
     rows += [
         {"map": titles[name], **computed.metrics} for name, computed in computed_maps(view).items()
     ]
-    columns = {"map": st.column_config.TextColumn("Map", pinned=True)}
+    columns = {
+        "map": st.column_config.TextColumn(
+            "Map", pinned=True, help=define("Bottleneck", "PCA", "t-SNE", "UMAP")
+        )
+    }
     columns |= {
         name: st.column_config.NumberColumn(title, format=FORMATS[name], help=text)
         for name, (title, text) in metrics.DEFINITIONS.items()

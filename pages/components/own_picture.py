@@ -13,7 +13,7 @@ from aecore import data, latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
 from pages.app import cache, frame, messages, models, state
-from pages.app.text import plain
+from pages.app.text import define, plain
 from pages.components import hosts
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def locate(run: store.Run, x: np.ndarray) -> None:
     labels = [names[int(run.codes["labels"][row])] if names else f"#{row}" for row in near]
     st.caption(
         f"Code {written(codes[0])} Reconstruction {said} Nearest test samples by code: "
-        f"{plain(', '.join(labels))}, ringed in every map."
+        f"{plain(', '.join(labels))}, ringed in every map.",
+        help=define("Code", "Reconstruction error"),
     )
 
 

@@ -41,7 +41,7 @@ def pick_run(header: DeltaGenerator) -> store.Run | None:
         name = st.selectbox(
             "Run",
             names,
-            format_func=lambda name: titles.get(name, name),
+            format_func=titles.__getitem__,
             key=state.RUN,
             on_change=state.keep,
             args=(state.RUN,),
@@ -83,15 +83,18 @@ def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
         header: the part of the header that is the page's own.
     """
     usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
-    same_name = {
-        other.name for other in cache.runs()[0] if other.config.dataset == run.config.dataset
-    }
+    runs, _ = cache.runs()
+    titles = cache.titles(runs)
+    same_name = {other.name for other in runs if other.config.dataset == dataset}
+    state.follow_address(state.PINS, list(usable), [], most=MOST_PINS)
     with header:
         chosen = st.multiselect(
             "Compare with",
             list(usable),
-            key="pins",
-            bind="query-params",
+            format_func=titles.__getitem__,
+            key=state.PINS,
+            on_change=state.keep,
+            args=(state.PINS,),
             max_selections=MOST_PINS,
             disabled=not usable,
             placeholder="Compare with …" if usable else f"There is no other run of {dataset}",
@@ -102,7 +105,7 @@ def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
     if left_out := sorted(same_name - usable.keys() - {run.name}):
         st.caption(
             f"Left out, because {plain(dataset)} was another when they were trained: "
-            f"{plain(', '.join(left_out))}."
+            f"{plain(', '.join(titles[name] for name in left_out))}."
         )
     found = []
     for name in chosen:

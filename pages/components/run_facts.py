@@ -8,7 +8,7 @@ import streamlit as st
 
 from aecore import data, metrics
 from aecore.models.variants import VARIANTS
-from pages.app.text import plain
+from pages.app.text import define, plain
 
 if TYPE_CHECKING:
     from aecore.runs import store
@@ -31,6 +31,7 @@ def facts_popover(run: store.Run) -> None:
     }
     with st.popover("About this run", icon=":material/info:", type="tertiary", key="about"):
         st.table({plain(name): plain(value) for name, value in facts.items()}, border="horizontal")
+        st.caption("The terms", help=define("Variant", "Code", "Epochs", "Seed", "Test MSE", "PCA"))
 
 
 def changed(run: store.Run) -> bool:

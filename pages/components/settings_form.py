@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from aecore.glossary import TERMS, terms_in
 from aecore.settings import Setting, list_settings
+from pages.app import state
 from pages.app.controls import whole_number
+from pages.app.text import define
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -35,12 +38,20 @@ def settings_form(
             defaults.get(setting.name, setting.default),
             label=f"{title}: {setting.label.lower()}" if title else setting.label,
             key=prefix + setting.name,
-            help=f"`{setting.name}`: {setting.description} Give {setting.allowed}.",
+            help=_help(setting),
             **options,
         )
         for setting in list_settings(kind)
         if setting.advanced == advanced
     }
+
+
+def _help(setting: Setting) -> str:
+    """What a setting is, what is allowed, and the terms in that."""
+    about = f"`{setting.name}`: {setting.description} Give {setting.meant}."
+    terms = terms_in(f"{setting.label}: {setting.description}")
+    others = (term for term in terms if TERMS[term] != setting.description)
+    return "\n\n".join(filter(None, (about, define(*others))))
 
 
 def as_typed(setting: Setting, value: Any) -> Any:
@@ -52,10 +63,17 @@ def _widget(setting: Setting, default: Any, **common: Any) -> Any:
     default = as_typed(setting, default)
     if setting.kind == "whole number":
         return whole_number(value=int(default), step=1, **common)
-    common["bind"] = "query-params"
     if setting.kind == "choice":
-        index = setting.choices.index(default)
-        return st.selectbox(options=setting.choices, index=index, **common)
+        key = common["key"]
+        state.follow_address(key, setting.choices, default, omitted=default)
+        return st.selectbox(
+            options=setting.choices,
+            format_func=setting.shown,
+            on_change=state.keep,
+            args=(key, default),
+            **common,
+        )
+    common["bind"] = "query-params"
     if setting.kind == "switch":
         return st.checkbox(value=default, **common)
     if setting.kind == "widths":

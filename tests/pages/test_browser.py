@@ -251,12 +251,12 @@ def test_faults_are_told_together_and_the_form_keeps_them(page: Page, address: s
 def test_a_variant_with_switches_trains_from_the_form(page: Page, address: str) -> None:
     page.goto(f"{address}/train?epochs=3&name=tied-one")
     page.get_by_text("More settings").click()
-    page.get_by_text("Share weights", exact=True).click()
+    page.get_by_text("Tied weights", exact=True).click()
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_text("tied-one is trained and stored")).to_be_visible()
     page.reload()
     page.get_by_text("More settings").click()
-    expect(page.get_by_role("checkbox", name="Share weights")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Tied weights")).to_be_checked()
 
 
 def test_convolutions_are_refused_for_a_table_and_train_on_images(page: Page, address: str) -> None:
@@ -438,7 +438,7 @@ def test_a_selection_is_that_of_its_rule_where_other_samples_are_shown(
     field.press("Enter")
     assert shown.count() == (DIGITS.test.labels == 3).sum()
     page.wait_for_url("**select=label*")
-    page.get_by_role("button", name="Panes and samples").click()
+    page.get_by_role("button", name="Panes", exact=True).click()
     page.get_by_role("spinbutton", name=re.compile("number of samples", re.I)).fill("100")
     page.keyboard.press("Enter")
     page.get_by_role("group", name=re.compile("100 samples of digits")).wait_for()

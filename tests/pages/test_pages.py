@@ -28,7 +28,7 @@ from aecore.errors import Cancelled, InvalidRequest
 from aecore.jobs import Jobs, TrainingLog
 from aecore.models.variants import VARIANTS
 from aecore.recipes import RECIPES, Finding, Outcome, Picture
-from aecore.runs import store
+from aecore.runs import description, store
 from aecore.runs.train import Resume, Train
 from aecore.settings import list_settings
 from aecore.training import RunConfig
@@ -349,16 +349,48 @@ def test_training_samples_are_shown_once_they_are_encoded(shipped_runs: Path) ->
 
 def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> None:
     at = opened(LATENT_MAP, run="digits-ae")
-    assert at.selectbox(key="other").options == ["Compare with …", "digits-vae"]
+    assert at.selectbox(key="other").options == ["Digits, variational autoencoder"]
     at.selectbox(key="other").set_value("digits-vae").run()
     assert not at.exception and not at.error
+    assert at.query_params["other"] == "digits-vae"
     facts = shown(at)[1]
     assert panes(at) == ["bottleneck", "other", "pca", "tsne", "umap"]
     assert facts["other"]["title"] == "digits-vae"
     rows = at.dataframe[0].value["map"].tolist()
     assert rows[:2] == ["Bottleneck of digits-ae", "Bottleneck of digits-vae"]
+    at.selectbox(key="other").set_value(None).run()
+    assert panes(at) == FOUR and "other" not in at.query_params
     # A stranger in the address is none.
     assert panes(opened(LATENT_MAP, run="digits-ae", other="mnist-ae")) == FOUR
+
+
+def test_the_back_button_takes_the_other_run_away_again(shipped_runs: Path) -> None:
+    at = opened(LATENT_MAP, run="digits-ae", other="digits-vae")
+    assert "other" in panes(at)
+    del at.query_params["other"]  # as the back button does
+    assert panes(at.run()) == FOUR
+
+
+def test_links_carry_the_runs_beside_the_run(shipped_runs: Path) -> None:
+    at = opened(ROOT / "pages" / "reconstructions.py", run="digits-ae", pins="digits-vae")
+    query = {link.proto.help: link.proto.query_string for link in at.get("page_link")}
+    assert query["Generate"] == query["Denoise"] == "run=digits-ae&pins=digits-vae"
+    assert query["Train"] == ""
+    at.multiselect(key="pins").set_value([]).run()
+    at.run()
+    query = {link.proto.help: link.proto.query_string for link in at.get("page_link")}
+    assert query["Generate"] == "run=digits-ae"
+
+
+def test_runs_of_one_title_are_told_apart_in_every_list(shipped_runs: Path) -> None:
+    for name in SHIPPED[:2]:
+        description.write(store.load(name), title="The same")
+    at = opened(LATENT_MAP, run="digits-ae")
+    (other,) = at.selectbox(key="other").options
+    run = at.selectbox(key="run")
+    assert {other, "The same", "The same (2)"} <= set(run.options)
+    at.selectbox(key="other").set_value("digits-vae").run()
+    assert "other" in panes(at) and at.query_params["other"] == "digits-vae"
 
 
 def stored_like(run: str, name: str, **codes: np.ndarray) -> None:
@@ -651,6 +683,22 @@ def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:
     assert at.selectbox(key="activation").value == "elu"
     at.selectbox(key="variant").set_value("vae").run()
     assert at.selectbox(key="likelihood").value == "bernoulli"
+
+
+def test_a_choice_shows_titles_and_its_value_is_in_the_address() -> None:
+    at = opened(TRAIN, dataset="digits", variant="ae", preset="defaults", activation="gelu")
+    box = at.selectbox(key="activation")
+    assert box.value == "gelu" and {"GELU", "Leaky ReLU"} <= set(box.options)
+    assert "GELU (`gelu`)" in box.help
+    at = at.selectbox(key="likelihood").set_value("bernoulli").run()
+    assert (at.query_params["activation"], at.query_params["likelihood"]) == ("gelu", "bernoulli")
+    at = at.selectbox(key="likelihood").set_value("squashed-gaussian").run()
+    assert "likelihood" not in at.query_params  # which is the default of digits
+    at = at.selectbox(key="variant").set_value("contractive").run()
+    assert "activation" not in at.query_params
+    assert at.selectbox(key="activation").value == "elu"
+    at.query_params["activation"] = "unheard-of"
+    assert at.run().selectbox(key="activation").value == "elu"
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,33 @@ def test_the_worst_test_samples_come_first_beside_pca() -> None:
 def test_pinned_runs_are_kept_in_the_address_and_shown() -> None:
     at = faultless(opened(PAGE, run="digits-ae", pins="digits-vae"))
     assert at.multiselect(key="pins").value == ["digits-vae"]
-    assert at.multiselect(key="pins").options == ["digits-vae"]  # none of other data
+    # None of other data, by their titles; the address has names.
+    assert at.multiselect(key="pins").options == ["Digits, variational autoencoder"]
     assert "by digits-ae, digits-vae, PCA" in alts(at)[0]
     assert "digits-vae, test MSE" in measured(at)
     assert "digits-vae" in at.dataframe[0].value.columns
+
+
+def test_pins_are_written_into_the_address_by_name() -> None:
+    for name in ("second", "third"):
+        like("digits-ae", name)
+    at = faultless(opened(PAGE, run="digits-ae"))
+    at = faultless(at.multiselect(key="pins").set_value(["third", "second"]).run())
+    assert at.query_params["pins"] == ["third", "second"]
+    assert "by digits-ae, third, second, PCA" in alts(at)[0]
+    at = faultless(at.multiselect(key="pins").set_value([]).run())
+    assert "pins" not in at.query_params
+    assert "by digits-ae, PCA" in alts(at)[0]
+
+
+def test_more_pins_in_an_address_than_can_be_chosen_are_left_out() -> None:
+    names = [f"pin-{number}" for number in range(5)]
+    for name in names:
+        like("digits-ae", name)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at.switch_page(str(PAGE))
+    at.query_params["run"], at.query_params["pins"] = "digits-ae", names
+    assert faultless(at.run()).multiselect(key="pins").value == names[:4]
 
 
 def test_what_a_pin_names_that_is_not_there_is_no_error() -> None:

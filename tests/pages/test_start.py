@@ -90,6 +90,8 @@ def test_runs_are_compared_by_what_differs() -> None:
     facts = [table.every_fact(run) for run in (first, second)]
     differing = {name for name in facts[0] if facts[0][name] != facts[1][name]}
     assert "Seed" in differing and "Variant" not in differing and "Epochs" not in differing
+    words = ("Optimiser", "Adam"), ("Output and loss", "Squared error"), ("Tied weights", "no")
+    assert set(words) < set(facts[0].items())
 
 
 @pytest.mark.browser

@@ -18,7 +18,7 @@ from aecore.data import DATASETS, Dataset
 from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
-from aecore.settings import Setting, allowed_values, check_settings, list_settings
+from aecore.settings import Setting, allowed_values, check_settings, in_words, list_settings
 from aecore.training import PRESETS, RunConfig, TrainingConfig
 
 SETTINGS_CLASSES = [*VARIANTS.values(), *PROJECTIONS.values(), TrainingConfig]
@@ -240,6 +240,10 @@ def test_every_setting_is_described_and_bounded(kind: type[BaseModel], setting: 
     assert setting.default == kind.model_fields[setting.name].default
     if setting.kind == "choice":
         assert setting.default in setting.choices
+        assert len(set(setting.titles.values())) == len(setting.choices)
+        given = kind.model_json_schema()["properties"][setting.name].get("titles", {})
+        assert all(in_words(name) != title for name, title in given.items())
+        assert all(f"{setting.shown(name)} (`{name}`)" in setting.meant for name in setting.choices)
     elif setting.kind == "switch":
         assert setting.default in (True, False)
     else:

@@ -70,6 +70,15 @@ def test_titles_are_given_or_typed_names_or_settings_in_words_and_equal_ones_are
     ]
 
 
+def test_no_title_is_that_of_two_runs() -> None:
+    for name in ("a", "b", "c"):
+        train(name)
+    ordered = store.runs()[0]
+    given = {"a": "Mine", "b": "Mine (2)", "c": "Mine"}
+    titles = description.titles(ordered, [given[run.name] for run in ordered])
+    assert titles == {"a": "Mine", "b": "Mine (2)", "c": "Mine (3)"}
+
+
 def test_a_name_that_is_made_is_known_as_such() -> None:
     config = run_config()
     assert store.is_automatic(store.free_name(config), config)

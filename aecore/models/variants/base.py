@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from aecore import models
 from aecore.data.modalities import MODALITIES
-from aecore.settings import ADVANCED
+from aecore.settings import ADVANCED, titles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,15 @@ CodeActivation = Literal["identity", "relu", "sigmoid", "tanh"]
 Initialization = Literal["glorot", "he"]
 LikelihoodName = Literal["gaussian", "squashed-gaussian", "bernoulli"]
 Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
+
+ACTIVATIONS = titles(
+    elu="ELU", relu="ReLU", leaky_relu="Leaky ReLU", gelu="GELU", silu="SiLU", identity="None"
+)
+LIKELIHOODS = titles(
+    gaussian="Squared error",
+    squashed_gaussian="Squared, sigmoid",
+    bernoulli="Cross-entropy",
+)
 
 
 def _split(widths: Any) -> Any:
@@ -212,10 +221,10 @@ class LayerSettings(Variant):
 class LikelihoodSettings(Variant):
     """Setting of the likelihood."""
 
-    activation: Activation = Field(
+    activation: Annotated[Activation, ACTIVATIONS] = Field(
         "elu", description="Function between the layers; the code and the output have none."
     )
-    likelihood: LikelihoodName = Field(
+    likelihood: Annotated[LikelihoodName, LIKELIHOODS] = Field(
         "gaussian",
         title="Output and loss",
         description="How reconstructions are scored: 'gaussian' is squared error of a linear "
@@ -261,7 +270,7 @@ class BernoulliSettings(LikelihoodSettings):
 class CodeSettings(LikelihoodSettings, LayerSettings):
     """Settings of fully connected layers with a point code and its own activation."""
 
-    code_activation: CodeActivation = Field(
+    code_activation: Annotated[CodeActivation, ACTIVATIONS] = Field(
         "identity",
         title="Activation of the code",
         description="Function that makes the code out of the encoder's last layer.",

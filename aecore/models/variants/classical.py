@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from aecore import models
 from aecore.models.variants.base import (
+    ACTIVATIONS,
     CodeActivation,
     CodeSettings,
     LayerSettings,
@@ -17,7 +18,7 @@ from aecore.models.variants.base import (
     n_linear,
     register,
 )
-from aecore.settings import ADVANCED
+from aecore.settings import ADVANCED, titles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,8 +64,8 @@ class Deep(CodeSettings):
 
     tied: bool = Field(
         False,
-        title="Share weights",
-        description="Whether the decoder uses the encoder's weights, transposed.",
+        title="Tied weights",
+        description="The decoder uses the encoder's weights, transposed.",
         json_schema_extra=ADVANCED,
     )
     dropout: float = Field(
@@ -79,10 +80,13 @@ class Deep(CodeSettings):
         ge=0,
         le=1e6,
         title="Weight decay",
-        description="Half the squared weights, times this, join the loss.",
+        description="This times half the sum of the squared weights is added to the loss.",
         json_schema_extra=ADVANCED,
     )
-    pretraining: Literal["none", "greedy", "rbm"] = Field(
+    pretraining: Annotated[
+        Literal["none", "greedy", "rbm"],
+        titles(greedy="Greedy autoencoders", rbm="Boltzmann machines"),
+    ] = Field(
         "none",
         description="What happens before: 'greedy' trains each layer as a small autoencoder of the "
         "layer before, 'rbm' as a restricted Boltzmann machine; then all are trained together.",
@@ -148,7 +152,7 @@ class SparseL1(CodeSettings):
 
     overcomplete = True
 
-    code_activation: CodeActivation = Field(
+    code_activation: Annotated[CodeActivation, ACTIVATIONS] = Field(
         "relu",
         title="Activation of the code",
         description="Function that makes the code; 'relu' can switch units off altogether.",
@@ -181,7 +185,7 @@ class SparseKL(CodeSettings):
 
     overcomplete = True
 
-    code_activation: CodeActivation = Field(
+    code_activation: Annotated[CodeActivation, ACTIVATIONS] = Field(
         "sigmoid",
         title="Activation of the code",
         description="Function that makes the code; the divergence needs 'sigmoid'.",
@@ -245,7 +249,7 @@ class Contractive(CodeSettings):
 
     overcomplete = True
 
-    code_activation: CodeActivation = Field(
+    code_activation: Annotated[CodeActivation, ACTIVATIONS] = Field(
         "identity",
         title="Activation of the code",
         description="Function that makes the code; 'sigmoid', as in the source, keeps the decoder "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from aecore.models.variants.base import (
     n_linear,
     register,
 )
+from aecore.settings import titles
 
 if TYPE_CHECKING:
     from aecore.models.autoencoder import Autoencoder
@@ -41,7 +42,7 @@ class ConvolutionSettings(LikelihoodSettings):
         description="Channels of the encoder's levels, from the image inward, separated by "
         "commas; each level halves height and width. The decoder mirrors them.",
     )
-    resampling: Literal["max-pool", "strided"] = Field(
+    resampling: Annotated[Literal["max-pool", "strided"], titles(max_pool="Max-pooling")] = Field(
         "max-pool",
         description="How levels halve and double: max-pooling and upsampling, or strided and "
         "transposed convolutions.",
@@ -145,7 +146,7 @@ class ConvolutionalDenoising(NoiseSettings, ConvolutionSettings):
     "(2015), Markov chain Monte Carlo and variational inference: bridging the gap",
 )
 class ConvolutionalVariational(BernoulliSettings, ConvolutionSettings):
-    """Convolutional variational autoencoder.
+    """Convolutional variational autoencoder: a Gaussian code near N(0, I), by convolutions.
 
     Negative ELBO: -E_q[log p(x|z)] + KL(q(z|x) || N(0, I)), both summed, in nats a sample.
     """

@@ -14,6 +14,11 @@ export function lineage(root) {
   return root instanceof Element ? [root, ...lineage(root.parentNode)] : [];
 }
 
+/** What terms mean, a paragraph each. */
+export function definitions({ glossary }, terms) {
+  return terms.map((term) => `${term}: ${glossary[term]}`).join("\n\n");
+}
+
 /** A select box with these [value, title] options. */
 export function fill(select, options, chosen) {
   select.replaceChildren(...options.map(([value, title]) => new Option(title, value)));

@@ -1,6 +1,6 @@
 // The titles above the panes, and in a narrow window the tabs that choose one of them.
 
-import { element } from "./dom.js";
+import { definitions, element } from "./dom.js";
 
 export class Titles {
   constructor(maps) {
@@ -52,7 +52,9 @@ export class Titles {
       const i = figure.drawn[at];
       const note = (i === 0 && motion.where()) || facts.panes[i].note;
       head.querySelector("small").textContent = note;
-      head.title = note;
+      const named = Object.keys(facts.glossary).filter((term) =>
+        note.toLowerCase().includes(term.toLowerCase().replace(" accuracy", "")));
+      head.title = [note, definitions(facts, named)].join("\n\n").trim();
     });
   }
 

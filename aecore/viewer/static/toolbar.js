@@ -1,7 +1,7 @@
 // The bar above the panes: tools, colours, background, overlays, a search field.
 
 import { BACKGROUNDS } from "./background.js";
-import { element, fill, menu, place } from "./dom.js";
+import { definitions, element, fill, menu, place } from "./dom.js";
 import { savePicture } from "./picture.js";
 
 const TOOLS = {
@@ -124,6 +124,7 @@ export class Toolbar {
     const { facts, ui } = this.maps;
     const select = fill(element("select"), facts.columns.map((c) => [c.key, c.title]), ui.column);
     select.setAttribute("aria-label", "Colour by");
+    select.title = definitions(facts, ["Reconstruction error", "False neighbours", "Torn neighbours"]);
     select.onchange = () => {
       ui.column = select.value;
       this.maps.recolor();
@@ -135,6 +136,7 @@ export class Toolbar {
     const { facts, ui } = this.maps;
     const options = facts.backgrounds.map((key) => [key, BACKGROUNDS[key].title]);
     const select = fill(element("select"), [["", "none"], ...options], ui.background);
+    select.title = definitions(facts, ["Density", "Cycle error", "Sensitivity"]);
     select.onchange = () => {
       ui.background = select.value;
       this.maps.setBackground();
@@ -147,9 +149,9 @@ export class Toolbar {
     const { facts, arrays, ui } = this.maps;
     return [
       ["centroids", "Centroids", facts.label_names.length > 0],
-      ["ellipses", "Posteriors", "spread" in arrays],
-      ["prior", "Prior", facts.prior],
-    ].filter(([, , possible]) => possible).map(([name, title]) => {
+      ["ellipses", "Posteriors", "spread" in arrays, "Posterior"],
+      ["prior", "Prior", facts.prior, "Prior"],
+    ].filter(([, , possible]) => possible).map(([name, title, , term]) => {
       const box = element("input");
       box.type = "checkbox";
       box.checked = ui[name];
@@ -157,7 +159,9 @@ export class Toolbar {
         ui[name] = box.checked;
         this.maps.paint();
       };
-      return element("label", "loupe-check", box, title);
+      const label = element("label", "loupe-check", box, title);
+      if (term) label.title = definitions(facts, [term]);
+      return label;
     });
   }
 

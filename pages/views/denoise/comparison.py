@@ -13,7 +13,7 @@ from aecore.applications.denoising import BASELINES, NOISES
 from aecore.models.variants import Noise as Trainable
 from aecore.plots import images
 from pages.app import cache, controls, frame, models
-from pages.app.text import plain
+from pages.app.text import define, explain, plain
 from pages.components import downloads, job_status, live_slider, workbench
 from pages.views.denoise import curves, drift
 from pages.views.denoise.request import NOISY, NoiseRequest, SampleSelection
@@ -32,9 +32,7 @@ CAPTION = 24  # points under each
 TITLES = 128  # points left of them, so that they stand still while settings of filters change
 PLACES = ["PSNR over all levels", "Where the codes go"]
 UNDER = (
-    "PSNR = 10 log10(1 / MSE), in dB, for brightness in [0, 1]: the higher, the nearer to the "
-    "clean image. SSIM, structural similarity, compares mean, contrast and structure in windows: "
-    "1 is the same image. Outputs of runs and filters are clipped to [0, 1]; the noisy image is "
+    "Outputs of runs and filters are clipped to [0, 1]; the noisy image is "
     "measured as it is. Each filter has the setting with the highest PSNR on "
     f"{denoising.TUNED_ON} training images under this noise; none was tuned on what is shown."
 )
@@ -71,7 +69,7 @@ def show(runs: Sequence[store.Run]) -> None:
                     key="filters",
                     bind="query-params",
                     width=300,
-                    help="  \n".join(f"{each.title}: {each.source}" for each in BASELINES.values()),
+                    help=explain(*(each.title for each in BASELINES.values())),
                 )
             with st.popover("Settings", icon=":material/tune:"):
                 first = controls.whole_number("First test sample", "first", 0, dataset.n_test - 1)
@@ -178,7 +176,11 @@ def rows(
         )
         live_slider.show(key, reach, picture, alt)
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Under each image: PSNR in dB · SSIM", help=UNDER, width="content")
+            st.caption(
+                "Under each image: PSNR in dB · SSIM",
+                help=f"{define('PSNR', 'SSIM')}\n\n{UNDER}",
+                width="content",
+            )
             train(dataset, asked, level)
         downloads.downloads(
             f"{runs[0].name}-{asked.noise}",

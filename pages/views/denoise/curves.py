@@ -13,7 +13,7 @@ from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES, NOTHING
 from aecore.plots import figures
 from pages.app import cache, frame
-from pages.app.text import plain
+from pages.app.text import define, plain
 from pages.components import downloads, job_status
 from pages.views.denoise.request import NOISY, NoiseRequest
 
@@ -73,7 +73,7 @@ def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, A
         denoising.verdict(measured.levels, line, opponents, plain(name))
         for name, line in own.items()
     ]
-    st.markdown("  \n".join(verdicts))
+    st.markdown("  \n".join(verdicts), help=define("PSNR", "Noise level", "Classical filter"))
     downloads.downloads(
         f"{runs[0].name}-curve-{asked.noise}",
         None,
@@ -82,7 +82,8 @@ def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, A
         psnr=np.stack([*own.values(), *others.values()]),
     )
     drifts = [drifted(plain(run.name), measured.levels, curves[run.name][1]) for run in runs]
-    st.caption("  \n".join(filter(None, drifts)))
+    if sentences := "  \n".join(filter(None, drifts)):
+        st.caption(sentences, help=define("Code", "Class mean"))
 
 
 def trained_at(run: store.Run, asked: NoiseRequest) -> float | None:

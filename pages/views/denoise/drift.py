@@ -12,6 +12,7 @@ from aecore.applications import denoising
 from aecore.applications.denoising import NOISES
 from aecore.plots import figures
 from pages.app import cache, models
+from pages.app.text import explain
 from pages.components import downloads
 
 if TYPE_CHECKING:
@@ -64,10 +65,11 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
         alt=f"Map of the test codes of {run.name} with the paths of {len(chosen.numbers)} codes "
         f"from no noise to level {levels[-1]:g}",
     )
-    st.caption(
-        "A line is the path of one sample's code from no noise (dot) to the highest level, "
+    sentences = (
+        "A line is the path of one sample's code from no noise (dot) to the highest noise level, "
         f"{levels[-1]:g} ({noise.unit}), with one seed." + (FLIPS if names else "")
     )
+    st.caption(sentences, help=explain(sentences), width="content")
     downloads.downloads(
         f"{run.name}-drift-{asked.noise}",
         None,

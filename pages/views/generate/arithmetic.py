@@ -84,11 +84,12 @@ def sums(
     )
     away = around.distances[len(GROUPS) :]
     under = " Under a sum stands t." if dataset.traits.pictures else ""
-    st.caption(
+    common.caption(
         f"Means over the codes of test samples, with their number in brackets. {who}. Near are "
         f"sums with ten test codes within {models.places(run).sparse_radius:.2g}; the nearest to "
         f"each is {away.min():.2g} to {away.max():.2g} away."
-        f"{under}{common.class_sentence(run, label)}"
+        f"{under}{common.class_sentence(run, label)}",
+        "Latent arithmetic",
     )
     return moved
 

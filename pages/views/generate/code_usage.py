@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from aecore import latent, metrics
+from aecore import latent
 from aecore.plots import figures
 from pages.app import models
-from pages.app.text import plain
+from pages.app.text import define, plain
 from pages.components import downloads, workbench
 from pages.views.generate import common
 
@@ -19,20 +19,10 @@ if TYPE_CHECKING:
     from aecore.runs import store
 
 MOST_PANELS = 6
-ACTIVE = (
-    "Dimensions whose mean varies with the sample: the variance of E[z | x] over the test samples "
-    f"is above {metrics.ACTIVE:g} (Burda, Grosse & Salakhutdinov 2016)."
-)
-KL = (
-    "Mean over test samples of KL(q(z | x) || N(0, I)) = 1/2 Σ (μ² + σ² - 1 - log σ²): how many "
-    "nats the code says of a sample."
-)
 AGGREGATE = (
-    "The aggregate posterior is the mixture of the posteriors of all test samples, "
-    "q(z) = 1/n Σ q(z | x). Under the prior each dimension has mean 0 and variance 1; the further "
-    "it is from that, the less draws from the prior resemble the codes that the decoder was "
-    "trained on. The KL above a panel, KL(q(z) || p(z)) in that dimension alone, is a part of the "
-    "KL in the table; the rest is what the dimension says of a sample."
+    "Under the prior each dimension has mean 0 and variance 1. The KL above a panel, "
+    "KL(q(z) || p(z)) in that dimension alone, is a part of the KL in the table; the rest is what "
+    "the dimension says of a sample."
 )
 
 
@@ -74,9 +64,14 @@ def numbers(run: store.Run, usage: latent.PosteriorUsage, ranked: latent.Importa
             "Active units",
             f"{usage.active} of {len(usage.kl)}",
             width="content",
-            help=ACTIVE,
+            help=define("Active units", "Posterior collapse"),
         )
-        st.metric("KL, all dimensions", f"{usage.kl.sum():.2f} nats", width="content", help=KL)
+        st.metric(
+            "KL, all dimensions",
+            f"{usage.kl.sum():.2f} nats",
+            width="content",
+            help="The mean over the test samples.\n\n" + define("KL divergence", "Nat"),
+        )
     columns = {
         "mean (prior 0)": usage.mean,
         "variance (prior 1)": usage.variance,
@@ -114,6 +109,6 @@ def densities(run: store.Run, ranked: latent.Importance) -> None:
     )
     st.caption(
         "Aggregate posterior and prior in each dimension, and the KL between the two.",
-        help=AGGREGATE,
+        help=f"{define('Aggregate posterior', 'Prior')}\n\n{AGGREGATE}",
         width="content",
     )

@@ -13,7 +13,7 @@ from aecore.data import Dataset, Subset
 from aecore.errors import InvalidRequest
 from aecore.plots import figures, images
 from pages.app import cache
-from pages.app.text import plain
+from pages.app.text import define, explain, plain
 from pages.components import downloads, job_status, maps, picking
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ NO_PRIOR = (
 
 
 # --- Input fields -------------------------------------------------------------------------------
+
+
+def caption(sentences: str, *terms: str) -> None:
+    """Show sentences with definitions of their terms, after those of further ones."""
+    st.caption(sentences, help=explain(*terms, sentences), width="content")
 
 
 def slider(title: str, low: Any, high: Any, value: Any, key: str, **options: Any) -> Any:
@@ -54,7 +59,7 @@ def label(run: store.Run) -> int:
         key="told",
         bind="query-params",
         width=200,
-        help="The class that a conditioned model decodes.",
+        help="The class that is decoded.\n\n" + define("Conditioned"),
     )
     return names.index(name)
 
@@ -67,7 +72,8 @@ def ask_held() -> str:
         bind="query-params",
         width=280,
         placeholder="the mean of all",
-        help="The number of a test sample; empty for the mean code.",
+        help="The number of a test sample whose code the other dimensions have; empty for the mean "
+        "code.\n\n" + define("Code"),
     )
 
 
@@ -89,7 +95,12 @@ def ranges(run: store.Run, n: int, spacing: str, dimensions: Sequence[int]) -> l
     if spacing == "linear":
         what = "the prior" if prior else "the test codes, from their mean"
         low, high = slider(
-            "Range", -5.0, 5.0, (-2.0, 2.0), "range", help=f"In standard deviations of {what}."
+            "Range",
+            -5.0,
+            5.0,
+            (-2.0, 2.0),
+            "range",
+            help=f"In standard deviations of {what}.\n\n{explain(what)}",
         )
         side = latent.grid(n, low, high, "linear")
     else:
@@ -260,13 +271,16 @@ def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> N
         width="content",
     )
     if dataset.value_range is None:
-        st.caption("Features are standardised: 0 is the mean of the training split.")
+        caption("Features are standardised: 0 is the mean of the training split.")
 
 
 def listed(ranked: latent.Importance, measure: str, columns: Mapping[str, np.ndarray]) -> None:
     """List of the dimensions in order, with a bar for their importance."""
     bar = st.column_config.ProgressColumn(
-        format="%.3f", min_value=0, max_value=max(float(ranked.values.max()), 1e-9)
+        format="%.3f",
+        min_value=0,
+        max_value=max(float(ranked.values.max()), 1e-9),
+        help=explain(measure),
     )
     st.dataframe(
         {"dimension": ranked.order + 1, measure: ranked.values} | dict(columns),

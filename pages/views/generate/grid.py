@@ -14,6 +14,7 @@ from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
 from pages.app import controls, messages, models, state
+from pages.app.text import define
 from pages.components import downloads, hosts, workbench
 from pages.views.generate import common
 
@@ -48,7 +49,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
                 ["quantiles", "linear"],
                 "spacing",
                 help="Quantiles: the middles of n parts of equal probability under the prior "
-                "N(0, 1), z = Φ⁻¹((i - 1/2) / n). Linear: even steps.",
+                "N(0, 1), z = Φ⁻¹((i - 1/2) / n). Linear: even steps.\n\n" + define("Prior"),
             )
     canvas, panel = workbench.split("left", common.PANEL)
     with panel:
@@ -113,9 +114,9 @@ def draw(
             beside |= {"data near": around.covered, "density": around.density}
             common.table(dataset, decoded, beside)
     with panel:
-        st.caption(said + common.class_sentence(run, label))
+        common.caption(said + common.class_sentence(run, label))
         if not run.capabilities.prior:
-            st.caption(common.NO_PRIOR)
+            common.caption(common.NO_PRIOR)
         arrays = {"codes": codes, "decoded": decoded, **around._asdict()}
         downloads.downloads(f"{run.name}-grid", png, **arrays)
 
@@ -167,7 +168,8 @@ def ask_for_two(run: store.Run) -> tuple[list[int], str]:
                 key=f"{title.lower()}_{len(order)}",
                 bind="query-params",
                 format_func=common.dimension,
-                help=f"Most {ranked.measure} first; Traversal has the figures.",
+                help=f"Most {ranked.measure} first; Traversal has the figures.\n\n"
+                + define("Importance of a dimension"),
             )
             for index, title in enumerate(("Across", "Up"))
         ]

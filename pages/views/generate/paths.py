@@ -12,7 +12,7 @@ from aecore import latent
 from aecore.errors import InvalidRequest
 from aecore.plots import images
 from pages.app import cache, frame, models
-from pages.app.text import plain
+from pages.app.text import define, plain
 from pages.components import workbench
 from pages.views.generate import common
 
@@ -46,8 +46,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             default=latent.PATH_METHODS,
             key="ways",
             bind="query-params",
-            help="Straight: a + t (b - a). Spherical: along the great circle between a and b, for "
-            "codes of a Gaussian prior. Along the data: the shortest path over nearest neighbours.",
+            help=define("Interpolation") + " Spherical is for codes of a Gaussian prior.",
         )
     canvas, panel = workbench.split("left", common.PANEL)
     with panel:
@@ -104,8 +103,7 @@ def along(
     st.caption(
         f"{where} its cycle error; a number with # is a picked sample's."
         f"{common.class_sentence(run, label)}",
-        help="Cycle error: ||f(g(z)) - z||, how far decoding by g and encoding by f leads "
-        "away from a code z: large outside the support of the training codes. The path along the "
-        f"data follows nearest neighbours among {neighbours}.",
+        help=f"{define('Cycle error')}\n\nThe path along the data follows nearest neighbours among "
+        f"{neighbours}.",
         width="content",
     )

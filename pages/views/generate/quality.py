@@ -9,6 +9,7 @@ import streamlit as st
 
 from aecore.applications import sample_quality
 from pages.app import cache
+from pages.app.text import define
 from pages.components import downloads, job_status
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ def show(run: store.Run) -> None:
     measured = [
         name for name in sample_quality.DEFINITIONS if getattr(quality.rows[0], name) is not None
     ]
-    columns = {"source": st.column_config.TextColumn("Samples of the")}
+    columns = {
+        "source": st.column_config.TextColumn(
+            "Samples of the", help=define("Prior", "Mixture of Gaussians")
+        )
+    }
     for name in measured:
         title, text = sample_quality.DEFINITIONS[name]
         columns[name] = st.column_config.NumberColumn(title, format=FORMATS[name], help=text)
@@ -58,7 +63,8 @@ def show(run: store.Run) -> None:
         f"{quality.n:,} samples of each source at temperature 1, seed {quality.seed}, against "
         f"{quality.n_ref:,} training samples, for coverage as many as were drawn; the last row is "
         f"how real test samples do. Point at the head of a column for its definition."
-        f"{judge}{class_note}"
+        f"{judge}{class_note}",
+        help=define("Temperature", "Split"),
     )
     rows = {"source": np.array([row.source for row in quality.rows])}
     rows |= {name: np.array([getattr(row, name) for row in quality.rows]) for name in measured}

@@ -11,6 +11,7 @@ import streamlit as st
 from aecore import latent
 from aecore.plots import images
 from pages.app import cache, controls, models
+from pages.app.text import define
 from pages.components import job_status, workbench
 from pages.views.generate import common, quality
 
@@ -31,8 +32,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             "Source",
             sources if prior else sources[::-1],
             f"source_{'prior' if prior else 'codes'}",
-            help="The prior N(0, I), or a mixture of Gaussians with full covariances, "
-            "Σ π_k N(μ_k, Σ_k), fitted on training codes.",
+            help="Where random codes are drawn from.\n\n" + define("Prior", "Mixture of Gaussians"),
         )
         count = common.slider("Samples", 1, 16, 8, "count")
         temperature = common.slider(
@@ -41,7 +41,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             2.0,
             1.0,
             "temperature",
-            help="Factor of the standard deviation of what is drawn: 0 draws means alone.",
+            help=define("Temperature"),
         )
         seed = controls.whole_number("Seed", "draw", 0, 2**31 - 1, width=170)
     canvas, panel = workbench.split("left", common.PANEL)
@@ -69,7 +69,7 @@ def draw_codes(
     d, prior = run.config.model.latent_dim, run.capabilities.prior
     if source == "prior":
         if not prior:
-            st.caption(common.NO_PRIOR)
+            common.caption(common.NO_PRIOR)
         return latent.from_prior(count, d, temperature, seed)
     mixture = None if train is None else fitted(run)
     return None if mixture is None else mixture.draw(count, temperature, seed)
@@ -98,13 +98,13 @@ def rows(
     common.pictures(run, "sample", lines, beside, codes=codes, decoded=decoded)
     if train is not None:
         away_said = "The number under a sample" if dataset.traits.pictures else "The distance"
-        st.caption(
+        common.caption(
             f"{away_said} is how far its code is from the nearest training code, whose sample is "
             "shown, too: where the two differ, the sample is no copy. The median distance is "
             f"{np.median(distances):.3g}.{common.class_sentence(run, label)}"
         )
     if train is not None and not dataset.traits.pictures:
-        st.caption("The nearest training sample of each, by code:")
+        common.caption("The nearest training sample of each, by code:")
         common.table(dataset, originals, {"training sample": numbers})
     if train is not None:
         quality.show(run)

@@ -116,7 +116,9 @@ def strips(
     moving = [line.images for line in lines]
     common.pictures(run, "traversal", lines, beside, moving, codes=codes, decoded=decoded)
     under = " Under a picture stands its value." if dataset.traits.pictures else ""
-    st.caption(
+    common.caption(
         f"Most {ranked.measure} first: each dimension moves while all others stay.{under}"
-        f"{common.class_sentence(run, label)}"
+        f"{common.class_sentence(run, label)}",
+        "Traversal",
+        "Importance of a dimension",
     )

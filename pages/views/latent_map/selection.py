@@ -15,7 +15,7 @@ from aecore.plots import images
 from aecore.viewer import payload
 from pages.app import cache, frame, messages, models
 from pages.app.messages import Place, Selection
-from pages.app.text import plain
+from pages.app.text import explain, plain
 from pages.components.maps import View, computed_maps, said, show as show_maps
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def show(view: View) -> None:
     """
     with frame.guarded():
         chosen = show_maps(view, key="maps")
-        st.caption(said(view))
+        sentences = said(view)
+        st.caption(sentences, help=explain(sentences), width="content")
         if selection := messages.read(Selection, chosen.selection):
             export(view, selection)
         if place := messages.read(Place, chosen.place):

@@ -13,7 +13,7 @@ from aecore import data, recipes
 from aecore.plots import figures, images
 from aecore.recipes import RECIPES, Outcome, Picture, Recipe, number, outcome_artifact
 from pages.app import cache, controls, frame, job_list, state
-from pages.app.text import duration, plain
+from pages.app.text import duration, explain, plain
 from pages.components import pickers
 
 ICONS = {
@@ -59,6 +59,7 @@ def card(recipe: Recipe, outcome: Outcome | None, chosen: bool) -> None:
                 type="tertiary",
                 on_click=choose,
                 args=(recipe.name,),
+                help=explain(recipe.title),
             )
             st.caption(verdict(outcome))
 
@@ -82,12 +83,13 @@ def show(recipe: Recipe, outcome: Outcome | None) -> None:
     """Show a recipe: its lesson and verdict, its pictures, and how it was trained and measured."""
     st.subheader(recipe.title, anchor=False)
     if outcome:
-        st.markdown(f"{verdict(outcome)} ({plain(recipes.measure(outcome.metric))}).")
-    st.markdown(plain(recipe.teaches))
+        measure = recipes.measure(outcome.metric)
+        st.markdown(f"{verdict(outcome)} ({plain(measure)}).", help=explain(measure))
+    st.markdown(plain(recipe.teaches), help=explain(recipe.teaches))
     run(recipe, outcome)
     if outcome:
         for position, picture in enumerate(outcome.pictures):
-            st.markdown(f"**{plain(picture.title)}**")
+            st.markdown(f"**{plain(picture.title)}**", help=explain(picture.title, *picture.arrays))
             DRAWN[picture.kind](picture, f"{outcome.name}-{position}")
     about(recipe, outcome)
 
@@ -99,14 +101,15 @@ def about(recipe: Recipe, outcome: Outcome | None) -> None:
         f"- Data set: {_data_title(recipe)}\n"
         f"- What is trained: {plain(recipe.architecture)}\n"
         f"- Measured on the test split: {plain(metric)}\n"
-        f"- Source: {plain(recipe.source)}"
+        f"- Source: {plain(recipe.source)}",
+        help=explain(recipe.architecture, metric),
     )
     if outcome is None:
         return
     when = plain(str(outcome.created)[:10])
     st.caption(f"Seed {plain(outcome.seed)}, {duration(outcome.seconds)}, {when}.")
     if outcome.figures:
-        st.markdown("**Also measured**")
+        st.markdown("**Also measured**", help=explain(*outcome.figures))
         st.table({plain(name): number(value) for name, value in outcome.figures.items()})
 
 

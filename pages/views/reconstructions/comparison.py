@@ -11,7 +11,7 @@ import streamlit as st
 
 from aecore.plots import figures, images
 from pages.app import cache, controls, frame, models
-from pages.app.text import plain
+from pages.app.text import define, explain, plain
 from pages.components import workbench
 from pages.components.job_status import ensure_encoded
 from pages.views.reconstructions import inspector, summary
@@ -88,7 +88,7 @@ def samples(
     shown = {name: values[chosen] for name, values in errors.items()}
     if not dataset.traits.pictures:
         as_tables(dataset, split, chosen, x, reconstructions, shown)
-        st.caption(SPLITS[split])
+        st.caption(SPLITS[split], help=define("Split", "MSE"))
         return
     canvas, panel = workbench.split("right", PANEL)
     with canvas:
@@ -116,7 +116,8 @@ def components(run: store.Run, dataset: Dataset) -> int:
         width,
         key=f"pca_{width}",
         bind="query-params",
-        help=f"The code of {plain(run.name)} has {run.config.model.latent_dim} dimensions.",
+        help=f"The code of {plain(run.name)} has {run.config.model.latent_dim} dimensions.\n\n"
+        + define("PCA"),
     )
 
 
@@ -209,10 +210,9 @@ def as_pictures(
             alt=f"{len(chosen)} {split} images of {dataset.name}; under each the reconstructions "
             f"by {', '.join(reconstructions)}, each with its mean squared error{where}",
         )
-    st.caption(
-        f"{SPLITS[split]} The number under a reconstruction is its mean squared error per pixel. "
-        + "In the error maps red is too bright, blue too dark, white right." * maps
-    )
+    sentences = f"{SPLITS[split]} The number under a reconstruction is its mean squared error. "
+    sentences += "In the error maps red is too bright, blue too dark, white right." * maps
+    st.caption(sentences, help=explain(sentences), width="content")
 
 
 def as_tables(

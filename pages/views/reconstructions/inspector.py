@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from aecore.plots import images
-from pages.app.text import plain
+from pages.app.text import define, plain
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
@@ -59,7 +59,8 @@ def show(
         "\n".join(
             f"- {plain(name)}: {values[number]:.4f}, {rank(values, number)}"
             for name, values in errors.items()
-        )
+        ),
+        help=define("Reconstruction error"),
     )
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from aecore import data
 from aecore.plots import images
 from pages.app import cache, frame, models
-from pages.app.text import plain
+from pages.app.text import define, plain
 from pages.components.own_picture import nearest, unlike, written
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
         )
     )
     st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
-    st.markdown(f"Its code in {plain(run.name)}: {written(codes[run.name][0])}")
+    st.markdown(
+        f"Its code in {plain(run.name)}: {written(codes[run.name][0])}", help=define("Code")
+    )
     with st.container(width=640):
         st.image(
             images.compose(lines, st.context.theme.type or "light"),

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pages.app import cache
-from pages.app.text import plain
+from pages.app.text import define, plain
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
@@ -26,12 +26,15 @@ def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
     with st.container(horizontal=True):
         for name, values in errors.items():
             title = f"PCA with {k} component{'s' * (k > 1)}" if name == PCA else plain(name)
-            st.metric(f"{title}, {split} MSE", f"{values.mean():.4f}", width="content")
+            st.metric(
+                f"{title}, {split} MSE", f"{values.mean():.4f}", width="content", help=define("MSE")
+            )
         name = next(iter(errors))
         st.metric(
             f"Samples that {plain(name)} reconstructs better than PCA",
             f"{(mine < pca).mean():.0%}",
             width="content",
+            help=define("PCA"),
         )
     st.markdown(
         "  \n".join(
@@ -77,7 +80,9 @@ def classes(dataset: Dataset, split: str, errors: Errors) -> None:
     }
     order = np.argsort(-next(iter(means.values())), kind="stable")
     order = order[count[order] > 0]
-    st.markdown(f"**Mean squared error of each class**, {split} split, worst first")
+    st.markdown(
+        f"**Mean squared error of each class**, {split} split, worst first", help=define("MSE")
+    )
     most = max(float(values.max()) for values in means.values())
     bar = st.column_config.ProgressColumn
     with st.container(width=720 if len(means) < 4 else "stretch"):

@@ -15,7 +15,7 @@ from aecore.runs import deleted, description
 from aecore.settings import list_settings
 from aecore.training import TrainingConfig
 from pages.app import cache, controls, frame, state
-from pages.app.text import plain
+from pages.app.text import define, explain, plain
 from pages.components.settings_form import as_typed
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def show(runs: Sequence[store.Run]) -> None:
         elif not chosen:
             st.caption(
                 "Tick a run to open, describe, train again or delete it; two to four to compare "
-                "them. All measures are of the test split."
+                "them. All measures are of the test split.",
+                help=define("Run", "Split"),
+                width="content",
             )
         elif len(chosen) == 1:
             one(chosen[0], titles, described[chosen[0].name])
@@ -124,7 +126,8 @@ def columns() -> dict[str, Any]:
     pca = column.NumberColumn(
         "MSE of PCA",
         format=MSE,
-        help="Test MSE of as many principal components as the code has dimensions.",
+        help="Test MSE of as many principal components as the code has dimensions.\n\n"
+        + define("PCA", "MSE"),
     )
     return {
         "map": column.ImageColumn("Map", width=60),
@@ -132,9 +135,9 @@ def columns() -> dict[str, Any]:
         **measures,
         "pca_mse": pca,
         "dataset": column.TextColumn("Data set"),
-        "variant": column.TextColumn("Variant"),
-        "code": column.NumberColumn("Code size", help="Dimensions of the bottleneck."),
-        "epochs": column.NumberColumn("Epochs"),
+        "variant": column.TextColumn("Variant", help=define("Variant", "Autoencoder")),
+        "code": column.NumberColumn("Code size", help=define("Code")),
+        "epochs": column.NumberColumn("Epochs", help=define("Epochs")),
         "created": column.DatetimeColumn("Trained", format="distance"),
         "tags": column.ListColumn("Tags"),
         "note": column.TextColumn("Note"),
@@ -168,8 +171,8 @@ def one(run: store.Run, titles: Mapping[str, str], about: description.Descriptio
             st.rerun()
 
 
-def typed_settings(run: store.Run) -> Iterator[tuple[Setting, Any]]:
-    """Every setting of a run, and its value as the form holds it."""
+def settings_of(run: store.Run) -> Iterator[tuple[Setting, Any]]:
+    """Every setting of a run, and its value."""
     config = run.config
     parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
         (VARIANTS[config.variant], config.model),
@@ -177,14 +180,15 @@ def typed_settings(run: store.Run) -> Iterator[tuple[Setting, Any]]:
     )
     for kind, values in parts:
         for setting in list_settings(kind):
-            yield setting, as_typed(setting, getattr(values, setting.name))
+            yield setting, getattr(values, setting.name)
 
 
 def settings_query(run: store.Run) -> dict[str, str]:
     """Address of the form with the settings of a run."""
     config = run.config
     query = {"dataset": config.dataset, "variant": config.variant, "preset": "defaults"}
-    for setting, value in typed_settings(run):
+    for setting, value in settings_of(run):
+        value = as_typed(setting, value)
         query[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
     return query
 
@@ -244,7 +248,7 @@ def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
     facts = {run.name: every_fact(run) for run in runs}
     names = list(dict.fromkeys(name for each in facts.values() for name in each))
     differing = [name for name in names if len({each.get(name) for each in facts.values()}) > 1]
-    st.markdown(f"**Where the {len(runs)} runs differ**")
+    st.markdown(f"**Where the {len(runs)} runs differ**", help=explain(*differing))
     st.table(
         {"": differing}
         | {
@@ -259,14 +263,14 @@ def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
             "pages/latent_map.py",
             label="Compare their maps",
             icon=":material/scatter_plot:",
-            query_params={state.RUN: first.name, "other": second.name},
+            query_params={state.RUN: first.name, state.OTHER: second.name},
         )
 
 
 def every_fact(run: store.Run) -> dict[str, str]:
     """Settings and measures of a run, by their labels."""
     facts = {"Data set": run.spec.title, "Variant": VARIANTS[run.config.variant].title}
-    facts |= {setting.label: str(value) for setting, value in typed_settings(run)}
+    facts |= {setting.label: setting.shown(value) for setting, value in settings_of(run)}
     for name, value in run.manifest.metrics.items():
         if value is not None and name in metrics.DEFINITIONS:
             facts[metrics.DEFINITIONS[name][0]] = f"{value:.4g}"

@@ -14,10 +14,18 @@ from aecore.runs.train import Train
 from aecore.settings import list_settings
 from aecore.training import PRESETS, RunConfig, TrainingConfig, defaults
 from pages.app import cache, frame, state
+from pages.app.text import define, explain
 from pages.components import pickers
 from pages.components.settings_form import as_typed, settings_form
 
 DEFAULTS = "defaults"
+CHOICES = {
+    setting.name
+    for kind in (*VARIANTS.values(), TrainingConfig)
+    for setting in list_settings(kind)
+    if setting.kind == "choice"
+}
+"""Settings that are written into the address by name."""
 REFUSED = "refused"
 
 
@@ -45,6 +53,7 @@ def refill(changed: str) -> None:
         state.put({"preset": presets_for(dataset, variant)[0]})
     for key in ("dataset", "variant", "preset"):
         state.keep(key)
+    state.drop(CHOICES)
     values = starting_values(dataset, variant, state.value("preset"))
     kinds = (*list_settings(VARIANTS[variant]), *list_settings(TrainingConfig))
     state.put({setting.name: as_typed(setting, values[setting.name]) for setting in kinds})
@@ -80,14 +89,16 @@ def ask(datasets: Mapping[str, data.Dataset]) -> None:
     where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
     st.caption(f"{entry.n_train:,} samples to train on, {entry.n_test:,} to test on.{where}")
     titles = {name: kind.title for name, kind in VARIANTS.items()}
-    variant = pick("Variant", "variant", titles, "ae")
-    st.caption(VARIANTS[variant].summary())
+    variant = pick("Variant", "variant", titles, "ae", define("Variant"))
+    summary = VARIANTS[variant].summary()
+    st.caption(summary, help=explain(summary))
     names = presets_for(dataset, variant)
     titles = {name: PRESETS[name].title if name in PRESETS else "Defaults" for name in names}
     about = "Settings to start from; every one of them can be changed below."
     preset = pick("Preset", "preset", titles, names[0], about)
     if preset in PRESETS:
-        st.caption(PRESETS[preset].description)
+        description = PRESETS[preset].description
+        st.caption(description, help=explain(description))
     values = starting_values(dataset, variant, preset)
     kinds = VARIANTS[variant], TrainingConfig
     with st.container(horizontal=True):

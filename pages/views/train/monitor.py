@@ -14,7 +14,7 @@ from aecore.runs.train import Training
 from aecore.training.history import facts_in_words
 from aecore.viewer import payload
 from pages.app import cache, frame, job_list, state
-from pages.app.text import plain
+from pages.app.text import define, explain, plain
 from pages.components import maps
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _loss(job: Job) -> None:
         f"test loss is {last['test']['total']:.4g}",
     )
     if facts := facts_in_words(last):
-        st.caption(f"After epoch {last['epoch']}: {plain(facts)}")
+        st.caption(f"After epoch {last['epoch']}: {plain(facts)}", help=explain(facts))
 
 
 def _head(job: Job | None) -> None:
@@ -100,6 +100,7 @@ def _head(job: Job | None) -> None:
             f":green[:material/check_circle:] **{plain(job.run)}** is trained and stored: "
             f"test MSE **{metrics['test_mse']:.4f}**, PCA **{metrics['pca_mse']:.4f}**",
             width="stretch",
+            help=define("Test MSE", "PCA"),
         )
         for entry in frame.OF_A_RUN:
             frame.link(entry, {state.RUN: job.run})
