@@ -19,27 +19,31 @@ FIRST = ("mnist-vae", pickers.DEFAULT_RUN)  # of the runs that ship, the most te
 
 def start() -> None:
     """Draw the start page."""
+    runs, broken = cache.runs()
+    by_name = {run.name: run for run in runs}
+    shown = next((by_name[name] for name in (*FIRST, *by_name) if name in by_name), None)
+    if shown:
+        state.remember_run(shown.name)
     with frame.page("Start"):
-        runs, broken = cache.runs()
         pickers.show_broken(broken)
-        if not runs:
+        if shown is None:
             st.info("There is no run yet. Train the first one; it takes a few seconds.")
             st.page_link("pages/train.py", label="Train", icon=":material/model_training:")
             run_table.restore()
             st.stop()
-        by_name = {run.name: run for run in runs}
-        shown = next((by_name[name] for name in FIRST if name in by_name), runs[0])
         canvas, panel = workbench.split("left", PANEL)
         with panel:
             st.markdown(ABOUT)
-            link = {state.RUN: shown.name}
-            train, latent_map = frame.MENU[1:3]
-            frame.link(latent_map, link, "Look at a map")
-            frame.link(train, link, "Train one")
-            tour.offer("app.py")
+            with st.container(horizontal=True, gap="xxsmall"):
+                link = {state.RUN: shown.name}
+                train, latent_map = frame.MENU[1:3]
+                frame.link(latent_map, link, "Look at a map", width="content")
+                frame.link(train, link, "Train one", width="content")
+                tour.offer("app.py")
             if own_picture.applies(shown):
-                st.markdown("Or draw a digit and see where it lands:")
-                own_picture.draw(shown)
+                with st.container(key="own"):
+                    st.markdown("Or draw a digit and see where it lands:")
+                    own_picture.draw(shown)
         with canvas, frame.guarded():
             view = maps.default_view(shown)
             maps.show(view, key="start", mode="start")

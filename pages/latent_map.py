@@ -15,7 +15,9 @@ with frame.page("Latent map") as header:
     with header:
         view = maps.ask(run)
         if own_picture.applies(run):
-            with st.popover("Draw", icon=":material/draw:", help="Draw a sample of your own"):
+            with st.popover(
+                "Draw", icon=":material/draw:", key="draw", help="Draw a sample of your own"
+            ):
                 own_picture.draw(run)
     maps.prepare(view)
     maps.offer_missing(view)

@@ -160,9 +160,15 @@ def _description(name: str, created: str, changed: int) -> description.Descripti
     return description.read(run(name))
 
 
-def titles(runs: Sequence[store.Run]) -> dict[str, str]:
+def titles() -> dict[str, str]:
     """Title of each run by its name."""
-    return description.titles(runs, [description_of(each).title for each in runs])
+    listed = runs()[0]
+    return description.titles(listed, [description_of(each).title for each in listed])
+
+
+def title(name: str) -> str:
+    """Title of a run by its name; any other name as it is."""
+    return titles().get(name, name)
 
 
 def recipe_thumbnail(outcome: Outcome) -> bytes | None:

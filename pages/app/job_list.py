@@ -53,6 +53,12 @@ def offer_to_cancel(job: Job, where: str) -> None:
         cache.jobs().cancel(job)
 
 
+def called(job: Job) -> str:
+    """Title of a job, with the name of the run that it writes, in Markdown."""
+    name = f" ({plain(job.task.reserves)})" if job.task.reserves else ""
+    return f"{plain(job.task.title)}{name}"
+
+
 def progress(job: Job) -> None:
     """Progress bar of a job: stage, share done, and remaining time."""
     if job.state == "queued":
@@ -60,12 +66,12 @@ def progress(job: Job) -> None:
         place = "to begin"
         if before:
             others = f" and {len(before) - 1} more" if len(before) > 1 else ""
-            place = f"behind {plain(before[-1].task.title)}{others}"
-        st.progress(0.0, text=f"**{plain(job.task.title)}**: waiting {place}")
+            place = f"behind {called(before[-1])}{others}"
+        st.progress(0.0, text=f"**{called(job)}**: waiting {place}")
         if trouble := cache.jobs().trouble:
             st.warning(plain(trouble), icon=":material/warning:")
         return
-    text = f"**{plain(job.task.title)}**: {plain(job.what)}"
+    text = f"**{called(job)}**: {plain(job.what)}"
     if isinstance(job.task, Training) and job.log.history:
         epochs = job.task.config.training.epochs
         text += f", epoch {job.log.history[-1]['epoch']} of {epochs} done"

@@ -220,6 +220,13 @@ def _last(key: str) -> str:
     return f"last_{key}"
 
 
+def remember_run(name: str) -> bool:
+    """Let links from a page without a run of its own lead to this one; return if that is new."""
+    before = st.session_state.get(_last(RUN))
+    st.session_state[_last(RUN)] = None, name
+    return before is None or before[1] != name
+
+
 def runs_for_links() -> dict[str, list[str]]:
     """Query that carries the run and those beside it along to another page."""
     query = {key: st.query_params.get_all(key) for key in (RUN, PINS, OTHER)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
@@ -42,17 +43,17 @@ STEPS = (
     ),
     Step(
         "pages/reconstructions.py",
-        {state.RUN: "mnist-vae"},
+        {state.RUN: "digits-ae"},
         "What two numbers cannot keep",
-        "The worst reconstructions come first. PCA with two components is the baseline below; the "
-        "table says how many components it needs to do as well.",
+        "The worst reconstructions come first. PCA with two components is the baseline in the last "
+        "row; the panel says how many components it needs to do as well.",
     ),
     Step(
         "pages/denoise.py",
-        {state.RUN: "mnist-ae"},
+        {state.RUN: "digits-denoising", state.PINS: "digits-ae"},
         "Noise, and who removes it best",
-        "Drag the level. An autoencoder that never saw noise is beaten by classical filters; the "
-        "curve says where, and by how much.",
+        "Drag the level. One autoencoder was trained to remove noise of 0.3, the other never saw "
+        "any; the curve says where each beats classical filters, and by how much.",
     ),
     Step(
         "pages/generate.py",
@@ -73,7 +74,8 @@ STEPS = (
 
 def offer(path: str) -> None:
     """Link from a page to the first step."""
-    _to(0, path, "Take the tour", ":material/tour:")
+    with st.container(key="tour-offer", width="content"):
+        _to(0, path, "Take the tour", ":material/tour:")
 
 
 def bar(path: str) -> None:
@@ -91,6 +93,8 @@ def bar(path: str) -> None:
             with st.container(key="tour-next", width="content"):
                 _to(at + 1, path, "Next", ":material/arrow_forward:")
         st.button("End", icon=":material/close:", type="tertiary", on_click=state.end_tour)
+    script = Path(__file__).with_name("tour.html").read_text(encoding="utf-8")
+    st.html(script.replace("STEP", str(at + 1)), unsafe_allow_javascript=True)
 
 
 def _to(at: int, path: str, label: str, icon: str) -> None:

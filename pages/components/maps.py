@@ -46,7 +46,7 @@ def ask(run: store.Run) -> View:
         "Compare with",
         list(others),
         index=None,
-        format_func=cache.titles(cache.runs()[0]).__getitem__,
+        format_func=cache.titles().__getitem__,
         key=state.OTHER,
         on_change=state.keep,
         args=(state.OTHER,),

@@ -36,7 +36,7 @@ def pick_run(header: DeltaGenerator) -> store.Run | None:
     stranger = state.follow_address(state.RUN, names, default)
     if stranger and stranger not in {each.name for each in broken}:  # which have been named
         show_unknown("run", stranger)
-    titles = cache.titles(runs)
+    titles = cache.titles()
     with header:
         name = st.selectbox(
             "Run",
@@ -84,7 +84,7 @@ def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
     """
     usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
     runs, _ = cache.runs()
-    titles = cache.titles(runs)
+    titles = cache.titles()
     same_name = {other.name for other in runs if other.config.dataset == dataset}
     state.follow_address(state.PINS, list(usable), [], most=MOST_PINS)
     with header:

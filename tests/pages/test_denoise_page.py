@@ -151,15 +151,15 @@ def test_the_panel_computes_what_it_shows_alone(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_curve_ships_with_the_first_run() -> None:
     (chart,) = curve_charts(faultless(opened(PAGE, run="digits-ae")))
-    assert "digits-ae, with noise, Median" in chart.proto.alt
+    assert "Digits, plain autoencoder, with noise, Median" in chart.proto.alt
 
 
 @pytest.mark.parametrize(
     ("flipped", "wanted"),
     [
-        ([0.1, 0.5, 0.9], "90% of up to 256 test samples come nearest to the mean of another"),
+        ([0.1, 0.5, 0.9], "90% of 256 test samples at most come nearest to the mean of another"),
         ([0.1, 0.5, 0.9], "; half of all by level 0.2."),
-        ([0.0, 0.1, 0.4], "40% of up to 256 test samples"),
+        ([0.0, 0.1, 0.4], "40% of 256 test samples at most"),
     ],
 )
 def test_it_is_said_how_many_codes_flip(flipped: list[float], wanted: str) -> None:
@@ -262,9 +262,10 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
         job.state = "done"
     at.run()
     (chart,) = curve_charts(faultless(at))
-    assert "digits-ae, digits-vae, with noise, Median, Total variation" in chart.proto.alt
-    assert "beats **digits-ae** by" in said(at) and "beats **digits-vae** by" in said(at)
-    assert "Codes of digits-ae: under noise of up to 0.9, " in said(at)
+    titles = "Digits, plain autoencoder", "Digits, variational autoencoder"
+    assert f"{', '.join(titles)}, with noise, Median, Total variation" in chart.proto.alt
+    assert all(f"beats **{title}** by" in said(at) for title in titles)
+    assert f"Codes of {titles[0]}: at the highest level, 0.9, " in said(at)
     assert "Compute the curve" not in [button.label for button in at.button]
 
 

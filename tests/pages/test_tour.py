@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from pages.app import state, tour
 
 @pytest.mark.usefixtures("shipped_runs")
 @pytest.mark.parametrize("at", range(len(tour.STEPS)))
-def test_every_step_opens_its_page_and_says_what_to_try(at: int) -> None:
+def test_every_step_opens_its_page_and_says_what_to_try(at: int, store_folder: Path) -> None:
+    name = "digits-denoising"
+    shutil.copytree(ROOT / "models_store" / name, store_folder / name, dirs_exist_ok=True)
     step = tour.STEPS[at]
     query = step.query | {state.TOUR: str(at + 1), state.PRESENT: "1"}
     page = opened(ROOT / step.path, **query)

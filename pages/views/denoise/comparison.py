@@ -167,7 +167,7 @@ def rows(
             captions = [
                 f"{one:.1f} · {two:.2f}" for one, two in zip(psnr[name], ssim[name], strict=True)
             ]
-            lines.append(images.Row(name, pixels.reshape(-1, *shape), captions))
+            lines.append(images.Row(cache.title(name), pixels.reshape(-1, *shape), captions))
         cell = int(np.clip(TALL // len(lines) - CAPTION, *CELLS))
         picture = images.compose(lines, st.context.theme.type or "light", cell, TITLES)
         alt = (

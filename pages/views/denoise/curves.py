@@ -31,8 +31,8 @@ def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
     if missing:
         hint = (
             f"{denoising.MEASURED} test images at {len(NOISES[asked.noise].levels)} levels go "
-            f"through {plain(', '.join(missing))} and every filter: seconds for a run, and a "
-            "minute or two before the first if the filters are not tuned yet."
+            f"through {plain(', '.join(map(cache.title, missing)))} and every filter: seconds for "
+            "a run, and a minute or two before the first if the filters are not tuned yet."
         )
         newest = [jobs.find(denoising.MeasureDenoising(name, *asked.kind)) for name in missing]
         if job_status.offer(newest, hint, "Compute the curve", ":material/show_chart:"):
@@ -49,29 +49,32 @@ def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, A
     """Show the curves, the winner at each level, and the level at which codes change class."""
     measured = curves[runs[0].name][0]
     own = {run.name: curves[run.name][0].runs[run.name] for run in runs}
+    titled = {cache.title(name): line for name, line in own.items()}
     classical = {BASELINES[name].title: line for name, line in measured.baselines.items()}
     others = {NOISY: measured.noisy, **classical}
-    trained = [(run, trained_at(run, asked)) for run in runs]
+    trained = {cache.title(run.name): trained_at(run, asked) for run in runs}
     st.html(Path(__file__).with_suffix(".css"))
     figure = figures.level_curves(
         measured.levels,
-        own | others,
+        titled | others,
         f"noise level: {NOISES[asked.noise].unit}",
         "mean PSNR in dB",
         dotted=tuple(others),
         faint=NOISY,
-        marks={f"{run.name}, {TRAINED}": level for run, level in trained if level is not None},
+        marks={
+            f"{title}, {TRAINED}": level for title, level in trained.items() if level is not None
+        },
     )
     st.plotly_chart(
         figure,
         key="denoising-curve",
         config=figures.MODEBAR,
-        alt=f"Mean PSNR of test images against the level of noise: {', '.join(own | others)}",
+        alt=f"Mean PSNR of test images against the level of noise: {', '.join(titled | others)}",
     )
     opponents = {NOTHING: measured.noisy, **classical}
     verdicts = [
         denoising.verdict(measured.levels, line, opponents, plain(name))
-        for name, line in own.items()
+        for name, line in titled.items()
     ]
     st.markdown("  \n".join(verdicts), help=define("PSNR", "Noise level", "Classical filter"))
     downloads.downloads(
@@ -81,7 +84,9 @@ def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, A
         names=np.array([*own, *others]),
         psnr=np.stack([*own.values(), *others.values()]),
     )
-    drifts = [drifted(plain(run.name), measured.levels, curves[run.name][1]) for run in runs]
+    drifts = [
+        drifted(plain(cache.title(run.name)), measured.levels, curves[run.name][1]) for run in runs
+    ]
     if sentences := "  \n".join(filter(None, drifts)):
         st.caption(sentences, help=define("Code", "Class mean"))
 
@@ -100,8 +105,8 @@ def drifted(name: str, levels: np.ndarray, flipped: np.ndarray | None) -> str:
         return ""
     half = np.flatnonzero(flipped >= 0.5)
     sentence = (
-        f"Codes of {name}: under noise of up to {levels[-1]:g}, {flipped[-1]:.0%} of up to "
-        f"{denoising.MEASURED} test samples come nearest to the mean of another class than without "
-        "noise"
+        f"Codes of {name}: at the highest level, {levels[-1]:g}, {flipped[-1]:.0%} of "
+        f"{denoising.MEASURED} test samples at most come nearest to the mean of another class than "
+        "without noise"
     )
     return sentence + (f"; half of all by level {levels[half[0]]:g}." if len(half) else ".")

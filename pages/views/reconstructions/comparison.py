@@ -59,7 +59,6 @@ def show(runs: Sequence[store.Run]) -> None:
         with toolbar:
             chosen = page(numbers(dataset, split, errors, picked), count)
         samples(runs, dataset, split, errors, k, maps, chosen)
-        summary.summary(dataset, split, errors, k)
         if dataset.label_names:
             summary.classes(dataset, split, errors)
 
@@ -87,6 +86,7 @@ def samples(
     reconstructions[PCA] = cache.components(dataset.name, dataset.fingerprint).reconstruct(x, k)
     shown = {name: values[chosen] for name, values in errors.items()}
     if not dataset.traits.pictures:
+        summary.summary(dataset, split, errors, k)
         as_tables(dataset, split, chosen, x, reconstructions, shown)
         st.caption(SPLITS[split], help=define("Split", "MSE"))
         return
@@ -94,6 +94,7 @@ def samples(
     with canvas:
         as_pictures(dataset, split, chosen, x, reconstructions, shown, maps)
     with panel:
+        summary.summary(dataset, split, errors, k)
         inspector.show(dataset, chosen, x, labels, reconstructions, errors)
 
 
@@ -200,7 +201,9 @@ def as_pictures(
     lines = [images.Row("original", original, [f"#{number}" for number in chosen])]
     for name, rebuilt in reconstructions.items():
         rebuilt = rebuilt.reshape(original.shape)
-        lines.append(images.Row(name, rebuilt, [f"{error:.4f}" for error in errors[name]]))
+        lines.append(
+            images.Row(cache.title(name), rebuilt, [f"{error:.4f}" for error in errors[name]])
+        )
         if maps:
             lines.append(images.Row("its error", images.error_colors(original, rebuilt)))
     where = " and where it is too bright or too dark" if maps else ""
@@ -227,7 +230,12 @@ def as_tables(
     samples = [f"#{number}" for number in chosen]
     st.plotly_chart(
         figures.feature_rows(
-            [("original", x), *reconstructions.items()], dataset.spec.column_names, samples
+            [
+                ("original", x),
+                *((cache.title(name), each) for name, each in reconstructions.items()),
+            ],
+            dataset.spec.column_names,
+            samples,
         ),
         key="tables",
         config=figures.MODEBAR,
@@ -235,6 +243,7 @@ def as_tables(
         f"{', '.join(reconstructions)}, one row a sample and one column a feature",
     )
     st.dataframe(
-        {"sample": samples} | {f"{name} MSE": values for name, values in errors.items()},
+        {"sample": samples}
+        | {f"{cache.title(name)} MSE": values for name, values in errors.items()},
         width="content",
     )

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from aecore.plots import images
+from pages.app import cache
 from pages.app.text import define, plain
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def show(
     for name, rebuilt in reconstructions.items():
         rebuilt = rebuilt[at].reshape(original.shape)
         both = [images.colored(rebuilt), images.error_colors(original, rebuilt)]
-        lines.append(images.Row("", np.concatenate(both), [name, "its error"]))
+        lines.append(images.Row("", np.concatenate(both), [cache.title(name), "its error"]))
     number = chosen[at]
     st.image(
         images.compose(lines, st.context.theme.type or "light", cell=CELL),
@@ -57,7 +58,7 @@ def show(
         st.markdown(f"Class **{plain(dataset.label_names[labels[at]])}**")
     st.markdown(
         "\n".join(
-            f"- {plain(name)}: {values[number]:.4f}, {rank(values, number)}"
+            f"- {plain(cache.title(name))}: {values[number]:.4f}, {rank(values, number)}"
             for name, values in errors.items()
         ),
         help=define("Reconstruction error"),

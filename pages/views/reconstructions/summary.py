@@ -22,27 +22,21 @@ Errors = dict[str, np.ndarray]
 
 def summary(dataset: Dataset, split: str, errors: Errors, k: int) -> None:
     """Show the error of each, and the number of components from which PCA is better."""
-    mine, pca = next(iter(errors.values())), errors[PCA]
-    with st.container(horizontal=True):
-        for name, values in errors.items():
-            title = f"PCA with {k} component{'s' * (k > 1)}" if name == PCA else plain(name)
-            st.metric(
-                f"{title}, {split} MSE", f"{values.mean():.4f}", width="content", help=define("MSE")
-            )
-        name = next(iter(errors))
-        st.metric(
-            f"Samples that {plain(name)} reconstructs better than PCA",
-            f"{(mine < pca).mean():.0%}",
-            width="content",
-            help=define("PCA"),
-        )
-    st.markdown(
-        "  \n".join(
-            verdict(plain(name), values.mean(), k, curve(dataset, split))
-            for name, values in errors.items()
-            if name != PCA
-        )
-    )
+    pca = errors[PCA]
+    lines = []
+    for name, values in errors.items():
+        if name == PCA:
+            title = f"PCA with {k} component{'s' * (k > 1)}"
+            lines.append(f"{title}: {split} MSE **{values.mean():.4f}**")
+            continue
+        title = plain(cache.title(name))
+        share = f"{(values < pca).mean():.0%}".replace("%", " %")
+        lines += [
+            f"**{title}**: {split} MSE **{values.mean():.4f}**, better than PCA on {share} of "
+            "samples",
+            verdict(values.mean(), k, curve(dataset, split)),
+        ]
+    st.markdown("  \n".join(lines), help=define("MSE", "PCA"))
 
 
 def curve(dataset: Dataset, split: str) -> np.ndarray:
@@ -51,23 +45,23 @@ def curve(dataset: Dataset, split: str) -> np.ndarray:
     return cache.pca_curve(dataset.name, dataset.fingerprint, split, min(most, MOST_COMPONENTS))
 
 
-def verdict(name: str, error: float, k: int, pca: np.ndarray) -> str:
-    """Markdown sentence: the better of a run and PCA with k components.
+def verdict(error: float, k: int, pca: np.ndarray) -> str:
+    """Sentence: the better of a run and PCA with k components.
 
     Arguments
         pca: the error of PCA with 0, 1, 2, ... components.
 
-    >>> verdict("small", 0.3, 2, np.array([1, 0.5, 0.4, 0.2]))
-    '**small** is better than PCA with 2 components; PCA needs 3 to win.'
+    >>> verdict(0.3, 2, np.array([1, 0.5, 0.4, 0.2]))
+    'PCA with 2 components is worse; it needs 3 to win.'
     """
-    components = "1 component" if k == 1 else f"{k} components"
+    components = f"PCA with {k} component{'s' * (k > 1)}"
     enough = np.flatnonzero(pca[1:] <= error) + 1
     if not len(enough):
-        return f"**{name}** is better than PCA with any number of components up to {len(pca) - 1}."
+        return f"PCA is worse with any number of components up to {len(pca) - 1}."
     if enough[0] > k:
-        return f"**{name}** is better than PCA with {components}; PCA needs {enough[0]} to win."
+        return f"{components} is worse; it needs {enough[0]} to win."
     fewer = f"{enough[0]} would do" if enough[0] < k else "fewer would not do"
-    return f"PCA with {components} wins over **{name}**" + (f"; {fewer}." if k > 1 else ".")
+    return f"{components} wins" + (f"; {fewer}." if k > 1 else ".")
 
 
 def classes(dataset: Dataset, split: str, errors: Errors) -> None:
@@ -93,7 +87,8 @@ def classes(dataset: Dataset, split: str, errors: Errors) -> None:
                 **{name: values[order] for name, values in means.items()},
             },
             column_config={
-                name: bar(format="%.4f", min_value=0, max_value=most, width=118) for name in means
+                name: bar(cache.title(name), format="%.4f", min_value=0, max_value=most, width=118)
+                for name in means
             },
             hide_index=True,
             height="content",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -38,7 +39,7 @@ def show(runs: Sequence[store.Run]) -> None:
     """Show the table and what can be done with the chosen rows; a fragment."""
     with frame.guarded():
         described = {run.name: cache.description_of(run) for run in runs}
-        titles = cache.titles(runs)
+        titles = cache.titles()
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader("All runs", width="content")
             text = st.text_input(
@@ -51,6 +52,9 @@ def show(runs: Sequence[store.Run]) -> None:
                 width=340,
             )
             restore()
+        # In sight with the rows that are ticked, and as high from the start.
+        st.html(Path(__file__).with_name("start.css"))
+        actions = st.container(key="actions")
         found = [run for run in runs if matches(text, run, titles[run.name], described[run.name])]
         # The starred ones first, each group the newest first.
         found.sort(key=lambda run: not described[run.name].star)
@@ -72,16 +76,21 @@ def show(runs: Sequence[store.Run]) -> None:
         if not found:
             st.caption(f"No run has '{plain(text)}' in its title, settings, tags or note.")
         elif not chosen:
-            st.caption(
+            actions.caption(
                 "Tick a run to open, describe, train again or delete it; two to four to compare "
                 "them. All measures are of the test split.",
-                help=define("Run", "Split"),
+                help="By keyboard, Shift and the space bar tick the run of the marked cell.\n\n"
+                + define("Run", "Split"),
                 width="content",
             )
-        elif len(chosen) == 1:
-            one(chosen[0], titles, described[chosen[0].name])
         else:
-            several(chosen, titles)
+            with actions, st.container(horizontal=True, vertical_alignment="center"):
+                if len(chosen) == 1:
+                    one(chosen[0], titles, described[chosen[0].name])
+                else:
+                    several(chosen, titles)
+        if len(chosen) == 1 and (note := described[chosen[0].name].note):
+            st.markdown("  \n".join(map(plain, note.splitlines())))
 
 
 def matches(text: str, run: store.Run, title: str, about: description.Description) -> bool:
@@ -150,25 +159,22 @@ def columns() -> dict[str, Any]:
 
 def one(run: store.Run, titles: Mapping[str, str], about: description.Description) -> None:
     """Show what can be done with a run."""
-    st.markdown(f"**{plain(titles[run.name])}**  \n:small[{plain(run.name)}]")
-    if about.note:
-        st.markdown(plain(about.note))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        for entry in frame.OF_A_RUN:
-            frame.link(entry, {state.RUN: run.name})
-        st.page_link(
-            "pages/train.py",
-            label="Train again",
-            icon=":material/replay:",
-            query_params=settings_query(run),
-            help="Opens the form with the settings of this run.",
-        )
-        if st.button("Describe", icon=":material/edit:", key=f"describe-{run.name}"):
-            describe(run, about)
-        if controls.button("Delete", ":material/delete:", key=f"delete-{run.name}"):
-            deleted.delete(run.name)
-            st.toast(f"{plain(titles[run.name])} is deleted; *Deleted runs* brings it back.")
-            st.rerun()
+    st.markdown(f"**{plain(titles[run.name])}**  \n:small[{plain(run.name)}]", width="content")
+    for entry in frame.OF_A_RUN:
+        frame.link(entry, {state.RUN: run.name})
+    st.page_link(
+        "pages/train.py",
+        label="Train again",
+        icon=":material/replay:",
+        query_params=settings_query(run),
+        help="Opens the form with the settings of this run.",
+    )
+    if st.button("Describe", icon=":material/edit:", key=f"describe-{run.name}"):
+        describe(run, about)
+    if controls.button("Delete", ":material/delete:", key=f"delete-{run.name}"):
+        deleted.delete(run.name)
+        st.toast(f"{plain(titles[run.name])} is deleted; *Deleted runs* brings it back.")
+        st.rerun()
 
 
 def settings_of(run: store.Run) -> Iterator[tuple[Setting, Any]]:
@@ -241,22 +247,12 @@ def restore() -> None:
 
 
 def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
-    """Show the settings and measures in which up to four runs differ."""
+    """Show how up to four runs can be compared."""
     if len(runs) > MOST_COMPARED:
         st.caption(f"Up to {MOST_COMPARED} runs can be compared: untick some.")
         return
-    facts = {run.name: every_fact(run) for run in runs}
-    names = list(dict.fromkeys(name for each in facts.values() for name in each))
-    differing = [name for name in names if len({each.get(name) for each in facts.values()}) > 1]
-    st.markdown(f"**Where the {len(runs)} runs differ**", help=explain(*differing))
-    st.table(
-        {"": differing}
-        | {
-            plain(titles[run.name]): [facts[run.name].get(name, "") for name in differing]
-            for run in runs
-        },
-        hide_index=True,
-    )
+    if st.button(f"Compare these {len(runs)} runs", icon=":material/difference:"):
+        differences(runs, titles)
     first, second = runs[:2]
     if len(runs) == 2 and first.manifest.fingerprint == second.manifest.fingerprint:
         st.page_link(
@@ -265,6 +261,26 @@ def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
             icon=":material/scatter_plot:",
             query_params={state.RUN: first.name, state.OTHER: second.name},
         )
+
+
+@st.dialog("Where the runs differ", width="large")
+def differences(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
+    """Table of the settings and measures in which runs differ."""
+    facts = {run.name: every_fact(run) for run in runs}
+    names = list(dict.fromkeys(name for each in facts.values() for name in each))
+    differing = [name for name in names if len({each.get(name) for each in facts.values()}) > 1]
+    st.table(
+        {"": differing}
+        | {
+            plain(titles[run.name]): [facts[run.name].get(name, "none") for name in differing]
+            for run in runs
+        },
+        hide_index=True,
+    )
+    said = "Measures are of the test split; none: not a setting of the variant, or not measured."
+    if len({run.manifest.fingerprint for run in runs}) > 1:
+        said += " These runs are of different data, so their measures cannot be compared."
+    st.caption(said, help=explain(*differing))
 
 
 def every_fact(run: store.Run) -> dict[str, str]:

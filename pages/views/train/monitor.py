@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 
 def watch() -> None:
-    """Show the training in the address, or the newest one, refreshed while it runs."""
+    """Show the training in the address, or the newest that waits or runs, refreshed meanwhile."""
     st.html(Path(__file__).with_name("train.css"))
     jobs = cache.jobs()
-    trainings = [job for job in jobs.all() if isinstance(job.task, Training)]
+    trainings = [job for job in jobs.all() if isinstance(job.task, Training) and job.active]
     job = jobs.get(state.shown_job()) or next(iter(trainings), None)
+    if job and job.run and state.remember_run(job.run):
+        st.rerun()  # the header above links to it
     st.fragment(run_every=0.8 if job and job.active else None)(_show)(job)
 
 
