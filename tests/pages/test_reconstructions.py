@@ -211,10 +211,10 @@ def test_pca_takes_any_number_of_components() -> None:
     at = opened(PAGE, run="digits-ae")
     at.slider(key="pca_2").set_value(64).run()
     assert measured(faultless(at))["PCA with 64 components, test MSE"] == "0.0000"
-    assert "PCA with 64 components wins over **digits-ae**; 5 would do." in said(at)
+    assert "PCA with 64 components is better than **digits-ae**; 5 are enough." in said(at)
     assert measured(at)["Samples that digits-ae reconstructs better than PCA"] == "0%"
     at.slider(key="pca_2").set_value(1).run()
-    assert "better than PCA with 1 component; PCA needs 5 to win" in said(faultless(at))
+    assert "better than PCA with 1 component; PCA needs 5 to be better" in said(faultless(at))
 
 
 def test_classes_are_listed_worst_first_with_their_numbers() -> None:
@@ -305,11 +305,11 @@ def test_stored_errors_are_those_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("error", "k", "wanted"),
     [
-        (0.3, 2, "**a** is better than PCA with 2 components; PCA needs 3 to win."),
-        (0.3, 1, "**a** is better than PCA with 1 component; PCA needs 3 to win."),
-        (0.3, 3, "PCA with 3 components wins over **a**; fewer would not do."),
-        (0.45, 3, "PCA with 3 components wins over **a**; 2 would do."),
-        (0.5, 1, "PCA with 1 component wins over **a**."),
+        (0.3, 2, "**a** is better than PCA with 2 components; PCA needs 3 to be better."),
+        (0.3, 1, "**a** is better than PCA with 1 component; PCA needs 3 to be better."),
+        (0.3, 3, "PCA with 3 components is better than **a**; fewer are not enough."),
+        (0.45, 3, "PCA with 3 components is better than **a**; 2 are enough."),
+        (0.5, 1, "PCA with 1 component is better than **a**."),
         (0.1, 3, "**a** is better than PCA with any number of components up to 3."),
     ],
 )

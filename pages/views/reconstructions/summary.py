@@ -58,16 +58,18 @@ def verdict(name: str, error: float, k: int, pca: np.ndarray) -> str:
         pca: the error of PCA with 0, 1, 2, ... components.
 
     >>> verdict("small", 0.3, 2, np.array([1, 0.5, 0.4, 0.2]))
-    '**small** is better than PCA with 2 components; PCA needs 3 to win.'
+    '**small** is better than PCA with 2 components; PCA needs 3 to be better.'
     """
     components = "1 component" if k == 1 else f"{k} components"
     enough = np.flatnonzero(pca[1:] <= error) + 1
     if not len(enough):
         return f"**{name}** is better than PCA with any number of components up to {len(pca) - 1}."
     if enough[0] > k:
-        return f"**{name}** is better than PCA with {components}; PCA needs {enough[0]} to win."
-    fewer = f"{enough[0]} would do" if enough[0] < k else "fewer would not do"
-    return f"PCA with {components} wins over **{name}**" + (f"; {fewer}." if k > 1 else ".")
+        return (
+            f"**{name}** is better than PCA with {components}; PCA needs {enough[0]} to be better."
+        )
+    fewer = f"{enough[0]} are enough" if enough[0] < k else "fewer are not enough"
+    return f"PCA with {components} is better than **{name}**" + (f"; {fewer}." if k > 1 else ".")
 
 
 def classes(dataset: Dataset, split: str, errors: Errors) -> None:
