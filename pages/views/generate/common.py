@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CELL = 72  # points of one image
 
-HELD = "Other dimensions as in sample"
+HELD = "Base sample"
 PICKED = "Numbers of test samples, with commas between them"
 NO_PRIOR = (
     "This model was not trained towards a prior. Draws from N(0, I) and places away from its codes "
