@@ -9,9 +9,9 @@ from pages.components import maps, own_picture, pickers, workbench
 from pages.views.start import runs as run_table
 
 ABOUT = """
-An **autoencoder** copies its input through a narrow place. Its **encoder** turns an image into a
-few numbers, here two: a point on the first map. Its **decoder** paints an image from any two
-numbers. **Point at the maps** to see both at work.
+An **autoencoder** learns to copy its input through a **bottleneck** of a few numbers. Its
+**encoder** turns an image into these numbers, here two: a point on the first map. Its **decoder**
+turns any two numbers into an image. **Point at the maps** to see both at work.
 """
 PANEL = 260  # pixels
 FIRST = ("mnist-vae", pickers.DEFAULT_RUN)  # of the runs that ship, the most telling first

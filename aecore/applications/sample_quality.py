@@ -58,7 +58,7 @@ DEFINITIONS = {
         "||m - m'||^2 + tr(S + S' - 2 (S S')^(1/2)) between means and covariances of the last "
         "hidden layer of a small classifier that was trained here, of these samples and of "
         "training samples (Dowson & Landau 1982; Heusel et al. 2017); less is better, and the test "
-        "row shows what real data reach. It is no Inception FID: it cannot be held against "
+        "row shows what real data reach. It is no Inception FID: it cannot be compared with "
         "published figures and only compares runs of the same dataset here.",
     ),
 }

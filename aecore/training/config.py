@@ -60,7 +60,7 @@ class TrainingConfig(BaseModel):
         0,
         ge=0,
         le=2**31 - 1,
-        description="Fixes the initial weights, the order and the noise.",
+        description="Fixes the random numbers: initial weights, order of the samples, noise.",
         json_schema_extra=ADVANCED,
     )
     device: Annotated[

@@ -103,8 +103,10 @@ def _presses(label: str) -> str:
 
 
 def enter(page: str) -> None:
-    """Note the page that is drawn; the frame's."""
-    st.session_state[PAGE] = page
+    """Note the page that is drawn, and count the visits; the frame's."""
+    last, visits = st.session_state.get(PAGE, ("", 0))
+    if page != last:
+        st.session_state[PAGE] = page, visits + 1
 
 
 def follow_address(
@@ -129,8 +131,8 @@ def follow_address(
         most: how many can be chosen, where several can.
     """
     asked = st.query_params.get_all(key)
-    page, last = st.session_state.get(_last(key), (None, default))
-    wanted = asked or _listed(default if page == st.session_state.get(PAGE) else last)
+    visit, last = st.session_state.get(_last(key), (None, default))
+    wanted = asked or _listed(default if visit == st.session_state.get(PAGE) else last)
     known = [name for name in dict.fromkeys(wanted) if name in names]
     several = isinstance(default, list)
     st.session_state[key] = known[:most] if several else next(iter(known), default)

@@ -229,9 +229,10 @@ def said(view: View) -> str:
         )
     fitted = "PCA was fitted on the training split, t-SNE and UMAP on the samples shown."
     return (
-        f"{which}. {fitted} Near on t-SNE and UMAP means alike; sizes of groups and distances "
-        "between them mean little. Colour by *false neighbours* to see which points stand beside "
-        "others that they do not resemble, by *torn neighbours* which were parted from their like."
+        f"{which}. {fitted} Points near each other on t-SNE and UMAP are alike; sizes of groups "
+        "and distances between them mean little. Colour by *false neighbours* to see which points "
+        "lie beside others that they do not resemble, by *torn neighbours* which lie away from "
+        "others that they do."
     )
 
 

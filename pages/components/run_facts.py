@@ -31,7 +31,9 @@ def facts_popover(run: store.Run) -> None:
     }
     with st.popover("About this run", icon=":material/info:", type="tertiary", key="about"):
         st.table({plain(name): plain(value) for name, value in facts.items()}, border="horizontal")
-        st.caption("The terms", help=define("Variant", "Code", "Epochs", "Seed", "Test MSE", "PCA"))
+        st.caption(
+            "What these mean", help=define("Variant", "Code", "Epochs", "Seed", "Test MSE", "PCA")
+        )
 
 
 def changed(run: store.Run) -> bool:

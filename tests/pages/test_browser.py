@@ -259,6 +259,47 @@ def test_a_variant_with_switches_trains_from_the_form(page: Page, address: str) 
     expect(page.get_by_role("checkbox", name="Tied weights")).to_be_checked()
 
 
+def test_runs_beside_the_run_follow_history_and_other_pages(page: Page, address: str) -> None:
+    pinned = page.locator(".st-key-pins [data-tag]")
+    page.goto(f"{address}/reconstructions?run=digits-ae")
+    page.get_by_role("combobox", name="Compare with").click()
+    page.get_by_role("option", name=VAE).click()
+    page.wait_for_url("**/reconstructions?run=digits-ae&pins=digits-vae")
+    expect(pinned).to_have_text(VAE)
+    finished(page)
+    page.go_back()
+    page.wait_for_url("**/reconstructions?run=digits-ae")
+    expect(pinned).to_have_count(0)
+    page.go_forward()
+    expect(pinned).to_have_text(VAE)
+    finished(page)
+    page.locator(".st-key-menu a[href*=denoise]").click()
+    page.wait_for_url("**/denoise?run=digits-ae&pins=digits-vae")
+    expect(pinned).to_have_text(VAE)
+
+
+def test_a_choice_is_kept_while_another_page_is_open(page: Page, address: str) -> None:
+    page.goto(f"{address}/train?dataset=digits&variant=ae&preset=defaults")
+    page.get_by_role("combobox", name="Activation").first.click()
+    page.get_by_role("option", name="Leaky ReLU").click()
+    page.wait_for_url("**&activation=leaky-relu")
+    finished(page)
+    page.get_by_role("link", name="Recipes", exact=True).click()
+    page.wait_for_url("**/recipes**")
+    finished(page)
+    page.get_by_role("link", name="Train", exact=True).click()
+    expect(page.get_by_role("combobox", name="Activation").first).to_have_value("Leaky ReLU")
+    expect(page).to_have_url(re.compile("activation=leaky-relu"))
+
+
+def test_a_term_is_looked_up_in_the_help_of_a_page(page: Page, address: str) -> None:
+    page.goto(f"{address}/recipes")
+    page.locator(".st-key-help button").first.click()
+    page.get_by_role("combobox", name="Glossary").fill("perplex")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("how many neighbours each sample has in t-SNE")).to_be_visible()
+
+
 def test_convolutions_are_refused_for_a_table_and_train_on_images(page: Page, address: str) -> None:
     page.goto(f"{address}/train?dataset=wine&variant=conv&batch_size=16")
     page.get_by_role("button", name="Train", exact=True).click()
@@ -499,7 +540,7 @@ def test_the_training_is_played_again(page: Page, address: str) -> None:
 def test_two_runs_are_compared(page: Page, address: str) -> None:
     shown = opened(page, f"{address}/latent_map?run=digits-ae")
     page.get_by_role("combobox", name="Compare with").click()
-    page.get_by_role("option", name="digits-vae").click()
+    page.get_by_role("option", name=VAE).click()
     page.get_by_role("group", name=re.compile("Bottleneck, digits-vae, PCA")).wait_for()
     expect(page.locator(".loupe-titles b")).to_have_text(
         ["Bottleneck", "digits-vae", "PCA", "t-SNE", "UMAP"]
@@ -510,7 +551,7 @@ def test_two_runs_are_compared(page: Page, address: str) -> None:
     expect(page.locator(".loupe-motion output")).to_contain_text("50 % of the way")
     page.get_by_role("button", name="biggest movers").click()
     assert shown.count() == 48
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
     page.get_by_label("Colour by").select_option("moved")
     expect(page.locator(".loupe-legend > span").first).to_have_text("moved in digits-vae")
 

@@ -211,9 +211,9 @@ def test_pca_takes_any_number_of_components() -> None:
     at.slider(key="pca_2").set_value(64).run()
     assert "PCA with 64 components: test MSE **0.0000**" in said(faultless(at))
     assert "better than PCA on 0 % of samples" in said(at)
-    assert "PCA with 64 components wins; 5 would do." in said(at)
+    assert "PCA with 64 components is better; 5 are enough." in said(at)
     at.slider(key="pca_2").set_value(1).run()
-    assert "PCA with 1 component is worse; it needs 5 to win" in said(faultless(at))
+    assert "PCA with 1 component is worse; it needs 5 to be better" in said(faultless(at))
 
 
 def test_classes_are_listed_worst_first_with_their_numbers() -> None:
@@ -304,11 +304,11 @@ def test_stored_errors_are_those_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("error", "k", "wanted"),
     [
-        (0.3, 2, "PCA with 2 components is worse; it needs 3 to win."),
-        (0.3, 1, "PCA with 1 component is worse; it needs 3 to win."),
-        (0.3, 3, "PCA with 3 components wins; fewer would not do."),
-        (0.45, 3, "PCA with 3 components wins; 2 would do."),
-        (0.5, 1, "PCA with 1 component wins."),
+        (0.3, 2, "PCA with 2 components is worse; it needs 3 to be better."),
+        (0.3, 1, "PCA with 1 component is worse; it needs 3 to be better."),
+        (0.3, 3, "PCA with 3 components is better; fewer are not enough."),
+        (0.45, 3, "PCA with 3 components is better; 2 are enough."),
+        (0.5, 1, "PCA with 1 component is better."),
         (0.1, 3, "PCA is worse with any number of components up to 3."),
     ],
 )

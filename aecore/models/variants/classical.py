@@ -97,7 +97,7 @@ class Deep(CodeSettings):
         ge=1,
         le=1000,
         title="Epochs of pretraining",
-        description="Passes over the training split for each layer before.",
+        description="Passes over the training split for each layer of the pretraining.",
         json_schema_extra=ADVANCED,
     )
 
@@ -253,7 +253,7 @@ class Contractive(CodeSettings):
         "identity",
         title="Activation of the code",
         description="Function that makes the code; 'sigmoid', as in the source, keeps the decoder "
-        "from undoing what shrinks, and saturates where the code has few units.",
+        "from scaling a shrunken code up again, and saturates where the code has few units.",
     )
     weight: float = Field(
         0.1,

@@ -73,7 +73,7 @@ class VectorQuantised(LikelihoodSettings, LayerSettings):
         ge=0,
         le=1e3,
         title="Weight of the commitment",
-        description="How much codes are held to the vectors that they chose.",
+        description="Weight of the squared distance between codes and the vectors that they chose.",
         json_schema_extra=ADVANCED,
     )
 

@@ -128,8 +128,7 @@ def tune(dataset: Dataset, asked: NoiseRequest) -> None:
         return
     hint = (
         "The best settings of the classical filters for this noise are looked for on training "
-        "images, once. Until a level has been tried, its filters have the settings of the nearest "
-        "one that has."
+        "images, once. A level that was not tried yet has the settings of the nearest that was."
     )
     job = cache.jobs().find(denoising.TuneFilters(dataset.name, *asked.kind))
     if job is None or job_status.offer([job], hint, "Tune the filters", ":material/tune:"):

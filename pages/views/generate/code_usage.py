@@ -32,7 +32,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
     if not run.capabilities.posterior:
         st.info(
             f"{plain(run.name)} encodes to points, not to Gaussians, so there is no "
-            "posterior to hold against a prior. These are its test codes.",
+            "posterior to compare with a prior. These are its test codes.",
             icon=":material/info:",
         )
         ranked = latent.importance(codes)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PANEL = 416  # pixels, of the panel beside the canvas
 CELL = 72  # points of one image
 
-HELD = "Others as in sample"
+HELD = "Base sample"
 PICKED = "Numbers of test samples, with commas between them"
 NO_PRIOR = (
     "This model was not trained towards a prior. Draws from N(0, I) and places away from its codes "
@@ -83,7 +83,7 @@ def held(run: store.Run, text: str) -> np.ndarray:
     chosen = sample_numbers(text, len(codes))
     if len(chosen) > 1:
         raise InvalidRequest(
-            f"The others are held as in one sample, and '{text}' names {len(chosen)}."
+            f"The other dimensions are those of one sample, and '{text}' names {len(chosen)}."
         )
     return codes[chosen[0]] if chosen else codes.mean(axis=0)
 

@@ -28,7 +28,7 @@ def show(run: store.Run) -> None:
         judged = dataset.label_names and (
             ", between codes of a small classifier that is trained once for the dataset"
         )
-        hint = f"{n:,} samples of each source are held against training samples{judged or ''}."
+        hint = f"{n:,} samples of each source are compared with training samples{judged or ''}."
         newest = [jobs.find(sample_quality.MeasureSamples(run.name))]
         if job_status.offer(newest, hint, "Measure the samples", ":material/straighten:"):
             jobs.submit(sample_quality.MeasureSamples(run.name))
@@ -55,7 +55,7 @@ def show(run: store.Run) -> None:
     judge = (
         ""
         if quality.accuracy is None
-        else f" The classifier names {quality.accuracy:.1%} of the test split rightly; its Fréchet "
+        else f" The classifier is right for {quality.accuracy:.1%} of the test split; its Fréchet "
         "distance is no Inception FID."
     )
     class_note = " Classes are as frequent as in training." if run.capabilities.conditioned else ""

@@ -33,18 +33,18 @@ def offer(runs: Sequence[store.Run]) -> None:
             "Drop a picture here: PNG, JPEG, WebP or BMP",
             TYPES,
             key="own",
-            help="It is shown to the models and kept nowhere.",
+            help="The models read it; it is not stored.",
         )
         if file is None:
             size = " x ".join(map(str, dataset.shape[:2]))
             st.caption(
-                f"It becomes {size} pixels like {plain(dataset.name)}, and you see what each "
-                "run makes of it, and whether it is like anything that the run was trained on."
+                f"It is scaled to {size} pixels like {plain(dataset.name)}. You see how each run "
+                "reconstructs it, and whether the run was trained on anything like it."
             )
             return
         picture = data.decode(file.getvalue())
         if picture.animated:
-            st.caption("This picture moves; its first frame is taken.")
+            st.caption("This picture is animated; its first frame is taken.")
         x, label = prepared(runs, dataset, picture, file.file_id)
         answer(runs, dataset, x, label)
 
@@ -61,14 +61,15 @@ def prepared(
             "Invert",
             on_dark and data.looks_inverted(np.asarray(picture.image)),
             key=f"invert-{file}",
-            help=f"{plain(dataset.name)} is bright on a dark ground: on for ink on paper.",
+            help=f"Exchanges dark and bright: {plain(dataset.name)} is bright on a dark ground, "
+            "ink on paper is not.",
         )
         crop = st.toggle(
             "Crop to the drawing",
             on_dark,
             key=f"crop-{file}",
-            help="Take only what stands out from the ground, as large as the samples of "
-            f"{plain(dataset.name)} are, and lay its centre of mass in the middle.",
+            help="Cuts out what stands out from the ground, scales it to the size that it has in "
+            f"{plain(dataset.name)}, and moves its centre of mass to the middle.",
         )
         if any(run.capabilities.conditioned for run in runs):
             label = st.selectbox(

@@ -52,16 +52,16 @@ def verdict(error: float, k: int, pca: np.ndarray) -> str:
         pca: the error of PCA with 0, 1, 2, ... components.
 
     >>> verdict(0.3, 2, np.array([1, 0.5, 0.4, 0.2]))
-    'PCA with 2 components is worse; it needs 3 to win.'
+    'PCA with 2 components is worse; it needs 3 to be better.'
     """
     components = f"PCA with {k} component{'s' * (k > 1)}"
     enough = np.flatnonzero(pca[1:] <= error) + 1
     if not len(enough):
         return f"PCA is worse with any number of components up to {len(pca) - 1}."
     if enough[0] > k:
-        return f"{components} is worse; it needs {enough[0]} to win."
-    fewer = f"{enough[0]} would do" if enough[0] < k else "fewer would not do"
-    return f"{components} wins" + (f"; {fewer}." if k > 1 else ".")
+        return f"{components} is worse; it needs {enough[0]} to be better."
+    fewer = f"{enough[0]} are enough" if enough[0] < k else "fewer are not enough"
+    return f"{components} is better" + (f"; {fewer}." if k > 1 else ".")
 
 
 def classes(dataset: Dataset, split: str, errors: Errors) -> None:
