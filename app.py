@@ -37,7 +37,7 @@ def start() -> None:
                 frame.link(train, link, "Train one")
                 tour.offer("app.py")
                 if own_picture.applies(shown):
-                    st.markdown("Or draw a digit and see where it lands:")
+                    st.markdown("Or draw a digit, or open a picture, and see where it lands:")
                     own_picture.draw(shown)
             with st.container(key="canvas"), frame.guarded():
                 view = maps.default_view(shown)

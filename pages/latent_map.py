@@ -15,7 +15,8 @@ with frame.page("Latent map") as header:
     with header:
         view = maps.ask(run)
         if own_picture.applies(run):
-            with st.popover("Draw", icon=":material/draw:", help="Draw a sample of your own"):
+            hint = "Draw a sample of your own, or open a picture"
+            with st.popover("Draw", icon=":material/draw:", help=hint):
                 own_picture.draw(run)
     maps.prepare(view)
     maps.offer_missing(view)
