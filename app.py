@@ -42,7 +42,7 @@ def start() -> None:
                 tour.offer("app.py")
             if own_picture.applies(shown):
                 with st.container(key="own"):
-                    st.markdown("Or draw a digit and see where it lands:")
+                    st.markdown("Or draw a digit, or open a picture, and see where it lands:")
                     own_picture.draw(shown)
         with canvas, frame.guarded():
             view = maps.default_view(shown)

@@ -15,10 +15,7 @@ with frame.page("Latent map") as header:
     with header:
         view = maps.ask(run)
         if own_picture.applies(run):
-            with st.popover(
-                "Draw", icon=":material/draw:", key="draw", help="Draw a sample of your own"
-            ):
-                own_picture.draw(run)
+            own_picture.draw(run, menu=True)
     maps.prepare(view)
     maps.offer_missing(view)
     selection.show(view)

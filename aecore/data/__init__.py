@@ -25,6 +25,7 @@ from aecore.data.idx import (
 from aecore.data.pictures import (
     FORMATS as FORMATS,
     Picture as Picture,
+    are_drawings as are_drawings,
     decode as decode,
     filled as filled,
     fit as fit,

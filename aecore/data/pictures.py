@@ -167,6 +167,20 @@ def filled(samples: np.ndarray) -> float:
     return float(np.median(shares)) if shares else 1.0
 
 
+def are_drawings(samples: np.ndarray) -> bool:
+    """Whether samples are grey drawings on a dark ground, neither photographs nor in colour.
+
+    Of a drawing at least half of the border is dark; the median over the samples decides.
+
+    Arguments
+        samples: (n, height, width) or (n, height, width, 3) in [0, 1].
+    """
+    if samples.ndim == 4:
+        return False
+    dark = [(_border(pixels[..., None]) < 0.1).mean() for pixels in samples]
+    return bool(np.median(dark) >= 0.5)
+
+
 def _border(pixels: np.ndarray) -> np.ndarray:
     edge = max(min(pixels.shape[:2]) // 32, 1)
     sides = (

@@ -293,8 +293,8 @@ def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarr
 
 
 @bounded(4)
-def typical_image(dataset: str, fingerprint: str) -> tuple[np.ndarray, float]:
-    """Mean of the first test images, and the share of the side that their bright part fills."""
+def drawn_images(dataset: str, fingerprint: str) -> tuple[bool, float]:
+    """Whether a dataset's images are drawings, and the share of the side that these fill."""
     entry = data.get(dataset)
     first = entry.test.x[:500].reshape(-1, *entry.shape)
-    return first.mean(axis=0), data.filled(first)
+    return data.are_drawings(first), data.filled(first)

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 MOST_PICKS = 500  # in one message
 MASK = 2_000_000  # signs, enough for ten million samples
+FILE = (
+    20 * 2**20
+)  # signs, as base64 of 15 MiB: a message of 25 MB would end the browser's connection
 FAR = 1e9  # from the origin; beyond it float32 overflows in the decoder
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,14 @@ class Selection(Message):
     """Time on the browser's clock, which distinguishes it from others."""
 
 
+class Given(Message):
+    """Message: a picture was drawn, or a file was opened."""
+
+    content: str = Field(max_length=FILE)
+    """The file as base64, "" where the canvas was cleared."""
+    opened: bool
+
+
 class Place(NamedTuple):
     """Message: a point of the plane is to be decoded; the scripts send a list of these three."""
 
@@ -70,8 +81,6 @@ class Click(Message):
 
 
 Pick = Click | Selection
-Drawn = Annotated[str, Field(pattern=r"^data:image/png;base64,", max_length=200_000)]
-"""Message: the picture that was drawn, as the data URL of a PNG."""
 Picks = Annotated[list[Pick], Field(max_length=MOST_PICKS)]
 
 

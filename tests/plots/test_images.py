@@ -225,6 +225,15 @@ def test_how_much_of_the_side_is_filled_is_measured() -> None:
     assert data.filled(np.zeros((2, 8, 8, 3), np.float32)) == 1
 
 
+def test_drawings_are_told_from_photographs() -> None:
+    samples = np.zeros((5, 28, 28), np.float32)
+    samples[:, :20, 4:24] = 1  # a part of the border is bright
+    assert data.are_drawings(samples)
+    assert not data.are_drawings(1 - samples)
+    assert not data.are_drawings(np.repeat(samples[..., None], 3, axis=3))
+    assert data.are_drawings(data.get("digits").test.x.reshape(-1, 8, 8))
+
+
 def test_digits_of_mnist_fill_what_is_said(mnist: Dataset) -> None:
     assert data.filled(mnist.test.x[:200].reshape(-1, 28, 28)) == pytest.approx(20 / 28)
 

@@ -1,6 +1,6 @@
 // Which samples are selected or picked, and what the host hears of it.
 
-import { inside } from "./geometry.js";
+import { boxOf, inside } from "./geometry.js";
 import { SelectionPanel } from "./selection_panel.js";
 
 const BATCH = 5000; // milliseconds in which picks are sent together
@@ -25,9 +25,9 @@ export class Selection {
   }
 
   /**
-   * Select samples by a rule, or null for none: {label}, a number; {pane, polygon} and
-   * {pane, box: [left, right, bottom, top]}, in the coordinates of the pane of this key; or a
-   * function of a sample's number.
+   * Select samples by a rule, or null for none: {label}, a number; {movers}, how many of those that
+   * moved most between two runs; {pane, polygon} and {pane, box: [left, right, bottom, top]}, in the
+   * coordinates of the pane of this key; or a function of a sample's number, which no address holds.
    */
   select(rule) {
     const { maps } = this;
@@ -74,12 +74,24 @@ export class Selection {
       const labels = arrays["column/label"].values;
       return (i) => labels[i] === rule.label;
     }
+    if ("movers" in rule) return this.movers(rule.movers);
     const points = panes[facts.panes.findIndex(({ key }) => key === rule.pane)];
     if (!points) return () => false; // the pane is not shown any more
-    if (rule.polygon) return (i) => inside(points[2 * i], points[2 * i + 1], rule.polygon);
-    const [left, right, bottom, top] = rule.box;
-    return (i) => points[2 * i] >= left && points[2 * i] <= right && points[2 * i + 1] >= bottom &&
-      points[2 * i + 1] <= top;
+    const { polygon } = rule;
+    // Most samples lie outside of the box around a polygon, which is quickly found.
+    const [left, right, bottom, top] = polygon ? boxOf(polygon) : rule.box;
+    return (i) => {
+      const x = points[2 * i], y = points[2 * i + 1];
+      return x >= left && x <= right && y >= bottom && y <= top && (!polygon || inside(x, y, polygon));
+    };
+  }
+
+  /** The samples that moved most between two runs, of those that the legend shows. */
+  movers(count) {
+    const moved = this.maps.arrays["column/moved"]?.values ?? [];
+    const visible = Array.from(moved.keys()).filter((i) => this.maps.visible(i));
+    const most = new Set(visible.sort((a, b) => moved[b] - moved[a]).slice(0, count));
+    return (i) => most.has(i);
   }
 
   set(members, mask) {

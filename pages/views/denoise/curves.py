@@ -31,8 +31,8 @@ def show(runs: Sequence[store.Run], asked: NoiseRequest) -> None:
     if missing:
         hint = (
             f"{denoising.MEASURED} test images at {len(NOISES[asked.noise].levels)} levels are "
-            f"denoised by {plain(', '.join(map(cache.title, missing)))} and every filter: seconds for "
-            "a run, and a minute or two before the first if the filters are not tuned yet."
+            f"denoised by {plain(', '.join(map(cache.title, missing)))} and every filter: seconds "
+            "for a run, and a minute or two before the first if the filters are not tuned yet."
         )
         newest = [jobs.find(denoising.MeasureDenoising(name, *asked.kind)) for name in missing]
         if job_status.offer(newest, hint, "Compute the curve", ":material/show_chart:"):

@@ -12,7 +12,7 @@ from aecore import data
 from aecore.plots import images
 from pages.app import cache, frame, models
 from pages.app.text import define, plain
-from pages.components.own_picture import nearest, unlike, written
+from pages.components.own_picture import nearest, prepared, unlike, written
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
@@ -43,44 +43,8 @@ def offer(runs: Sequence[store.Run]) -> None:
             )
             return
         picture = data.decode(file.getvalue())
-        if picture.animated:
-            st.caption("This picture is animated; its first frame is taken.")
         x, label = prepared(runs, dataset, picture, file.file_id)
         answer(runs, dataset, x, label)
-
-
-def prepared(
-    runs: Sequence[store.Run], dataset: Dataset, picture: data.Picture, file: str
-) -> tuple[np.ndarray, int]:
-    """The image as a sample, (1, n_features), and the class for conditioned models."""
-    typical, fill = cache.typical_image(dataset.name, dataset.fingerprint)
-    on_dark = not data.looks_inverted(typical)
-    label = 0
-    with st.container(horizontal=True, vertical_alignment="center"):
-        invert = st.toggle(
-            "Invert",
-            on_dark and data.looks_inverted(np.asarray(picture.image)),
-            key=f"invert-{file}",
-            help=f"Exchanges dark and bright: {plain(dataset.name)} is bright on a dark ground, "
-            "ink on paper is not.",
-        )
-        crop = st.toggle(
-            "Crop to the drawing",
-            on_dark,
-            key=f"crop-{file}",
-            help="Cuts out what stands out from the ground, scales it to the size that it has in "
-            f"{plain(dataset.name)}, and moves its centre of mass to the middle.",
-        )
-        if any(run.capabilities.conditioned for run in runs):
-            label = st.selectbox(
-                "Class to condition on",
-                range(dataset.n_classes),
-                format_func=dataset.label_names.__getitem__,
-                key="own-class",
-                width=200,
-                help="The class of the image, which a conditioned model reads.",
-            )
-    return data.fit(picture.image, dataset.shape, invert, crop, fill)[None], label
 
 
 def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: int) -> None:
