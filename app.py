@@ -19,12 +19,12 @@ FIRST = ("mnist-vae", pickers.DEFAULT_RUN)  # of the runs that ship, the most te
 
 def start() -> None:
     """Draw the start page."""
-    runs, broken = cache.runs()
-    by_name = {run.name: run for run in runs}
-    shown = next((by_name[name] for name in (*FIRST, *by_name) if name in by_name), None)
-    if shown:
-        state.remember_run(shown.name)
     with frame.page("Start"):
+        runs, broken = cache.runs()
+        by_name = {run.name: run for run in runs}
+        shown = next((by_name[name] for name in (*FIRST, *by_name) if name in by_name), None)
+        if shown and state.remember_run(shown.name):
+            st.rerun()  # the header links to it
         pickers.show_broken(broken)
         if shown is None:
             st.info("There is no run yet. Train the first one; it takes a few seconds.")

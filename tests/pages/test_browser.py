@@ -276,7 +276,7 @@ def test_runs_beside_the_run_follow_history_and_other_pages(page: Page, address:
     page.go_forward()
     expect(pinned).to_have_text(VAE)
     finished(page)
-    page.locator(".st-key-menu a[href*=denoise]").click()
+    page.locator(".st-key-menu a[href*=denoise]").first.click()
     page.wait_for_url("**/denoise?run=digits-ae&pins=digits-vae")
     expect(pinned).to_have_text(VAE)
 
