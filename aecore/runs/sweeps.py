@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -153,7 +153,7 @@ def draft(
     values: Mapping[str, str | Sequence[Any]],
     ranges: Mapping[str, Mapping[str, Any]] | None = None,
     *,
-    search: Search = "grid",
+    search: str = "grid",
     trials: int | None = None,
     halving: Halving | None = None,
     name: str | None = None,
@@ -183,7 +183,9 @@ def draft(
         problems.append(f"{', '.join(both)}: give values or a range, not both.")
     if not listed and not spans:
         problems.append("Give values or a range to at least one setting.")
-    if search == "grid":
+    if search not in get_args(Search):
+        problems.append(unknown("search", search, get_args(Search)))
+    elif search == "grid":
         if spans:
             problems.append(
                 f"A grid takes values, and {', '.join(spans)} has a range: list values, or choose "
@@ -233,7 +235,7 @@ def draft(
         },
         values={key: tuple(each) for key, each in listed.items()},
         ranges=spans,
-        search=search,
+        search=cast("Search", search),
         trials=trials or 1,
         halving=halving,
         parent=parent,
@@ -622,12 +624,14 @@ class TrainTrial(Training):
         A damaged checkpoint is discarded: a trial is no more than some epochs.
         """
         if store.has_checkpoint(self.name):
-            try:
-                with store.reserve_unfinished(self.name) as place:
-                    yield place, store.read_checkpoint(self.name)[1]
+            with store.reserve_unfinished(self.name) as place:
+                try:
+                    checkpoint = store.read_checkpoint(self.name)[1]
+                except InvalidRequest:
+                    place.discard()
+                else:
+                    yield place, checkpoint
                     return
-            except training.Misfit:
-                store.discard(self.name)
         with store.reserve(self.name) as place:
             yield place, None
 
@@ -689,7 +693,10 @@ def end_unfinished(
     plan: Plan, trial: Trial, state: Literal["stopped", "failed", "cancelled"], reason: str
 ) -> None:
     """End a trial before its last epoch; its losses are kept, and its checkpoint is discarded."""
-    history = store.checkpoint_history(trial.name) if store.has_checkpoint(trial.name) else []
+    try:
+        history = store.checkpoint_history(trial.name)
+    except InvalidRequest:  # it had not come to the end of an epoch, or its checkpoint is damaged
+        history = []
     last = history[-1] if history else None
     end = End(
         state=state,
