@@ -13,10 +13,11 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.cells import cell_len
@@ -30,6 +31,9 @@ from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.runs import deleted, description, store
 from aecore.settings import check_settings, list_settings
+
+if TYPE_CHECKING:
+    from aecore.runs import sweeps
 
 app = typer.Typer(
     add_completion=False,
@@ -438,6 +442,177 @@ def train(
             print("Stopped before the first epoch was complete: nothing is kept.", file=output)
         raise typer.Exit(130) from None
     show_one(run_row(run), as_json, RUN_COLUMNS)
+
+
+@app.command()
+@sentences_not_tracebacks
+def sweep(
+    run: Annotated[str | None, typer.Option(help="A run whose settings to start from.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Name of the variant.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Named settings to start from.")] = None,
+    set_: Assignments = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="Values of a setting of the model or the training, 'seed' among them; widths "
+            "have semicolons between. May be given several times.",
+        ),
+    ] = None,
+    range_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="NAME=LOW..HIGH[:log]",
+            help="A range to draw a setting from; with ':log' equal ratios are equally likely.",
+        ),
+    ] = None,
+    search: Annotated[
+        str, typer.Option(help="grid (every combination), random or bayesian.")
+    ] = "grid",
+    trials: Annotated[int | None, typer.Option(help="How many a search draws.")] = None,
+    halving: Annotated[
+        int | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="Stop poor trials early: one in FACTOR goes on after 1, FACTOR, ... epochs.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the sweep.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with a sweep.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train with several settings and seeds, and compare. Stop it with Ctrl-C, --resume goes on."""
+    from aecore.runs import sweeps
+
+    if resume:
+        if any((run, dataset, variant, preset, set_, grid, range_, trials, halving, name)):
+            raise InvalidRequest("--resume goes on with the plan of its sweep: leave out the rest.")
+        plan = sweeps.load(resume)
+        sweeps.write(plan.model_copy(update={"state": "running"}))
+    else:
+        drafted = sweeps.draft(
+            _base(run, dataset, variant, preset, set_),
+            {key: value or "" for key, value in assignments(grid).items()},
+            {key: _range(key, value) for key, value in assignments(range_).items()},
+            search=search,
+            trials=trials,
+            halving=None
+            if halving is None
+            else check_settings(sweeps.Halving, {"factor": halving}),
+            name=name,
+            parent=run or "",
+        )
+        for reason, combinations in drafted.left_out:
+            print(f"{len(combinations)} combinations are left out: {reason}", file=sys.stderr)
+        plan = sweeps.save(drafted)
+    _carry_out(plan)
+    rows = [result.row() for result in sweeps.results(plan)]
+    for row in rows:
+        row["settings"] = row["settings"] if as_json else _in_words(row["settings"])
+    show(rows, as_json, ("trial", "run", "state", "settings", "test_mse", "test_loss", "seconds"))
+    if not any(row["state"] == "done" for row in rows):
+        raise typer.Exit(1)
+
+
+def _base(
+    run: str | None,
+    dataset: str | None,
+    variant: str | None,
+    preset: str | None,
+    set_: list[str] | None,
+) -> dict[str, Any]:
+    """Request of the training that a sweep starts from."""
+    if run and (dataset or variant or preset):
+        raise InvalidRequest("--run brings its dataset and variant: leave out those and --preset.")
+    base: dict[str, Any] = {"dataset": dataset, "variant": variant, "model": {}, "training": {}}
+    if run:
+        base = store.load(run).config.model_dump(mode="json")
+    elif preset:
+        start = training.preset(preset)
+        base = {
+            "dataset": dataset or start.dataset,
+            "variant": variant or start.variant,
+            "model": dict(start.model),
+            "training": dict(start.training),
+        }
+    for key, value in assignments(set_).items():
+        part = "training" if key in training.TrainingConfig.model_fields else "model"
+        base[part] = {**base[part], key: value}
+    return base
+
+
+def _range(key: str, text: str | None) -> dict[str, Any]:
+    """Parse "0.001..0.01:log"."""
+    ends, _, scale = (text or "").partition(":")
+    low, dots, high = ends.partition("..")
+    try:
+        if not dots or scale not in ("", "log"):
+            raise ValueError
+        return {"low": float(low), "high": float(high), "log": scale == "log"}
+    except ValueError:
+        raise InvalidRequest(
+            f"The range {key} = {text!r} cannot be read: give two numbers with two dots between, "
+            "such as 0.001..0.01, and ':log' after them for a logarithmic one."
+        ) from None
+
+
+def _in_words(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={_cell(value)}" for key, value in settings.items())
+
+
+def _carry_out(plan: sweeps.Plan) -> None:
+    """Train the trials of a sweep, with progress; Ctrl-C pauses it."""
+    from aecore.jobs import Jobs
+    from aecore.jobs.sweeper import LOOK_EVERY, Sweeping
+    from aecore.runs import sweeps
+
+    sweeping = Sweeping(Jobs(), plan.name)
+    try:
+        with reporting() as reporter:
+            while sweeping.step():
+                listed = sweeps.trials(sweeps.load(plan.name))
+                ended = sum(trial.state in sweeps.ENDED for trial in listed)
+                what = f"{plan.name}: {ended} of {len(listed)} trials have ended"
+                reporter.progress(what, ended, len(listed))
+                time.sleep(LOOK_EVERY)
+    except KeyboardInterrupt:
+        sweeps.write(sweeps.load(plan.name).model_copy(update={"state": "paused"}))
+        hint = shlex.join([sys.executable, "-m", "aecore", "sweep", "--resume", plan.name])
+        print(f"Stopped. Go on with:\n{hint}", file=Unbroken(sys.stderr))
+        raise typer.Exit(130) from None
+    finally:
+        sweeping.close()
+
+
+@app.command("sweeps")
+@sentences_not_tracebacks
+def list_sweeps(as_json: AsJson = False) -> None:
+    """List the sweeps, and how far each is."""
+    from aecore.runs import sweeps
+
+    plans, broken = sweeps.plans()
+    rows = []
+    for plan in plans:
+        states = [trial.state for trial in sweeps.trials(plan)]
+        rows.append(
+            {
+                "sweep": plan.name,
+                "state": plan.state,
+                "dataset": plan.base["dataset"],
+                "variant": plan.base["variant"],
+                "settings": list(plan.settings),
+                "search": plan.search,
+                "trials": len(states),
+                "ended": sum(state in sweeps.ENDED for state in states),
+                "done": states.count("done"),
+                "created": plan.created.isoformat(),
+            }
+        )
+    show(rows, as_json, ("sweep", "state", "dataset", "variant", "trials", "ended", "done"))
+    for each in broken:
+        print(each.reason, file=sys.stderr)
 
 
 RUN_COLUMNS = ("run", "dataset", "variant", "test_mse", "pca_mse", "epochs", "seconds")

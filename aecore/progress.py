@@ -59,6 +59,11 @@ class Task(ABC):
         return ""
 
     @property
+    def parallel(self) -> bool:
+        """Whether it computes with one thread, beside other such tasks."""
+        return False
+
+    @property
     def history(self) -> Sequence[dict[str, Any]]:
         """History entries of the epochs that a training completed before the task begins."""
         return ()

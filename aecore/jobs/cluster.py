@@ -1,4 +1,4 @@
-"""Dask cluster of one worker process, and the connection to a scheduler."""
+"""Dask cluster of our own, and the connection to a scheduler."""
 
 from __future__ import annotations
 
@@ -107,6 +107,27 @@ def _start_process() -> subprocess.Popen[bytes]:
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         start_new_session=True,  # Ctrl-C is for the dashboard; the cluster ends after it
     )
+
+
+MEMORY_OF_WORKER = 3 * 2**29
+"""Bytes that a worker of a parallel task may need, with its libraries."""
+
+
+def most_workers() -> int:
+    """How many workers of one thread this machine takes: one a processor, as memory allows."""
+    import psutil
+
+    allowed = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0))
+    fitting = int(psutil.virtual_memory().available // MEMORY_OF_WORKER)
+    return max(min(allowed or os.cpu_count() or 1, fitting), 1)
+
+
+def scale_cluster(cluster: subprocess.Popen[bytes], n: int) -> None:
+    """Ask a cluster of our own for so many workers."""
+    with suppress(BrokenPipeError):  # it has ended, which the keeper notices
+        assert cluster.stdin is not None
+        cluster.stdin.write(f"{n}\n".encode())
+        cluster.stdin.flush()
 
 
 def kill_cluster(cluster: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,7 @@
-"""Job queue: tasks carried out one after another in a Dask worker process.
+"""Job queue: tasks carried out in Dask worker processes.
+
+One after another, each with all processors, except for tasks that compute with one thread
+(`Task.parallel`), of which as many are carried out at once as there are processors.
 
 The first job starts a small cluster of its own as a child process (`python -m
 aecore.jobs.serve`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
@@ -32,6 +35,8 @@ from aecore.jobs.cluster import (
     connect_to,
     kill_cluster,
     log,
+    most_workers,
+    scale_cluster,
     start_cluster,
 )
 from aecore.jobs.worker import TOPIC, State, carry_out, unpack_array
@@ -131,6 +136,10 @@ class Jobs:
         self._look = threading.Event()
         self._client: Client | None = None
         self._cluster: subprocess.Popen[bytes] | None = None
+        self._workers = 1
+        """Of our own cluster."""
+        self.at_once = most_workers()
+        """Parallel tasks that are carried out at the same time."""
         self._checked: dict[str, str] = {}
         """Why a scheduler not our own, by address, or a worker, by id, cannot run jobs; or ""."""
         self.trouble = ""
@@ -267,13 +276,12 @@ class Jobs:
         from distributed.client import ClosedClientError
 
         client = self._connected()
-        threads, options = 1, {}
+        options = {}
         if self._cluster is None:
             able = self._able_workers(client)
-            threads, options = sum(able.values()), {"workers": list(able)}
+            self.at_once, options = sum(able.values()), {"workers": list(able)}
         with self._lock:
-            free = threads - len(self._in("running"))
-            for job in self._in("queued")[: max(free, 0)]:
+            for job in self._next():
                 key = f"{TOPIC}-{job.id}-{job.tries}"
                 try:
                     job.future = client.submit(
@@ -284,6 +292,21 @@ class Jobs:
                 job.state, job.what, job.sent = "running", "Starting", time.monotonic()
                 job.tries += 1
                 job.future.add_done_callback(partial(self._over, job))
+
+    def _next(self) -> list[Job]:
+        """The waiting jobs that can be begun now."""
+        waiting, running = self._in("queued"), self._in("running")
+        if self._cluster is None:  # a scheduler not our own has workers for others, too
+            return waiting[: max(self.at_once - len(running), 0)]
+        if not all(job.task.parallel for job in running):
+            return []
+        beside = list(itertools.takewhile(lambda job: job.task.parallel, waiting))
+        wanted = min(len(running) + len(beside), self.at_once)
+        if wanted > self._workers:
+            scale_cluster(self._cluster, wanted)
+            self._workers = wanted
+        free = max(self.at_once - len(running), 0)
+        return beside[:free] if beside or running else waiting[:1]
 
     def _over(self, job: Job, future: Future) -> None:
         """Record the end of a task of which the worker did not report it."""
@@ -335,6 +358,7 @@ class Jobs:
             self._checked.clear()
         else:
             self._cluster, client = start_cluster()
+            self._workers, self.at_once = 1, most_workers()
         client.subscribe_topic(TOPIC, self._hear)
         self._client = client
         return client

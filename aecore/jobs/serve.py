@@ -1,4 +1,4 @@
-"""Local cluster: `python -m aecore.jobs.serve` runs a scheduler and one worker."""
+"""Local cluster: `python -m aecore.jobs.serve` runs a scheduler and its workers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ SETTINGS = {
 
 def serve() -> None:
     """Run a scheduler and one worker on the loopback address until standard input closes.
+
+    Each line of the input is a number of workers, to have from then on.
 
     It is a process of its own because a worker is started by importing the main module again,
     and Streamlit puts the page that happens to run in that place.
@@ -51,7 +53,8 @@ def serve() -> None:
     ):
         client.register_plugin(LowPriority())
         print(cluster.scheduler_address, flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            cluster.scale(int(line))
 
 
 if __name__ == "__main__":

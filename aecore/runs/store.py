@@ -116,6 +116,10 @@ class Manifest(BaseModel):
     versions: dict[Word, Word] = Field(max_length=20)
     data: StoredSpec | None = None
     """The specification of the dataset; None in runs of earlier versions."""
+    sweep: Word = ""
+    """The sweep that it is a trial of."""
+    parent: Word = ""
+    """The run that it is a what-if of."""
     files: dict[Word, tuple[int, Sha256]] = Field(max_length=len(RUN_FILES))
     """Size in bytes and SHA-256 of each file."""
 
@@ -297,6 +301,11 @@ def runs() -> tuple[list[Run], list[Broken]]:
             broken.append(Broken(printable(folder.name), in_one_line(error)))
     readable.sort(key=lambda run: run.manifest.created, reverse=True)
     return readable, broken
+
+
+def names() -> list[str]:
+    """Names of every run, readable or not, and of every unfinished training."""
+    return sorted({*_run_folders(), *_names_of_unfinished()})
 
 
 def load(name: str) -> Run:
@@ -819,6 +828,19 @@ def _unfinished(name: str) -> Path:
 
 def _names_of_unfinished() -> list[str]:
     return [folder.name for folder in _folders(root() / "_unfinished")]
+
+
+def has_checkpoint(name: str) -> bool:
+    """Whether there is an unfinished training of that name."""
+    return (_unfinished(name) / CHECKPOINT).is_file()
+
+
+def checkpoint_history(name: str) -> list[dict[str, Any]]:
+    """History of an unfinished training so far; raises `InvalidRequest` if it cannot be read."""
+    try:
+        return [dict(entry) for entry in _checkpoint_facts(_unfinished(name)).history]
+    except Exception as error:
+        raise damaged_checkpoint(name, [in_one_line(error)]) from error
 
 
 def refuse_unknown(name: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
@@ -74,9 +75,10 @@ class Train(Training):
 
     def run(self, reporter: Reporter) -> store.Run:
         """Train, and return the stored run."""
+        every = 0.0 if self.resumable else math.inf
         with store.reserve(self.name) as place:
-            run = _train(self.config, place, reporter, None, self.resumable)
-        return _with_first_baseline(run, reporter)
+            run = train(self.config, place, reporter, checkpoint_every=every)
+        return with_first_baseline(run, reporter)
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,35 @@ class Resume(Training):
         """Train the remaining epochs, and return the stored run."""
         with store.reserve_unfinished(self.name) as place:
             config, checkpoint = store.read_checkpoint(self.name)
-            run = _train(config, place, reporter, checkpoint, resumable=True)
-        return _with_first_baseline(run, reporter)
+            run = train(config, place, reporter, checkpoint)
+        return with_first_baseline(run, reporter)
 
 
-def _train(
+class Paused(Exception):
+    """The training has reached the epoch until which it was asked for; its checkpoint is stored."""
+
+
+def train(
     config: RunConfig,
     place: store.Reservation,
     reporter: Reporter,
-    checkpoint: Checkpoint | None,
-    resumable: bool,
+    checkpoint: Checkpoint | None = None,
+    *,
+    until: int | None = None,
+    checkpoint_every: float = 0,
+    **manifest: str,
 ) -> store.Run:
+    """Train from the beginning or a checkpoint, measure the model and store it as a run.
+
+    Arguments
+        place: the reserved name of the run.
+        until: epoch after which to stop with a checkpoint; None for the last.
+        checkpoint_every: least seconds between checkpoints, which are stored after an epoch.
+        manifest: further facts of the run, `sweep` and `parent`.
+
+    Raises `Paused` after epoch `until`, `InvalidRequest` where the training diverges or cannot be
+    stored, and `Cancelled` where the reporter does.
+    """
     reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
     dataset = training.dataset_of(config)
     fetch_data(dataset, reporter)
@@ -128,13 +148,16 @@ def _train(
         history = checkpoint.progress["history"]
         kept = list(checkpoint.tensors["history.codes"].numpy())
     model = None
+    stored = time.monotonic()
     records = training.fit(config, dataset, resume=checkpoint, progress=reporter.progress)
     for record in _guarded(place, records):
         model = record.model
         history.append(history_entry(record))
         if record.epoch in _epochs_kept(config.training.epochs):
             kept.append(record.test.codes[: _samples_kept(dataset, config)])
-        if resumable:
+        pause = record.epoch == until and until < config.training.epochs
+        if pause or time.monotonic() - stored >= checkpoint_every:
+            stored = time.monotonic()
             state = record.checkpoint()
             place.verify()
             store.write_checkpoint(
@@ -146,11 +169,13 @@ def _train(
                 ),
             )
         reporter.epoch(history[-1], _view(record, dataset))
+        if pause:
+            raise Paused
     if model is None:  # stopped between the last epoch and the end
         model = training.build(config, dataset.spec)
         if checkpoint is not None:
             model.load_state_dict(training.weights(checkpoint))
-    return _finish(place, config, dataset, model, history, kept, reporter)
+    return _finish(place, config, dataset, model, history, kept, reporter, manifest)
 
 
 def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
@@ -239,6 +264,7 @@ def _finish(
     history: list[dict[str, Any]],
     kept: list[np.ndarray],
     reporter: Reporter,
+    further: Mapping[str, str],
 ) -> store.Run:
     """Measure a trained model on the test split and store it as a run."""
     import torch
@@ -266,6 +292,7 @@ def _finish(
     place.verify()  # the neighbours that measuring stores would create the store anew
     facts, _ = projections.measure(dataset, shown, drawn[shown.rows(dataset)])
     manifest = {
+        **further,
         "data": dataset.described(),
         "fingerprint": dataset.fingerprint,
         "n_train": dataset.n_train,
@@ -296,7 +323,7 @@ def _finish(
     return run
 
 
-def _with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
+def with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
     """Return the run after computing its PCA map, the first baseline."""
     dataset = training.dataset_of(run.config)
     try:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         pick_device as pick_device,
     )
     from aecore.training.optimizers import OPTIMIZERS as OPTIMIZERS
+    from aecore.training.threads import one_thread as one_thread
 
 # Torch takes over a second to load, so what needs it is imported when it is first used.
 HEAVY = {
@@ -48,6 +49,7 @@ HEAVY = {
     "has_bfloat16": "aecore.training.loop",
     "pick_device": "aecore.training.loop",
     "OPTIMIZERS": "aecore.training.optimizers",
+    "one_thread": "aecore.training.threads",
 }
 
 

@@ -13,10 +13,13 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import torch
+from threadpoolctl import threadpool_limits
 
 WINDOW = 0.1
 """Seconds over which the time that threads wait for a processor is summed."""
@@ -27,6 +30,18 @@ SHORTEST_SLEEP, LONGEST_SLEEP = 2.0, 8.0
 """Seconds of sleeping before spinning is tried again: doubled each time that the trial fails."""
 
 TASKS = Path("/proc/self/task")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Context in which this process computes with one thread, for work beside other such work."""
+    before = torch.get_num_threads()
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 class AdaptiveWaiting:

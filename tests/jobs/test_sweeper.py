@@ -1,0 +1,153 @@
+"""Sweeps on real clusters: side by side, killed, paused, stopped and gone on with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import wait_until
+from test_jobs import Elsewhere, elsewhere  # noqa: F401
+
+from aecore.errors import InvalidRequest
+from aecore.jobs import Jobs
+from aecore.jobs.sweeper import Sweeper, Sweeping, trial_jobs
+from aecore.runs import store, sweeps
+from aecore.runs.sweeps import Halving, Plan
+
+pytestmark = pytest.mark.serial
+ROOT = Path(__file__).parents[2]
+DIGITS = {
+    "dataset": "digits",
+    "variant": "ae",
+    "model": {"hidden": (32,)},
+    "training": {"epochs": 6, "batch_size": 64, "device": "cpu"},
+}
+
+
+def planned(seeds: int = 4, halving: Halving | None = None, **training: int) -> Plan:
+    base = {**DIGITS, "training": {**DIGITS["training"], **training}}
+    return sweeps.save(sweeps.draft(base, {"seed": range(seeds)}, halving=halving))
+
+
+@pytest.fixture
+def jobs() -> Iterator[Jobs]:
+    jobs = Jobs()
+    yield jobs
+    jobs._drop()
+
+
+def states(plan: Plan) -> list[str]:
+    return [trial.state for trial in sweeps.trials(plan)]
+
+
+def carry_out(jobs: Jobs, plan: Plan) -> int:
+    """Carry out a sweep; return how many trials were trained at once."""
+    sweeping, most = Sweeping(jobs, plan.name), 0
+    while sweeping.step():
+        running = [job for _, job in trial_jobs(jobs, plan.name) if job.begun and job.active]
+        most = max(most, len(running))
+        time.sleep(0.02)
+    sweeping.close()
+    return most
+
+
+def change(plan: Plan, state: str) -> None:
+    sweeps.write(sweeps.load(plan.name).model_copy(update={"state": state}))
+
+
+def test_trials_are_trained_side_by_side_each_once(jobs: Jobs) -> None:
+    plan = planned(5)
+    most = carry_out(jobs, plan)
+    assert most == min(jobs.at_once, 5)
+    assert states(plan) == ["done"] * 5
+    assert [run.manifest.sweep for run in store.runs()[0]] == [plan.name] * 5
+    assert sorted(run.name for run in store.runs()[0]) == [
+        trial.name for trial in sweeps.trials(plan)
+    ]
+
+
+def test_early_stopping_goes_through_the_queue(jobs: Jobs) -> None:
+    plan = planned(4, Halving(factor=2, least=2))
+    carry_out(jobs, plan)
+    assert sorted(states(plan)) == ["done", "stopped", "stopped", "stopped"] or sorted(
+        states(plan)
+    ) == ["done", "done", "stopped", "stopped"]
+    assert sorted(len(each.losses) for each in sweeps.results(plan))[:2] == [2, 2]
+    assert not store.unfinished()
+
+
+def test_a_sweep_is_paused_gone_on_with_and_stopped(jobs: Jobs) -> None:
+    plan = planned(6, epochs=400)
+    sweeper = Sweeper(jobs)
+    wait_until(lambda: any(job.begun for _, job in trial_jobs(jobs, plan.name)))
+    with pytest.raises(InvalidRequest, match="carried out by another process"):
+        Sweeping(jobs, plan.name)
+    number, first = trial_jobs(jobs, plan.name)[-1]
+    jobs.cancel(first)
+    wait_until(lambda: states(plan)[number - 1] == "cancelled")
+    change(plan, "stopped")
+    wait_until(lambda: not any(job.active for _, job in trial_jobs(jobs, plan.name)))
+    assert "done" not in states(plan) and states(plan).count("cancelled") == 1
+    change(plan, "running")
+    sweeper.look()
+    wait_until(lambda: any(job.active for _, job in trial_jobs(jobs, plan.name)))
+    change(plan, "stopped")
+    wait_until(lambda: not any(job.active for _, job in trial_jobs(jobs, plan.name)))
+
+
+def test_a_worker_of_two_is_killed_and_no_trial_is_lost_or_counted_twice(
+    elsewhere: Elsewhere,  # noqa: F811
+) -> None:
+    workers = [elsewhere.worker() for _ in range(2)]
+    jobs, plan = Jobs(), planned(6, epochs=60)
+    sweeping = Sweeping(jobs, plan.name)
+    killed = False
+    while sweeping.step():
+        if not killed and sum(job.begun for _, job in trial_jobs(jobs, plan.name)) >= 2:
+            workers[0].kill()
+            killed = True
+        time.sleep(0.05)
+    sweeping.close()
+    assert killed and states(plan) == ["done"] * 6
+    assert sorted(run.name for run in store.runs()[0]) == [
+        trial.name for trial in sweeps.trials(plan)
+    ]
+    assert not store.unfinished()
+
+
+CARRY_OUT = """
+import os, signal, sys, time
+from aecore.jobs import Jobs
+from aecore.jobs.sweeper import Sweeping
+from aecore.runs import sweeps
+
+if __name__ == "__main__":
+    sweeping = Sweeping(Jobs(), sys.argv[1])
+    while sweeping.step():
+        ended = sum(trial.state == "done" for trial in sweeps.trials(sweeps.load(sys.argv[1])))
+        if ended >= 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.02)
+"""
+
+
+def test_after_the_death_of_server_and_workers_a_sweep_goes_on(jobs: Jobs, tmp_path: Path) -> None:
+    plan = planned(6, epochs=30)
+    script = tmp_path / "carry_out.py"
+    script.write_text(CARRY_OUT)
+    command = [sys.executable, str(script), plan.name]
+    before = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=300, check=False
+    )
+    assert before.returncode == -signal.SIGKILL
+    done = {run.name: run.manifest.created for run in store.runs()[0]}
+    assert len(done) >= 2 and states(plan).count("done") < 6
+    carry_out(jobs, plan)
+    assert states(plan) == ["done"] * 6
+    assert {run.name: run.manifest.created for run in store.runs()[0]}.items() >= done.items()
