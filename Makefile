@@ -56,7 +56,7 @@ pictures: .venv/.for-test
 
 # Without torch's +cpu, which only some indexes have: pip installs that wheel where it finds it.
 lock: .venv/.for-test
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-annotate --strip-extras \
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-annotate --strip-extras --extra sweeps \
 		--allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements.txt pyproject.toml $(ARGS)
 	perl -pi -e 's/\+\w+$$//' requirements.txt

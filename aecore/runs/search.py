@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from aecore.errors import InvalidRequest
 from aecore.runs.sweeps import ENDED, SEED, Plan, Result, settings_of
 
 if TYPE_CHECKING:
@@ -47,10 +49,22 @@ def combinations(results: Sequence[Result]) -> list[Combination]:
     return [Combination(key, list(each)) for key, each in groupby(results, without_seed)]
 
 
+def _optuna() -> ModuleType:
+    """The package Optuna; raises `InvalidRequest` where it is not installed."""
+    try:
+        import optuna
+    except ImportError:
+        raise InvalidRequest(
+            "This needs Optuna, which is not installed: run `pip install latent-loupe[sweeps]`, or "
+            "choose the search 'grid' or 'random'."
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
 def study(plan: Plan, results: Sequence[Result]) -> Study:
     """Optuna study of the trials so far, whose value is the mean test loss over the seeds."""
-    import optuna
-
+    optuna = _optuna()
     space = distributions(plan)
     sampler = optuna.samplers.TPESampler(seed=SEED + len(results), constant_liar=True)
     made = optuna.create_study(direction="minimize", sampler=sampler)
@@ -114,8 +128,7 @@ def importance(plan: Plan, results: Sequence[Result]) -> dict[str, float] | None
     By functional analysis of variance over a random forest (Hutter, Hoos & Leyton-Brown 2014). None
     where fewer than 10 combinations are done, or none of the settings differs.
     """
-    import optuna
-
+    optuna = _optuna()
     done = [each for each in combinations(results) if each.ended and each.loss is not None]
     if len(done) < LEAST_TRIALS or len({each.loss for each in done}) < 2:
         return None
