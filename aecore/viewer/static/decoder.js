@@ -1,12 +1,13 @@
 // A trained decoder, run in the browser: the layers and weights that `aecore.latent` lists.
 
+const ERF = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
+  1.48851587, -0.82215223, 0.17087277];
+
 /** erf by its Chebyshev fit, to 1.2e-7 (Press and others, Numerical Recipes, section 6.2). */
 function erf(x) {
   const t = 1 / (1 + 0.5 * Math.abs(x));
-  const terms = [1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
-    1.48851587, -0.82215223, 0.17087277];
-  let sum = -1.26551223, power = 1;
-  for (const term of terms) sum += term * (power *= t);
+  let sum = 0;
+  for (let i = ERF.length - 1; i >= 0; i--) sum = ERF[i] + t * sum;
   const tail = t * Math.exp(sum - x * x);
   return x >= 0 ? 1 - tail : tail - 1;
 }
@@ -29,7 +30,24 @@ const LAYERS = {
   linear({ weight, bias, n_in, n_out }, weights) {
     const W = weights[weight], b = weights[bias], out = new Float32Array(n_out);
     return (x) => {
-      for (let o = 0; o < n_out; o++) {
+      let o = 0;
+      // Four outputs together, so that no addition waits for the one before it.
+      for (; o + 3 < n_out; o += 4) {
+        const first = o * n_in, second = first + n_in, third = second + n_in, fourth = third + n_in;
+        let s0 = b[o], s1 = b[o + 1], s2 = b[o + 2], s3 = b[o + 3];
+        for (let i = 0; i < n_in; i++) {
+          const value = x[i];
+          s0 += W[first + i] * value;
+          s1 += W[second + i] * value;
+          s2 += W[third + i] * value;
+          s3 += W[fourth + i] * value;
+        }
+        out[o] = s0;
+        out[o + 1] = s1;
+        out[o + 2] = s2;
+        out[o + 3] = s3;
+      }
+      for (; o < n_out; o++) {
         let sum = b[o];
         for (let i = 0, at = o * n_in; i < n_in; i++, at++) sum += W[at] * x[i];
         out[o] = sum;

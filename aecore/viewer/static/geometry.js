@@ -63,6 +63,12 @@ export function inside(x, y, polygon) {
   return odd;
 }
 
+/** The bounding box of a polygon: [left, right, bottom, top]. */
+export function boxOf(polygon) {
+  const [x, y] = [0, 1].map((axis) => polygon.map((point) => point[axis]));
+  return [Math.min(...x), Math.max(...x), Math.min(...y), Math.max(...y)];
+}
+
 /** The k codes (m, d) nearest to a code, nearest first: [[number, distance], ...]. */
 export function nearestCodes(codes, d, code, k) {
   const found = [];

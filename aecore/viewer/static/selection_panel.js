@@ -15,6 +15,7 @@ export class SelectionPanel {
     this.maps = maps;
     this.root = element("section", "loupe-picked");
     this.members = [];
+    this.frames = []; // buttons with a canvas for thumbnails, which are used again: new ones are slow
     this.order = "worst";
     this.first = 0;
   }
@@ -149,24 +150,27 @@ export class SelectionPanel {
         return [element("small", "", "The images are not on this machine: the dataset is missing.")];
       }
     }
-    const figures = page.map((i) => this.thumbnail(i, shape));
+    const figures = page.map((i, at) => this.thumbnail(i, at, shape));
     return [element("div", "loupe-thumbnails", ...figures), element("small", "", caption)];
   }
 
-  thumbnail(i, shape) {
+  /** The thumbnail of a sample, in the frame at a place of the page. */
+  thumbnail(i, at, shape) {
     const { maps } = this;
     const [height, width] = shape;
     const reconstruction = maps.card.reconstruct(i);
-    const canvas = element("canvas");
-    canvas.width = width;
-    canvas.height = reconstruction ? 2 * height + 1 : height;
+    const button = (this.frames[at] ??= element("button", "", element("canvas")));
+    const canvas = button.firstChild;
+    const tall = reconstruction ? 2 * height + 1 : height;
+    if (canvas.width !== width || canvas.height !== tall) {
+      Object.assign(canvas, { width, height: tall });
+    }
     const draw = canvas.getContext("2d");
-    const pixels = draw.createImageData(canvas.width, canvas.height);
+    const pixels = draw.createImageData(width, tall);
     const original = maps.sheets.pixels(maps.rows[i]);
     if (original) writeImage(pixels, 0, 0, original.source, original.offset, shape);
     if (reconstruction) writeImage(pixels, 0, height + 1, reconstruction, 0, shape);
     draw.putImageData(pixels, 0, 0);
-    const button = element("button", "", canvas);
     button.title = `${maps.name(i)}, label ${maps.labelOf(i)}`;
     button.setAttribute("aria-label", button.title);
     button.onclick = () => maps.highlight(i);
