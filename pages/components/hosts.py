@@ -1,4 +1,4 @@
-"""Registration of the browser components: linked maps, their marks, and the live slider.
+"""Registration of the browser components: linked maps, what they are told, and the live slider.
 
 Each is registered once for the server, with the scripts and styles that lie beside this file.
 """
@@ -45,17 +45,31 @@ def marks() -> Any:
     Another one than the maps, whose content would be sent anew with every mark. Its data are
     `rows`, and `places` [x, y] by the key of a pane.
     """
-    return st.components.v2.component(
-        "linked_maps_marks", js=MARKS.replace("FOLDER", server.scripts_address())
-    )
+    return _telling("marks", "mark", "{ rows: [], places: {} }")
 
 
-MARKS = """
+@cache.once
+def decoded() -> Any:
+    """Component that shows in the maps of the page what the server has decoded.
+
+    Its data are the `place`, [x, y, label], and the `values` of its features.
+    """
+    return _telling("decoded", "answer", "null")
+
+
+def _telling(name: str, function: str, nothing: str) -> Any:
+    """Component that calls a function of the scripts with its data, with nothing when it goes."""
+    script = TELLING.replace("FOLDER", server.scripts_address())
+    script = script.replace("NAME", function).replace("NOTHING", nothing)
+    return st.components.v2.component(f"linked_maps_{name}", js=script)
+
+
+TELLING = """
 let scripts;
 export default function ({ data }) {
   scripts ??= import(new URL("FOLDER/streamlit.js", document.baseURI));
-  scripts.then(({ mark }) => mark(data));
-  return () => scripts.then(({ mark }) => mark({ rows: [], places: {} }));
+  scripts.then(({ NAME }) => NAME(data));
+  return () => scripts.then(({ NAME }) => NAME(NOTHING));
 }
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pandas
 import pytest
 from conftest import Listener
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from skimage.measure import points_in_poly
 from streamlit_server import server
@@ -22,6 +24,7 @@ from test_linked_maps import Shown, around, card_image, lasso, slide, typed
 
 from aecore import data, latent
 from aecore.data import Subset
+from aecore.models import inference
 from aecore.runs import store
 from aecore.viewer import payload
 
@@ -585,6 +588,52 @@ def test_a_link_shows_another_browser_the_same_view(
     context.close()
 
 
+def differing(*pages: Page) -> float:
+    """Share of pixels in which the panes of two browsers differ visibly."""
+    first, second = (
+        np.asarray(
+            Image.open(io.BytesIO(each.locator(".loupe-figure").screenshot())).convert("RGB")
+        )
+        for each in pages
+    )
+    assert first.shape == second.shape
+    return float((np.abs(first.astype(int) - second).max(axis=2) > 24).mean())
+
+
+def test_a_link_shows_another_browser_the_same_picture(
+    browser: Browser, page: Page, address: str
+) -> None:
+    shown = opened(page, f"{address}/latent_map?run=digits-ae&other=digits-vae")
+    page.get_by_role("group", name=re.compile("Bottleneck, digits-vae, PCA")).wait_for()
+    page.get_by_label("Background").select_option("density")
+    page.get_by_label("Colour by").select_option("error")
+    page.get_by_label("Highest reconstruction error shown").fill("70")
+    page.get_by_role("button", name="Zoom in").click()
+    typed(shown, 0.5, -0.25)
+    page.get_by_role("button", name="biggest movers").click()
+    for motion in (False, True):
+        if motion:
+            page.get_by_label("What moves").select_option("morph")
+            slide(page, 0.4)
+        page.get_by_role("button", name="Copy link").click()
+        page.mouse.move(0, 0)
+        context = browser.new_context(viewport=page.viewport_size)
+        other = opened(context.new_page(), page.url).page
+        other.wait_for_selector(".loupe-card[data-decoded]")
+        for each in (page, other):
+            finished(each)
+            each.wait_for_timeout(1_000)  # images of WebGL are drawn with a delay
+        assert differing(page, other) < 0.001
+        # Any other view is another picture.
+        if motion:
+            slide(other, 0.45)
+        else:
+            other.get_by_label("Colour by").select_option("label")
+        other.wait_for_timeout(1_000)
+        assert differing(page, other) > 0.005
+        context.close()
+
+
 @pytest.fixture(scope="module")
 def poor_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Server on a machine without MNIST, where no decoder is small enough for a browser."""
@@ -607,15 +656,29 @@ def test_the_server_decodes_what_is_too_large_for_the_browser(
 ) -> None:
     shown = opened(page, f"{poor_address}/latent_map?run=digits-ae")
     expect(page.get_by_text("This decoder is too large for the browser")).to_be_visible()
+    decoded = page.locator(".loupe-card[data-decoded]")
+    expect(decoded).to_have_count(0)
     page.mouse.click(*empty_place(shown, 0.3))
-    expect(page.get_by_role("img", name="The decoder's image of the place")).to_be_visible()
+    expect(decoded).to_be_visible()
     x, y = (page.get_by_label(f"Place to decode, {name}") for name in "xy")
     x.fill("0.25")
     x.press("Tab")
-    expect(page.get_by_role("img", name="the place 0.25, ")).to_be_visible()
     y.fill("-0.5")
     y.press("Tab")
-    expect(page.get_by_role("img", name="the place 0.25, -0.5")).to_be_visible()
+    expect(page.locator('.loupe-card[data-decoded="0.25 -0.5"]')).to_be_visible()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
+        run = store.load("digits-ae")
+        code = latent.plane_of_run(run).embed(np.array([[0.25, -0.5]]))
+        wanted = inference.decode(run.model(), code)[0]
+    np.testing.assert_allclose(card_image(shown, 2), 255 * wanted.clip(0, 1), atol=1)
+    picture = page.locator(".loupe-card canvas").nth(2).bounding_box()
+    assert picture["y"] + picture["height"] < page.viewport_size["height"]
+    # It outlives a script that runs again, and another browser asks for it by the address.
+    page.get_by_label("Colour by").select_option("error")
+    page.wait_for_url("**place=0.25%2C-0.5**")
+    page.reload()
+    expect(page.locator('.loupe-card[data-decoded="0.25 -0.5"]')).to_be_visible()
 
 
 def test_a_run_opens_where_its_dataset_is_missing(page: Page, poor_address: str) -> None:

@@ -1159,6 +1159,9 @@ def test_the_address_holds_the_view(shown: Shown, contents: dict[str, Any]) -> N
         "colour=error&hidden=0.03~0.05~",
         "colour=error&hidden=0.05~~missing&select=box:pca:~0.5~-1~&tool=box",
         "select=label:7&alone=pca&layers=none",
+        "motion=morph:0.25&select=movers:20",
+        "motion=morph&hidden=3",
+        "epoch=1.5",
     ],
 )
 def test_every_kind_of_view_is_read_from_the_address(
@@ -1175,6 +1178,18 @@ def test_every_kind_of_view_is_read_from_the_address(
         assert 0 < shown.count() < len(shown.samples.rows)
 
 
+def test_the_class_of_a_decoded_place_is_read_from_the_address(
+    shown: Shown, contents: dict[str, Any]
+) -> None:
+    reopened(shown, "place=0.5,-0.25,7", contents["cvae"][0])
+    assert shown.page.locator(".loupe-place select").input_value() == "7"
+    shown.page.wait_for_selector(".loupe-card[data-decoded]")
+    image = card_image(shown, 2)
+    shown.page.locator(".loupe-place select").select_option("3")
+    shown.page.wait_for_function("window.query === 'place=0.5%2C-0.25%2C3'")
+    assert (card_image(shown, 2) != image).any()
+
+
 FOREIGN = "&".join(
     [
         *("colour=x", "background=<b>", "hidden=a,b", "layers=x", "tool=pick", "alone=other2"),
@@ -1184,7 +1199,11 @@ FOREIGN = "&".join(
 
 
 @pytest.mark.parametrize(
-    "query", [FOREIGN, "select=label:99&place=NaN,0&epoch=x", "select=box:pca:1~x~2~3", "select=a"]
+    "query",
+    [
+        *(FOREIGN, "select=label:99&place=NaN,0&epoch=x", "select=box:pca:1~x~2~3", "select=a"),
+        *("motion=x:1&epoch=0.5&select=movers:x", "epoch=4&select=movers:-1&motion=label:1"),
+    ],
 )
 def test_what_an_address_should_not_hold_is_left_out(
     shown: Shown, contents: dict[str, Any], query: str

@@ -3,8 +3,8 @@
 const DIGITS = 5; // of coordinates
 const PAUSE = 400; // milliseconds without a change before the address is written: browsers limit how often
 const LAYERS = ["centroids", "ellipses", "prior"];
-const NAMES = ["colour", "background", "hidden", "layers", "tool", "alone", "zoom", "epoch", "place",
-  "sample", "select"];
+const NAMES = ["colour", "background", "hidden", "layers", "tool", "alone", "zoom", "epoch", "motion",
+  "place", "sample", "select"];
 
 /** Numbers in few digits, parted by commas. */
 const join = (numbers) => numbers.map((value) => String(Number(value.toPrecision(DIGITS)))).join(",");
@@ -50,14 +50,14 @@ export class Address {
 
   /** The view by the names of its parts, without those that are as they are at first. */
   state() {
-    const { ui, facts, figure, legend, motion, place, sample, selection, rows, bounds } = this.maps;
+    const { ui, facts, figure, legend, motion, card, place, sample, selection, rows, bounds } = this.maps;
     const { hidden } = legend;
     const limits = [hidden.low ?? null, hidden.high ?? null];
     const zooms = facts.panes.flatMap(({ key, view }) => {
       const own = figure.views.get(view);
       return own ? [`${key}:${join([own.x, own.y, own.width, own.height])}`] : [];
     });
-    const at = motion.kind === "epochs" ? motion.at : null;
+    const { kind, kinds, at } = motion;
     const layers = LAYERS.filter((name) => ui[name]);
     const state = {
       colour: ui.column === facts.columns[0].key ? "" : ui.column,
@@ -69,8 +69,9 @@ export class Address {
       tool: ui.tool === "explore" ? "" : ui.tool,
       alone: ui.alone ?? "",
       zoom: zooms.join(";"),
-      epoch: at === null ? "" : String(facts.epochs.kept[Math.round(at)]),
-      place: place ? join(place) : "",
+      epoch: at === null || kind !== "epochs" ? "" : join([motion.epoch]),
+      motion: at === null ? (kind === kinds[0] ? "" : kind) : kind === "morph" ? `morph:${join([at])}` : "",
+      place: place ? join([...place, ...(facts.conditioned ? [Number(card.label.value)] : [])]) : "",
       sample: sample === null ? "" : String(rows[sample]),
       select: this.rule(selection.rule),
     };
@@ -80,6 +81,7 @@ export class Address {
   rule(rule) {
     if (!rule || typeof rule === "function") return "";
     if ("label" in rule) return `label:${rule.label}`;
+    if ("movers" in rule) return `movers:${rule.movers}`;
     if (rule.polygon) return `lasso:${rule.pane}:${join(rule.polygon.flat())}`;
     const ends = rule.box.map((end) => (Number.isFinite(end) ? join([end]) : ""));
     return `box:${rule.pane}:${ends.join("~")}`;
@@ -128,25 +130,33 @@ export class Address {
   async apply(given) {
     const { maps } = this;
     const { facts, selection, motion } = maps;
-    const place = split(given.place, 2);
-    if (place && facts.decodes) {
-      maps.card.decodeSoon(place);
+    const [x, y, label] = split(given.place) ?? [];
+    if (y !== undefined && facts.decodes) {
+      if (facts.label_names[label] !== undefined) maps.card.label.value = label;
+      maps.card.decodeSoon([x, y]);
       maps.card.sendPlace();
     }
     const sample = given.sample === "" ? -1 : maps.rows.indexOf(Number(given.sample));
     if (sample >= 0 && maps.visible(sample)) maps.highlight(sample);
     const [kind, key, text] = given.select.split(":");
     const rule = { label: () => this.labelled(key), lasso: () => this.drawn(key, text),
-      box: () => this.boxed(key, text) }[kind]?.();
+      box: () => this.boxed(key, text), movers: () => this.moved(key) }[kind]?.();
     if (rule) selection.select(rule);
-    const epoch = facts.epochs.kept.indexOf(Number(given.epoch));
-    if (given.epoch && epoch >= 0 && motion.kind === "epochs") motion.go(epoch);
+    const [moves, share] = given.motion.split(":");
+    if (motion.kinds.includes(moves)) motion.choose(moves);
+    if (moves === "morph" && split(share, 1) && motion.kind === "morph") motion.go(Number(share));
+    if (split(given.epoch, 1) && motion.kind === "epochs") motion.goToEpoch(Number(given.epoch));
     this.reading = false;
   }
 
   labelled(text) {
     const label = Number(text);
     return this.maps.facts.label_names[label] === undefined ? null : { label };
+  }
+
+  moved(text) {
+    const movers = Number(text);
+    return this.maps.arrays["column/moved"] && movers > 0 ? { movers } : null;
   }
 
   drawn(pane, text = "") {

@@ -24,7 +24,13 @@ export class Card {
       return input;
     });
     this.label = element("select");
-    this.label.onchange = () => this.maps.place && this.decode(this.maps.place);
+    this.label.onchange = () => {
+      if (!this.maps.place) return;
+      this.decode(this.maps.place);
+      this.sendPlace();
+      this.maps.address.soon();
+    };
+    this.answered = null; // what the host has decoded last: {place: [x, y, label], values}
     this.choice = element("label", "", "as", this.label);
     this.sampleHead = element("h4", "", "Sample");
     this.placeSection = element("section", "", element("h4", "", "Decode a place"),
@@ -45,7 +51,7 @@ export class Card {
       .map(([name, { values }]) => [name.slice("weight/".length), values]));
     this.decoder = facts.layers && decoder(facts.layers, weights);
     this.codes = arrays.codes?.values;
-    this.decoded.root.hidden = !this.decoder;
+    this.decoded.root.hidden = !this.decoder && !this.answered;
     this.reconstructed.root.hidden = !(this.decoder && this.codes);
     this.original.root.hidden = !(facts.shape ? facts.sheets.test : arrays.features);
     this.placeSection.hidden = !facts.decodes || facts.mode === "pick";
@@ -60,7 +66,7 @@ export class Card {
       : "Point at a sample to see it here and in every pane.";
     this.note.textContent = facts.layers
       ? "Click or drag in the bottleneck, also where there is no sample."
-      : `${facts.decoder_note} Click in the bottleneck: the server decodes, below the maps.`;
+      : `${facts.decoder_note} Click in the bottleneck: the server decodes.`;
     if (this.maps.sample !== null) this.showSample(this.maps.sample);
     if (this.maps.place) this.decode(this.maps.place);
   }
@@ -160,7 +166,7 @@ export class Card {
     if (this.decoder) {
       this.decoded.draw(this.decoder(this.conditioned(code, this.label.value)));
       this.root.dataset.decoded = place.join(" ");
-    }
+    } else this.drawAnswer();
     const train = maps.arrays["train/codes"];
     if (train) this.showNearest(code, train.values);
   }
@@ -200,6 +206,23 @@ export class Card {
         if (maps.place && maps.sheets.load("train") instanceof Uint8Array) this.decode(maps.place);
       });
     }
+  }
+
+  /** Take what the host has decoded, {place, values}, or null. */
+  answer(answer) {
+    this.answered = answer;
+    this.drawAnswer();
+  }
+
+  /** Draw what the host has decoded, unless that is another place than the one shown. */
+  drawAnswer() {
+    const { maps: { place }, answered, decoder, decoded } = this;
+    if (decoder) return;
+    decoded.root.hidden = !answered;
+    if (!answered || !place) return;
+    if (String(answered.place) !== String([...place, Number(this.label.value)])) return decoded.clear();
+    decoded.draw(Float32Array.from(answered.values));
+    this.root.dataset.decoded = place.join(" ");
   }
 
   /** Send the place to the host, where the decoder is not in the browser. */

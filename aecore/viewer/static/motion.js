@@ -9,6 +9,7 @@ export class Motion {
     this.maps = maps;
     this.root = element("div", "loupe-motion");
     this.kind = null;
+    this.kinds = []; // those that there are
   }
 
   show() {
@@ -16,13 +17,14 @@ export class Motion {
     const kinds = [];
     if (facts.epochs && arrays.epochs.shape[0] > 1) kinds.push(["epochs", "Training"]);
     if (facts.other) kinds.push(["morph", `On to ${facts.other.title}`]);
+    this.kinds = kinds.map(([kind]) => kind);
     // The measures of new content are those of its end; a running training only grows.
     if (facts.mode !== "training") {
       this.stop();
       this.at = null;
     }
     this.root.hidden = !kinds.length;
-    if (!kinds.some(([kind]) => kind === this.kind)) {
+    if (!this.kinds.includes(this.kind)) {
       this.stop();
       this.kind = kinds[0]?.[0];
       this.at = null;
@@ -38,15 +40,10 @@ export class Motion {
       this.go(Number(this.range.value));
     };
     this.text = element("output");
-    const choice = fill(element("select"), kinds, this.kind);
-    choice.setAttribute("aria-label", "What moves");
-    choice.hidden = kinds.length < 2;
-    choice.onchange = () => {
-      this.stop();
-      this.kind = choice.value;
-      this.at = null;
-      this.fit();
-    };
+    this.choice = fill(element("select"), kinds, this.kind);
+    this.choice.setAttribute("aria-label", "What moves");
+    this.choice.hidden = kinds.length < 2;
+    this.choice.onchange = () => this.choose(this.choice.value);
     const done = element("button", "", "Final");
     done.title = "Show the final map";
     done.onclick = () => {
@@ -62,7 +59,15 @@ export class Motion {
       this.go((offsetX / this.curve.clientWidth) * this.last);
     };
     this.title = element("b", "", kinds.length < 2 ? kinds[0][1] : "");
-    this.root.replaceChildren(this.title, choice, this.play, this.range, done, this.text, this.curve);
+    this.root.replaceChildren(this.title, this.choice, this.play, this.range, done, this.text, this.curve);
+    this.fit();
+  }
+
+  /** Let another thing move, from its rest. */
+  choose(kind) {
+    this.stop();
+    this.kind = this.choice.value = kind;
+    this.at = null;
     this.fit();
   }
 
@@ -89,6 +94,22 @@ export class Motion {
     this.range.value = this.at;
     this.describe();
     this.maps.paint();
+  }
+
+  /** The epoch that is shown; between two of which the codes are kept, a fraction. */
+  get epoch() {
+    const { kept } = this.maps.facts.epochs;
+    const before = Math.floor(this.at), after = Math.ceil(this.at);
+    return kept[before] + (this.at - before) * (kept[after] - kept[before]);
+  }
+
+  /** Go to an epoch, unless it lies before or behind those of which the codes are kept. */
+  goToEpoch(epoch) {
+    const { kept } = this.maps.facts.epochs;
+    const after = kept.findIndex((other) => other >= epoch);
+    if (after < 0 || epoch < kept[0]) return;
+    const before = Math.max(after - 1, 0);
+    this.go(after && before + (epoch - kept[before]) / (kept[after] - kept[before]));
   }
 
   start() {

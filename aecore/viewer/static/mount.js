@@ -19,7 +19,8 @@ import { LinkedMaps } from "./maps.js";
  *     then holds the view
  *   `files`, optional: the kinds of files of the selected samples that `download(kind)` writes
  * @returns `update(bytes)` shows another payload, `mark({rows, places})` rings samples, and marks a
- *   place [x, y] in the pane of each key, `close()` stops everything that runs; the element stays as it is
+ *   place [x, y] in the pane of each key, `answer({place, values})` shows what was decoded of a "place",
+ *   the features of a sample, or nothing for null, `close()` stops everything that runs; the element stays as it is
  */
 export function mount(root, bytes, host) {
   const maps = new LinkedMaps(root, host);
@@ -31,5 +32,10 @@ export function mount(root, bytes, host) {
     });
   };
   update(bytes);
-  return { update, mark: (marks) => maps.mark(marks), close: () => maps.close() };
+  return {
+    update,
+    mark: (marks) => maps.mark(marks),
+    answer: (answer) => maps.card.answer(answer),
+    close: () => maps.close(),
+  };
 }

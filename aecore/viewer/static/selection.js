@@ -25,9 +25,9 @@ export class Selection {
   }
 
   /**
-   * Select samples by a rule, or null for none: {label}, a number; {pane, polygon} and
-   * {pane, box: [left, right, bottom, top]}, in the coordinates of the pane of this key; or a
-   * function of a sample's number.
+   * Select samples by a rule, or null for none: {label}, a number; {movers}, how many of those that
+   * moved most between two runs; {pane, polygon} and {pane, box: [left, right, bottom, top]}, in the
+   * coordinates of the pane of this key; or a function of a sample's number, which no address holds.
    */
   select(rule) {
     const { maps } = this;
@@ -74,6 +74,7 @@ export class Selection {
       const labels = arrays["column/label"].values;
       return (i) => labels[i] === rule.label;
     }
+    if ("movers" in rule) return this.movers(rule.movers);
     const points = panes[facts.panes.findIndex(({ key }) => key === rule.pane)];
     if (!points) return () => false; // the pane is not shown any more
     const { polygon } = rule;
@@ -83,6 +84,14 @@ export class Selection {
       const x = points[2 * i], y = points[2 * i + 1];
       return x >= left && x <= right && y >= bottom && y <= top && (!polygon || inside(x, y, polygon));
     };
+  }
+
+  /** The samples that moved most between two runs, of those that the legend shows. */
+  movers(count) {
+    const moved = this.maps.arrays["column/moved"]?.values ?? [];
+    const visible = Array.from(moved.keys()).filter((i) => this.maps.visible(i));
+    const most = new Set(visible.sort((a, b) => moved[b] - moved[a]).slice(0, count));
+    return (i) => most.has(i);
   }
 
   set(members, mask) {

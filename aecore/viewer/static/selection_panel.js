@@ -216,14 +216,9 @@ export class SelectionPanel {
   /** A button that selects the samples that moved most between two runs. */
   movers() {
     const { maps } = this;
-    const moved = maps.arrays["column/moved"]?.values;
-    if (!moved) return [];
+    if (!maps.arrays["column/moved"]) return [];
     const button = element("button", "", `The ${THUMBNAILS} biggest movers`);
-    button.onclick = () => {
-      const visible = Array.from(moved.keys()).filter((i) => maps.visible(i));
-      const most = new Set(visible.sort((a, b) => moved[b] - moved[a]).slice(0, THUMBNAILS));
-      maps.selection.select((i) => most.has(i));
-    };
+    button.onclick = () => maps.selection.select({ movers: THUMBNAILS });
     return [button];
   }
 }

@@ -1,10 +1,11 @@
-// The host of linked maps in a page of Streamlit: a component that draws them, and one that marks
-// samples and places in them.
+// The host of linked maps in a page of Streamlit: a component that draws them, one that marks samples
+// and places in them, and one that brings what the server has decoded.
 
 import { mount } from "./mount.js";
 
 const shown = new Map(); // by element: its maps, and their host
 let marked = { rows: [], places: {} };
+let answered = null;
 
 /** Show the data of a component in its element; returns what takes it away again. */
 export function show({ data, parentElement, setStateValue }) {
@@ -25,7 +26,10 @@ export function show({ data, parentElement, setStateValue }) {
   };
   const maps = before?.maps ?? mount(root, data, host);
   if (before) maps.update(data);
-  else maps.mark(marked);
+  else {
+    maps.mark(marked);
+    maps.answer(answered);
+  }
   shown.set(root, { maps, host });
   return () => {
     maps.close();
@@ -44,4 +48,10 @@ function download(kind, when, patience = 100) {
 export function mark(marks) {
   marked = marks;
   for (const { maps } of shown.values()) maps.mark(marks);
+}
+
+/** Show what the server has decoded in the maps of this page, and in those that come. */
+export function answer(decoded) {
+  answered = decoded;
+  for (const { maps } of shown.values()) maps.answer(decoded);
 }

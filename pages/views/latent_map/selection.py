@@ -11,11 +11,11 @@ import streamlit as st
 
 from aecore import latent
 from aecore.errors import InvalidRequest
-from aecore.plots import images
 from aecore.viewer import payload
 from pages.app import cache, frame, messages, models
 from pages.app.messages import Place, Selection
 from pages.app.text import plain
+from pages.components import hosts
 from pages.components.maps import View, computed_maps, said, show as show_maps
 
 if TYPE_CHECKING:
@@ -73,19 +73,12 @@ def export(view: View, selection: Selection) -> None:
 
 
 def decoded(view: View, place: Place) -> None:
-    """Decode on the server if the decoder is too large for the browser."""
-    dataset = view.run.dataset
-    if place.label >= max(dataset.n_classes, 1):
+    """Decode for the maps on the server, where the decoder is too large for the browser."""
+    if place.label >= max(view.run.dataset.n_classes, 1):
         return
     code = latent.plane_of_run(view.run).embed(np.array([[place.x, place.y]]))
     features = models.generated(view.run, code, place.label)[0]
-    where = f"{place.x:.3g}, {place.y:.3g}"
-    if not dataset.traits.pictures:
-        names = map(plain, dataset.spec.column_names)
-        st.table(dict(zip(names, features.tolist(), strict=True)))
-        return
-    row = images.Row(f"at {where}", features.reshape(1, *dataset.shape))
-    st.image(
-        images.compose([row], st.context.theme.type or "light", cell=112),
-        alt=f"The decoder's image of the place {where}",
+    hosts.decoded()(
+        key="decoded",
+        data={"place": list(place), "values": features.astype(float).round(4).tolist()},
     )
