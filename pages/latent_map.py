@@ -15,9 +15,7 @@ with frame.page("Latent map") as header:
     with header:
         view = maps.ask(run)
         if own_picture.applies(run):
-            hint = "Draw a sample of your own, or open a picture"
-            with st.popover("Draw", icon=":material/draw:", help=hint):
-                own_picture.draw(run)
+            own_picture.draw(run, menu=True)
     maps.prepare(view)
     maps.offer_missing(view)
     selection.show(view)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -48,36 +48,47 @@ def applies(run: store.Run) -> bool:
 
 
 @st.fragment
-def draw(run: store.Run) -> None:
-    """Canvas to draw on, which takes files too, and the picture on the maps; a fragment."""
-    with frame.guarded():
-        own = state.value(LAST, Own())
-        message = messages.read(messages.Given, state.said(COMPONENT, "given"))
-        if message is not None:
-            with frame.guarded():  # of what cannot be read, and the picture before it stays
-                own = taken(own, message)
-                state.put({LAST: own})
-        hosts.drawing()(
-            key=COMPONENT,
-            data={
-                "picture": own.preview,
-                "opened": own.opened,
-                "number": own.number,
-                "most": upload_limit(),
-            },
-            on_given_change=lambda: None,
-        )
-        if own.picture is None:
-            hosts.marks()(key="own-marks", data={"rows": [], "places": {}})
-            return
+def draw(run: store.Run, menu: bool = False) -> None:
+    """Canvas to draw on, which takes files too, and the picture on the maps; a fragment.
+
+    Arguments
+        menu: whether they stand in a menu, which takes away what is in it when it is closed: the
+            marks stand beside it.
+    """
+    hint = "Draw a sample of your own, or open a picture"
+    box = st.popover("Draw", icon=":material/draw:", help=hint) if menu else st.container()
+    marks: dict[str, Any] = {"rows": [], "places": {}}
+    with box, frame.guarded():
+        own = ask()
         dataset = run.dataset
-        if own.opened:
-            x, label = prepared([run], dataset, own.picture, f"own-{own.number}")
-        else:
+        if own.picture is not None and own.opened:
+            marks = locate(run, *prepared([run], dataset, own.picture, f"own-{own.number}"))
+        elif own.picture is not None:
             drawn, fill = cache.drawn_images(dataset.name, dataset.fingerprint)
             x = data.fit(own.picture.image, dataset.shape, crop=drawn, fill=fill)[None]
-            label = ask_label([run], dataset)
-        locate(run, x, label)
+            marks = locate(run, x, ask_label([run], dataset))
+    hosts.marks()(key="own-marks", data=marks)
+
+
+def ask() -> Own:
+    """Canvas, and the picture that it holds."""
+    own = state.value(LAST, Own())
+    message = messages.read(messages.Given, state.said(COMPONENT, "given"))
+    if message is not None:
+        with frame.guarded():  # of what cannot be read, and the picture before it stays
+            own = taken(own, message)
+            state.put({LAST: own})
+    hosts.drawing()(
+        key=COMPONENT,
+        data={
+            "picture": own.preview,
+            "opened": own.opened,
+            "number": own.number,
+            "most": upload_limit(),
+        },
+        on_given_change=lambda: None,
+    )
+    return own
 
 
 def upload_limit() -> int:
@@ -146,8 +157,8 @@ def ask_label(runs: Sequence[store.Run], dataset: Dataset) -> int:
     )
 
 
-def locate(run: store.Run, x: np.ndarray, label: int) -> None:
-    """Mark a sample (1, n_features) on the maps, and show what the run makes of it.
+def locate(run: store.Run, x: np.ndarray, label: int) -> dict[str, Any]:
+    """Show what the run makes of a sample (1, n_features); returns its marks for the maps.
 
     Its code is placed on the bottleneck and its principal coordinates on PCA; t-SNE and UMAP have
     no place for a new sample, so there the nearest test samples by code are ringed, as everywhere.
@@ -157,13 +168,6 @@ def locate(run: store.Run, x: np.ndarray, label: int) -> None:
     near = nearest(run.codes["codes"], codes)
     pca = cache.components(dataset.name, dataset.fingerprint).encode(x, 2)
     places = {"bottleneck": latent.plane_of_run(run).project(codes), "pca": pca}
-    hosts.marks()(
-        key="own-marks",
-        data={
-            "rows": near.tolist(),
-            "places": {key: place[0].astype(float).tolist() for key, place in places.items()},
-        },
-    )
     pair = [each.reshape(1, *dataset.shape) for each in (x, rebuilt.clip(0, 1))]
     error = float(np.square(x - rebuilt).mean())
     row = images.Row("", np.concatenate(pair), ["input", "reconstruction"])
@@ -178,6 +182,10 @@ def locate(run: store.Run, x: np.ndarray, label: int) -> None:
         f"Code {written(codes[0])} Reconstruction {said} Nearest test samples by code: "
         f"{plain(', '.join(labels))}, ringed in every map."
     )
+    return {
+        "rows": near.tolist(),
+        "places": {key: place[0].astype(float).tolist() for key, place in places.items()},
+    }
 
 
 def nearest(codes: np.ndarray, code: np.ndarray) -> np.ndarray:

@@ -215,6 +215,27 @@ def test_a_drawing_on_the_start_page_lands_on_the_maps(start: Page) -> None:
     start.wait_for_function(f"() => ({MARKED})().rows.length === 0")
 
 
+@pytest.mark.browser
+def test_a_drawing_stays_on_the_maps_of_the_next_page(start: Page) -> None:
+    stroke(start)
+    before, bright = places(start), start.evaluate(PIXELS)
+    start.get_by_role("link", name="Look at a map").click()
+    start.wait_for_url("**/latent_map**")
+    start.wait_for_selector(".loupe[data-ready][data-mode=all]")
+    assert places(start) == before
+    start.get_by_role("button", name="Draw").click()
+    start.wait_for_function(f"(bright) => ({PIXELS})() > bright / 2", arg=bright)
+    stroke(start)
+    start.wait_for_function(
+        f"(before) => ({MARKED})().places.pca[0] !== before", arg=before["pca"][0]
+    )
+    after = places(start)
+    start.keyboard.press("Escape")
+    expect(start.locator(".drawing")).to_have_count(0)
+    start.wait_for_timeout(500)
+    assert places(start) == after  # what the menu covered is seen
+
+
 DROP = """([kind, name, content]) => {
   const bytes = Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0));
   const files = new DataTransfer();
