@@ -84,16 +84,11 @@ def ask() -> Own:
             "picture": own.preview,
             "opened": own.opened,
             "number": own.number,
-            "most": upload_limit(),
+            "most": messages.FILE // 4 * 3,
         },
         on_given_change=lambda: None,
     )
     return own
-
-
-def upload_limit() -> int:
-    """Bytes of a file that are taken, here and by the page's upload fields."""
-    return int(st.get_option("server.maxUploadSize")) * 2**20
 
 
 def taken(before: Own, message: messages.Given) -> Own:
