@@ -15,7 +15,8 @@ with frame.page("Latent map") as header:
     with header:
         view = maps.ask(run)
         if own_picture.applies(run):
-            own_picture.draw(run, menu=True)
+            with st.container(width="content"):  # or else it would take what the run needs
+                own_picture.draw(run, menu=True)
     maps.prepare(view)
     maps.offer_missing(view)
     selection.show(view)
