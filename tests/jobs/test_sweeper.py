@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import wait_until
@@ -119,6 +121,22 @@ def test_a_worker_of_two_is_killed_and_no_trial_is_lost_or_counted_twice(
         trial.name for trial in sweeps.trials(plan)
     ]
     assert not store.unfinished()
+
+
+def test_the_command_prints_one_list_of_trials_and_goes_on_with_a_sweep(tmp_path: Path) -> None:
+    def command(*arguments: str) -> list[dict[str, Any]]:
+        asked = [sys.executable, "-m", "aecore", "sweep", *arguments, "--json"]
+        done = subprocess.run(asked, cwd=ROOT, capture_output=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    settings = ("--set", "epochs=2", "--set", "hidden=8", "--grid", "seed=0,1", "--name", "mine")
+    rows = command("--dataset", "iris", "--variant", "ae", *settings, "--grid", "latent_dim=2,9")
+    assert [(row["run"], row["state"]) for row in rows] == [("mine-1", "done"), ("mine-2", "done")]
+    assert [row["settings"] for row in rows] == [{"seed": seed, "latent_dim": 2} for seed in (0, 1)]
+    assert all(row["test_mse"] > 0 and row["test_loss"] > 0 for row in rows)
+    assert all(row["seconds"] > 0 for row in rows)
+    assert command("--resume", "mine") == rows
 
 
 CARRY_OUT = """
