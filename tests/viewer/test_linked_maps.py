@@ -596,7 +596,7 @@ def shown(
 ) -> Iterator[Shown]:
     """Component with the payload that the test requests, by default "vae"."""
     content, samples, dataset = contents[getattr(request, "param", "vae")]
-    context = browser.new_context(viewport={"width": 1400, "height": 1500})
+    context = browser.new_context(viewport={"width": 1100, "height": 760})
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
