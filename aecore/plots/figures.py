@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -449,3 +450,177 @@ def marginals(
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(zeroline=False, rangemode="tozero")
     return figure
+
+
+# --- Sweeps -------------------------------------------------------------------------------------
+
+
+def learning_curves(lines: Mapping[str, Sequence[float]], y_title: str) -> go.Figure:
+    """Line chart of a value after each epoch of several trainings of different lengths.
+
+    Arguments
+        lines: a name and the values from the first epoch on; the first are drawn in colour.
+    """
+    figure = go.Figure()
+    for number, (name, values) in reversed([*enumerate(lines.items())]):
+        colored = number < len(LINE_COLORS)
+        figure.add_trace(
+            go.Scatter(
+                x=list(range(1, len(values) + 1)),
+                y=list(values),
+                name=name,
+                mode="lines+markers" if len(values) < 30 else "lines",
+                line={"color": LINE_COLORS[number] if colored else "gray", "width": 2},
+                marker={"size": 4},
+                opacity=1 if colored else 0.4,
+                hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
+            )
+        )
+    _style(figure, "epoch", y_title, height=300)
+    figure.update_layout(
+        showlegend=len(lines) <= len(LINE_COLORS), legend={"traceorder": "reversed"}
+    )
+    return figure
+
+
+def effect(
+    lines: Mapping[str, tuple[Sequence[Any], Sequence[float], Sequence[float]]],
+    x_title: str,
+    y_title: str,
+    logarithmic: bool = False,
+    baseline: tuple[str, Sequence[float], Sequence[float]] | None = None,
+) -> go.Figure:
+    """Line chart of means with their spread as error bars, over the values of a setting.
+
+    Arguments
+        lines: a name, x, means and spreads for each; x may be words.
+        logarithmic: whether the axis of x is.
+        baseline: a name, x and y of what the others are measured by, drawn in grey.
+    """
+    figure = go.Figure()
+    for (name, (x, mean, spread)), color in zip(lines.items(), cycle(LINE_COLORS)):
+        figure.add_trace(
+            go.Scatter(
+                x=list(x),
+                y=list(mean),
+                error_y={"array": list(spread), "visible": any(spread), "thickness": 1.5},
+                name=name,
+                mode="lines+markers",
+                line={"color": color, "width": 2},
+                hovertemplate="%{x}: %{y:.4g}",
+            )
+        )
+    if baseline is not None:
+        name, x, y = baseline
+        grey = {"color": "gray", "dash": "dash"}
+        figure.add_trace(
+            go.Scatter(x=x, y=y, name=name, mode="lines", line=grey, hovertemplate="%{x}: %{y:.4g}")
+        )
+    _style(figure, x_title, y_title, height=320)
+    figure.update_layout(showlegend=len(figure.data) > 1)
+    if logarithmic:
+        values = sorted({value for x, _, _ in lines.values() for value in x})
+        shown = values if len(values) <= MOST_TICKS else None
+        figure.update_xaxes(
+            type="log", tickvals=shown, ticktext=shown and [f"{v:g}" for v in shown]
+        )
+    return figure
+
+
+MOST_TICKS = 9
+
+
+def rate_distortion(points: Sequence[tuple[float, float, float]]) -> go.Figure:
+    """Scatter plot of distortion against rate, joined in the order of beta.
+
+    Arguments
+        points: beta, rate and distortion of each.
+    """
+    figure = go.Figure(
+        go.Scatter(
+            x=[rate for _, rate, _ in points],
+            y=[distortion for _, _, distortion in points],
+            text=[f"β {beta:g}" for beta, _, _ in points],
+            mode="lines+markers+text",
+            textposition="top right",
+            line={"color": LINE_COLORS[0], "width": 1},
+            marker={"size": 8},
+            hovertemplate="%{text}: rate %{x:.4g}, distortion %{y:.4g}<extra></extra>",
+        )
+    )
+    _style(figure, "rate: KL divergence, nats a sample", "distortion, nats a sample", height=320)
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def bars(shares: Mapping[str, float], x_title: str) -> go.Figure:
+    """Horizontal bars of shares, the first on top."""
+    figure = go.Figure(
+        go.Bar(
+            x=[*shares.values()],
+            y=[*shares],
+            orientation="h",
+            marker_color=LINE_COLORS[0],
+            texttemplate="%{x:.0%}",
+            textposition="auto",
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
+    )
+    _style(figure, x_title, "", height=110 + 34 * len(shares))
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def parallel_coordinates(
+    axes: Sequence[tuple[str, Sequence[float], Sequence[str]]], reverse: bool, text: str
+) -> go.Figure:
+    """Parallel coordinates of trials, coloured by the last axis.
+
+    Arguments
+        axes: a title and a value of each trial; of categories, their numbers, and their names.
+        reverse: whether small values of the last axis are the good ones, which are bright.
+        text: colour of the texts, which no theme sets here.
+    """
+    dimensions = []
+    for title, values, names in axes:
+        numbers = np.asarray(values, float)
+        shown: dict[str, Any] = {"label": title, "values": numbers}
+        if names:
+            shown |= {"tickvals": list(range(len(names))), "ticktext": list(names)}
+        elif title != axes[-1][0] and numbers.min() > 0 and numbers.max() >= 10 * numbers.min():
+            ticks = np.unique(numbers)
+            if len(ticks) > MOST_TICKS:
+                ticks = np.geomspace(numbers.min(), numbers.max(), 5)
+            shown["values"] = np.log10(numbers)
+            shown |= {"tickvals": np.log10(ticks), "ticktext": [f"{tick:.3g}" for tick in ticks]}
+        dimensions.append(shown)
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=dimensions,
+            line={
+                "color": np.asarray(axes[-1][1], float),
+                "colorscale": "Viridis",
+                "reversescale": reverse,
+            },
+            labelfont={"color": text, "size": 13},
+            tickfont={"color": text, "size": 11},
+            rangefont={"color": "rgba(0, 0, 0, 0)", "size": 1},
+            unselected={"line": {"opacity": 0.08}},
+        )
+    )
+    figure.update_layout(height=340, margin={"l": 70, "r": 70, "t": 56, "b": 24})
+    return figure
+
+
+def _style(figure: go.Figure, x_title: str, y_title: str, height: int) -> None:
+    """Layout that the charts of a sweep share."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="closest",
+        uirevision="keep",
+    )
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title)

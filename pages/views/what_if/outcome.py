@@ -1,0 +1,123 @@
+"""What a sweep says: best trial, effect of each setting, importance, parallel coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from aecore.errors import InvalidRequest
+from aecore.plots import figures
+from aecore.runs import findings, search
+from aecore.runs.findings import MEASURES
+from pages.app import cache, frame
+from pages.app.text import define, explain, plain
+
+if TYPE_CHECKING:
+    from aecore.runs.sweeps import Plan, Result
+    from aecore.settings import Setting
+
+LEAST = 2
+"""Trained trials from which there is something to compare."""
+
+
+def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
+    """Show what the trials that are trained say so far."""
+    done = [result for result in results if result.trial.state == "done"]
+    known = findings.differing(plan, results)
+    if len(done) < LEAST or not known:
+        return
+    st.subheader("What it says", help="Of the trials that are trained, on the test split.")
+    st.markdown(plain(findings.best_in_words(plan, results, measure)))
+    settings = {name: each for name, each in known.items() if name != "seed"}
+    for name in settings:
+        if said := findings.conclusion(plan, results, name, measure):
+            st.markdown(f"- {plain(said)}")
+    if measure == "test_loss" and (inside := [n for n in known if n in findings.IN_THE_LOSS]):
+        st.caption(
+            f"The loss contains {', '.join(known[name].label for name in inside)}: losses of "
+            "different values cannot be compared, so choose another measure."
+        )
+    with st.container(horizontal=True):
+        for name, setting in settings.items():
+            with st.container(width=420):
+                effect(plan, results, name, setting, measure)
+        if "beta" in settings and (points := findings.rate_distortion(plan, results)):
+            with st.container(width=420):
+                st.markdown("**Rate against distortion**", help=define("KL divergence"))
+                st.plotly_chart(
+                    figures.rate_distortion(points),
+                    key="rate-distortion",
+                    config=figures.MODEBAR,
+                    alt=f"Distortion against rate of {len(points)} trials",
+                )
+        with st.container(width=420), frame.guarded():
+            importance(plan, results, len(done))
+    st.markdown("**All trials at once**", help="Drag along an axis to keep the trials within.")
+    axes = findings.axes(plan, results, measure)
+    dark = st.context.theme.type == "dark"
+    st.plotly_chart(
+        figures.parallel_coordinates(
+            axes, MEASURES[measure].lower_is_better, "#e8eef2" if dark else "#0b1319"
+        ),
+        key="parallel",
+        config=figures.MODEBAR,
+        alt=f"Parallel coordinates of {len(done)} trials over "
+        f"{', '.join(axis.title for axis in axes)}; good trials are bright",
+    )
+
+
+def effect(
+    plan: Plan, results: Sequence[Result], name: str, setting: Setting, measure: str
+) -> None:
+    """Chart of a measure against a setting; for the code size, PCA beside it."""
+    lines = findings.effect(plan, results, name, measure)
+    if not lines:
+        return
+    title = MEASURES[measure].title
+    heading = f"**{title} by {setting.label.lower()}**"
+    st.markdown(heading, help=explain(heading))
+    baseline = None
+    if name == "latent_dim" and measure == "test_mse":
+        baseline = ("PCA", *findings.pca_curve(results))
+    st.plotly_chart(
+        figures.effect(
+            {line.name or title: (line.x, line.mean, line.spread) for line in lines},
+            setting.label,
+            title,
+            findings.is_logarithmic([x for line in lines for x in line.x]),
+            baseline,
+        ),
+        key=f"effect-{name}",
+        config=figures.MODEBAR,
+        alt=f"{title} for each {setting.label}, mean over the seeds with standard deviation",
+    )
+
+
+def importance(plan: Plan, results: Sequence[Result], n_done: int) -> None:
+    """Bars of the importance of each setting, or why there are none."""
+    if len(findings.differing(plan, results)) < LEAST:
+        return
+    st.markdown("**Importance for the test loss**", help=define("Importance of a setting"))
+    try:
+        with st.spinner("Computing importance"):
+            shares = cache.importance(plan.name, n_done, plan, results)
+    except InvalidRequest as error:
+        frame.show_error(error)
+        return
+    if shares is None:
+        st.caption(
+            f"It takes {search.LEAST_TRIALS} trained combinations of settings, seeds counted once, "
+            "whose losses differ."
+        )
+        return
+    known = findings.differing(plan, results)
+    st.plotly_chart(
+        figures.bars(
+            {known[name].label: share for name, share in shares.items() if name in known}, ""
+        ),
+        key="importance",
+        config=figures.MODEBAR,
+        alt="Importance of each setting for the test loss",
+    )
