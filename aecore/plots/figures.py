@@ -455,31 +455,36 @@ def marginals(
 # --- Sweeps -------------------------------------------------------------------------------------
 
 
-def learning_curves(lines: Mapping[str, Sequence[float]], y_title: str) -> go.Figure:
+def learning_curves(
+    lines: Mapping[str, Sequence[float]], y_title: str, marked: Sequence[str]
+) -> go.Figure:
     """Line chart of a value after each epoch of several trainings of different lengths.
 
     Arguments
-        lines: a name and the values from the first epoch on; the first are drawn in colour.
+        lines: a name and the values from the first epoch on, for each.
+        marked: the names of those in colour, upon the others in grey.
     """
     figure = go.Figure()
-    for number, (name, values) in reversed([*enumerate(lines.items())]):
-        colored = number < len(LINE_COLORS)
+    colors = dict(zip(lines, cycle(LINE_COLORS)))
+    for name, values in sorted(lines.items(), key=lambda line: line[0] in marked):
+        colored = name in marked
         figure.add_trace(
             go.Scatter(
                 x=list(range(1, len(values) + 1)),
                 y=list(values),
                 name=name,
                 mode="lines+markers" if len(values) < 30 else "lines",
-                line={"color": LINE_COLORS[number] if colored else "gray", "width": 2},
+                line={"color": colors[name] if colored else "gray", "width": 2},
                 marker={"size": 4},
                 opacity=1 if colored else 0.4,
+                showlegend=colored,
                 hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
             )
         )
     _style(figure, "epoch", y_title, height=300)
-    figure.update_layout(
-        showlegend=len(lines) <= len(LINE_COLORS), legend={"traceorder": "reversed"}
-    )
+    drawn = [value for values in lines.values() for value in values]
+    if min(drawn, default=0) > 0 and max(drawn) > 10 * min(drawn):
+        figure.update_yaxes(type="log")
     return figure
 
 

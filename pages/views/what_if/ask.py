@@ -30,6 +30,7 @@ SWEEP = "sweep"
 ROWS = "what_if_rows"
 BEGUN = "sweeps_begun"
 SEARCHES = ("Grid", "Random", "Bayesian")
+MOST_SOURCES = 2
 RANGE, VALUES = "Range", "Values"
 PERSIST: dict[str, Any] = {"persist_state": "session"}
 
@@ -343,11 +344,12 @@ def plan(
     how_long = "how long is not known: nothing like it was trained here"
     source = None
     if estimate is not None:
-        how_long = f"about {duration(max(estimate.seconds, 1))}"
+        sources = plain(", ".join(estimate.sources[:MOST_SOURCES]))
+        sources += " and others" if len(estimate.sources) > MOST_SOURCES else ""
+        how_long = f"about {duration(max(estimate.seconds, 1))}, estimated from {sources}"
         source = (
-            f"An estimate from the seconds per epoch of {plain(', '.join(estimate.sources[:3]))}, "
-            f"times the ratio of parameters and the epochs, over {at_once} trained at once. "
-            "Measuring each map comes on top."
+            "Its seconds per epoch, times the ratio of the parameters, times the epochs; "
+            f"{at_once} are trained at once. Starting and measuring each training comes on top."
         )
     st.markdown(f"**{n:,} training{'s' * (n > 1)}**, {how_long}", help=source)
     if drafted.left_out:

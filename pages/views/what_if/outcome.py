@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -52,8 +52,9 @@ def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
                     config=figures.MODEBAR,
                     alt=f"Distortion against rate of {len(points)} trials",
                 )
-        with st.container(width=420), frame.guarded():
-            importance(plan, results, len(done))
+        if len(settings) > 1:
+            with st.container(width=420):
+                importance(plan, results, settings, len(done))
     st.markdown("**All trials at once**", help="Drag along an axis to keep the trials within.")
     axes = findings.axes(plan, results, measure)
     dark = st.context.theme.type == "dark"
@@ -95,10 +96,10 @@ def effect(
     )
 
 
-def importance(plan: Plan, results: Sequence[Result], n_done: int) -> None:
+def importance(
+    plan: Plan, results: Sequence[Result], known: Mapping[str, Setting], n_done: int
+) -> None:
     """Bars of the importance of each setting, or why there are none."""
-    if len(findings.differing(plan, results)) < LEAST:
-        return
     st.markdown("**Importance for the test loss**", help=define("Importance of a setting"))
     try:
         with st.spinner("Computing importance"):
@@ -112,7 +113,6 @@ def importance(plan: Plan, results: Sequence[Result], n_done: int) -> None:
             "whose losses differ."
         )
         return
-    known = findings.differing(plan, results)
     st.plotly_chart(
         figures.bars(
             {known[name].label: share for name, share in shares.items() if name in known}, ""

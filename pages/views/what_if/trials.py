@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from aecore.runs.sweeps import Plan, Result
 
 TRIAL = "trial"
+MOST_MARKED = 10
+"""Trials whose curves are in colour, the best."""
 STATES = {
     "waiting": "waiting",
     "running": "running",
@@ -163,12 +165,11 @@ def follow(name: str, measure: str, busy: bool) -> None:
             st.progress(min(ended / planned, 1.0))
         ranked = findings.ranked(results, measure)
         table(plan, ranked, running)
-        curves = {
-            f"trial {each.trial.number}": each.losses for each in ranked if len(each.losses) > 0
-        }
+        curves = {f"trial {each.trial.number}": each.losses for each in results if each.losses}
+        best = [f"trial {each.trial.number}" for each in ranked[:MOST_MARKED]]
         if curves:
             st.plotly_chart(
-                figures.learning_curves(curves, "test loss"),
+                figures.learning_curves(curves, "test loss", best),
                 key="sweep-curves",
                 config=figures.MODEBAR,
                 alt=f"Test loss by epoch of {len(curves)} trials",
@@ -253,7 +254,7 @@ def table(plan: Plan, ranked: Sequence[Result], running: Mapping[int, Job]) -> N
         column_config=columns(known),
         hide_index=True,
         row_height=44,
-        height=min(38 + 44 * max(len(rows), 1), 480),
+        height=min(38 + 44 * max(len(rows), 1), 400),
         key=f"trials-{plan.name}-{order}",
         on_select="rerun",
         selection_mode="single-row",
