@@ -493,6 +493,7 @@ def effect(
     x_title: str,
     y_title: str,
     logarithmic: bool = False,
+    joined: bool = True,
     baseline: tuple[str, Sequence[float], Sequence[float]] | None = None,
 ) -> go.Figure:
     """Line chart of means with their spread as error bars, over the values of a setting.
@@ -500,6 +501,7 @@ def effect(
     Arguments
         lines: a name, x, means and spreads for each; x may be words.
         logarithmic: whether the axis of x is.
+        joined: whether lines join the means.
         baseline: a name, x and y of what the others are measured by, drawn in grey.
     """
     figure = go.Figure()
@@ -510,7 +512,7 @@ def effect(
                 y=list(mean),
                 error_y={"array": list(spread), "visible": any(spread), "thickness": 1.5},
                 name=name,
-                mode="lines+markers",
+                mode="lines+markers" if joined else "markers",
                 line={"color": color, "width": 2},
                 hovertemplate="%{x}: %{y:.4g}",
             )
@@ -524,10 +526,9 @@ def effect(
     _style(figure, x_title, y_title, height=320)
     figure.update_layout(showlegend=len(figure.data) > 1)
     if logarithmic:
-        values = sorted({value for x, _, _ in lines.values() for value in x})
-        shown = values if len(values) <= MOST_TICKS else None
+        ticks = _ticks([value for x, _, _ in lines.values() for value in x])
         figure.update_xaxes(
-            type="log", tickvals=shown, ticktext=shown and [f"{v:g}" for v in shown]
+            type="log", tickvals=ticks, ticktext=[f"{tick:.3g}" for tick in ticks], minor_ticks=""
         )
     return figure
 
@@ -535,21 +536,39 @@ def effect(
 MOST_TICKS = 9
 
 
+def _ticks(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Ticks of a logarithmic axis: the values themselves where they are few and apart."""
+    ticks = np.unique(np.asarray(values, float))
+    apart = len(ticks) < 2 or (np.diff(np.log(ticks)) > np.log(ticks[-1] / ticks[0]) / 12).all()
+    if apart and len(ticks) <= MOST_TICKS:
+        return ticks
+    return np.geomspace(ticks[0], ticks[-1], 5)
+
+
 def rate_distortion(points: Sequence[tuple[float, float, float]]) -> go.Figure:
-    """Scatter plot of distortion against rate, joined in the order of beta.
+    """Scatter plot of distortion against rate, coloured by beta.
 
     Arguments
         points: beta, rate and distortion of each.
     """
+    betas = _ticks([beta for beta, _, _ in points])
     figure = go.Figure(
         go.Scatter(
             x=[rate for _, rate, _ in points],
             y=[distortion for _, _, distortion in points],
             text=[f"β {beta:g}" for beta, _, _ in points],
-            mode="lines+markers+text",
-            textposition="top right",
-            line={"color": LINE_COLORS[0], "width": 1},
-            marker={"size": 8},
+            mode="markers",
+            marker={
+                "size": 9,
+                "color": np.log10([beta for beta, _, _ in points]),
+                "colorscale": "Viridis",
+                "colorbar": {
+                    "title": "β",
+                    "thickness": 10,
+                    "tickvals": np.log10(betas),
+                    "ticktext": [f"{beta:.3g}" for beta in betas],
+                },
+            },
             hovertemplate="%{text}: rate %{x:.4g}, distortion %{y:.4g}<extra></extra>",
         )
     )
@@ -584,7 +603,7 @@ def parallel_coordinates(
 
     Arguments
         axes: a title and a value of each trial; of categories, their numbers, and their names.
-        reverse: whether small values of the last axis are the good ones, which are bright.
+        reverse: whether small values of the last axis are the good ones, drawn in orange.
         text: colour of the texts, which no theme sets here.
     """
     dimensions = []
@@ -594,9 +613,7 @@ def parallel_coordinates(
         if names:
             shown |= {"tickvals": list(range(len(names))), "ticktext": list(names)}
         elif title != axes[-1][0] and numbers.min() > 0 and numbers.max() >= 10 * numbers.min():
-            ticks = np.unique(numbers)
-            if len(ticks) > MOST_TICKS:
-                ticks = np.geomspace(numbers.min(), numbers.max(), 5)
+            ticks = _ticks(numbers)
             shown["values"] = np.log10(numbers)
             shown |= {"tickvals": np.log10(ticks), "ticktext": [f"{tick:.3g}" for tick in ticks]}
         dimensions.append(shown)
@@ -605,7 +622,7 @@ def parallel_coordinates(
             dimensions=dimensions,
             line={
                 "color": np.asarray(axes[-1][1], float),
-                "colorscale": "Viridis",
+                "colorscale": [[0, "#98a4ac"], [0.5, "#4f9ac4"], [1, "#d55e00"]],
                 "reversescale": reverse,
             },
             labelfont={"color": text, "size": 13},

@@ -179,7 +179,7 @@ def pca_curve(results: Sequence[Result]) -> tuple[list[int], list[float]]:
     return sorted(curve), [curve[size] for size in sorted(curve)]
 
 
-def rate_distortion(plan: Plan, results: Sequence[Result]) -> list[tuple[float, float, float]]:
+def rate_distortion(results: Sequence[Result]) -> list[tuple[float, float, float]]:
     """Beta, rate and distortion of each trial that is done, in nats a test sample, by beta.
 
     The rate is KL(q(z|x) || N(0, I)), the distortion the reconstruction error (Alemi et al. 2018).
@@ -204,7 +204,7 @@ def conclusion(plan: Plan, results: Sequence[Result], setting: str, measure: str
     for settings, value in _done(results, measure):
         contexts[_without(settings, setting)].append((value, settings[setting]))
     best = lowest_or_highest(measure)
-    known, title = settings_of(plan.base["variant"])[setting], _in_sentence(MEASURES[measure].title)
+    known, title = settings_of(plan.base["variant"])[setting], in_sentence(MEASURES[measure].title)
     lowest = MEASURES[measure].lower_is_better
     winners: dict[str, list[Any]] = defaultdict(list)
     for context, pairs in contexts.items():
@@ -243,13 +243,13 @@ def lowest_or_highest(measure: str) -> str:
     return "lowest" if MEASURES[measure].lower_is_better else "highest"
 
 
-def _in_sentence(title: str) -> str:
+def in_sentence(title: str) -> str:
     """Title as it stands within a sentence.
 
-    >>> _in_sentence("Test MSE"), _in_sentence("10-NN accuracy")
-    ('test MSE', '10-NN accuracy')
+    >>> in_sentence("Weight of the KL term"), in_sentence("L2 penalty")
+    ('weight of the KL term', 'L2 penalty')
     """
-    return title[0].lower() + title[1:]
+    return title[0].lower() + title[1:] if title[1:2].islower() else title
 
 
 def best_in_words(plan: Plan, results: Sequence[Result], measure: str) -> str:
@@ -259,7 +259,7 @@ def best_in_words(plan: Plan, results: Sequence[Result], measure: str) -> str:
         return ""
     first = done[0].trial
     return (
-        f"The {lowest_or_highest(measure)} {_in_sentence(MEASURES[measure].title)}, {value:.4g}, "
+        f"The {lowest_or_highest(measure)} {in_sentence(MEASURES[measure].title)}, {value:.4g}, "
         f"is of trial {first.number}: {in_words(plan, first.settings)}."
     )
 

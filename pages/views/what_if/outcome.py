@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from aecore.runs.sweeps import Plan, Result
     from aecore.settings import Setting
 
+RATE = (
+    "Of each trial: how many nats the code says of a sample, and how many the reconstruction "
+    "lacks (Alemi et al. 2018).\n\n"
+)
 LEAST = 2
 """Trained trials from which there is something to compare."""
 
@@ -39,23 +44,24 @@ def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
             f"The loss contains {', '.join(known[name].label for name in inside)}: losses of "
             "different values cannot be compared, so choose another measure."
         )
-    with st.container(horizontal=True):
-        for name, setting in settings.items():
-            with st.container(width=420):
-                effect(plan, results, name, setting, measure)
-        if "beta" in settings and (points := findings.rate_distortion(plan, results)):
-            with st.container(width=420):
-                st.markdown("**Rate against distortion**", help=define("KL divergence"))
-                st.plotly_chart(
-                    figures.rate_distortion(points),
-                    key="rate-distortion",
-                    config=figures.MODEBAR,
-                    alt=f"Distortion against rate of {len(points)} trials",
-                )
-        if len(settings) > 1:
-            with st.container(width=420):
-                importance(plan, results, settings, len(done))
-    st.markdown("**All trials at once**", help="Drag along an axis to keep the trials within.")
+    places = cycle(st.columns(2))
+    for name, setting in settings.items():
+        with next(places):
+            effect(plan, results, name, setting, measure)
+    if "beta" in settings and (points := findings.rate_distortion(results)):
+        with next(places):
+            st.markdown("**Distortion against rate**", help=RATE + define("KL divergence"))
+            st.plotly_chart(
+                figures.rate_distortion(points),
+                key="rate-distortion",
+                config=figures.MODEBAR,
+                alt=f"Distortion against rate of {len(points)} trials",
+            )
+    if len(settings) > 1:
+        with next(places):
+            importance(plan, results, settings, len(done))
+    about = "Drag along an axis to see the trials within alone; the best are orange."
+    st.markdown("**All trials at once**", help=about)
     axes = findings.axes(plan, results, measure)
     dark = st.context.theme.type == "dark"
     st.plotly_chart(
@@ -65,7 +71,7 @@ def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
         key="parallel",
         config=figures.MODEBAR,
         alt=f"Parallel coordinates of {len(done)} trials over "
-        f"{', '.join(axis.title for axis in axes)}; good trials are bright",
+        f"{', '.join(axis.title for axis in axes)}; the best trials are orange",
     )
 
 
@@ -77,8 +83,11 @@ def effect(
     if not lines:
         return
     title = MEASURES[measure].title
-    heading = f"**{title} by {setting.label.lower()}**"
-    st.markdown(heading, help=explain(heading))
+    heading = f"**{title} by {findings.in_sentence(setting.label)}**"
+    others = findings.differing(plan, results).keys() - {name, "seed"}
+    over = "seeds and other settings" if others and not lines[0].name else "the seeds"
+    about = f"Means over {over}; bars are one standard deviation."
+    st.markdown(heading, help="\n\n".join(filter(None, (about, explain(heading)))))
     baseline = None
     if name == "latent_dim" and measure == "test_mse":
         baseline = ("PCA", *findings.pca_curve(results))
@@ -88,7 +97,8 @@ def effect(
             setting.label,
             title,
             findings.is_logarithmic([x for line in lines for x in line.x]),
-            baseline,
+            joined=not plan.ranges,
+            baseline=baseline,
         ),
         key=f"effect-{name}",
         config=figures.MODEBAR,
