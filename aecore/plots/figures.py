@@ -525,6 +525,8 @@ def effect(
         )
     _style(figure, x_title, y_title, height=320)
     figure.update_layout(showlegend=len(figure.data) > 1)
+    if any(isinstance(value, str) for x, _, _ in lines.values() for value in x):
+        figure.update_xaxes(type="category")  # or widths such as "64, 32" are read as a number
     if logarithmic:
         ticks = _ticks([value for x, _, _ in lines.values() for value in x])
         figure.update_xaxes(

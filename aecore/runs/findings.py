@@ -145,7 +145,7 @@ def _line(
     pairs = [(json.loads(x), each) for x, each in values.items()]
     if is_number(known[setting]):
         pairs.sort(key=lambda pair: pair[0])
-    x = [each if is_number(known[setting]) else known[setting].shown(each) for each, _ in pairs]
+    x = [each if is_number(known[setting]) else shown(known[setting], each) for each, _ in pairs]
     spread = [float(np.std(each, ddof=1)) if len(each) > 1 else 0.0 for _, each in pairs]
     return Line(in_words(plan, others), x, [float(np.mean(each)) for _, each in pairs], spread)
 
@@ -155,11 +155,16 @@ def is_number(setting: Setting) -> bool:
     return setting.kind in ("number", "whole number")
 
 
+def shown(setting: Setting, value: Any) -> str:
+    """Value of a setting in words; of numbers their first digits."""
+    return f"{value:.4g}" if setting.kind == "number" else setting.shown(value)
+
+
 def in_words(plan: Plan, settings: Mapping[str, Any]) -> str:
     """Settings with their labels, in one line."""
     known = settings_of(plan.base["variant"])
     return ", ".join(
-        f"{known[key].label} {known[key].shown(each)}" for key, each in settings.items()
+        f"{known[key].label} {shown(known[key], each)}" for key, each in settings.items()
     )
 
 
@@ -216,7 +221,7 @@ def conclusion(plan: Plan, results: Sequence[Result], setting: str, measure: str
         return ""
     every = [value for values in winners.values() for value in values]
     values = list(dict.fromkeys(json.dumps(value) for value in every))
-    what = f"{known.label} {known.shown(json.loads(values[0]))}"
+    what = f"{known.label} {shown(known, json.loads(values[0]))}"
     others = len(every) > len(winners)
     among = " and each combination of the other settings" if others else ""
     if len(values) == 1 and len(winners) == 1:
@@ -227,13 +232,13 @@ def conclusion(plan: Plan, results: Sequence[Result], setting: str, measure: str
     counts = Counter(json.dumps(value) for value in every).most_common()
     if len(winners) == 1 or others:
         shares = ", ".join(
-            f"{known.shown(json.loads(v))} in {n} of {len(every)}" for v, n in counts
+            f"{shown(known, json.loads(v))} in {n} of {len(every)}" for v, n in counts
         )
         whom = "The other settings" if len(winners) == 1 else "Seeds and other settings"
         return f"{whom} disagree on {known.label}: the {best} {title} is at {shares}."
     by_value = defaultdict(list)
     for seed, (value,) in winners.items():
-        by_value[known.shown(value)].append(seed)
+        by_value[shown(known, value)].append(seed)
     said = ", ".join(f"{value} for seed {' and '.join(seeds)}" for value, seeds in by_value.items())
     return f"The seeds disagree on {known.label}: the {best} {title} is at {said}."
 
@@ -281,12 +286,13 @@ def axes(plan: Plan, results: Sequence[Result], measure: str) -> list[Axis]:
     """Axes of the settings that differ and of a measure, over the trials that are done."""
     rows = list(_done(results, measure))
     listed = []
-    for name, setting in differing(plan, results).items():
+    done = [each for each in results if each.trial.state == "done"]
+    for name, setting in differing(plan, done).items():
         values = [settings[name] for settings, _ in rows]
         if is_number(setting) and name != "seed":
             listed.append(Axis(setting.label, [float(value) for value in values], []))
         else:
-            shown = [setting.shown(value) for value in values]
-            names = list(dict.fromkeys(shown))
-            listed.append(Axis(setting.label, [float(names.index(each)) for each in shown], names))
+            words = [shown(setting, value) for value in values]
+            names = list(dict.fromkeys(words))
+            listed.append(Axis(setting.label, [float(names.index(each)) for each in words], names))
     return [*listed, Axis(MEASURES[measure].title, [value for _, value in rows], [])]

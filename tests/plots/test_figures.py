@@ -399,6 +399,8 @@ def test_an_effect_has_error_bars_and_its_baseline() -> None:
     assert list(figure.layout.xaxis.ticktext) == ["1", "2", "32"]
     drawn = figures.effect({"": (["ReLU"], [1.0], [0.0])}, "", "", joined=False).data[0]
     assert drawn.mode == "markers" and not drawn.error_y.visible
+    words = figures.effect({"": (["32", "64, 32"], [1.0, 2.0], [0.0, 0.0])}, "", "")
+    assert words.layout.xaxis.type == "category"
 
 
 def test_ticks_that_would_lie_upon_each_other_are_spaced_evenly() -> None:

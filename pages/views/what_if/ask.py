@@ -57,7 +57,8 @@ def ask(datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]) -> None
                     key=f"fill-{what.setting}",
                     on_click=fill,
                     args=(what,),
-                    help=f"{known[what.setting].label}: {plain(what.values)}",
+                    help=f"{known[what.setting].label}: {plain(what.values)}\n\n"
+                    + (explain(what.title) or ""),
                 )
         search = controls.one_of(
             "Search",
@@ -142,7 +143,7 @@ def start_from(
         st.caption(
             f"{VARIANTS[config.variant].title} on {plain(config.dataset)}, "
             f"{config.training.epochs} epochs",
-            help=define(VARIANTS[config.variant].title),
+            help=explain(VARIANTS[config.variant].title),
         )
         return config.model_dump(mode="json"), chosen
     listed = {name: entry.title for name, entry in datasets.items()}

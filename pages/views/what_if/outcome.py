@@ -30,16 +30,17 @@ LEAST = 2
 def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
     """Show what the trials that are trained say so far."""
     done = [result for result in results if result.trial.state == "done"]
-    known = findings.differing(plan, results)
+    known = findings.differing(plan, done)
     if len(done) < LEAST or not known:
         return
     st.subheader("What it says", help="Of the trials that are trained, on the test split.")
     st.markdown(plain(findings.best_in_words(plan, results, measure)))
     settings = {name: each for name, each in known.items() if name != "seed"}
+    incomparable = findings.IN_THE_LOSS if measure == "test_loss" else ()
     for name in settings:
-        if said := findings.conclusion(plan, results, name, measure):
+        if name not in incomparable and (said := findings.conclusion(plan, results, name, measure)):
             st.markdown(f"- {plain(said)}")
-    if measure == "test_loss" and (inside := [n for n in known if n in findings.IN_THE_LOSS]):
+    if inside := [name for name in known if name in incomparable]:
         st.caption(
             f"The loss contains {', '.join(known[name].label for name in inside)}: losses of "
             "different values cannot be compared, so choose another measure."
