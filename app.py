@@ -36,7 +36,7 @@ def start() -> None:
             st.markdown(ABOUT)
             with st.container(horizontal=True, gap="xxsmall"):
                 link = {state.RUN: shown.name}
-                train, latent_map = frame.MENU[1:3]
+                train, _, latent_map = frame.MENU[1:4]
                 frame.link(latent_map, link, "Look at a map", width="content")
                 frame.link(train, link, "Train one", width="content")
                 tour.offer("app.py")

@@ -29,6 +29,8 @@ OWN = {
     "that the decoder was trained on.",
     "Autoencoder": "A network that copies its input through a code: the encoder computes the code, "
     "and the decoder the copy.",
+    "Bayesian search": "A search that draws settings where the trials before were good, by a "
+    "tree-structured Parzen estimator (Bergstra et al. 2011).",
     "Bottleneck": "The layer between encoder and decoder, whose values are the code. A map of the "
     "bottleneck shows the codes themselves if they have two dimensions, else their first two "
     "principal components.",
@@ -59,6 +61,8 @@ OWN = {
     "Encoder": "The part of an autoencoder that computes the code of a sample.",
     "False neighbours": "Samples that are near on a map but not in the data: 1 minus the "
     "trustworthiness of each sample.",
+    "Importance of a setting": "Its share in the variance of the test loss over the trials of a "
+    "sweep, by functional analysis of variance (Hutter, Hoos & Leyton-Brown 2014).",
     "Importance of a dimension": "How much a dimension of the code matters: its KL divergence if "
     "the model has a posterior, else its variance over the test samples.",
     "Interpolation": "Decoding of codes on a path between samples. Straight is a + t (b - a), "
@@ -128,6 +132,9 @@ OWN = {
     "small windows (Wang et al. 2004). 1: the same image.",
     "Standardised": "Shifted and scaled so that each feature has mean 0 and variance 1 on the "
     "training split.",
+    "Successive halving": "Poor trials are stopped early: all train a few epochs, the best of them "
+    "some times as many, and so on (Jamieson & Talwalkar 2016).",
+    "Sweep": "Trainings that differ in a few settings, planned together and compared.",
     "Temperature": "A factor of the standard deviation of what is drawn: 0 draws means alone, 1 "
     "the distribution itself.",
     "Torn neighbours": "Samples that are near in the data but not on a map: 1 minus the continuity "
@@ -135,6 +142,7 @@ OWN = {
     "Total variation": "Σ |∇x|, which denoising by total variation makes small while staying near "
     "the noisy image; it keeps edges (Chambolle 2004).",
     "Traversal": "A row of decoded codes in which one dimension changes and all others stay.",
+    "Trial": "One training of a sweep; when it is done it is a run.",
     "t-SNE": "t-distributed stochastic neighbour embedding: a map that keeps near samples near "
     "(van der Maaten & Hinton 2008). Sizes of groups and distances between them mean little.",
     "UMAP": "Uniform manifold approximation and projection: a map that lays out the graph of "
@@ -204,7 +212,7 @@ FORMS = {
     "Median filter": ("median", "median filter"),
 }
 """How a term is written in sentences, where it is not its title and the plural."""
-UNSEEN = ("Run", "Sample", "Variant", "Recipe", "Seed", "Epochs", "Split")
+UNSEEN = ("Run", "Sample", "Sweep", "Trial", "Variant", "Recipe", "Seed", "Epochs", "Split")
 """Terms too common to be explained wherever they are written."""
 
 

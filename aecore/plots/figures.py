@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -449,3 +450,201 @@ def marginals(
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(zeroline=False, rangemode="tozero")
     return figure
+
+
+# --- Sweeps -------------------------------------------------------------------------------------
+
+
+def learning_curves(
+    lines: Mapping[str, Sequence[float]], y_title: str, marked: Sequence[str]
+) -> go.Figure:
+    """Line chart of a value after each epoch of several trainings of different lengths.
+
+    Arguments
+        lines: a name and the values from the first epoch on, for each.
+        marked: the names of those in colour, upon the others in grey.
+    """
+    figure = go.Figure()
+    colors = dict(zip(lines, cycle(LINE_COLORS)))
+    for name, values in sorted(lines.items(), key=lambda line: line[0] in marked):
+        colored = name in marked
+        figure.add_trace(
+            go.Scatter(
+                x=list(range(1, len(values) + 1)),
+                y=list(values),
+                name=name,
+                mode="lines+markers" if len(values) < 30 else "lines",
+                line={"color": colors[name] if colored else "gray", "width": 2},
+                marker={"size": 4},
+                opacity=1 if colored else 0.4,
+                showlegend=colored,
+                hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
+            )
+        )
+    _style(figure, "epoch", y_title, height=300)
+    drawn = [value for values in lines.values() for value in values]
+    if min(drawn, default=0) > 0 and max(drawn) > 10 * min(drawn):
+        figure.update_yaxes(type="log")
+    return figure
+
+
+def effect(
+    lines: Mapping[str, tuple[Sequence[Any], Sequence[float], Sequence[float]]],
+    x_title: str,
+    y_title: str,
+    logarithmic: bool = False,
+    joined: bool = True,
+    baseline: tuple[str, Sequence[float], Sequence[float]] | None = None,
+) -> go.Figure:
+    """Line chart of means with their spread as error bars, over the values of a setting.
+
+    Arguments
+        lines: a name, x, means and spreads for each; x may be words.
+        logarithmic: whether the axis of x is.
+        joined: whether lines join the means.
+        baseline: a name, x and y of what the others are measured by, drawn in grey.
+    """
+    figure = go.Figure()
+    for (name, (x, mean, spread)), color in zip(lines.items(), cycle(LINE_COLORS)):
+        figure.add_trace(
+            go.Scatter(
+                x=list(x),
+                y=list(mean),
+                error_y={"array": list(spread), "visible": any(spread), "thickness": 1.5},
+                name=name,
+                mode="lines+markers" if joined else "markers",
+                line={"color": color, "width": 2},
+                hovertemplate="%{x}: %{y:.4g}",
+            )
+        )
+    if baseline is not None:
+        name, x, y = baseline
+        grey = {"color": "gray", "dash": "dash"}
+        figure.add_trace(
+            go.Scatter(x=x, y=y, name=name, mode="lines", line=grey, hovertemplate="%{x}: %{y:.4g}")
+        )
+    _style(figure, x_title, y_title, height=320)
+    figure.update_layout(showlegend=len(figure.data) > 1)
+    if any(isinstance(value, str) for x, _, _ in lines.values() for value in x):
+        figure.update_xaxes(type="category")  # or widths such as "64, 32" are read as a number
+    if logarithmic:
+        ticks = _ticks([value for x, _, _ in lines.values() for value in x])
+        figure.update_xaxes(
+            type="log", tickvals=ticks, ticktext=[f"{tick:.3g}" for tick in ticks], minor_ticks=""
+        )
+    return figure
+
+
+MOST_TICKS = 9
+
+
+def _ticks(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Ticks of a logarithmic axis: the values themselves where they are few and apart."""
+    ticks = np.unique(np.asarray(values, float))
+    apart = len(ticks) < 2 or (np.diff(np.log(ticks)) > np.log(ticks[-1] / ticks[0]) / 12).all()
+    if apart and len(ticks) <= MOST_TICKS:
+        return ticks
+    return np.geomspace(ticks[0], ticks[-1], 5)
+
+
+def rate_distortion(points: Sequence[tuple[float, float, float]]) -> go.Figure:
+    """Scatter plot of distortion against rate, coloured by beta.
+
+    Arguments
+        points: beta, rate and distortion of each.
+    """
+    betas = _ticks([beta for beta, _, _ in points])
+    figure = go.Figure(
+        go.Scatter(
+            x=[rate for _, rate, _ in points],
+            y=[distortion for _, _, distortion in points],
+            text=[f"β {beta:g}" for beta, _, _ in points],
+            mode="markers",
+            marker={
+                "size": 9,
+                "color": np.log10([beta for beta, _, _ in points]),
+                "colorscale": "Viridis",
+                "colorbar": {
+                    "title": "β",
+                    "thickness": 10,
+                    "tickvals": np.log10(betas),
+                    "ticktext": [f"{beta:.3g}" for beta in betas],
+                },
+            },
+            hovertemplate="%{text}: rate %{x:.4g}, distortion %{y:.4g}<extra></extra>",
+        )
+    )
+    _style(figure, "rate: KL divergence, nats a sample", "distortion, nats a sample", height=320)
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def bars(shares: Mapping[str, float], x_title: str) -> go.Figure:
+    """Horizontal bars of shares, the first on top."""
+    figure = go.Figure(
+        go.Bar(
+            x=[*shares.values()],
+            y=[*shares],
+            orientation="h",
+            marker_color=LINE_COLORS[0],
+            texttemplate="%{x:.0%}",
+            textposition="auto",
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
+    )
+    _style(figure, x_title, "", height=110 + 34 * len(shares))
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def parallel_coordinates(
+    axes: Sequence[tuple[str, Sequence[float], Sequence[str]]], reverse: bool, text: str
+) -> go.Figure:
+    """Parallel coordinates of trials, coloured by the last axis.
+
+    Arguments
+        axes: a title and a value of each trial; of categories, their numbers, and their names.
+        reverse: whether small values of the last axis are the good ones, drawn in orange.
+        text: colour of the texts, which no theme sets here.
+    """
+    dimensions = []
+    for title, values, names in axes:
+        numbers = np.asarray(values, float)
+        shown: dict[str, Any] = {"label": title, "values": numbers}
+        if names:
+            shown |= {"tickvals": list(range(len(names))), "ticktext": list(names)}
+        elif title != axes[-1][0] and numbers.min() > 0 and numbers.max() >= 10 * numbers.min():
+            ticks = _ticks(numbers)
+            shown["values"] = np.log10(numbers)
+            shown |= {"tickvals": np.log10(ticks), "ticktext": [f"{tick:.3g}" for tick in ticks]}
+        dimensions.append(shown)
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=dimensions,
+            line={
+                "color": np.asarray(axes[-1][1], float),
+                "colorscale": [[0, "#98a4ac"], [0.5, "#4f9ac4"], [1, "#d55e00"]],
+                "reversescale": reverse,
+            },
+            labelfont={"color": text, "size": 13},
+            tickfont={"color": text, "size": 11},
+            rangefont={"color": "rgba(0, 0, 0, 0)", "size": 1},
+            unselected={"line": {"opacity": 0.08}},
+        )
+    )
+    figure.update_layout(height=340, margin={"l": 70, "r": 70, "t": 56, "b": 24})
+    return figure
+
+
+def _style(figure: go.Figure, x_title: str, y_title: str, height: int) -> None:
+    """Layout that the charts of a sweep share."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="closest",
+        uirevision="keep",
+    )
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title)

@@ -117,7 +117,7 @@ class Plan(BaseModel):
 
     def config(self, settings: Mapping[str, Any]) -> RunConfig:
         """Configuration of a trial; raises `InvalidRequest` if its settings exclude each other."""
-        return RunConfig.check(_with(self.base, settings))
+        return RunConfig.check(with_settings(self.base, settings))
 
     def trial_name(self, number: int) -> str:
         """Name of the run of a trial, from 1."""
@@ -350,7 +350,7 @@ LONGEST_NAME = 54
 """So that the number of a trial still fits into the name of its run."""
 
 
-def _with(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_settings(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Request of a training with some settings changed."""
     of_training = {key: value for key, value in settings.items() if key in _TRAINING}
     of_model = {key: value for key, value in settings.items() if key not in _TRAINING}
@@ -646,7 +646,7 @@ def next_trials(plan: Plan, listed: Sequence[Trial]) -> list[tuple[Trial, int | 
         return [(trial, None) for trial in listed if trial.state not in ENDED]
     alive = [trial for trial in listed if trial.state not in ("failed", "cancelled")]
     rungs = plan.halving.rungs(plan.config(listed[0].settings).training.epochs)
-    losses = {trial.number: _result(trial).losses for trial in alive}
+    losses = {trial.number: result_of(trial).losses for trial in alive}
     if plan.search == "bayesian":  # whose trials do not begin together
         return list(_next_of_each(plan, plan.halving, alive, rungs, losses))
     for rung in rungs[:-1]:
@@ -744,10 +744,10 @@ class Result:
 
 def results(plan: Plan) -> list[Result]:
     """What came of each trial so far."""
-    return [_result(trial) for trial in trials(plan)]
+    return [result_of(trial) for trial in trials(plan)]
 
 
-def _result(trial: Trial) -> Result:
+def result_of(trial: Trial) -> Result:
     if trial.end is not None:
         end = trial.end
         metrics: dict[str, Any] = {"test_loss": end.test_loss, "test_mse": end.test_mse}

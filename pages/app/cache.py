@@ -17,7 +17,7 @@ from aecore import data, latent, locations, projections
 from aecore.data import Subset
 from aecore.errors import Damaged
 from aecore.plots import images
-from aecore.runs import description, store
+from aecore.runs import description, search, store, sweeps
 from aecore.viewer import payload
 from pages.app import server, state
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from aecore.artifacts import Artifact
     from aecore.jobs import Jobs
+    from aecore.jobs.sweeper import Sweeper
     from aecore.latent import Analysis
     from aecore.projections import PCA, Projection
     from aecore.recipes import Outcome
+    from aecore.runs.sweeps import Plan, Result, Trial
 
 Value = TypeVar("Value")
 
@@ -47,6 +49,14 @@ def jobs() -> Jobs:
     from aecore.jobs import Jobs
 
     return Jobs()
+
+
+@once
+def sweeper() -> Sweeper:
+    """The thread that carries out the sweeps of the store; it begins with those that run."""
+    from aecore.jobs.sweeper import Sweeper
+
+    return Sweeper(jobs())
 
 
 @once
@@ -169,6 +179,27 @@ def titles() -> dict[str, str]:
 def title(name: str) -> str:
     """Title of a run by its name; any other name as it is."""
     return titles().get(name, name)
+
+
+def sweep_results(plan: Plan) -> list[Result]:
+    """What came of each trial of a sweep so far; those that are done are read once."""
+    return [
+        _trial_result(trial.name, _changed(store.root() / trial.name / "manifest.json"), trial)
+        if trial.state == "done"
+        else sweeps.result_of(trial)
+        for trial in sweeps.trials(plan)
+    ]
+
+
+@bounded(sweeps.MOST_TRIALS)
+def _trial_result(name: str, changed: int, _trial: Trial) -> Result:
+    return sweeps.result_of(_trial)
+
+
+@bounded(16)
+def importance(name: str, n_done: int, _plan: Plan, _results: Sequence[Result]) -> Any:
+    """Share of each setting of a sweep in the variance of the test loss; None of few trials."""
+    return search.importance(_plan, _results)
 
 
 def recipe_thumbnail(outcome: Outcome) -> bytes | None:

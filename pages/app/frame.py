@@ -49,6 +49,14 @@ MENU = (
         "reconstructions of test samples follow on the right, epoch by epoch.",
     ),
     Entry(
+        "pages/what_if.py",
+        "What if",
+        ":material/alt_route:",
+        "Trains again with other settings, several at once: a sweep. Ask on the left what should "
+        "differ; on the right follow the trials, and see which setting matters and how much.",
+        of_run=True,
+    ),
+    Entry(
         "pages/latent_map.py",
         "Latent map",
         ":material/scatter_plot:",
@@ -108,6 +116,7 @@ def page(title: str) -> Iterator[DeltaGenerator]:
         st.html(Path(__file__).with_name("present.html"), unsafe_allow_javascript=True)
     current = next(entry for entry in MENU if entry.title == title)
     state.enter(current.path)
+    cache.sweeper()  # which goes on with the sweeps of a server that was stopped
     runs = state.runs_for_links()
     with _row("header"):
         st.title(title, anchor=False)

@@ -38,7 +38,7 @@ def settings_form(
             defaults.get(setting.name, setting.default),
             label=f"{title}: {setting.label.lower()}" if title else setting.label,
             key=prefix + setting.name,
-            help=_help(setting),
+            help=help_of(setting),
             **options,
         )
         for setting in list_settings(kind)
@@ -46,7 +46,7 @@ def settings_form(
     }
 
 
-def _help(setting: Setting) -> str:
+def help_of(setting: Setting) -> str:
     """What a setting is, what is allowed, and the terms in that."""
     about = f"`{setting.name}`: {setting.description} Give {setting.meant}."
     terms = terms_in(f"{setting.label}: {setting.description}")

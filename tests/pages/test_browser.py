@@ -31,7 +31,7 @@ from aecore.viewer import payload
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("digits-ae", "digits-vae", "mnist-ae", "mnist-vae", "_maps", "_recipes")
-PAGES = ("", "train", "latent_map", "reconstructions", "denoise", "generate", "recipes")
+PAGES = ("", "train", "what_if", "latent_map", "reconstructions", "denoise", "generate", "recipes")
 expect.set_options(timeout=60_000)  # a loaded machine is slow, not wrong
 SHOTS = ROOT / "test-results"
 DIGITS = data.get("digits")

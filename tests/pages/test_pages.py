@@ -103,7 +103,7 @@ def test_links_carry_the_run_to_the_pages_of_a_run_alone(shipped_runs: Path) -> 
     at = opened(ROOT / "pages" / "generate.py", run="digits-vae")
     links = [link.proto for link in at.get("page_link")[: len(frame.MENU)]]
     carried = {link.help for link in links if link.query_string == "run=digits-vae"}
-    assert carried == {"Latent map", "Reconstructions", "Denoise", "Generate"}
+    assert carried == {"What if", "Latent map", "Reconstructions", "Denoise", "Generate"}
     assert {link.query_string for link in links if link.help not in carried} == {""}
 
 

@@ -371,3 +371,67 @@ def test_every_class_is_seen_on_the_page(page: str, least: float) -> None:
     for color in CLASS_COLORS:
         low, high = sorted([luminance(color), luminance(page)])
         assert (high + 0.05) / (low + 0.05) >= least
+
+
+# --- Sweeps -------------------------------------------------------------------------------------
+
+
+def test_learning_curves_have_their_own_lengths_and_keep_their_colours() -> None:
+    lines = {"trial 1": [3.0, 2.0, 1.0], "trial 2": [4.0], "trial 3": [2.0, 1.5]}
+    figure = figures.learning_curves(lines, "test loss", ["trial 1", "trial 3"])
+    drawn = {trace.name: trace for trace in figure.data}
+    assert {name: list(trace.y) for name, trace in drawn.items()} == lines
+    assert list(drawn["trial 3"].x) == [1, 2]
+    assert figure.data[0].name == "trial 2"  # under the others
+    assert [drawn[name].line.color for name in lines] == [LINE_COLORS[0], "gray", LINE_COLORS[2]]
+    assert not drawn["trial 2"].showlegend and figure.layout.yaxis.type is None
+    steep = figures.learning_curves({"trial 1": [100.0, 1.0]}, "test loss", [])
+    assert steep.layout.yaxis.type == "log"
+
+
+def test_an_effect_has_error_bars_and_its_baseline() -> None:
+    lines = {"MSE": ([1, 2, 32], [3.0, 2.0, 1.0], [0.1, 0.2, 0.0])}
+    figure = figures.effect(lines, "Code size", "MSE", True, baseline=("PCA", [1, 2], [4.0, 3.0]))
+    means, baseline = figure.data
+    assert list(means.error_y.array) == [0.1, 0.2, 0.0] and means.error_y.visible
+    assert list(baseline.y) == [4.0, 3.0] and baseline.line.dash == "dash"
+    assert figure.layout.xaxis.type == "log"
+    assert list(figure.layout.xaxis.ticktext) == ["1", "2", "32"]
+    drawn = figures.effect({"": (["ReLU"], [1.0], [0.0])}, "", "", joined=False).data[0]
+    assert drawn.mode == "markers" and not drawn.error_y.visible
+    words = figures.effect({"": (["32", "64, 32"], [1.0, 2.0], [0.0, 0.0])}, "", "")
+    assert words.layout.xaxis.type == "category"
+
+
+def test_ticks_that_would_lie_upon_each_other_are_spaced_evenly() -> None:
+    lines = {"": ([1e-4, 1.1e-4, 1.2e-4, 1e-2], [1.0] * 4, [0.0] * 4)}
+    ticks = figures.effect(lines, "", "", logarithmic=True).layout.xaxis.tickvals
+    np.testing.assert_allclose(np.diff(np.log10(ticks)), 0.5)
+
+
+def test_distortion_stands_over_rate() -> None:
+    (trace,) = figures.rate_distortion([(0.1, 9.0, 1.0), (10, 2.0, 5.0)]).data
+    assert (list(trace.x), list(trace.y)) == ([9.0, 2.0], [1.0, 5.0])
+    np.testing.assert_allclose(trace.marker.color, [-1, 1])
+
+
+def test_shares_are_bars_with_the_first_on_top() -> None:
+    figure = figures.bars({"Beta": 0.7, "Depth": 0.3}, "")
+    assert list(figure.data[0].y) == ["Beta", "Depth"]
+    assert figure.layout.yaxis.autorange == "reversed"
+
+
+def test_parallel_coordinates_have_an_axis_for_each_setting() -> None:
+    axes = [
+        ("Code size", [1, 32, 4], []),
+        ("Activation", [0, 1, 0], ["ELU", "ReLU"]),
+        ("Test MSE", [0.3, 0.1, 0.2], []),
+    ]
+    (trace,) = figures.parallel_coordinates(axes, True, "black").data
+    size, activation, mse = trace.dimensions
+    np.testing.assert_allclose(size["values"], np.log10([1, 32, 4]))
+    assert list(size.ticktext) == ["1", "4", "32"]
+    assert list(activation.ticktext) == ["ELU", "ReLU"]
+    np.testing.assert_allclose(mse["values"], [0.3, 0.1, 0.2])
+    np.testing.assert_allclose(trace.line.color, [0.3, 0.1, 0.2])
+    assert trace.line.reversescale

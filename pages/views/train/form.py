@@ -16,9 +16,9 @@ from aecore.training import PRESETS, RunConfig, TrainingConfig, defaults
 from pages.app import cache, frame, state
 from pages.app.text import define, explain
 from pages.components import pickers
+from pages.components.presets import preset_titles, presets_for
 from pages.components.settings_form import as_typed, settings_form
 
-DEFAULTS = "defaults"
 CHOICES = {
     setting.name
     for kind in (*VARIANTS.values(), TrainingConfig)
@@ -27,12 +27,6 @@ CHOICES = {
 }
 """Settings that are written into the address by name."""
 REFUSED = "refused"
-
-
-def presets_for(dataset: str, variant: str) -> list[str]:
-    """Names of the presets of a dataset and variant, and of the defaults."""
-    fitting = [p.name for p in PRESETS.values() if (p.dataset, p.variant) == (dataset, variant)]
-    return [*fitting, DEFAULTS]
 
 
 def starting_values(dataset: str, variant: str, preset: str) -> dict:
@@ -92,10 +86,9 @@ def ask(datasets: Mapping[str, data.Dataset]) -> None:
     variant = pick("Variant", "variant", titles, "ae", define("Variant"))
     summary = VARIANTS[variant].summary()
     st.caption(summary, help=explain(summary))
-    names = presets_for(dataset, variant)
-    titles = {name: PRESETS[name].title if name in PRESETS else "Defaults" for name in names}
+    titles = preset_titles(dataset, variant)
     about = "Settings to start from; every one of them can be changed below."
-    preset = pick("Preset", "preset", titles, names[0], about)
+    preset = pick("Preset", "preset", titles, next(iter(titles)), about)
     if preset in PRESETS:
         description = PRESETS[preset].description
         st.caption(description, help=explain(description))

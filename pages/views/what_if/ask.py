@@ -1,0 +1,374 @@
+"""Plan of a new sweep: what it starts from, which settings differ, and how they are searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import streamlit as st
+
+from aecore.errors import InvalidRequest
+from aecore.models.variants import VARIANTS
+from aecore.runs import sweeps, what_ifs
+from aecore.settings import check_settings
+from aecore.training import PRESETS, RunConfig
+from pages.app import cache, controls, frame, state
+from pages.app.text import define, duration, explain, plain
+from pages.components import pickers
+from pages.components.presets import preset_titles
+from pages.components.settings_form import as_typed, help_of
+
+if TYPE_CHECKING:
+    from aecore import data
+    from aecore.runs import store
+    from aecore.runs.sweeps import Draft
+    from aecore.runs.what_ifs import WhatIf
+    from aecore.settings import Setting
+
+SWEEP = "sweep"
+ROWS = "what_if_rows"
+BEGUN = "sweeps_begun"
+SEARCHES = ("Grid", "Random", "Bayesian")
+MOST_SOURCES = 2
+RANGE, VALUES = "Range", "Values"
+PERSIST: dict[str, Any] = {"persist_state": "session"}
+
+
+@st.fragment
+def ask(datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]) -> None:
+    """Show the form; a valid plan is stored, begun and shown.
+
+    Arguments
+        datasets: the datasets to choose from, by name.
+        runs: the runs to start from.
+    """
+    with frame.guarded():
+        st.html(Path(__file__).with_name("what_if.css"))
+        base, parent = start_from(datasets, runs)
+        config = RunConfig.check(base)
+        known = sweeps.settings_of(config.variant)
+        st.markdown("**What should differ?**", help=define("Sweep", "Trial"))
+        usual = what_ifs.what_ifs(config)
+        with st.container(horizontal=True, gap="xxsmall", key="what-ifs"):
+            for what in usual:
+                st.button(
+                    what.title,
+                    key=f"fill-{what.setting}",
+                    on_click=fill,
+                    args=(what,),
+                    help=f"{known[what.setting].label}: {plain(what.values)}\n\n"
+                    + (explain(what.title) or ""),
+                )
+        search = controls.one_of(
+            "Search",
+            SEARCHES,
+            "search",
+            help="A grid trains every combination of the values, a random search draws some of "
+            "them, a Bayesian search draws more where trials were good.\n\n"
+            + define("Bayesian search"),
+        ).lower()
+        rows = [
+            row
+            for number in state.value(ROWS, [])
+            if (row := ask_row(number, known, config, search)) is not None
+        ]
+        st.button("Add a setting", icon=":material/add:", on_click=add, args=(known,))
+        draws = None
+        if search != "grid":
+            draws = st.number_input(
+                "Draws",
+                1,
+                sweeps.MOST_TRIALS,
+                20,
+                key="draws",
+                help="How many trials are drawn; each is trained with every seed that is listed.",
+                **PERSIST,
+            )
+        halving = ask_halving()
+        name = st.text_input(
+            "Name of the sweep",
+            key=f"sweep_name-{state.value(BEGUN, 0)}",
+            placeholder="leave empty for an automatic name",
+            **PERSIST,
+        )
+        with st.container(key="submit"):
+            answer = st.container()
+            start = controls.button(
+                "Start",
+                ":material/play_arrow:",
+                type="primary",
+                width="stretch",
+                key=f"start-{state.presses('Start')}",
+            )
+            with answer:
+                drafted = plan(base, rows, search, draws, halving, name, parent, start)
+            if start and drafted is not None:
+                begin(drafted)
+
+
+class Row(NamedTuple):
+    """A setting, and its values as typed or its range."""
+
+    setting: str
+    values: str | None
+    span: dict[str, Any] | None
+
+
+# --- Where it starts ----------------------------------------------------------------------------
+
+
+def start_from(
+    datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]
+) -> tuple[dict[str, Any], str]:
+    """Request that the trials differ from, and the name of its run, "" for none."""
+    titles = cache.titles()
+    names = sorted((run.name for run in runs), key=titles.__getitem__)
+    if stranger := state.follow_address(state.RUN, names, None):
+        pickers.show_unknown("run", stranger)
+    chosen = st.selectbox(
+        "Start from the settings of",
+        names,
+        index=None,
+        format_func=titles.__getitem__,
+        key=state.RUN,
+        on_change=state.keep,
+        args=(state.RUN,),
+        placeholder="a data set and variant",
+        help="A run whose settings are changed; clear it to choose a data set, a variant and a "
+        "preset instead.",
+    )
+    if chosen is not None:
+        config = cache.run(chosen).config
+        st.caption(
+            f"{VARIANTS[config.variant].title} on {plain(config.dataset)}, "
+            f"{config.training.epochs} epochs",
+            help=explain(VARIANTS[config.variant].title),
+        )
+        return config.model_dump(mode="json"), chosen
+    listed = {name: entry.title for name, entry in datasets.items()}
+    dataset = pick("Data set", "dataset", listed, "digits")
+    listed = {name: kind.title for name, kind in VARIANTS.items()}
+    variant = pick("Variant", "variant", listed, "ae", define("Variant"))
+    listed = preset_titles(dataset, variant)
+    preset = pick("Preset", "preset", listed, next(iter(listed)))
+    settings: dict[str, Any] = {"model": {}, "training": {}}
+    if preset in PRESETS:
+        shown = PRESETS[preset]
+        st.caption(shown.description, help=explain(shown.description))
+        settings = {"model": dict(shown.model), "training": dict(shown.training)}
+    return {"dataset": dataset, "variant": variant, **settings}, ""
+
+
+def pick(label: str, key: str, titles: Mapping[str, str], default: str, help: str = "") -> str:
+    """Select box of an entry of a registry: its title is shown, its name is in the address."""
+    if stranger := state.follow_address(key, list(titles), default):
+        pickers.show_unknown(label.lower(), stranger)
+    return st.selectbox(
+        label,
+        list(titles),
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=state.keep,
+        args=(key,),
+        help=help or None,
+    )
+
+
+# --- The settings that differ -------------------------------------------------------------------
+
+
+def fill(what: WhatIf) -> None:
+    """Fill a row with a usual what-if; a button's callback."""
+    rows = state.value(ROWS, [])
+    same = (n for n in rows if state.value(f"vary-{n}") == what.setting)
+    number = next(same, None) or _new_row(what.setting)
+    state.put({f"values-{number}": what.values, f"given-{number}": VALUES})
+
+
+def add(known: Mapping[str, Setting]) -> None:
+    """Append a row of a setting that has none; a button's callback."""
+    used = {state.value(f"vary-{n}") for n in state.value(ROWS, [])}
+    _new_row(next((name for name in known if name not in used), next(iter(known))))
+
+
+def _new_row(setting: str) -> int:
+    rows = state.value(ROWS, [])
+    number = max(rows, default=0) + 1
+    state.put({ROWS: [*rows, number], f"vary-{number}": setting, f"values-{number}": ""})
+    return number
+
+
+def remove(number: int) -> None:
+    """Remove a row; a button's callback."""
+    state.put({ROWS: [each for each in state.value(ROWS, []) if each != number]})
+
+
+def ask_row(
+    number: int, known: Mapping[str, Setting], config: RunConfig, search: str
+) -> Row | None:
+    """Input fields of a row; None, and none, where the variant has no such setting.
+
+    It is there again where the variant has.
+    """
+    if state.value(f"vary-{number}") not in known:
+        return None
+    with st.container(key=f"row-{number}", gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall"):
+            name = st.selectbox(
+                "Setting",
+                list(known),
+                format_func=lambda each: known[each].label,
+                key=f"vary-{number}",
+                label_visibility="collapsed",
+                **PERSIST,
+            )
+            setting = known[name]
+            drawn = search != "grid" and setting.kind in ("number", "whole number")
+            ranged = drawn and name != "seed" and ask_given(number) == RANGE
+            values = None
+            if not ranged:
+                values = st.text_input(
+                    f"Values of {setting.label}",
+                    key=f"values-{number}",
+                    placeholder="256,128; 128" if setting.kind == "widths" else "values",
+                    label_visibility="collapsed",
+                    **PERSIST,
+                )
+            st.button(
+                "",
+                icon=":material/delete:",
+                key=f"remove-{number}",
+                on_click=remove,
+                args=(number,),
+                help=f"Take {setting.label} out",
+                type="tertiary",
+            )
+        span = ask_span(number, setting) if ranged else None
+        part = config.training if hasattr(config.training, name) else config.model
+        now = as_typed(setting, getattr(part, name))
+        shown = setting.shown(getattr(part, name))
+        also = "" if setting.kind != "choice" else f" (`{now}`)"
+        st.caption(f"It is {plain(shown)}{also} now.", help=help_of(setting))
+    return Row(name, values, span)
+
+
+def ask_given(number: int) -> str:
+    """Whether a setting has a range or values."""
+    key = f"given-{number}"
+    state.put({key: state.value(key) or RANGE})
+    return st.selectbox(
+        "Given by", (RANGE, VALUES), key=key, label_visibility="collapsed", width=105, **PERSIST
+    )
+
+
+def ask_span(number: int, setting: Setting) -> dict[str, Any]:
+    """Range of a setting, as typed."""
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall"):
+        low, high = (
+            st.text_input(
+                f"{end} of {setting.label}",
+                key=f"{end}-{number}",
+                placeholder=end,
+                label_visibility="collapsed",
+                **PERSIST,
+            )
+            for end in ("low", "high")
+        )
+        log = st.checkbox(
+            "Log", key=f"log-{number}", help="Equal ratios are equally likely.", **PERSIST
+        )
+    return {"low": low, "high": high, "log": log}
+
+
+def ask_halving() -> sweeps.Halving | None:
+    """Whether poor trials are stopped early, and how many go on."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        on = st.checkbox(
+            "Stop poor trials early",
+            key="halving",
+            help="All train a few epochs; one in so many goes on, by its test loss.\n\n"
+            + define("Successive halving"),
+            **PERSIST,
+        )
+        if not on:
+            return None
+        factor = st.number_input(
+            "One in so many goes on",
+            2,
+            10,
+            3,
+            key="factor",
+            label_visibility="collapsed",
+            width=130,
+            help="One in so many goes on.",
+            **PERSIST,
+        )
+    return check_settings(sweeps.Halving, {"factor": factor})
+
+
+# --- The plan -----------------------------------------------------------------------------------
+
+
+def plan(
+    base: Mapping[str, Any],
+    rows: Sequence[Row],
+    search: str,
+    draws: int | None,
+    halving: sweeps.Halving | None,
+    name: str,
+    parent: str,
+    asked: bool,
+) -> Draft | None:
+    """Say what a sweep would train, and how long; or show every problem, and return None."""
+    if not rows and not asked:
+        st.caption("Press what should differ, or add a setting.")
+        return None
+    try:
+        drafted = sweeps.draft(
+            base,
+            {row.setting: row.values for row in rows if row.values is not None},
+            {row.setting: row.span for row in rows if row.span is not None},
+            search=search,
+            trials=draws,
+            halving=halving,
+            name=name or None,
+            parent=parent,
+        )
+        if len({row.setting for row in rows}) < len(rows):
+            raise InvalidRequest("A setting stands in two rows: list its values in one.")
+    except InvalidRequest as error:
+        frame.show_error(error)
+        return None
+    n, at_once = what_ifs.count(drafted), cache.jobs().at_once
+    estimate = what_ifs.estimate(drafted, cache.runs()[0], at_once)
+    how_long = "how long is not known: nothing like it was trained here"
+    source = None
+    if estimate is not None:
+        sources = plain(", ".join(estimate.sources[:MOST_SOURCES]))
+        sources += " and others" if len(estimate.sources) > MOST_SOURCES else ""
+        how_long = f"about {duration(max(estimate.seconds, 1))}, estimated from {sources}"
+        source = (
+            "Its seconds per epoch, times the ratio of the parameters, times the epochs; "
+            f"{at_once} are trained at once. Starting and measuring each training comes on top."
+        )
+    st.markdown(f"**{n:,} training{'s' * (n > 1)}**, {how_long}", help=source)
+    if drafted.left_out:
+        left = sum(len(each.combinations) for each in drafted.left_out)
+        with st.expander(f"{left} combination{'s' * (left > 1)} left out"):
+            for reason, combinations in drafted.left_out:
+                st.caption(f"{len(combinations)}: {plain(reason)}")
+    return drafted
+
+
+def begin(drafted: Draft) -> None:
+    """Store a plan, carry it out, and show it."""
+    try:
+        stored = sweeps.save(drafted)
+    except InvalidRequest as error:
+        frame.show_error(error)
+        return
+    cache.sweeper().look()
+    state.put({BEGUN: state.value(BEGUN, 0) + 1})  # its name is taken now
+    state.put_query({SWEEP: stored.name})
+    st.rerun()

@@ -1,0 +1,239 @@
+"""The page What if: its form, the trials of stored sweeps, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_pages import ROOT, idle_jobs, opened, shipped_runs, told  # noqa: F401
+from test_sweeps import carry_out, planned
+
+from aecore.runs import sweeps
+from pages.app import cache
+
+WHAT_IF = ROOT / "pages" / "what_if.py"
+
+
+class Idle:
+    """Sweeper that carries out nothing."""
+
+    looked = 0
+
+    def look(self) -> None:
+        self.looked += 1
+
+
+@pytest.fixture(autouse=True)
+def sweeper(monkeypatch: pytest.MonkeyPatch) -> Idle:
+    idle = Idle()
+    monkeypatch.setattr(cache, "sweeper", lambda: idle)
+    return idle
+
+
+@pytest.fixture(autouse=True)
+def fresh_results() -> Iterator[None]:
+    yield
+    cache._trial_result.clear()
+
+
+def said(at: AppTest) -> str:
+    return " ".join(each.value for each in (*at.markdown, *at.caption)).replace("\\", "")
+
+
+def rows(at: AppTest) -> dict[str, str]:
+    """Values as typed by the setting of each row."""
+    at.session_state["what_if_rows"]
+    return {
+        at.selectbox(key=f"vary-{n}").value: at.text_input(key=f"values-{n}").value
+        for n in at.session_state["what_if_rows"]
+    }
+
+
+def filled(at: AppTest, *settings: str) -> AppTest:
+    for setting in settings:
+        at.button(key=f"fill-{setting}").click().run()
+    return at
+
+
+# --- The form -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variant", "offered"),
+    [
+        ("ae", {"latent_dim", "hidden", "learning_rate", "seed"}),
+        ("beta-vae", {"latent_dim", "hidden", "beta", "learning_rate", "seed"}),
+        ("denoising", {"latent_dim", "hidden", "level", "learning_rate", "seed"}),
+        ("conv", {"latent_dim", "channels", "learning_rate", "seed"}),
+    ],
+)
+def test_one_click_fills_in_each_usual_what_if_of_the_variant(
+    variant: str, offered: set[str]
+) -> None:
+    at = opened(WHAT_IF, dataset="digits", variant=variant)
+    assert not at.exception and not at.error
+    buttons = [each.key for each in at.button if each.key and each.key.startswith("fill-")]
+    assert set(buttons) == {f"fill-{name}" for name in offered}
+    filled(at, *sorted(offered))
+    assert not at.exception
+    assert rows(at).keys() == offered
+    assert rows(at)["seed"] == "0, 1, 2" and rows(at)["latent_dim"] == "1, 2, 4, 8, 16, 32"
+    for setting in offered - {"latent_dim", "seed"}:
+        at.button(
+            key=f"remove-{at.session_state['what_if_rows'][[*rows(at)].index(setting)]}"
+        ).click().run()
+    assert rows(at).keys() == {"latent_dim", "seed"} and not at.error
+    assert "**18 trainings**" in said(at)
+
+
+def test_the_settings_of_a_run_are_what_the_trials_differ_from(
+    shipped_runs: Path,  # noqa: F811
+    sweeper: Idle,
+) -> None:
+    at = filled(opened(WHAT_IF, run="digits-vae"), "seed")
+    assert "Variational autoencoder on digits, 60 epochs" in said(at)
+    assert "**3 trainings**, about" in said(at) and "estimated from digits-vae" in said(at)
+    press(at)
+    (plan,) = sweeps.plans()[0]
+    assert plan.parent == "digits-vae" and plan.base["training"]["epochs"] == 60
+    assert plan.values == {"seed": (0, 1, 2)} and plan.state == "running"
+    assert sweeper.looked == 1 and at.query_params["sweep"] == plan.name
+
+
+def press(at: AppTest, label: str = "Start") -> AppTest:
+    return next(each for each in at.button if each.label == label).click().run()
+
+
+def test_nothing_like_it_was_trained_is_said() -> None:
+    at = filled(opened(WHAT_IF, dataset="iris", variant="ae"), "seed")
+    assert "**3 trainings**, how long is not known: nothing like it was trained here" in said(at)
+
+
+def test_every_problem_is_said_at_once_and_nothing_is_lost() -> None:
+    at = filled(opened(WHAT_IF, dataset="digits", variant="ae"), "learning_rate", "seed")
+    at.text_input(key="values-1").set_value("0.1, 20").run()
+    at.text_input(key="values-2").set_value("one").run()
+    at.text_input(key="sweep_name-0").set_value("No name").run()
+    press(at)
+    (error,) = at.error
+    assert error.value.count("\n") == 2
+    for problem in ("Value 2 of 2", "seed", "No name"):
+        assert problem in error.value.replace("\\", "")
+    assert rows(at) == {"learning_rate": "0.1, 20", "seed": "one"}
+    assert at.text_input(key="sweep_name-0").value == "No name"
+    assert not sweeps.plans()[0]
+
+
+def test_a_plan_of_nothing_is_refused_when_it_is_started() -> None:
+    at = opened(WHAT_IF, dataset="digits", variant="ae")
+    assert not at.error
+    press(at)
+    assert "Give values or a range" in at.error[0].value
+
+
+def test_combinations_that_are_impossible_are_listed_by_reason() -> None:
+    at = filled(opened(WHAT_IF, dataset="iris", variant="ae"), "latent_dim")
+    assert rows(at)["latent_dim"] == "1, 2, 4"  # iris has four features
+    at.text_input(key="values-1").set_value("2, 8").run()
+    assert not at.error
+    assert [each.label for each in at.expander if "left out" in each.label]
+    assert "latent_dim = 8" in said(at)
+
+
+def test_a_search_draws_from_ranges_and_may_stop_poor_trials() -> None:
+    at = filled(opened(WHAT_IF, dataset="digits", variant="ae", search="Random"), "seed")
+    press(at, "Add a setting")
+    at.selectbox(key="vary-2").set_value("learning_rate").run()
+    assert at.selectbox(key="given-2").value == "Range"
+    at.text_input(key="low-2").set_value("0.01").run()
+    at.text_input(key="high-2").set_value("0.001").run()
+    assert "upside down" in at.error[0].value
+    at.text_input(key="high-2").set_value("0.1").run()
+    at.checkbox(key="log-2").check().run()
+    at.number_input(key="draws").set_value(4).run()
+    at.checkbox(key="halving").check().run()
+    at.number_input(key="factor").set_value(2).run()
+    assert not at.error and "**12 trainings**" in said(at)
+    press(at)
+    (plan,) = sweeps.plans()[0]
+    assert plan.search == "random" and plan.halving == sweeps.Halving(factor=2)
+    assert plan.ranges["learning_rate"] == sweeps.Range(low=0.01, high=0.1, log=True)
+
+
+def test_rows_outlive_another_page_and_another_variant() -> None:
+    at = filled(opened(WHAT_IF, dataset="digits", variant="beta-vae"), "beta", "seed")
+    at.selectbox(key="variant").set_value("ae").run()
+    assert not at.exception
+    assert "**3 trainings**" in said(at)
+    at.selectbox(key="variant").set_value("beta-vae").run()
+    assert rows(at) == {"beta": "0.25, 0.5, 1, 2, 4, 8", "seed": "0, 1, 2"}
+
+
+# --- Stored sweeps ------------------------------------------------------------------------------
+
+
+def test_the_trials_stand_in_a_table_with_the_best_first() -> None:
+    plan = planned({"latent_dim": "1,2", "seed": "0,1"})
+    carry_out(plan)
+    at = opened(WHAT_IF, dataset="iris", sweep=plan.name)
+    assert not at.exception and not at.error
+    table = at.dataframe[0].value
+    assert "**4 of 4 trained**" in said(at)
+    assert table["test_mse"].is_monotonic_increasing and len(table) == 4
+    assert set(table["state"]) == {"trained"} and (table["epochs"] == 4).all()
+    assert table["map"].str.startswith("data:image/png").all()
+    assert {"latent_dim", "seed", "trustworthiness", "knn_accuracy"} <= set(table)
+    other = opened(WHAT_IF, dataset="iris", sweep=plan.name, measure="trustworthiness")
+    ranked = other.dataframe[0].value["trustworthiness"]
+    assert ranked.is_monotonic_decreasing
+    assert "The seeds disagree on Code size: the lowest test MSE is at 1 for seed 0, 2" in said(at)
+
+
+def test_a_sweep_is_paused_stopped_and_goes_on(sweeper: Idle) -> None:
+    plan = planned()
+    at = opened(WHAT_IF, dataset="iris")
+    assert "0 of 2 trained" in said(at)
+    for label, state in (("Pause", "paused"), ("Go on", "running"), ("Stop", "stopped")):
+        press(at, label)
+        assert not at.exception and sweeps.load(plan.name).state == state
+    assert sweeper.looked == 3 and "it is stopped" in said(at)
+
+
+def test_the_end_of_each_trial_has_its_reason() -> None:
+    plan = planned({"learning_rate": "0.0001,0.001,0.01,0.03"}, halving=sweeps.Halving(factor=2))
+    carry_out(plan)
+    at = opened(WHAT_IF, dataset="iris")
+    table = at.dataframe[0].value
+    assert (table["state"] == "stopped early").sum() == 3
+    assert table["reason"].str.contains("were better").sum() == 3
+    assert "1 of 4 trained, 3 stopped early" in said(at)
+
+
+def test_damaged_and_unknown_sweeps_are_sentences() -> None:
+    plan, other = planned(), planned()
+    (plan.folder / "plan.json").write_text("{")
+    (other.folder / "trials.json").write_text("{")
+    at = opened(WHAT_IF, dataset="iris", sweep="none-such")
+    assert not at.exception
+    assert "none-such" in told(at) and plan.name in told(at) and other.name in told(at)
+
+
+def test_the_file_of_the_table_has_a_row_for_each_trial() -> None:
+    from pages.views.what_if.trials import csv_of
+
+    plan = planned({"hidden": "8; 8,4", "seed": "0"})
+    carry_out(plan)
+    lines = csv_of(plan).splitlines()
+    assert len(lines) == 3 and lines[0].startswith("trial,run,state,test_mse,test_loss")
+    assert '"8,4",0' in lines[2]
+
+
+def test_a_new_server_goes_on_with_a_sweep_that_runs(
+    monkeypatch: pytest.MonkeyPatch, sweeper: Idle
+) -> None:
+    began = []
+    monkeypatch.setattr(cache, "sweeper", lambda: began.append(True) or sweeper)
+    opened(ROOT / "pages" / "recipes.py")
+    assert began
