@@ -30,6 +30,7 @@ from aecore.models.autoencoder import Autoencoder
 from aecore.models.networks import ACTIVATION_LAYERS
 from aecore.models.variants import VARIANTS
 from aecore.plots import colors
+from aecore.projections import PROJECTIONS
 from aecore.runs import store
 from aecore.runs.train import Train
 from aecore.viewer import STATIC, payload
@@ -368,7 +369,7 @@ def test_the_share_below_a_value(lab: Page) -> None:
 LONG = np.concatenate([0.3 * draw(450, 2), 0.3 * draw(50, 2, seed=2) + [0, -20]])
 FRAMED = {
     "a cloud": (draw(500, 2), 0),
-    "an island far off": (LONG, 50),
+    "an island far off": (LONG, 0),
     "two of a size": (np.concatenate([draw(100, 2), draw(100, 2) + 50]), 0),
     "outliers": (np.concatenate([draw(500, 2), [[90, 3], [-70, 0], [2, 99]]]), 3),
     "one": (np.array([[2, -1]]), 0),
@@ -391,8 +392,45 @@ def test_the_mass_of_a_map_is_framed(lab: Page, cloud: str) -> None:
         middle = np.array([frame["x"], frame["y"]])
         half = np.array([frame["width"], frame["height"]]) / 2
         assert (np.abs(points - middle) > half + 1e-6).any(axis=1).sum() == wanted
-    if cloud == "an island far off":
+    if cloud == "outliers":
         assert frames[0]["height"] < 0.3 * frames[1]["height"]
+
+
+def test_the_first_view_hides_no_class(lab: Page) -> None:
+    """The first view of 2,000 samples leaves out five of them, but not if they are a class."""
+    points = np.concatenate([draw(1995, 2), 0.1 * draw(5, 2, seed=2) + 90])
+    rare, common = np.zeros(2000, int), np.arange(2000) % 10
+    rare[-5:] = 1
+    heights = lab.evaluate(
+        """([points, ...labels]) => labels.map((each) =>
+          frameOf(Float32Array.from(points), true, each && Int32Array.from(each)).height)""",
+        [points.ravel().tolist(), None, common.tolist(), rare.tolist()],
+    )
+    assert heights[0] == heights[1] < 10 and heights[2] > 90
+
+
+@pytest.mark.parametrize("name", ["digits-ae", "digits-vae", "mnist-ae", "mnist-vae"])
+def test_the_first_views_of_the_shipped_runs_hide_few_samples(lab: Page, name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
+        run = store.load(name)
+        kinds = [kind(**kind.defaults(run.manifest.n_test)) for kind in PROJECTIONS.values()]
+        fingerprint = run.manifest.fingerprint
+        maps = [
+            projections.map_artifact(run.dataset, fingerprint, kind, Subset()).load()
+            for kind in kinds
+        ]
+    labels = run.codes["labels"]
+    for points in (run.codes["plane"], *(found.plane for found in maps if found)):
+        frame = lab.evaluate(
+            """([points, labels]) =>
+              frameOf(Float32Array.from(points), true, Int32Array.from(labels))""",
+            [points.ravel().tolist(), labels.tolist()],
+        )
+        away = np.abs(points - [frame["x"], frame["y"]])
+        outside = (away > np.array([frame["width"], frame["height"]]) / 2 + 1e-6).any(axis=1)
+        assert outside.mean() <= 0.01
+        assert max(outside[labels == label].mean() for label in set(labels)) < 0.05
 
 
 def test_texts_are_moved_apart_and_no_farther_than_needed(lab: Page) -> None:

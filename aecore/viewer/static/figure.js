@@ -65,10 +65,12 @@ export class Figure {
    * @param panes points (n, 2) of each
    * @param groups {members, color} for each colour: the numbers of the samples that have it
    * @param options keys: what each pane shows; only: the number of the one pane to draw, or null
-   *   for all; height: of the figure, or null for one that suits its width
+   *   for all; height: of the figure, or null for one that suits its width; labels: the class of
+   *   each sample, or null
    */
-  async draw(panes, groups, { keys, only, height }) {
+  async draw(panes, groups, { keys, only, height, labels }) {
     this.panes = panes;
+    this.labels = labels;
     this.groups = groups;
     this.keys = keys;
     this.plotly = await plotly();
@@ -140,7 +142,7 @@ export class Figure {
   /** The part of a pane that is shown: {x, y} of its middle, and its {width, height}. */
   view(i) {
     const points = this.panes[i];
-    if (!this.frames.has(points)) this.frames.set(points, frameOf(points, true));
+    if (!this.frames.has(points)) this.frames.set(points, frameOf(points, true, this.labels));
     return this.views.get(this.keys[i]) ?? this.frames.get(points);
   }
 

@@ -191,7 +191,8 @@ export class LinkedMaps {
       .filter(({ members }) => members.length);
     const keys = this.facts.panes.map(({ view }) => view);
     const height = this.workbench ? this.stage.clientHeight : null;
-    await this.figure.draw(this.panes, drawn, { keys, only: this.only(), height });
+    const labels = this.facts.label_names.length ? this.arrays["column/label"].values : null;
+    await this.figure.draw(this.panes, drawn, { keys, only: this.only(), height, labels });
   }
 
   /** Lay the chosen background under the bottleneck. */
