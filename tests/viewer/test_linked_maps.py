@@ -1446,11 +1446,22 @@ def test_what_came_of_it_is_said(shown: Shown) -> None:
     lasso(shown, 0, [(x, y), (x + 6, y), (x + 6, y + 6), (x, y + 6)])
     assert said.inner_text() == "No sample inside"
     assert shown.said()[-1] == ["selection", None]
+    lasso(shown, 0, around(shown, 0))
+    assert said.inner_text() == "" and shown.count() > 0
     background = shown.page.get_by_label("Background")
     background.select_option("density")
     shown.page.wait_for_function(
         "document.querySelector('.loupe-said').textContent.includes('full')"
     )
+    find(shown, "#38")
+    assert said.inner_text() == "Found test #38"
+    shown.page.evaluate("document.querySelector('.loupe').loupe.highlight(40)")
+    assert said.inner_text().startswith("Background: ")
+    find(shown, "nobody")
+    assert "nobody" in said.inner_text()
+    chip(shown, 3)
+    assert said.inner_text().startswith("Background: ")
+    chip(shown, 3)
     background.select_option("")
     assert said.inner_text() == ""
     find(shown, "7")
