@@ -936,9 +936,21 @@ def test_the_slider_moves_the_samples_through_the_epochs(shown: Shown) -> None:
         said = shown.page.locator(".loupe-motion output").inner_text()
         assert said.startswith(f"Epoch {round(at + 0.01) + 1} of 3, test loss ")
     shown.page.get_by_role("button", name="Play").click()
-    shown.page.get_by_role("button", name="Play").wait_for()  # it stops at the end by itself
+    shown.page.get_by_role("button", name="Play").wait_for()
+    assert moving(shown.page) is None  # it ends with the final map by itself
+    slide(shown.page, 0)
     shown.page.get_by_role("button", name="Final").click()
     assert moving(shown.page) is None
+
+
+@showing("both")
+def test_an_earlier_epoch_says_whose_codes_it_shows(shown: Shown) -> None:
+    said = shown.page.locator(".loupe-motion output")
+    assert "samples" not in said.inner_text()
+    slide(shown.page, 1)
+    assert "· the first 360 test samples" in said.inner_text()
+    shown.page.get_by_role("button", name="Final").click()
+    assert "samples" not in said.inner_text()
 
 
 def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:

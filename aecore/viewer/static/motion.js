@@ -46,11 +46,7 @@ export class Motion {
     this.choice.onchange = () => this.choose(this.choice.value);
     const done = element("button", "", "Final");
     done.title = "Show the final map";
-    done.onclick = () => {
-      this.stop();
-      this.at = null;
-      this.fit();
-    };
+    done.onclick = () => this.finish();
     this.curve = element("canvas", "loupe-curve");
     this.curve.width = 480;
     this.curve.height = 96;
@@ -65,8 +61,13 @@ export class Motion {
 
   /** Let another thing move, from its rest. */
   choose(kind) {
-    this.stop();
     this.kind = this.choice.value = kind;
+    this.finish();
+  }
+
+  /** Show the final map, of all samples and at full strength. */
+  finish() {
+    this.stop();
     this.at = null;
     this.fit();
   }
@@ -122,6 +123,7 @@ export class Motion {
       this.go(this.at + (now - before) / 1000 / pace);
       before = now;
       if (this.at < this.last) this.timer = requestAnimationFrame(frame);
+      else if (this.kind === "epochs") this.finish();
       else this.stop();
     };
     this.timer = requestAnimationFrame(frame);
@@ -195,7 +197,7 @@ export class Motion {
   /** Write where the motion is. */
   describe() {
     if (this.root.hidden || !this.kind) return;
-    const { facts, arrays } = this.maps;
+    const { facts, arrays, n } = this.maps;
     this.maps.titles.describe();
     if (this.kind === "morph") {
       const share = this.at ?? 0;
@@ -204,11 +206,12 @@ export class Motion {
       this.text.title = this.text.textContent;
       return;
     }
-    const { kept, loss, train_loss } = facts.epochs;
-    const epoch = kept[Math.round(this.at ?? this.last)];
+    const { kept: epochs, loss, train_loss } = facts.epochs;
+    const epoch = epochs[Math.round(this.at ?? this.last)];
     const now = loss[epoch - 1];
+    const kept = arrays.epochs.shape[1];
     const more = (now === undefined ? "" : `, test loss ${now.toPrecision(4)}`) +
-      ` · ${arrays.epochs.shape[1].toLocaleString("en")} test samples`;
+      (this.at === null || kept === n ? "" : ` · the first ${kept.toLocaleString("en")} test samples`);
     this.text.replaceChildren(`Epoch ${epoch} of ${loss.length}`, element("span", "", more));
     this.text.title = this.text.textContent;
     this.drawCurve(loss, train_loss, epoch);
