@@ -613,7 +613,7 @@ def contents(
         for name, run in runs.items():
             dataset = iris if name == "iris" else digits
             maps = {"pca": ("PCA", pca)} if dataset is digits else {}
-            other = runs["ae"] if name == "vae" else None
+            other = ("Autoencoder", runs["ae"]) if name == "vae" else None
             own = sheets if dataset is digits else {}
             content = payload.build_payload(run, dataset, subset, maps, other, own, "all")
             found[name] = content, payload.shown(run, dataset, subset), dataset
@@ -954,7 +954,15 @@ def test_an_earlier_epoch_says_whose_codes_it_shows(shown: Shown) -> None:
 
 
 def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
-    assert shown.page.locator(".loupe-titles b").all_inner_texts() == ["Bottleneck", "ae", "PCA"]
+    assert shown.page.locator(".loupe-titles b").all_inner_texts() == [
+        "Bottleneck",
+        "Autoencoder",
+        "PCA",
+    ]
+    head = shown.page.locator(".loupe-titles > div").nth(1)
+    said = head.get_attribute("title") or ""
+    assert said.startswith("Autoencoder\n\nLaid upon the bottleneck: ")
+    assert "\n\nDisparity: " in said and head.locator("small").inner_text().endswith(" kept")
     shown.page.get_by_label("What moves").select_option("morph")
     panes = [
         np.reshape(
@@ -971,6 +979,26 @@ def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
     moved = np.linalg.norm(panes[1] - panes[0], axis=1)
     assert len(shown.selected()) == 48
     assert moved[shown.selected()].min() >= np.sort(moved)[-48] - 1e-5
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_panes_fill_the_figure(lab: Page, count: int) -> None:
+    """No row has an empty cell, and no two panes overlap."""
+    boxes, (width, height) = lab.evaluate(
+        """async (count) => {
+          const { Figure } = await import("/figure.js");
+          const figure = new Figure(null, () => {});
+          figure.drawn = Array.from({ length: count }, (_, i) => i);
+          figure.size = figure.shape(count, 1100, 700);
+          const { rows, height } = figure.size;
+          return [figure.drawn.map((i) => figure.box(i)), [1100, rows * height]];
+        }""",
+        count,
+    )
+    assert sum((box["width"] + 10) * box["height"] for box in boxes) == pytest.approx(
+        (width + 10) * height
+    )
+    assert max(box["left"] + box["width"] for box in boxes) == pytest.approx(width)
 
 
 def test_other_content_takes_the_place_of_the_shown(shown: Shown, contents: dict[str, Any]) -> None:
@@ -1328,7 +1356,7 @@ def test_a_narrow_window_has_tabs_and_a_sheet(shown: Shown) -> None:
     shown.page.set_viewport_size({"width": 390, "height": 844})
     shown.page.wait_for_function(f"{MAPS}.figure.drawn.length === 1")
     tabs = shown.page.locator(".loupe-tabs button")
-    assert tabs.all_inner_texts() == ["Bottleneck", "ae", "PCA"]
+    assert tabs.all_inner_texts() == ["Bottleneck", "Autoencoder", "PCA"]
     tabs.last.click()
     shown.page.wait_for_function(f"{MAPS}.figure.drawn[0] === 2")
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -47,14 +47,15 @@ export class Figure {
     return { columns, rows, paneWidth, height: own };
   }
 
-  /** Where pane number i lies, in pixels. */
+  /** Where pane number i lies, in pixels; the last is as wide as what is left of its row. */
   box(i) {
     const { columns, paneWidth, height } = this.size;
-    const at = this.drawn.indexOf(i);
+    const at = this.drawn.indexOf(i), column = at % columns;
+    const span = at === this.drawn.length - 1 ? columns - column : 1;
     return {
-      left: (at % columns) * (paneWidth + GAP),
+      left: column * (paneWidth + GAP),
       top: Math.floor(at / columns) * (height + STRIP) + STRIP,
-      width: paneWidth,
+      width: span * (paneWidth + GAP) - GAP,
       height,
     };
   }
