@@ -725,6 +725,19 @@ def test_a_box_by_coordinates_selects(shown: Shown) -> None:
     assert shown.selected().tolist() == np.flatnonzero((x >= left) & (y <= top)).tolist()
 
 
+def test_the_bar_of_classes_names_those_that_are_wide_enough(shown: Shown) -> None:
+    labels = shown.samples.labels
+    # All of class 0 and two of class 1.
+    few = [*np.flatnonzero(labels == 0).tolist(), *np.flatnonzero(labels == 1)[:2].tolist()]
+    shown.page.evaluate(f"(few) => {MAPS}.selection.select((i) => few.includes(i))", few)
+    parts = shown.page.locator(".loupe-classes span")
+    assert parts.all_inner_texts() == [f"0 {round(100 - 200 / len(few))} %", ""]
+    assert parts.nth(1).get_attribute("title").startswith("1: 2 samples, ")
+    cut = "(parts) => parts.filter((part) => part.scrollWidth > part.clientWidth).length"
+    shown.select_first(200)
+    assert parts.count() == 10 and parts.evaluate_all(cut) == 0
+
+
 def test_the_worst_come_first(shown: Shown) -> None:
     shown.page.evaluate(
         "() => document.querySelector('.loupe').loupe.selection.select((i) => i < 200)"

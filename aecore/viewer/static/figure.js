@@ -93,9 +93,13 @@ export class Figure {
     this.changed(true);
   }
 
+  /** The diameter of a point in pixels. */
+  get pointSize() {
+    return Math.min(Math.max(120 / Math.sqrt(this.panes[0].length / 2), 2.5), 6);
+  }
+
   traces() {
-    const { groups } = this;
-    const size = Math.min(Math.max(120 / Math.sqrt(this.panes[0].length / 2), 2.5), 6);
+    const { groups, pointSize: size } = this;
     // Plotly leaves out the axes of a pane without a trace.
     const drawn = groups.length ? groups : [{ members: [], color: "grey" }];
     return this.drawn.flatMap((i) => drawn.map(({ members, color }) => {

@@ -39,15 +39,25 @@ export class Overlay {
   }
 }
 
-/** Squares at places of a pane, each in its colour. */
-export function squares(draw, toPixels, points, members, colorOf, side) {
-  let color = null;
+/** Dots at places of a pane, each in its colour. Stamped, which is quicker than a path for each. */
+export function dots(draw, toPixels, points, members, colorOf, size) {
+  const stamps = new Map(), side = Math.ceil(size) + 2;
   for (const member of members) {
+    const color = colorOf(member);
+    if (!stamps.has(color)) stamps.set(color, dot(color, size, side));
     const [x, y] = toPixels(points[2 * member], points[2 * member + 1]);
-    const own = colorOf(member);
-    if (own !== color) draw.fillStyle = color = own;
-    draw.fillRect(x - side / 2, y - side / 2, side, side);
+    draw.drawImage(stamps.get(color), x - side / 2, y - side / 2, side, side);
   }
+}
+
+const SHARP = 4; // pixels of a stamp's side for each pixel of a page
+
+function dot(color, size, side) {
+  const stamp = new OffscreenCanvas(SHARP * side, SHARP * side), draw = stamp.getContext("2d");
+  draw.arc((SHARP * side) / 2, (SHARP * side) / 2, (SHARP * size) / 2, 0, 2 * Math.PI);
+  draw.fillStyle = color;
+  draw.fill();
+  return stamp;
 }
 
 /** A ring that is seen on any ground. */

@@ -3,7 +3,7 @@
 
 import { element } from "./dom.js";
 import { labelCentroids } from "./groups.js";
-import { ellipse, Overlay, plate, ring, spread, squares, written } from "./overlay.js";
+import { dots, ellipse, Overlay, plate, ring, spread, written } from "./overlay.js";
 
 const MAX_NUMBERED = 12; // marked samples that carry their numbers
 const MAX_ELLIPSES = 150; // posteriors; all of them would be a grey cloud
@@ -98,15 +98,15 @@ export class Painter {
     draw.globalAlpha = 0.82;
     draw.fillRect(left, top, width, height);
     draw.globalAlpha = 1;
-    squares(draw, toPixels, points, members, color, members.length > 3000 ? 2.5 : 4);
+    dots(draw, toPixels, points, members, color, members.length > 3000 ? 3 : 4);
   }
 
   paintSelected(draw, toPixels, points) {
     const { maps } = this;
     const { members } = maps.selection;
     if (!members) return;
-    const side = members.length > 2000 ? 3 : 5;
-    squares(draw, toPixels, points, members, (i) => maps.color(i), side);
+    // A little larger than the others, which are dimmed.
+    dots(draw, toPixels, points, members, (i) => maps.color(i), maps.figure.pointSize + 0.5);
   }
 
   paintPolygon(draw, toPixels, accent) {
