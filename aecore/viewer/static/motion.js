@@ -3,6 +3,7 @@
 import { element, fill } from "./dom.js";
 
 const SECONDS_AN_EPOCH = 0.35;
+const STEEP = 30; // of the loss's scale: how much finer it is at the lowest loss than at the highest
 
 export class Motion {
   constructor(maps) {
@@ -50,6 +51,7 @@ export class Motion {
     this.curve = element("canvas", "loupe-curve");
     this.curve.width = 480;
     this.curve.height = 96;
+    this.curve.title = "Test loss, and dashed the training loss, on a logarithmic scale above the lowest";
     this.curve.onclick = ({ offsetX }) => {
       this.stop();
       this.go((offsetX / this.curve.clientWidth) * this.last);
@@ -222,11 +224,12 @@ export class Motion {
     const draw = this.curve.getContext("2d"), { width, height } = this.curve;
     const style = getComputedStyle(this.maps.root);
     const accent = style.getPropertyValue("--loupe-accent");
-    // The first epoch can be so high that all others would lie on one line.
-    const values = [...loss, ...train].filter(Number.isFinite).sort((a, b) => a - b);
-    const low = values[0], high = values[Math.floor(0.97 * (values.length - 1))];
-    const x = (i) => 6 + (i / Math.max(loss.length - 1, 1)) * (width - 12);
-    const y = (v) => 8 + Math.min(Math.max((high - v) / (high - low || 1), 0), 1) * (height - 16);
+    const values = [...loss, ...train].filter(Number.isFinite);
+    const low = Math.min(...values), high = Math.max(...values);
+    const x = (i) => 9 + (i / Math.max(loss.length - 1, 1)) * (width - 18);
+    // The first epoch can be so high that on a linear scale all others would lie on one line.
+    const share = (v) => Math.log1p((STEEP * (v - low)) / (high - low || 1)) / Math.log1p(STEEP);
+    const y = (v) => 9 + (1 - share(v)) * (height - 18);
     draw.clearRect(0, 0, width, height);
     for (const [series, color, dash] of [[train, "#94a4a2", [5, 5]], [loss, accent, []]]) {
       draw.beginPath();
