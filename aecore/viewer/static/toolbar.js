@@ -138,6 +138,7 @@ export class Toolbar {
     const { facts, ui } = this.maps;
     const options = facts.backgrounds.map((key) => [key, BACKGROUNDS[key].title]);
     const select = fill(element("select"), [["", "none"], ...options], ui.background);
+    select.className = "loupe-background";
     select.title = definitions(facts, ["Density", "Cycle error", "Sensitivity"]);
     select.onchange = () => {
       ui.background = select.value;
