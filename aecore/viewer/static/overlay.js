@@ -61,8 +61,8 @@ function dot(color, size, side) {
 }
 
 /** A ring that is seen on any ground. */
-export function ring(draw, [x, y], ink, ground, radius = 8) {
-  for (const [color, width] of [[ground, 5], [ink, 2]]) {
+export function ring(draw, [x, y], ink, ground, radius) {
+  for (const [color, width] of [[ground, 3.5], [ink, 1.5]]) {
     draw.beginPath();
     draw.arc(x, y, radius, 0, 2 * Math.PI);
     draw.strokeStyle = color;

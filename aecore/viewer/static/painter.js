@@ -126,17 +126,18 @@ export class Painter {
   paintMarks(draw, toPixels, points, key, { ink, accent, ground }) {
     const { marks: { rows: marks, places }, rows, facts } = this.maps;
     const picks = facts.mode === "pick"; // where numbers are asked for
-    if (places[key]) {
-      const [x, y] = toPixels(...places[key]);
-      ring(draw, [x, y], ink, ground, 3);
-      written(draw, "yours", [x, y - 20], ink, ground);
-    }
     for (const row of marks) {
       const i = rows.indexOf(row);
       if (i < 0 || !this.maps.visible(i)) continue;
       const [x, y] = toPixels(points[2 * i], points[2 * i + 1]);
       ring(draw, [x, y], accent, ground, marks.length > MAX_NUMBERED ? 4 : 6);
       if (picks && marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
+    }
+    // Over the rings of its neighbours.
+    if (places[key]) {
+      const [x, y] = toPixels(...places[key]);
+      ring(draw, [x, y], ink, ground, 3);
+      written(draw, "yours", [x, y - 20], ink, ground);
     }
   }
 
