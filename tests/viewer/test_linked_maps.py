@@ -478,6 +478,23 @@ def test_a_heat_picture_is_upright_and_clear_where_low(lab: Page) -> None:
     assert (alpha[:-1] == 0).all() and (alpha[-1] == 200).all()
 
 
+def test_a_heat_picture_fades_at_its_edges(lab: Page) -> None:
+    alpha = lab.evaluate(
+        """async () => {
+          const values = Float32Array.from({ length: 400 }, (_, i) => i % 20 > 0);
+          const image = new Image();
+          image.src = heat(values, 20, 20, [10, 20, 30], 0.2).source;
+          await image.decode();
+          const canvas = new OffscreenCanvas(20, 20).getContext("2d");
+          canvas.drawImage(image, 0, 0);
+          return Array.from({ length: 20 }, (_, i) =>
+            canvas.getImageData(i, 10, 1, 1).data[3]);
+        }"""
+    )
+    assert alpha[0] == 0 and set(alpha[4:16]) == {200}
+    assert alpha[16:] == sorted(alpha[16:], reverse=True) and alpha[-1] < 30
+
+
 def test_what_was_chosen_is_remembered(lab: Page) -> None:
     found = lab.evaluate(
         """() => {
@@ -1096,6 +1113,11 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert image["sizex"] == pytest.approx(len(x) * step[0], rel=1e-3)
     assert image["sizey"] == pytest.approx(len(y) * step[1], rel=1e-3)
     assert "Background: " in shown.page.locator(".loupe-said").inner_text()
+    opacities = f"""[...new Set({MAPS}.plot._fullData.map(({{ xaxis, marker }}) =>
+      `${{xaxis}} ${{marker.opacity}}`))]"""
+    assert shown.page.evaluate(opacities) == ["x 0.35", "x2 0.8", "x3 0.8"]
+    shown.page.get_by_label("Background").select_option("")
+    shown.page.wait_for_function(f"{opacities}[0] === 'x 0.8'")
 
 
 # --- Pictures -----------------------------------------------------------------------------------

@@ -112,9 +112,14 @@ export class Figure {
       const [xaxis, yaxis] = ["x", "y"].map((axis) => axis + suffix(i));
       return {
         type: "scattergl", mode: "markers", x, y, xaxis, yaxis,
-        marker: { size, color, opacity: 0.8 },
+        marker: { size, color, opacity: this.opacity(i) },
       };
     }));
+  }
+
+  /** How opaque the points of a pane are: a background is seen between them. */
+  opacity(i) {
+    return i === 0 && this.image ? 0.35 : 0.8;
   }
 
   layout(width) {
@@ -256,7 +261,9 @@ export class Figure {
       yanchor: "top",
     };
     if (!this.drawn.includes(0)) return null;
-    return this.plotly.relayout(this.root, { images: this.image ? [this.image] : [] });
+    const points = this.root.data.flatMap(({ xaxis }, at) => (xaxis === "x" ? [at] : []));
+    return this.plotly.update(this.root, { "marker.opacity": this.opacity(0) },
+      { images: this.image ? [this.image] : [] }, points);
   }
 
   close() {
