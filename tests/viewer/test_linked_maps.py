@@ -1115,7 +1115,7 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert "Background: " in shown.page.locator(".loupe-said").inner_text()
     opacities = f"""[...new Set({MAPS}.plot._fullData.map(({{ xaxis, marker }}) =>
       `${{xaxis}} ${{marker.opacity}}`))]"""
-    assert shown.page.evaluate(opacities) == ["x 0.35", "x2 0.8", "x3 0.8"]
+    assert shown.page.evaluate(opacities) == ["x 0.45", "x2 0.8", "x3 0.8"]
     shown.page.get_by_label("Background").select_option("")
     shown.page.wait_for_function(f"{opacities}[0] === 'x 0.8'")
 

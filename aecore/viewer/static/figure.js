@@ -119,7 +119,7 @@ export class Figure {
 
   /** How opaque the points of a pane are: a background is seen between them. */
   opacity(i) {
-    return i === 0 && this.image ? 0.35 : 0.8;
+    return i === 0 && this.image ? 0.45 : 0.8;
   }
 
   layout(width) {
