@@ -199,6 +199,7 @@ def build_payload(
     arrays["epochs/labels"] = run.codes["labels"][: arrays["epochs"].shape[1]]
     facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
     facts["mode"] = mode
+    facts["run"] = run.name
     facts["latent_dim"] = samples.codes.shape[1]
     facts["prior"] = run.capabilities.prior and samples.codes.shape[1] == 2
     return serialize(arrays, facts | common(dataset, arrays, panes, columns, sheets))

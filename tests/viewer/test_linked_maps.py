@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import math
 import re
@@ -18,6 +19,7 @@ import plotly
 import pytest
 import torch
 from conftest import Listener, run_config
+from PIL import Image
 from playwright.sync_api import Browser, Page
 from skimage.measure import points_in_poly
 from test_figures import luminance
@@ -1131,7 +1133,7 @@ def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
             shown.page.get_by_role("button", name=name, exact=True).click()
         content = Path(download.value.path()).read_bytes()
         kind = name[:3].lower()
-        assert download.value.suggested_filename == f"digits-maps.{kind}"
+        assert download.value.suggested_filename == f"vae-maps.{kind}"
         if size == 2:
             width = int.from_bytes(content[16:20], "big")
             assert width == 2 * shown.page.evaluate(f"{MAPS}.plot.clientWidth")
@@ -1141,6 +1143,32 @@ def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
         assert drawing.count('class="point"') == 3 * n  # shapes, not pixels
         for text in ("Bottleneck", "trustworthiness", "label:"):
             assert text in drawing
+
+
+def test_a_picture_shows_what_lies_over_the_points(shown: Shown) -> None:
+    """Around a sample it is as on the page: selected, ringed, or the place that is decoded."""
+    find(shown, "#38")
+    view = views(shown)[0]
+    place = [view["x"] + 0.4 * view["width"], view["y"] + 0.4 * view["height"]]
+    shown.page.evaluate(f"(place) => {MAPS}.card.decodeSoon(place)", place)
+    shown.page.get_by_role("button", name="Layers").click()
+    shown.page.get_by_label("Centroids").uncheck()
+    shown.page.keyboard.press("Escape")
+    shown.select_first(20)
+    shown.page.get_by_role("button", name="Picture").click()
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name="PNG, twice the size").click()
+    saved = Image.open(download.value.path()).convert("RGB").reduce(2)
+    page = shown.page.locator(".loupe-plot").bounding_box()
+    screen = Image.open(io.BytesIO(shown.page.screenshot())).convert("RGB")
+    for x, y in (shown.samples.plane[38], place, shown.samples.plane[3]):
+        left, top = shown.place(0, x, y)
+        box = np.array([left - 8, top - 8, left + 8, top + 8])
+        on_screen = np.asarray(screen.crop(box.round().tolist()), float)
+        corner = np.array([page["x"], page["y"]] * 2)
+        in_file = np.asarray(saved.crop((box - corner).round().tolist()), float)
+        drawn = np.abs(on_screen - on_screen.max()).mean()
+        assert drawn > 10 and np.abs(in_file - on_screen).mean() < 0.4 * drawn
 
 
 # --- What the legend hides ----------------------------------------------------------------------

@@ -7,10 +7,9 @@ export class Overlay {
   }
 
   /** Clear the canvas and make it fit; returns what draws, or null before there is a figure. */
-  begin() {
+  begin(ratio = window.devicePixelRatio || 1) {
     const { figure, canvas } = this;
     if (!figure.size || !figure.drawn.every((i) => figure.axes(i)[0]?._length)) return null;
-    const ratio = window.devicePixelRatio || 1;
     const width = figure.root.clientWidth, height = figure.height;
     if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
       canvas.width = width * ratio;
@@ -65,6 +64,20 @@ export function ring(draw, [x, y], ink, ground, radius) {
   for (const [color, width] of [[ground, 3.5], [ink, 1.5]]) {
     draw.beginPath();
     draw.arc(x, y, radius, 0, 2 * Math.PI);
+    draw.strokeStyle = color;
+    draw.lineWidth = width;
+    draw.stroke();
+  }
+}
+
+/** The cross of a decoded place. */
+export function cross(draw, [x, y], ink, ground) {
+  for (const [color, width] of [[ground, 5], [ink, 2]]) {
+    draw.beginPath();
+    for (const [dx, dy] of [[12, 0], [0, 12]]) {
+      draw.moveTo(x - dx, y - dy);
+      draw.lineTo(x + dx, y + dy);
+    }
     draw.strokeStyle = color;
     draw.lineWidth = width;
     draw.stroke();
