@@ -129,7 +129,7 @@ def build_payload(
     dataset: Dataset,
     subset: Subset,
     maps: Mapping[str, tuple[str, Map]],
-    other: Run | None,
+    other: tuple[str, Run] | None,
     sheets: Mapping[str, str],
     mode: str,
 ) -> bytes:
@@ -137,7 +137,7 @@ def build_payload(
 
     Arguments
         maps: a title and the map for each further pane, by its key.
-        other: a second run of the same samples, to be laid upon the first.
+        other: a title and a second run of the same samples, to be laid upon the first.
         sheets: the address of the images of "test" and "train", where they are known.
         mode: "all", "start" for the panes and the card alone, or "pick" to choose samples.
     """
@@ -170,14 +170,16 @@ def build_payload(
                 columns.add(f"{fault}-{key}", f"{fault} neighbours, {title}", values)
     facts: dict[str, Any] = {"other": None}
     if other is not None:
-        compared = latent.compare(samples.plane, drawable(other, dataset, subset).plane)
+        title, second = other
+        compared = latent.compare(samples.plane, drawable(second, dataset, subset).plane)
         arrays["pane/other"] = compared.aligned
-        note = f"{compared.overlap:.0%} of neighbours kept, disparity {compared.disparity:.3f}"
-        beside = {"key": "other", "title": other.name, "note": f"laid upon the first: {note}"}
-        panes.insert(1, beside)
-        columns.add("moved", f"moved in {other.name}", compared.moved)
-        columns.add("kept", f"neighbours kept in {other.name}", compared.kept)
-        facts["other"] = {"title": other.name, "note": note, "pane": 1}
+        kept = f"{compared.overlap:.0%} of neighbours kept"
+        note = f"{kept}, disparity {compared.disparity:.3f}"
+        about = f"Laid upon the bottleneck: moved, turned and scaled to lie near it; {note}."
+        panes.insert(1, {"key": "other", "title": title, "note": kept, "about": about})
+        columns.add("moved", f"moved in {title}", compared.moved)
+        columns.add("kept", f"neighbours kept in {title}", compared.kept)
+        facts["other"] = {"title": title, "note": note, "pane": 1}
     narrow = dataset.n_features <= MOST_FEATURES
     if narrow and not dataset.traits.pictures and run.has_data():
         both = np.concatenate([dataset.test.x, dataset.train.x])
@@ -197,6 +199,7 @@ def build_payload(
     arrays["epochs/labels"] = run.codes["labels"][: arrays["epochs"].shape[1]]
     facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
     facts["mode"] = mode
+    facts["run"] = run.name
     facts["latent_dim"] = samples.codes.shape[1]
     facts["prior"] = run.capabilities.prior and samples.codes.shape[1] == 2
     return serialize(arrays, facts | common(dataset, arrays, panes, columns, sheets))

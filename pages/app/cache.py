@@ -238,7 +238,7 @@ def build_payload(
             (each.name, each.model_dump_json(), changed(map_of(chosen, each, subset)))
             for each in computed
         ),
-        identity(other) if other else None,
+        (*identity(other), title(other.name)) if other else None,
         changed(latent.analysis_artifact(chosen)),
         tuple(sheets(chosen).items()),
         mode,
@@ -251,7 +251,7 @@ def _build_payload(
     created: str,
     subset: str,
     computed: tuple[tuple[str, str, int], ...],
-    other: tuple[str, str] | None,
+    other: tuple[str, str, str] | None,
     analysed: int,
     sheets: tuple[tuple[str, str], ...],
     mode: str,
@@ -261,7 +261,7 @@ def _build_payload(
     for kind, settings, _ in computed:
         projection = projections.get(kind).model_validate_json(settings)
         maps[kind] = projection.title, _load(map_of(chosen, projection, choice))
-    second = run(other[0]) if other else None
+    second = (other[2], run(other[0])) if other else None
     content = payload.build_payload(
         chosen, chosen.dataset, choice, maps, second, dict(sheets), mode
     )

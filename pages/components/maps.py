@@ -227,6 +227,9 @@ def said(view: View) -> str:
             f". The bottleneck's {width} dimensions are drawn as their first two principal "
             "components, fitted on the training codes"
         )
+    if view.other:
+        title = plain(cache.title(view.other.name))
+        which += f". The bottleneck of *{title}* is laid upon the first: moved, turned and scaled"
     fitted = "PCA was fitted on the training split, t-SNE and UMAP on the samples shown."
     return (
         f"{which}. {fitted} Points near each other on t-SNE and UMAP are alike; sizes of groups "
@@ -242,7 +245,7 @@ def metrics_table(view: View) -> None:
     for run in filter(None, (view.run, view.other)):
         facts = (cache.analysis(run) or ({}, {}))[1]
         own = run.manifest.metrics | facts | {"negative_elbo": latent.negative_elbo(run)}
-        rows.append({"map": f"Bottleneck of {run.name}", **own})
+        rows.append({"map": f"Bottleneck of {cache.title(run.name)}", **own})
     titles = {settings.name: settings.title for settings in view.projections}
     rows += [
         {"map": titles[name], **computed.metrics} for name, computed in computed_maps(view).items()

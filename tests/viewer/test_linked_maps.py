@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import math
 import re
@@ -18,6 +19,7 @@ import plotly
 import pytest
 import torch
 from conftest import Listener, run_config
+from PIL import Image
 from playwright.sync_api import Browser, Page
 from skimage.measure import points_in_poly
 from test_figures import luminance
@@ -30,6 +32,7 @@ from aecore.models.autoencoder import Autoencoder
 from aecore.models.networks import ACTIVATION_LAYERS
 from aecore.models.variants import VARIANTS
 from aecore.plots import colors
+from aecore.projections import PROJECTIONS
 from aecore.runs import store
 from aecore.runs.train import Train
 from aecore.viewer import STATIC, payload
@@ -368,7 +371,7 @@ def test_the_share_below_a_value(lab: Page) -> None:
 LONG = np.concatenate([0.3 * draw(450, 2), 0.3 * draw(50, 2, seed=2) + [0, -20]])
 FRAMED = {
     "a cloud": (draw(500, 2), 0),
-    "an island far off": (LONG, 50),
+    "an island far off": (LONG, 0),
     "two of a size": (np.concatenate([draw(100, 2), draw(100, 2) + 50]), 0),
     "outliers": (np.concatenate([draw(500, 2), [[90, 3], [-70, 0], [2, 99]]]), 3),
     "one": (np.array([[2, -1]]), 0),
@@ -391,8 +394,45 @@ def test_the_mass_of_a_map_is_framed(lab: Page, cloud: str) -> None:
         middle = np.array([frame["x"], frame["y"]])
         half = np.array([frame["width"], frame["height"]]) / 2
         assert (np.abs(points - middle) > half + 1e-6).any(axis=1).sum() == wanted
-    if cloud == "an island far off":
+    if cloud == "outliers":
         assert frames[0]["height"] < 0.3 * frames[1]["height"]
+
+
+def test_the_first_view_hides_no_class(lab: Page) -> None:
+    """The first view of 2,000 samples leaves out five of them, but not if they are a class."""
+    points = np.concatenate([draw(1995, 2), 0.1 * draw(5, 2, seed=2) + 90])
+    rare, common = np.zeros(2000, int), np.arange(2000) % 10
+    rare[-5:] = 1
+    heights = lab.evaluate(
+        """([points, ...labels]) => labels.map((each) =>
+          frameOf(Float32Array.from(points), true, each && Int32Array.from(each)).height)""",
+        [points.ravel().tolist(), None, common.tolist(), rare.tolist()],
+    )
+    assert heights[0] == heights[1] < 10 and heights[2] > 90
+
+
+@pytest.mark.parametrize("name", ["digits-ae", "digits-vae", "mnist-ae", "mnist-vae"])
+def test_the_first_views_of_the_shipped_runs_hide_few_samples(lab: Page, name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
+        run = store.load(name)
+        kinds = [kind(**kind.defaults(run.manifest.n_test)) for kind in PROJECTIONS.values()]
+        fingerprint = run.manifest.fingerprint
+        maps = [
+            projections.map_artifact(run.dataset, fingerprint, kind, Subset()).load()
+            for kind in kinds
+        ]
+    labels = run.codes["labels"]
+    for points in (run.codes["plane"], *(found.plane for found in maps if found)):
+        frame = lab.evaluate(
+            """([points, labels]) =>
+              frameOf(Float32Array.from(points), true, Int32Array.from(labels))""",
+            [points.ravel().tolist(), labels.tolist()],
+        )
+        away = np.abs(points - [frame["x"], frame["y"]])
+        outside = (away > np.array([frame["width"], frame["height"]]) / 2 + 1e-6).any(axis=1)
+        assert outside.mean() <= 0.01
+        assert max(outside[labels == label].mean() for label in set(labels)) < 0.05
 
 
 def test_texts_are_moved_apart_and_no_farther_than_needed(lab: Page) -> None:
@@ -438,6 +478,23 @@ def test_a_heat_picture_is_upright_and_clear_where_low(lab: Page) -> None:
     assert source.startswith("data:image/png")
     alpha = np.reshape(pixels, (20, 30, 4))[..., 3]
     assert (alpha[:-1] == 0).all() and (alpha[-1] == 200).all()
+
+
+def test_a_heat_picture_fades_at_its_edges(lab: Page) -> None:
+    alpha = lab.evaluate(
+        """async () => {
+          const values = Float32Array.from({ length: 400 }, (_, i) => i % 20 > 0);
+          const image = new Image();
+          image.src = heat(values, 20, 20, [10, 20, 30], 0.2).source;
+          await image.decode();
+          const canvas = new OffscreenCanvas(20, 20).getContext("2d");
+          canvas.drawImage(image, 0, 0);
+          return Array.from({ length: 20 }, (_, i) =>
+            canvas.getImageData(i, 10, 1, 1).data[3]);
+        }"""
+    )
+    assert alpha[0] == 0 and set(alpha[4:16]) == {200}
+    assert alpha[16:] == sorted(alpha[16:], reverse=True) and alpha[-1] < 30
 
 
 def test_what_was_chosen_is_remembered(lab: Page) -> None:
@@ -575,7 +632,7 @@ def contents(
         for name, run in runs.items():
             dataset = iris if name == "iris" else digits
             maps = {"pca": ("PCA", pca)} if dataset is digits else {}
-            other = runs["ae"] if name == "vae" else None
+            other = ("Autoencoder", runs["ae"]) if name == "vae" else None
             own = sheets if dataset is digits else {}
             content = payload.build_payload(run, dataset, subset, maps, other, own, "all")
             found[name] = content, payload.shown(run, dataset, subset), dataset
@@ -685,6 +742,19 @@ def test_a_box_by_coordinates_selects(shown: Shown) -> None:
     shown.page.get_by_role("button", name="Select", exact=True).click()
     x, y = shown.samples.plane.astype(np.float64).T
     assert shown.selected().tolist() == np.flatnonzero((x >= left) & (y <= top)).tolist()
+
+
+def test_the_bar_of_classes_names_those_that_are_wide_enough(shown: Shown) -> None:
+    labels = shown.samples.labels
+    # All of class 0 and two of class 1.
+    few = [*np.flatnonzero(labels == 0).tolist(), *np.flatnonzero(labels == 1)[:2].tolist()]
+    shown.page.evaluate(f"(few) => {MAPS}.selection.select((i) => few.includes(i))", few)
+    parts = shown.page.locator(".loupe-classes span")
+    assert parts.all_inner_texts() == [f"0 {round(100 - 200 / len(few))} %", ""]
+    assert parts.nth(1).get_attribute("title").startswith("1: 2 samples, ")
+    cut = "(parts) => parts.filter((part) => part.scrollWidth > part.clientWidth).length"
+    shown.select_first(200)
+    assert parts.count() == 10 and parts.evaluate_all(cut) == 0
 
 
 def test_the_worst_come_first(shown: Shown) -> None:
@@ -898,13 +968,33 @@ def test_the_slider_moves_the_samples_through_the_epochs(shown: Shown) -> None:
         said = shown.page.locator(".loupe-motion output").inner_text()
         assert said.startswith(f"Epoch {round(at + 0.01) + 1} of 3, test loss ")
     shown.page.get_by_role("button", name="Play").click()
-    shown.page.get_by_role("button", name="Play").wait_for()  # it stops at the end by itself
+    shown.page.get_by_role("button", name="Play").wait_for()
+    assert moving(shown.page) is None  # it ends with the final map by itself
+    slide(shown.page, 0)
     shown.page.get_by_role("button", name="Final").click()
     assert moving(shown.page) is None
 
 
+@showing("both")
+def test_an_earlier_epoch_says_whose_codes_it_shows(shown: Shown) -> None:
+    said = shown.page.locator(".loupe-motion output")
+    assert "samples" not in said.inner_text()
+    slide(shown.page, 1)
+    assert "· the first 360 test samples" in said.inner_text()
+    shown.page.get_by_role("button", name="Final").click()
+    assert "samples" not in said.inner_text()
+
+
 def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
-    assert shown.page.locator(".loupe-titles b").all_inner_texts() == ["Bottleneck", "ae", "PCA"]
+    assert shown.page.locator(".loupe-titles b").all_inner_texts() == [
+        "Bottleneck",
+        "Autoencoder",
+        "PCA",
+    ]
+    head = shown.page.locator(".loupe-titles > div").nth(1)
+    said = head.get_attribute("title") or ""
+    assert said.startswith("Autoencoder\n\nLaid upon the bottleneck: ")
+    assert "\n\nDisparity: " in said and head.locator("small").inner_text().endswith(" kept")
     shown.page.get_by_label("What moves").select_option("morph")
     panes = [
         np.reshape(
@@ -921,6 +1011,26 @@ def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
     moved = np.linalg.norm(panes[1] - panes[0], axis=1)
     assert len(shown.selected()) == 48
     assert moved[shown.selected()].min() >= np.sort(moved)[-48] - 1e-5
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_panes_fill_the_figure(lab: Page, count: int) -> None:
+    """No row has an empty cell, and no two panes overlap."""
+    boxes, (width, height) = lab.evaluate(
+        """async (count) => {
+          const { Figure } = await import("/figure.js");
+          const figure = new Figure(null, () => {});
+          figure.drawn = Array.from({ length: count }, (_, i) => i);
+          figure.size = figure.shape(count, 1100, 700);
+          const { rows, height } = figure.size;
+          return [figure.drawn.map((i) => figure.box(i)), [1100, rows * height]];
+        }""",
+        count,
+    )
+    assert sum((box["width"] + 10) * box["height"] for box in boxes) == pytest.approx(
+        (width + 10) * height
+    )
+    assert max(box["left"] + box["width"] for box in boxes) == pytest.approx(width)
 
 
 def test_other_content_takes_the_place_of_the_shown(shown: Shown, contents: dict[str, Any]) -> None:
@@ -1005,6 +1115,11 @@ def test_a_background_lies_where_its_grid_lies(shown: Shown, background: str) ->
     assert image["sizex"] == pytest.approx(len(x) * step[0], rel=1e-3)
     assert image["sizey"] == pytest.approx(len(y) * step[1], rel=1e-3)
     assert "Background: " in shown.page.locator(".loupe-said").inner_text()
+    opacities = f"""[...new Set({MAPS}.plot._fullData.map(({{ xaxis, marker }}) =>
+      `${{xaxis}} ${{marker.opacity}}`))]"""
+    assert shown.page.evaluate(opacities) == ["x 0.45", "x2 0.8", "x3 0.8"]
+    shown.page.get_by_label("Background").select_option("")
+    shown.page.wait_for_function(f"{opacities}[0] === 'x 0.8'")
 
 
 # --- Pictures -----------------------------------------------------------------------------------
@@ -1018,7 +1133,7 @@ def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
             shown.page.get_by_role("button", name=name, exact=True).click()
         content = Path(download.value.path()).read_bytes()
         kind = name[:3].lower()
-        assert download.value.suggested_filename == f"digits-maps.{kind}"
+        assert download.value.suggested_filename == f"vae-maps.{kind}"
         if size == 2:
             width = int.from_bytes(content[16:20], "big")
             assert width == 2 * shown.page.evaluate(f"{MAPS}.plot.clientWidth")
@@ -1028,6 +1143,32 @@ def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
         assert drawing.count('class="point"') == 3 * n  # shapes, not pixels
         for text in ("Bottleneck", "trustworthiness", "label:"):
             assert text in drawing
+
+
+def test_a_picture_shows_what_lies_over_the_points(shown: Shown) -> None:
+    """Around a sample it is as on the page: selected, ringed, or the place that is decoded."""
+    find(shown, "#38")
+    view = views(shown)[0]
+    place = [view["x"] + 0.4 * view["width"], view["y"] + 0.4 * view["height"]]
+    shown.page.evaluate(f"(place) => {MAPS}.card.decodeSoon(place)", place)
+    shown.page.get_by_role("button", name="Layers").click()
+    shown.page.get_by_label("Centroids").uncheck()
+    shown.page.keyboard.press("Escape")
+    shown.select_first(20)
+    shown.page.get_by_role("button", name="Picture").click()
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name="PNG, twice the size").click()
+    saved = Image.open(download.value.path()).convert("RGB").reduce(2)
+    page = shown.page.locator(".loupe-plot").bounding_box()
+    screen = Image.open(io.BytesIO(shown.page.screenshot())).convert("RGB")
+    for x, y in (shown.samples.plane[38], place, shown.samples.plane[3]):
+        left, top = shown.place(0, x, y)
+        box = np.array([left - 8, top - 8, left + 8, top + 8])
+        on_screen = np.asarray(screen.crop(box.round().tolist()), float)
+        corner = np.array([page["x"], page["y"]] * 2)
+        in_file = np.asarray(saved.crop((box - corner).round().tolist()), float)
+        drawn = np.abs(on_screen - on_screen.max()).mean()
+        assert drawn > 10 and np.abs(in_file - on_screen).mean() < 0.4 * drawn
 
 
 # --- What the legend hides ----------------------------------------------------------------------
@@ -1278,7 +1419,7 @@ def test_a_narrow_window_has_tabs_and_a_sheet(shown: Shown) -> None:
     shown.page.set_viewport_size({"width": 390, "height": 844})
     shown.page.wait_for_function(f"{MAPS}.figure.drawn.length === 1")
     tabs = shown.page.locator(".loupe-tabs button")
-    assert tabs.all_inner_texts() == ["Bottleneck", "ae", "PCA"]
+    assert tabs.all_inner_texts() == ["Bottleneck", "Autoencoder", "PCA"]
     tabs.last.click()
     shown.page.wait_for_function(f"{MAPS}.figure.drawn[0] === 2")
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -1408,11 +1549,22 @@ def test_what_came_of_it_is_said(shown: Shown) -> None:
     lasso(shown, 0, [(x, y), (x + 6, y), (x + 6, y + 6), (x, y + 6)])
     assert said.inner_text() == "No sample inside"
     assert shown.said()[-1] == ["selection", None]
+    lasso(shown, 0, around(shown, 0))
+    assert said.inner_text() == "" and shown.count() > 0
     background = shown.page.get_by_label("Background")
     background.select_option("density")
     shown.page.wait_for_function(
         "document.querySelector('.loupe-said').textContent.includes('full')"
     )
+    find(shown, "#38")
+    assert said.inner_text() == "Found test #38"
+    shown.page.evaluate("document.querySelector('.loupe').loupe.highlight(40)")
+    assert said.inner_text().startswith("Background: ")
+    find(shown, "nobody")
+    assert "nobody" in said.inner_text()
+    chip(shown, 3)
+    assert said.inner_text().startswith("Background: ")
+    chip(shown, 3)
     background.select_option("")
     assert said.inner_text() == ""
     find(shown, "7")

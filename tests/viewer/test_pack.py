@@ -75,7 +75,8 @@ def packed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     subset = subset or Subset()
     found = principal(dataset, subset) if maps else {}
-    return opened(payload.build_payload(run, dataset, subset, found, other, {}, "all"))
+    second = ("Second", other) if other else None
+    return opened(payload.build_payload(run, dataset, subset, found, second, {}, "all"))
 
 
 def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
@@ -303,14 +304,14 @@ def test_a_second_run_stands_beside_the_first(store_folder: Path) -> None:
     ours, theirs = (copied(name, store_folder) for name in ("digits-ae", "digits-vae"))
     arrays, facts = packed(ours, other=theirs, maps=True)
     assert [pane["key"] for pane in facts["panes"]] == ["bottleneck", "other", "pca"]
-    assert facts["panes"][1]["title"] == "digits-vae"
     compared = latent.compare(ours.codes["plane"], theirs.codes["plane"])
     np.testing.assert_allclose(arrays["pane/other"], compared.aligned, rtol=1e-5)
     np.testing.assert_allclose(arrays["column/moved"], compared.moved, rtol=1e-5)
     np.testing.assert_allclose(arrays["column/kept"], compared.kept, rtol=1e-5)
     assert facts["other"]["pane"] == 1
     assert f"{compared.overlap:.0%} of neighbours kept" in facts["other"]["note"]
-    assert facts["other"]["note"] in facts["panes"][1]["note"]
+    assert facts["other"]["note"] in facts["panes"][1]["about"]
+    assert facts["panes"][1]["title"] == facts["other"]["title"] == "Second"
 
 
 def test_a_run_beside_itself_has_not_moved(shipped: store.Run) -> None:
@@ -373,7 +374,8 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
         id_of(maps=found),
         id_of(maps={"pca": ("Principal components", plane)}),
         id_of(maps={"pca": (title, moved)}),
-        id_of(other=theirs),
+        id_of(other=("Second", theirs)),
+        id_of(other=("Renamed", theirs)),
         id_of(sheets={"test": "sheet.gz"}),
         id_of(mode="start"),
     ]

@@ -8,6 +8,8 @@ export const BACKGROUNDS = {
   sensitivity: { title: "decoder sensitivity ‖dD/dz‖", color: [131, 45, 182] },
 };
 
+const FADE = 0.08; // share of a side in which the picture fades: the quantity is unknown beyond
+
 /**
  * The picture of a quantity.
  *
@@ -18,7 +20,7 @@ export const BACKGROUNDS = {
 export function backgroundImage(arrays, name) {
   const { values, shape } = arrays[`grid/${name}`];
   const { color, title } = BACKGROUNDS[name];
-  const { source, low, high } = heat(values, ...shape, color);
+  const { source, low, high } = heat(values, ...shape, color, FADE);
   const [x, y] = ["x", "y"].map((axis) => arrays[`grid/${axis}`].values);
   const [x0, x1, y0, y1] = [x[0], x[x.length - 1], y[0], y[y.length - 1]];
   const step = [(x1 - x0) / (x.length - 1), (y1 - y0) / (y.length - 1)];
@@ -33,8 +35,11 @@ export function backgroundImage(arrays, name) {
   };
 }
 
-/** A picture of values on a grid: transparent where low, `color` where high, as a data URL. */
-export function heat(values, rows, columns, [red, green, blue]) {
+/**
+ * A picture of values on a grid: transparent where low, `color` where high, as a data URL; it fades
+ * at its edges over a share of its sides.
+ */
+export function heat(values, rows, columns, [red, green, blue], fade = 0) {
   const sorted = Float32Array.from(values).sort();
   const low = sorted[Math.floor(sorted.length * 0.02)];
   const high = sorted[Math.floor(sorted.length * 0.98)];
@@ -45,7 +50,10 @@ export function heat(values, rows, columns, [red, green, blue]) {
     for (let column = 0; column < columns; column++) {
       const value = values[(rows - 1 - row) * columns + column]; // pictures count from the top
       const share = Math.min(Math.max((value - low) / (high - low || 1), 0), 1);
-      pixels.data.set([red, green, blue, 200 * share], (row * columns + column) * 4);
+      const edge = Math.min((row + 0.5) / rows, (rows - row - 0.5) / rows,
+        (column + 0.5) / columns, (columns - column - 0.5) / columns);
+      const alpha = 200 * share * (fade ? Math.min(edge / fade, 1) : 1);
+      pixels.data.set([red, green, blue, alpha], (row * columns + column) * 4);
     }
   }
   draw.putImageData(pixels, 0, 0);

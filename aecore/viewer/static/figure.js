@@ -47,14 +47,15 @@ export class Figure {
     return { columns, rows, paneWidth, height: own };
   }
 
-  /** Where pane number i lies, in pixels. */
+  /** Where pane number i lies, in pixels; the last is as wide as what is left of its row. */
   box(i) {
     const { columns, paneWidth, height } = this.size;
-    const at = this.drawn.indexOf(i);
+    const at = this.drawn.indexOf(i), column = at % columns;
+    const span = at === this.drawn.length - 1 ? columns - column : 1;
     return {
-      left: (at % columns) * (paneWidth + GAP),
+      left: column * (paneWidth + GAP),
       top: Math.floor(at / columns) * (height + STRIP) + STRIP,
-      width: paneWidth,
+      width: span * (paneWidth + GAP) - GAP,
       height,
     };
   }
@@ -65,10 +66,12 @@ export class Figure {
    * @param panes points (n, 2) of each
    * @param groups {members, color} for each colour: the numbers of the samples that have it
    * @param options keys: what each pane shows; only: the number of the one pane to draw, or null
-   *   for all; height: of the figure, or null for one that suits its width
+   *   for all; height: of the figure, or null for one that suits its width; labels: the class of
+   *   each sample, or null
    */
-  async draw(panes, groups, { keys, only, height }) {
+  async draw(panes, groups, { keys, only, height, labels }) {
     this.panes = panes;
+    this.labels = labels;
     this.groups = groups;
     this.keys = keys;
     this.plotly = await plotly();
@@ -90,9 +93,13 @@ export class Figure {
     this.changed(true);
   }
 
+  /** The diameter of a point in pixels. */
+  get pointSize() {
+    return Math.min(Math.max(120 / Math.sqrt(this.panes[0].length / 2), 2.5), 6);
+  }
+
   traces() {
-    const { groups } = this;
-    const size = Math.min(Math.max(120 / Math.sqrt(this.panes[0].length / 2), 2.5), 6);
+    const { groups, pointSize: size } = this;
     // Plotly leaves out the axes of a pane without a trace.
     const drawn = groups.length ? groups : [{ members: [], color: "grey" }];
     return this.drawn.flatMap((i) => drawn.map(({ members, color }) => {
@@ -105,9 +112,14 @@ export class Figure {
       const [xaxis, yaxis] = ["x", "y"].map((axis) => axis + suffix(i));
       return {
         type: "scattergl", mode: "markers", x, y, xaxis, yaxis,
-        marker: { size, color, opacity: 0.8 },
+        marker: { size, color, opacity: this.opacity(i) },
       };
     }));
+  }
+
+  /** How opaque the points of a pane are: a background is seen between them. */
+  opacity(i) {
+    return i === 0 && this.image ? 0.45 : 0.8;
   }
 
   layout(width) {
@@ -140,7 +152,7 @@ export class Figure {
   /** The part of a pane that is shown: {x, y} of its middle, and its {width, height}. */
   view(i) {
     const points = this.panes[i];
-    if (!this.frames.has(points)) this.frames.set(points, frameOf(points, true));
+    if (!this.frames.has(points)) this.frames.set(points, frameOf(points, true, this.labels));
     return this.views.get(this.keys[i]) ?? this.frames.get(points);
   }
 
@@ -249,7 +261,9 @@ export class Figure {
       yanchor: "top",
     };
     if (!this.drawn.includes(0)) return null;
-    return this.plotly.relayout(this.root, { images: this.image ? [this.image] : [] });
+    const points = this.root.data.flatMap(({ xaxis }, at) => (xaxis === "x" ? [at] : []));
+    return this.plotly.update(this.root, { "marker.opacity": this.opacity(0) },
+      { images: this.image ? [this.image] : [] }, points);
   }
 
   close() {

@@ -101,33 +101,40 @@ export function shareBelow(sorted, x) {
  * The part of a plane that shows its points: {x, y} of its middle, and its {width, height}.
  *
  * @param points (n, 2)
- * @param mass whether points far from all others may stay outside, so that the rest is readable
+ * @param mass whether a few points far from all others may stay outside, so that the rest is readable
+ * @param labels the class of each point, or null; half of each class is shown at least
  */
-export function frameOf(points, mass) {
+export function frameOf(points, mass, labels = null) {
   const [x, y] = [0, 1].map((axis) => {
     const values = points.filter((value, i) => i % 2 === axis && Number.isFinite(value)).sort();
     const [low, high] = mass ? bulk(values) : [values[0] ?? 0, values[values.length - 1] ?? 0];
     return { middle: (low + high) / 2, extent: 1.1 * (high - low) || 1 };
   });
-  return { x: x.middle, y: y.middle, width: x.extent, height: y.extent };
+  const frame = { x: x.middle, y: y.middle, width: x.extent, height: y.extent };
+  return mass && labels && hidesClass(frame, points, labels) ? frameOf(points, false) : frame;
 }
 
-/** Bounds of sorted values without outliers, and without a few that lie beyond a wide gap. */
+const END = 0.0025; // share of the points that may be left out at each of the four ends
+
+/** Bounds of sorted values without the few at either end that lie far beyond the others. */
 function bulk(values) {
   if (!values.length) return [0, 0];
-  const quantile = (share) => values[Math.round(share * (values.length - 1))];
-  const margin = 0.5 * (quantile(0.99) - quantile(0.01));
-  let first = values.findIndex((value) => value >= quantile(0.01) - margin);
-  let last = values.findLastIndex((value) => value <= quantile(0.99) + margin);
-  const few = ISLAND * values.length, wide = GULF * (values[last] - values[first]);
-  for (let i = first + 1; i < few && i <= last; i++) {
-    if (values[i] - values[i - 1] > wide) first = i;
-  }
-  for (let i = last; values.length - i < few && i > first; i--) {
-    if (values[i] - values[i - 1] > wide) last = i - 1;
-  }
-  return [values[first], values[last]];
+  const few = Math.floor(END * values.length);
+  const low = values[few], high = values[values.length - 1 - few];
+  const margin = 0.5 * (high - low);
+  return [
+    values.find((value) => value >= low - margin), values.findLast((value) => value <= high + margin)];
 }
 
-const ISLAND = 0.15; // share of the samples that may be left out together
-const GULF = 0.3; // of the extent, so wide that what lies beyond makes the rest small
+/** Whether more than half of the points of a class lie outside of a frame. */
+function hidesClass({ x, y, width, height }, points, labels) {
+  const counts = new Map(); // by class: how many points, and how many outside
+  labels.forEach((label, i) => {
+    const count = counts.get(label) ?? [0, 0];
+    const [px, py] = [points[2 * i], points[2 * i + 1]];
+    count[0]++;
+    count[1] += Math.abs(px - x) > width / 2 || Math.abs(py - y) > height / 2;
+    counts.set(label, count);
+  });
+  return [...counts.values()].some(([all, outside]) => outside > all / 2);
+}

@@ -49,6 +49,10 @@ export class LinkedMaps {
     this.pressed = (event) => this.press(event);
     window.addEventListener("resize", this.resized);
     document.addEventListener("keydown", this.pressed);
+    // What came of the last action says nothing of the next; in the capture phase, so before it.
+    for (const event of ["pointerdown", "keydown"]) {
+      this.root.addEventListener(event, () => this.facts && this.toolbar.setStatus(""), true);
+    }
     // A change of theme changes the colour of the text, which the styles let pass for a moment.
     this.root.addEventListener("transitionend", (event) => {
       if (event.target !== this.root || event.propertyName !== "color") return;
@@ -151,6 +155,8 @@ export class LinkedMaps {
   /** Highlight a sample in every pane, and show it in the card. */
   highlight(i) {
     this.sample = i;
+    const { toolbar } = this;
+    if (toolbar.saidOf !== null && toolbar.saidOf !== i) toolbar.setStatus("");
     this.card.showSample(i);
     this.describeSheet();
     if (this.ui.ellipses) this.paint(); // its posterior
@@ -191,18 +197,17 @@ export class LinkedMaps {
       .filter(({ members }) => members.length);
     const keys = this.facts.panes.map(({ view }) => view);
     const height = this.workbench ? this.stage.clientHeight : null;
-    await this.figure.draw(this.panes, drawn, { keys, only: this.only(), height });
+    const labels = this.facts.label_names.length ? this.arrays["column/label"].values : null;
+    await this.figure.draw(this.panes, drawn, { keys, only: this.only(), height, labels });
   }
 
   /** Lay the chosen background under the bottleneck. */
   setBackground() {
     const { background } = this.ui;
-    if (!background) {
-      this.toolbar.setStatus("");
-      return this.figure.background(null);
-    }
-    const { image, description } = backgroundImage(this.arrays, background);
-    this.toolbar.setStatus(description);
+    const { image, description } = background
+      ? backgroundImage(this.arrays, background) : { image: null, description: "" };
+    this.toolbar.background = description;
+    this.toolbar.setStatus("");
     return this.figure.background(image);
   }
 

@@ -3,6 +3,7 @@
 import { element, fill } from "./dom.js";
 
 const SECONDS_AN_EPOCH = 0.35;
+const STEEP = 30; // of the loss's scale: how much finer it is at the lowest loss than at the highest
 
 export class Motion {
   constructor(maps) {
@@ -46,14 +47,11 @@ export class Motion {
     this.choice.onchange = () => this.choose(this.choice.value);
     const done = element("button", "", "Final");
     done.title = "Show the final map";
-    done.onclick = () => {
-      this.stop();
-      this.at = null;
-      this.fit();
-    };
+    done.onclick = () => this.finish();
     this.curve = element("canvas", "loupe-curve");
     this.curve.width = 480;
     this.curve.height = 96;
+    this.curve.title = "Test loss, and dashed the training loss, on a logarithmic scale above the lowest";
     this.curve.onclick = ({ offsetX }) => {
       this.stop();
       this.go((offsetX / this.curve.clientWidth) * this.last);
@@ -65,8 +63,13 @@ export class Motion {
 
   /** Let another thing move, from its rest. */
   choose(kind) {
-    this.stop();
     this.kind = this.choice.value = kind;
+    this.finish();
+  }
+
+  /** Show the final map, of all samples and at full strength. */
+  finish() {
+    this.stop();
     this.at = null;
     this.fit();
   }
@@ -122,6 +125,7 @@ export class Motion {
       this.go(this.at + (now - before) / 1000 / pace);
       before = now;
       if (this.at < this.last) this.timer = requestAnimationFrame(frame);
+      else if (this.kind === "epochs") this.finish();
       else this.stop();
     };
     this.timer = requestAnimationFrame(frame);
@@ -195,7 +199,7 @@ export class Motion {
   /** Write where the motion is. */
   describe() {
     if (this.root.hidden || !this.kind) return;
-    const { facts, arrays } = this.maps;
+    const { facts, arrays, n } = this.maps;
     this.maps.titles.describe();
     if (this.kind === "morph") {
       const share = this.at ?? 0;
@@ -204,11 +208,12 @@ export class Motion {
       this.text.title = this.text.textContent;
       return;
     }
-    const { kept, loss, train_loss } = facts.epochs;
-    const epoch = kept[Math.round(this.at ?? this.last)];
+    const { kept: epochs, loss, train_loss } = facts.epochs;
+    const epoch = epochs[Math.round(this.at ?? this.last)];
     const now = loss[epoch - 1];
+    const kept = arrays.epochs.shape[1];
     const more = (now === undefined ? "" : `, test loss ${now.toPrecision(4)}`) +
-      ` · ${arrays.epochs.shape[1].toLocaleString("en")} test samples`;
+      (this.at === null || kept === n ? "" : ` · the first ${kept.toLocaleString("en")} test samples`);
     this.text.replaceChildren(`Epoch ${epoch} of ${loss.length}`, element("span", "", more));
     this.text.title = this.text.textContent;
     this.drawCurve(loss, train_loss, epoch);
@@ -219,11 +224,12 @@ export class Motion {
     const draw = this.curve.getContext("2d"), { width, height } = this.curve;
     const style = getComputedStyle(this.maps.root);
     const accent = style.getPropertyValue("--loupe-accent");
-    // The first epoch can be so high that all others would lie on one line.
-    const values = [...loss, ...train].filter(Number.isFinite).sort((a, b) => a - b);
-    const low = values[0], high = values[Math.floor(0.97 * (values.length - 1))];
-    const x = (i) => 6 + (i / Math.max(loss.length - 1, 1)) * (width - 12);
-    const y = (v) => 8 + Math.min(Math.max((high - v) / (high - low || 1), 0), 1) * (height - 16);
+    const values = [...loss, ...train].filter(Number.isFinite);
+    const low = Math.min(...values), high = Math.max(...values);
+    const x = (i) => 9 + (i / Math.max(loss.length - 1, 1)) * (width - 18);
+    // The first epoch can be so high that on a linear scale all others would lie on one line.
+    const share = (v) => Math.log1p((STEEP * (v - low)) / (high - low || 1)) / Math.log1p(STEEP);
+    const y = (v) => 9 + (1 - share(v)) * (height - 18);
     draw.clearRect(0, 0, width, height);
     for (const [series, color, dash] of [[train, "#94a4a2", [5, 5]], [loss, accent, []]]) {
       draw.beginPath();

@@ -7,10 +7,9 @@ export class Overlay {
   }
 
   /** Clear the canvas and make it fit; returns what draws, or null before there is a figure. */
-  begin() {
+  begin(ratio = window.devicePixelRatio || 1) {
     const { figure, canvas } = this;
     if (!figure.size || !figure.drawn.every((i) => figure.axes(i)[0]?._length)) return null;
-    const ratio = window.devicePixelRatio || 1;
     const width = figure.root.clientWidth, height = figure.height;
     if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
       canvas.width = width * ratio;
@@ -39,22 +38,46 @@ export class Overlay {
   }
 }
 
-/** Squares at places of a pane, each in its colour. */
-export function squares(draw, toPixels, points, members, colorOf, side) {
-  let color = null;
+/** Dots at places of a pane, each in its colour. Stamped, which is quicker than a path for each. */
+export function dots(draw, toPixels, points, members, colorOf, size) {
+  const stamps = new Map(), side = Math.ceil(size) + 2;
   for (const member of members) {
+    const color = colorOf(member);
+    if (!stamps.has(color)) stamps.set(color, dot(color, size, side));
     const [x, y] = toPixels(points[2 * member], points[2 * member + 1]);
-    const own = colorOf(member);
-    if (own !== color) draw.fillStyle = color = own;
-    draw.fillRect(x - side / 2, y - side / 2, side, side);
+    draw.drawImage(stamps.get(color), x - side / 2, y - side / 2, side, side);
   }
 }
 
+const SHARP = 4; // pixels of a stamp's side for each pixel of a page
+
+function dot(color, size, side) {
+  const stamp = new OffscreenCanvas(SHARP * side, SHARP * side), draw = stamp.getContext("2d");
+  draw.arc((SHARP * side) / 2, (SHARP * side) / 2, (SHARP * size) / 2, 0, 2 * Math.PI);
+  draw.fillStyle = color;
+  draw.fill();
+  return stamp;
+}
+
 /** A ring that is seen on any ground. */
-export function ring(draw, [x, y], ink, ground, radius = 8) {
-  for (const [color, width] of [[ground, 5], [ink, 2]]) {
+export function ring(draw, [x, y], ink, ground, radius) {
+  for (const [color, width] of [[ground, 3.5], [ink, 1.5]]) {
     draw.beginPath();
     draw.arc(x, y, radius, 0, 2 * Math.PI);
+    draw.strokeStyle = color;
+    draw.lineWidth = width;
+    draw.stroke();
+  }
+}
+
+/** The cross of a decoded place. */
+export function cross(draw, [x, y], ink, ground) {
+  for (const [color, width] of [[ground, 5], [ink, 2]]) {
+    draw.beginPath();
+    for (const [dx, dy] of [[12, 0], [0, 12]]) {
+      draw.moveTo(x - dx, y - dy);
+      draw.lineTo(x + dx, y + dy);
+    }
     draw.strokeStyle = color;
     draw.lineWidth = width;
     draw.stroke();

@@ -3,7 +3,7 @@
 
 import { element } from "./dom.js";
 import { labelCentroids } from "./groups.js";
-import { ellipse, Overlay, plate, ring, spread, squares, written } from "./overlay.js";
+import { cross, dots, ellipse, Overlay, plate, ring, spread, written } from "./overlay.js";
 
 const MAX_NUMBERED = 12; // marked samples that carry their numbers
 const MAX_ELLIPSES = 150; // posteriors; all of them would be a grey cloud
@@ -29,17 +29,33 @@ export class Painter {
     const draw = maps.groups && this.overlay.begin();
     if (!draw) return;
     this.point();
-    const colors = this.themeColors();
     const moving = maps.motion.points();
     maps.plot.classList.toggle("dimmed", Boolean(maps.selection.members));
     const { drawn } = maps.figure;
     maps.plot.classList.toggle("moving", Boolean(moving) && drawn.length === 1 && drawn[0] === 0);
-    for (const pane of drawn) {
-      this.overlay.inPane(draw, pane, (toPixels) => {
+    this.paintPanes(this.overlay, draw, moving, true);
+  }
+
+  paintPanes(overlay, draw, moving, centroids) {
+    const { maps } = this, colors = this.themeColors();
+    for (const pane of maps.figure.drawn) {
+      overlay.inPane(draw, pane, (toPixels) => {
         const shown = pane === 0 ? moving : null;
-        this.paintPane(draw, toPixels, maps.panes[pane], pane, shown, colors);
+        this.paintPane(draw, toPixels, maps.panes[pane], pane, shown, colors, centroids);
       });
     }
+  }
+
+  /** What lies over the points without the names at centroids, as a picture of so many times the size. */
+  picture(scale) {
+    const overlay = new Overlay(element("canvas"), this.maps.figure), draw = overlay.begin(scale);
+    this.paintPanes(overlay, draw, this.maps.motion.points(), false);
+    const { ink, ground, accent } = this.themeColors();
+    for (const [name, pane, x, y] of this.pointed()) {
+      overlay.inPane(draw, pane, (toPixels) => (name === "loupe-ring"
+        ? ring(draw, toPixels(x, y), ink, ground, 8) : cross(draw, toPixels(x, y), accent, ground)));
+    }
+    return overlay.canvas.toDataURL();
   }
 
   /**
@@ -47,16 +63,9 @@ export class Painter {
    * elements, which move without painting the whole canvas anew.
    */
   point() {
-    const { figure, panes, place, sample, motion, pointers } = this.maps;
+    const { figure, panes, pointers } = this.maps;
     if (figure.panes !== panes || !figure.drawn.every((i) => figure.axes(i)[0]?._length)) return;
-    const wanted = [];
-    if (sample !== null && this.maps.visible(sample)) {
-      for (const pane of figure.drawn) {
-        const [points, i] = (pane === 0 && motion.follow(sample)) || [panes[pane], sample];
-        wanted.push(["loupe-ring", pane, points[2 * i], points[2 * i + 1]]);
-      }
-    }
-    if (place && figure.drawn.includes(0)) wanted.push(["loupe-cross", 0, ...place]);
+    const wanted = this.pointed();
     while (pointers.childElementCount < wanted.length) pointers.append(element("i"));
     [...pointers.children].forEach((pointer, at) => {
       const [name, pane, x, y] = wanted[at] ?? [];
@@ -70,6 +79,20 @@ export class Painter {
     });
   }
 
+  /** The rings and the cross: [class, pane, x, y] of each. */
+  pointed() {
+    const { figure, panes, place, sample, motion } = this.maps;
+    const found = [];
+    if (sample !== null && this.maps.visible(sample)) {
+      for (const pane of figure.drawn) {
+        const [points, i] = (pane === 0 && motion.follow(sample)) || [panes[pane], sample];
+        found.push(["loupe-ring", pane, points[2 * i], points[2 * i + 1]]);
+      }
+    }
+    if (place && figure.drawn.includes(0)) found.push(["loupe-cross", 0, ...place]);
+    return found;
+  }
+
   /** The page's colours of text, ground and accent, which may change at any time. */
   themeColors() {
     const style = getComputedStyle(this.maps.root);
@@ -79,13 +102,13 @@ export class Painter {
   }
 
   /** Paint one pane, from the bottom up; `moving` are its samples in motion, or null. */
-  paintPane(draw, toPixels, points, pane, moving, { ink, ground, accent }) {
+  paintPane(draw, toPixels, points, pane, moving, { ink, ground, accent }, centroids) {
     const { facts, pointer } = this.maps;
     if (moving) this.paintMoving(draw, toPixels, moving, ground);
     else this.paintSelected(draw, toPixels, points);
     if (pane === 0 && !moving) this.paintPosteriorsAndPrior(draw, toPixels, ink);
     if (!moving) {
-      this.paintCentroids(draw, toPixels, points, ink, ground);
+      if (centroids) this.paintCentroids(draw, toPixels, points, ink, ground);
       this.paintMarks(draw, toPixels, points, facts.panes[pane].key, { ink, accent, ground });
     }
     if (pointer.polygon?.pane === pane) this.paintPolygon(draw, toPixels, accent);
@@ -98,15 +121,15 @@ export class Painter {
     draw.globalAlpha = 0.82;
     draw.fillRect(left, top, width, height);
     draw.globalAlpha = 1;
-    squares(draw, toPixels, points, members, color, members.length > 3000 ? 2.5 : 4);
+    dots(draw, toPixels, points, members, color, members.length > 3000 ? 3 : 4);
   }
 
   paintSelected(draw, toPixels, points) {
     const { maps } = this;
     const { members } = maps.selection;
     if (!members) return;
-    const side = members.length > 2000 ? 3 : 5;
-    squares(draw, toPixels, points, members, (i) => maps.color(i), side);
+    // A little larger than the others, which are dimmed.
+    dots(draw, toPixels, points, members, (i) => maps.color(i), maps.figure.pointSize + 0.5);
   }
 
   paintPolygon(draw, toPixels, accent) {
@@ -126,17 +149,18 @@ export class Painter {
   paintMarks(draw, toPixels, points, key, { ink, accent, ground }) {
     const { marks: { rows: marks, places }, rows, facts } = this.maps;
     const picks = facts.mode === "pick"; // where numbers are asked for
-    if (places[key]) {
-      const [x, y] = toPixels(...places[key]);
-      ring(draw, [x, y], ink, ground, 3);
-      written(draw, "yours", [x, y - 20], ink, ground);
-    }
     for (const row of marks) {
       const i = rows.indexOf(row);
       if (i < 0 || !this.maps.visible(i)) continue;
       const [x, y] = toPixels(points[2 * i], points[2 * i + 1]);
       ring(draw, [x, y], accent, ground, marks.length > MAX_NUMBERED ? 4 : 6);
       if (picks && marks.length <= MAX_NUMBERED) plate(draw, `#${row}`, [x, y - 18], accent, ground);
+    }
+    // Over the rings of its neighbours.
+    if (places[key]) {
+      const [x, y] = toPixels(...places[key]);
+      ring(draw, [x, y], ink, ground, 3);
+      written(draw, "yours", [x, y - 20], ink, ground);
     }
   }
 

@@ -1,27 +1,37 @@
-// A picture of the panes as a file, with their titles, the centroids and the legend.
+// A picture of the panes as a file, with what lies over their points, their titles, and the legend.
 
 import { plotly } from "./figure.js";
 import { spread } from "./overlay.js";
 
+const SCALE = 2; // pixels of a PNG for each of the page
 const LEGEND = 34; // pixels under the panes
+const DIMMED = 0.22; // points that are not selected, as in the styles
 const MOST_VECTORS = 5000; // samples that are drawn as shapes of their own; more are pixels
 
 /** Save what the panes show as a file, "png" at twice the size or "svg". */
 export async function savePicture(maps, format) {
-  const { figure, facts, plot } = maps;
+  const { figure, facts, plot, painter } = maps;
   const style = getComputedStyle(maps.root);
   const [ink, ground] = ["text", "background"].map((name) => style.getPropertyValue(`--loupe-${name}`));
   const { clientWidth: width } = plot, height = figure.height + LEGEND;
   const kind = format === "svg" && maps.n <= MOST_VECTORS ? "scatter" : "scattergl";
+  // The paper lies within a margin of one pixel.
+  const over = {
+    source: painter.picture(SCALE), xref: "paper", yref: "paper", layer: "above", sizing: "stretch",
+    xanchor: "left", yanchor: "top", x: -1 / (width - 2), y: 1 + 1 / (figure.height - 2),
+    sizex: width / (width - 2), sizey: figure.height / (figure.height - 2),
+  };
   const layout = {
     ...plot.layout, width, height, paper_bgcolor: ground, plot_bgcolor: ground,
-    margin: { l: 1, r: 1, t: 1, b: LEGEND }, annotations: annotations(maps, width, ink, ground),
+    margin: { l: 1, r: 1, t: 1, b: LEGEND + 1 }, images: [...plot.layout.images, over], annotations: annotations(maps, width, ink, ground),
   };
   const { toImage } = await plotly();
-  const url = await toImage({ data: plot.data.map((trace) => ({ ...trace, type: kind })), layout },
-    { format, width, height, scale: format === "png" ? 2 : 1 });
+  const opacity = maps.selection.members ? DIMMED : 1;
+  const data = plot.data.map((trace) => ({ ...trace, type: kind, opacity }));
+  const scale = format === "png" ? SCALE : 1;
+  const url = await toImage({ data, layout }, { format, width, height, scale });
   const link = document.createElement("a");
-  Object.assign(link, { href: url, download: `${facts.dataset}-maps.${format}` });
+  Object.assign(link, { href: url, download: `${facts.run}-maps.${format}` });
   link.click();
 }
 

@@ -40,7 +40,7 @@ export class Selection {
       if (members.length) this.sendPick({ samples, mask: packMask(mask) });
       return;
     }
-    if (rule && !members.length) maps.toolbar.setStatus("No sample inside");
+    maps.toolbar.setStatus(rule && !members.length ? "No sample inside" : "");
     if (!members.length) this.rule = null;
     this.set(members, mask);
   }
@@ -110,7 +110,7 @@ export class Selection {
     const { maps } = this;
     if (i < 0) return maps.toolbar.setStatus("No sample here: click on one");
     maps.highlight(i); // a finger does not point before it clicks
-    maps.toolbar.setStatus(`Clicked ${maps.name(i)}`);
+    maps.toolbar.setStatus(`Clicked ${maps.name(i)}`, i);
     this.sendPick({ sample: maps.rows[i] });
   }
 

@@ -3,7 +3,7 @@
 import { element, fill, inkOn, writeImage } from "./dom.js";
 
 const THUMBNAILS = 48;
-const ROOM = 20; // percent of the bar in which a share can be written beside its name
+const CHARACTERS = 32; // that are written from end to end of the bar of classes
 const ORDERS = {
   worst: ["worst first", (error) => (a, b) => error[b] - error[a]],
   best: ["best first", (error) => (a, b) => error[a] - error[b]],
@@ -112,9 +112,11 @@ export class SelectionPanel {
     counts.map((count, label) => [count, label]).filter(([count]) => count).sort((a, b) => b[0] - a[0])
       .forEach(([count, label]) => {
         const share = Math.round((100 * count) / members.length);
-        const text = share < ROOM ? label_names[label] : `${label_names[label]} ${share} %`;
+        const name = label_names[label];
+        const room = (CHARACTERS * count) / members.length - 1;
+        const text = [`${name} ${share} %`, name].find(({ length }) => length <= room) ?? "";
         const part = element("span", "", text);
-        part.title = `${label_names[label]}: ${count.toLocaleString("en")} samples, ${share} %`;
+        part.title = `${name}: ${count.toLocaleString("en")} samples, ${share} %`;
         part.style.flexGrow = count;
         part.style.background = colors[label];
         part.style.color = inkOn(colors[label]);

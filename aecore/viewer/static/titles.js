@@ -50,11 +50,12 @@ export class Titles {
     if (figure.panes !== panes) return; // the heads are of what was there before
     this.heads?.forEach((head, at) => {
       const i = figure.drawn[at];
-      const note = (i === 0 && motion.where()) || facts.panes[i].note;
+      const { title, about = "", note: measures } = facts.panes[i];
+      const note = (i === 0 && motion.where()) || measures;
       head.querySelector("small").textContent = note;
       const named = Object.keys(facts.glossary).filter((term) =>
-        note.toLowerCase().includes(term.toLowerCase().replace(" accuracy", "")));
-      head.title = [note, definitions(facts, named)].join("\n\n").trim();
+        (about + note).toLowerCase().includes(term.toLowerCase().replace(" accuracy", "")));
+      head.title = [title, about, note, definitions(facts, named)].filter(Boolean).join("\n\n");
     });
   }
 

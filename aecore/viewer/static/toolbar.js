@@ -18,12 +18,14 @@ export class Toolbar {
     this.root = element("div", "loupe-bar");
     this.status = element("span", "loupe-said");
     this.status.setAttribute("role", "status");
+    this.background = ""; // what is said of it where nothing else is
   }
 
   /** Fill the bar with what the payload allows. */
   show() {
     const { facts, workbench } = this.maps;
     const picks = facts.mode === "pick";
+    this.background = "";
     this.setStatus("");
     const whole = element("button", "", "Reset zoom");
     whole.title = "Show every sample of every pane";
@@ -56,10 +58,10 @@ export class Toolbar {
     else if (!this.rest.popover) this.rest.popover = "auto";
   }
 
-  /** Say in a few words what happened. */
-  setStatus(text) {
-    this.status.textContent = text;
-    this.status.title = text;
+  /** Say in a few words what happened, perhaps to a sample; "" says what the background means. */
+  setStatus(text, sample = null) {
+    this.saidOf = sample;
+    this.status.textContent = this.status.title = text || this.background;
   }
 
   /** A button for each tool, the chosen one pressed. */
@@ -136,6 +138,7 @@ export class Toolbar {
     const { facts, ui } = this.maps;
     const options = facts.backgrounds.map((key) => [key, BACKGROUNDS[key].title]);
     const select = fill(element("select"), [["", "none"], ...options], ui.background);
+    select.className = "loupe-background";
     select.title = definitions(facts, ["Density", "Cycle error", "Sensitivity"]);
     select.onchange = () => {
       ui.background = select.value;
@@ -172,7 +175,6 @@ export class Toolbar {
       event.stopPropagation(); // the page has shortcuts of its own
       if (event.key === "Enter") this.find(field.value);
       else if (event.key === "Escape") {
-        this.setStatus("");
         if (this.maps.selection.members) this.maps.selection.select(null);
       }
     };
@@ -203,7 +205,7 @@ export class Toolbar {
       this.setStatus(`${maps.name(i)} is hidden by the legend`);
       return;
     }
-    this.setStatus(`Found ${maps.name(i)}`);
+    this.setStatus(`Found ${maps.name(i)}`, i);
     maps.highlight(i);
   }
 
