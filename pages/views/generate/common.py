@@ -254,7 +254,7 @@ def pictures(
         png = images.compose(lines, st.context.theme.type or "light", CELL)
         titles = "; ".join(line.title for line in lines)
         # One size whatever their number, so that nothing swells or shrinks with a slider.
-        with st.container(width=images.width(png)):
+        with st.container(width=images.width(png), key="rows"):
             st.image(png, alt=f"Images decoded by {run.name}, {view}, in rows: {titles}")
     else:
         moving = None
