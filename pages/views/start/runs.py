@@ -204,10 +204,8 @@ def describe(run: store.Run, about: description.Description) -> None:
     """Form for the title, the note, the tags and the star of a run."""
     used = {tag for each in cache.runs()[0] for tag in cache.description_of(each).tags}
     with st.form("description", border=False):
-        title = st.text_input(
-            "Title", about.title, placeholder=plain(description.usual_title(run)), max_chars=120
-        )
-        note = st.text_area("Note", about.note, max_chars=4000)
+        # Without `max_chars`, for which a longer text is dropped without a word.
+        title = st.text_input("Title", about.title, placeholder=plain(description.usual_title(run)))
         tags = st.multiselect(
             "Tags",
             sorted(used),
@@ -215,6 +213,7 @@ def describe(run: store.Run, about: description.Description) -> None:
             accept_new_options=True,
             placeholder="Choose, or type a new one",
         )
+        note = st.text_area("Note", about.note)  # under the list of tags, which stays open
         star = st.checkbox("Star: stands before the others", about.star)
         if st.form_submit_button("Save", type="primary"):
             try:
