@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aecore import metrics
 from aecore.applications import sample_quality
+from aecore.data import Subset
 from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
 from aecore.settings import in_words, list_settings
@@ -212,6 +213,7 @@ KINDS: tuple[type[BaseModel], ...] = (
     *VARIANTS.values(),
     TrainingConfig,
     *PROJECTIONS.values(),
+    Subset,
 )
 LABELS = {setting.name: setting.label for kind in KINDS for setting in list_settings(kind)}
 """Label of each setting, by its name."""

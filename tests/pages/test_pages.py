@@ -298,9 +298,9 @@ def test_a_computed_map_takes_its_place(shipped_runs: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
-        ({"tsne_perplexity": "500"}, "perplexity = 500"),
-        ({"sample_limit": "5"}, "limit = 5"),
-        ({"umap_min_dist": "7"}, "min_dist = 7"),
+        ({"tsne_perplexity": "500"}, "Perplexity: 500"),
+        ({"sample_limit": "5"}, "Number of samples: 5"),
+        ({"umap_min_dist": "7"}, "Smallest distance: 7"),
     ],
     ids=str,
 )
@@ -595,11 +595,11 @@ def test_a_refusal_names_the_field_and_stays_until_one_is_changed(idle_jobs: Job
     other = idle_jobs.submit(projections.Prepare("wine"))
     at = press(opened(TRAIN, dataset="iris", name="Not possible", hidden="abc"), "Train")
     idle_jobs.cancel(other)
-    assert "Hidden layers: 'abc' is not possible" in at.run().error[0].value
+    assert "Hidden layers: 'abc' is not possible" in at.run().error[0].value.replace("\\", "")
     at.text_input(key="hidden").set_value("8").run()
     assert not at.error
     at = press(at, "Train")
-    assert "Name: 'Not possible' is not possible" in at.error[0].value
+    assert "Name: 'Not possible' is not possible" in at.error[0].value.replace("\\", "")
     at.text_input(key="name").set_value("mine").run()
     assert not at.error
     assert not press(at, "Train").error
@@ -763,7 +763,7 @@ def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: 
     at.number_input(key="epochs").set_value(0)
     next(button for button in at.button if button.label == "Train").click().run()
     assert not at.exception
-    assert "Epochs: 0" in at.error[0].value and "tied" not in at.error[0].value
+    assert "Epochs" in at.error[0].value and "tied" not in at.error[0].value
     assert at.checkbox(key="tied").value is True
     assert not store.unfinished()
 
