@@ -128,28 +128,30 @@ def columns() -> dict[str, Any]:
     """Columns of the table."""
     column = st.column_config
     measures = {
-        name: column.NumberColumn(title, format=FORMATS[name], help=text)
+        name: column.NumberColumn(title, format=FORMATS[name], help=text, width=105)
         for name, (title, text) in metrics.DEFINITIONS.items()
         if name in SHOWN and name != "pca_mse"
     }
     pca = column.NumberColumn(
         "MSE of PCA",
         format=MSE,
+        width=90,
         help="Test MSE of as many principal components as the code has dimensions.\n\n"
         + define("PCA", "MSE"),
     )
     return {
         "map": column.ImageColumn("Map", width=60),
-        "title": column.TextColumn("Title", width=300),
+        "title": column.TextColumn("Title", width=270),
         **measures,
         "pca_mse": pca,
-        "dataset": column.TextColumn("Data set"),
+        "dataset": column.TextColumn("Data set", width=140),
+        "created": column.DatetimeColumn("Trained", format="distance", width=115),
+        "tags": column.ListColumn("Tags", width=140),
+        "note": column.TextColumn("Note", width=170),
+        # What the title says, too, and what a window of 1,440 pixels has no room for.
         "variant": column.TextColumn("Variant", help=define("Variant", "Autoencoder")),
         "code": column.NumberColumn("Code size", help=define("Code")),
         "epochs": column.NumberColumn("Epochs", help=define("Epochs")),
-        "created": column.DatetimeColumn("Trained", format="distance"),
-        "tags": column.ListColumn("Tags"),
-        "note": column.TextColumn("Note"),
         "name": column.TextColumn("Name", help="In addresses and on the command line."),
     }
 
