@@ -58,7 +58,8 @@ def show(runs: Sequence[store.Run]) -> None:
             errors[PCA] = cache.pca_errors(dataset.name, dataset.fingerprint, split, k)
         with toolbar:
             chosen = page(numbers(dataset, split, errors, picked), count)
-            own_image.offer(runs)
+            with st.container(width="content"):  # a fragment is as wide as the line
+                own_image.offer(runs)
         samples(runs, dataset, split, errors, k, maps, chosen)
         if dataset.label_names:
             summary.classes(dataset, split, errors)
@@ -153,7 +154,7 @@ def pick(dataset: Dataset, split: str) -> Picked:
         0,
         most,
         value=None,
-        width=150,
+        width=190,
         placeholder="Sample number",
         help="A sample of any class, by its number; the others follow in their order.",
         **HIDDEN,
