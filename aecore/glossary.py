@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from aecore import metrics
 from aecore.applications import sample_quality
+from aecore.data import Subset
 from aecore.models.variants import VARIANTS
 from aecore.projections import PROJECTIONS
-from aecore.settings import list_settings
+from aecore.settings import in_words, list_settings
 from aecore.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -214,6 +215,35 @@ FORMS = {
 """How a term is written in sentences, where it is not its title and the plural."""
 UNSEEN = ("Run", "Sample", "Sweep", "Trial", "Variant", "Recipe", "Seed", "Epochs", "Split")
 """Terms too common to be explained wherever they are written."""
+
+
+KINDS: tuple[type[BaseModel], ...] = (
+    *VARIANTS.values(),
+    TrainingConfig,
+    *PROJECTIONS.values(),
+    Subset,
+)
+LABELS = {setting.name: setting.label for kind in KINDS for setting in list_settings(kind)}
+"""Label of each setting, by its name."""
+LONG = "|".join(name for name in LABELS if "_" in name)
+NAMES = re.compile(rf"^([a-z_0-9]+) = |\b({'|'.join(LABELS)}) = |\b({LONG})\b")
+
+
+def in_labels(problem: str) -> str:
+    """A problem of a request with the labels of settings, as fields show them, for their names.
+
+    >>> in_labels("epochs = 0 is not possible: give a larger batch_size.")
+    'Epochs: 0 is not possible: give a larger batch size.'
+    """
+
+    def label(match: re.Match[str]) -> str:
+        first, given, alone = match.groups()
+        if first:
+            return f"{LABELS.get(first) or in_words(first)}: "
+        said = LABELS[given or alone]
+        return f"{said[0].lower()}{said[1:]}{' ' if given else ''}"
+
+    return NAMES.sub(label, problem)
 
 
 def terms_in(text: str) -> list[str]:

@@ -16,6 +16,9 @@ class Neighbors(NamedTuple):
     """(n, k) float32, in the requested metric."""
 
 
+BLOCK = 10_000
+"""Samples of a reference that are compared at once."""
+
 Metric = Literal["euclidean", "cosine", "manhattan"]
 
 
@@ -39,3 +42,19 @@ def nearest(x: np.ndarray, k: int, metric: Metric = "euclidean") -> Neighbors:
     model = NearestNeighbors(n_neighbors=k, algorithm=search, metric=metric).fit(x)
     distances, indices = model.kneighbors()
     return Neighbors(indices, distances.astype(np.float32))
+
+
+def distances_to_nearest(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Euclidean distance from each sample to the nearest of a reference, (n,).
+
+    Arguments
+        x: (n, n_features); reference: (m, n_features).
+    """
+    squares = np.full(len(x), np.inf, np.float32)
+    own = np.einsum("ij,ij->i", x, x)
+    for start in range(0, len(reference), BLOCK):
+        block = reference[start : start + BLOCK]
+        # ||a - b||^2 = ||a||^2 + ||b||^2 - 2 a.b, one product of matrices
+        apart = np.einsum("ij,ij->i", block, block) - 2 * (x @ block.T)
+        squares = np.minimum(squares, apart.min(axis=1))
+    return np.sqrt((squares + own).clip(0))

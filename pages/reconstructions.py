@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.app import frame
 from pages.components import job_status, pickers
-from pages.views.reconstructions import comparison, own_image
+from pages.views.reconstructions import comparison
 
 with frame.page("Reconstructions") as header:
     run = pickers.pick_run(header)
@@ -16,4 +16,3 @@ with frame.page("Reconstructions") as header:
         st.stop()
     runs = [run, *pickers.pinned(run, header)]
     comparison.show(runs)
-    own_image.offer(runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aecore import neighbors
 from aecore.neighbors import nearest
 
 METRICS = {
@@ -53,3 +54,14 @@ def test_a_sample_is_not_its_own_neighbour_even_among_twins(n_features: int) -> 
 def test_more_neighbours_than_there_are_is_refused(k: int) -> None:
     with pytest.raises(ValueError, match=f"k = {k} neighbours must be from 1 to 4"):
         nearest(np.zeros((5, 2)), k)
+
+
+def test_distances_to_a_reference_are_those_of_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy.spatial.distance import cdist
+
+    monkeypatch.setattr(neighbors, "BLOCK", 7)  # several blocks, the last one short
+    rng = np.random.default_rng(0)
+    x, reference = (rng.random((n, 5), np.float32) for n in (3, 20))
+    x[0] = reference[9]
+    found = neighbors.distances_to_nearest(x, reference)
+    np.testing.assert_allclose(found, cdist(x, reference).min(axis=1), atol=1e-3)

@@ -47,16 +47,13 @@ def scatter_map(
                     hovertemplate="%{fullData.name}, test sample %{customdata}<extra></extra>",
                 )
             )
-            middle = np.median(plane[chosen], axis=0)
-            figure.add_annotation(
-                x=middle[0],
-                y=middle[1],
-                text=label_names[label],
-                showarrow=False,
-                font={"size": 12, "color": "white"},
-                bgcolor="rgba(30, 40, 48, 0.72)",
-                borderpad=2,
-            )
+        classes = np.unique(labels)
+        _write(
+            figure,
+            np.stack([np.median(plane[labels == label], axis=0) for label in classes]),
+            [label_names[label] for label in classes],
+            height / max(float(np.ptp(np.percentile(plane, [1, 99], axis=0), axis=0).max()), 1e-9),
+        )
     else:
         figure.add_trace(
             kind(
@@ -87,6 +84,48 @@ def scatter_map(
     return figure
 
 
+HALO = {"weight": 700, "shadow": "auto"}
+"""Font of a text that is read on any ground."""
+
+
+def _write(
+    figure: go.Figure, places: np.ndarray, texts: Sequence[str], scale: float, height: int = 15
+) -> None:
+    """Write texts at places (n, 2), moved upwards until none covers another.
+
+    Arguments
+        scale: pixels to a unit of the places, about.
+        height: of a line, in pixels.
+    """
+    written: list[tuple[float, float, float]] = []
+    shifts = np.zeros(len(places))
+    for at in np.argsort(places[:, 1], kind="stable"):
+        (x, y), width = places[at] * scale, 8.0 * len(texts[at]) + 4
+        top = y
+        for left, before, wide in written:  # from the bottom up
+            if abs(left - x) < (width + wide) / 2 and abs(before - top) < height:
+                top = before + height
+        written = sorted([*written, (x, top, width)], key=lambda text: text[1])
+        shifts[at] = round(top - y)
+    for (x, y), text, shift in zip(places, texts, shifts, strict=True):
+        figure.add_annotation(
+            x=x, y=y, yshift=shift, text=text, showarrow=False, font={"size": 13, **HALO}
+        )
+
+
+def _show(figure: go.Figure, plane: np.ndarray, also: np.ndarray) -> None:
+    """Begin with a view of a map without its outliers, which would shrink the others.
+
+    Arguments
+        also: (n, 2), what has to be seen besides.
+    """
+    seen = np.concatenate([np.percentile(plane, [1, 99], axis=0), also])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    more = 0.05 * (high - low)
+    figure.update_xaxes(range=[low[0] - more[0], high[0] + more[0]])
+    figure.update_yaxes(range=[low[1] - more[1], high[1] + more[1]])
+
+
 def marked_map(
     plane: np.ndarray,
     labels: np.ndarray,
@@ -112,6 +151,48 @@ def marked_map(
     )
     for (x, y), style in ((points.T, style) for points, style in drawn):
         figure.add_trace(go.Scatter(x=x, y=y, hoverinfo="skip", **style))
+    _show(figure, plane, np.concatenate([places, frame]))
+    return figure
+
+
+def path_map(
+    plane: np.ndarray,
+    labels: np.ndarray,
+    label_names: Sequence[str],
+    paths: Mapping[str, np.ndarray],
+    stops: np.ndarray,
+    names: Sequence[str],
+    height: int = 380,
+) -> go.Figure:
+    """Scatter plot of a map, pale, with paths upon it and the samples that they connect.
+
+    Arguments
+        plane, labels, label_names: as in `marked_map`.
+        paths: (steps, 2) each, by their titles.
+        stops: (k, 2), the places of the connected samples, with their names.
+    """
+    figure = marked_map(plane, labels, label_names, stops[:0], stops[:0], height)
+    for (title, path), color in zip(paths.items(), cycle(LINE_COLORS)):
+        line = {"color": color, "width": 2}
+        x, y = path.T
+        figure.add_trace(
+            go.Scatter(
+                x=x,
+                y=y,
+                name=title,
+                mode="lines+markers",
+                line=line,
+                marker_size=6,
+                showlegend=True,
+            )
+        )
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1, "yanchor": "bottom"})
+    figure.update_traces(showlegend=False, selector={"hoverinfo": "skip"})
+    for (x, y), name in zip(stops, names, strict=True):
+        figure.add_annotation(
+            x=x, y=y, text=name, yshift=12, showarrow=False, font={"size": 13, **HALO}
+        )
+    _show(figure, plane, np.concatenate([stops, *paths.values()]))
     return figure
 
 
@@ -133,7 +214,7 @@ def drift_map(
         plane, labels, label_names: as in `scatter_map`.
         ways: (m, n, 2), places at m levels.
         of: (n,), the labels of these samples.
-        samples: a name for each of the n samples.
+        samples: a name for each of the n samples, written where its path begins.
         nearest: (m, n) numbers of the nearest class.
         flips: (n,) the level from which on that is another one, NaN for none.
     """
@@ -159,6 +240,15 @@ def drift_map(
                 hovertemplate="%{text}<extra></extra>",
             )
         )
+        figure.add_annotation(
+            x=way[0, 0],
+            y=way[0, 1],
+            text=sample,
+            xanchor="right",
+            xshift=-5,
+            showarrow=False,
+            font={"size": 12, **HALO},
+        )
         at = np.flatnonzero(np.asarray(levels) == flip)
         figure.add_trace(
             go.Scatter(
@@ -167,16 +257,12 @@ def drift_map(
                 mode="markers+text",
                 marker={"symbol": "x", "size": 10, "color": "#c8321e"},
                 text=[f"{flip:g}"] * len(at),
+                textfont={"size": 13, **HALO},
                 textposition="top right",
                 hoverinfo="skip",
             )
         )
-    # Outliers would shrink the others.
-    seen = np.concatenate([np.percentile(plane, [1, 99], axis=0), ways.reshape(-1, 2)])
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    more = 0.05 * (high - low)
-    figure.update_xaxes(range=[low[0] - more[0], high[0] + more[0]])
-    figure.update_yaxes(range=[low[1] - more[1], high[1] + more[1]])
+    _show(figure, plane, ways.reshape(-1, 2))
     return figure
 
 

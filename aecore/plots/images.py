@@ -64,9 +64,16 @@ def compose(rows: Sequence[Row], theme: str = "light", cell: int = 64, titles: i
             )
             if row.captions:
                 middle = (left + side / 2, top + side + line / 2)
-                draw.text(middle, row.captions[column], ink, font, anchor="mm")
+                draw.text(middle, _fitted(row.captions[column], font, side), ink, font, anchor="mm")
         top += height
     return _png(picture)
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """Text that is cut off where it would be more than an eighth wider than its image."""
+    while len(text) > 1 and font.getlength(text) > 1.125 * width:
+        text = f"{text.rstrip('…')[:-1].rstrip()}…"
+    return text
 
 
 def width(png: bytes) -> int:

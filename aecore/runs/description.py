@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from aecore import artifacts, locations
-from aecore.errors import Damaged, InvalidRequest, in_one_line
+from aecore.errors import Damaged, InvalidRequest, in_one_line, shown
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 MAX_BYTES = 64 * 2**10
 
@@ -54,11 +57,25 @@ def write(run: store.Run, **changes: Any) -> Description:
         description = Description.model_validate({**before.model_dump(), **changes})
     except ValidationError as error:
         raise InvalidRequest(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}." for each in error.errors()
+            f"{each['loc'][0]} = {shown(each['input'])} is not possible: {_asked(each)}."
+            for each in error.errors()
         ) from None
     content = description.model_dump_json(indent=1).encode()
     artifacts.write_bytes(run.computed / "description.json", content)
     return description
+
+
+BOUNDS = {
+    "string_too_long": "give at most {max_length} characters",
+    "string_too_short": "give at least {min_length} character",
+    "too_long": "give at most {max_length}",
+}
+"""What to give, by pydantic's name of the fault."""
+
+
+def _asked(fault: ErrorDetails) -> str:
+    """What to give in place of an invalid value."""
+    return BOUNDS.get(fault["type"], fault["msg"]).format(**fault.get("ctx", {}))
 
 
 def usual_title(run: store.Run) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import streamlit as st
 
-from aecore import data, latent, locations, projections
+from aecore import data, latent, locations, neighbors, projections
 from aecore.data import Subset
 from aecore.errors import Damaged
 from aecore.plots import images
@@ -22,8 +23,6 @@ from aecore.viewer import payload
 from pages.app import server, state
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from aecore.artifacts import Artifact
     from aecore.jobs import Jobs
     from aecore.jobs.sweeper import Sweeper
@@ -321,6 +320,18 @@ def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarr
     """Mean of these errors with 0, 1, ... `most` components, (most + 1,)."""
     x = getattr(data.get(dataset), split).x
     return components(dataset, fingerprint).error_curve(x, most)
+
+
+@bounded(4)
+def distances_to_training(dataset: str, fingerprint: str) -> np.ndarray:
+    """Distance of test samples to the nearest training sample: of 200 at most, with seed 0."""
+    entry = data.get(dataset)
+    drawn = np.random.default_rng(0).permutation(entry.n_test)[:COMPARED]
+    return neighbors.distances_to_nearest(entry.test.x[drawn], entry.train.x)
+
+
+COMPARED = 200
+"""Test samples whose distances to the training split are computed: about a second on MNIST."""
 
 
 @bounded(4)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import streamlit as st
 
 from aecore.errors import InvalidRequest
-from aecore.glossary import TERMS
+from aecore.glossary import TERMS, in_labels
 from pages.app import cache, server, state, tour
 from pages.app.job_list import job_list
 from pages.app.text import plain
@@ -213,5 +213,6 @@ def failed(error: Exception) -> bool:
 
 
 def show_error(error: InvalidRequest) -> None:
-    """Show every problem of a request."""
-    st.error("\n".join(f"- {plain(fault)}" for fault in error.problems), icon=":material/error:")
+    """Show every problem of a request, with settings named as their fields are."""
+    problems = map(plain, map(in_labels, error.problems))
+    st.error("\n".join(f"- {problem}" for problem in problems), icon=":material/error:")

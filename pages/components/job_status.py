@@ -72,6 +72,12 @@ def ensure_ready(run: store.Run) -> bool:
         jobs.submit(projections.Prepare(dataset.name))
         st.rerun()
     if job is not None and job.active:
+        st.info(
+            f"The principal components of {plain(dataset.name)} are being computed: the baseline "
+            "of every run on these data. This is done once, in a few seconds where the data are on "
+            "this machine, and the page then opens by itself.",
+            icon=":material/hourglass_top:",
+        )
         st.fragment(run_every=0.8)(job_list.progress)(job)
         return False
     if job is not None and job.error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import streamlit as st
 
-from aecore import data, latent
+from aecore import data, latent, neighbors
 from aecore.errors import InvalidRequest
 from aecore.plots import images
 from pages.app import cache, frame, messages, models, state
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NEIGHBORS = 5
 NUMBERS = 32  # of a wide code that are written out
 CELL = 104  # points of one image
+UNLIKE = 0.99  # share of test samples that are nearer to the training split
 PREVIEW = 196  # pixels of the canvas
 COMPONENT, LAST = "drawing", "own-picture"
 
@@ -178,8 +179,8 @@ def locate(run: store.Run, x: np.ndarray, label: int) -> dict[str, Any]:
     names = dataset.label_names
     labels = [names[int(run.codes["labels"][row])] if names else f"#{row}" for row in near]
     st.caption(
-        f"Code {written(codes[0])} Reconstruction {said} Nearest test samples by code: "
-        f"{plain(', '.join(labels))}, ringed in every map.",
+        f"Code {written(codes[0])} Reconstruction {said} {apart(dataset, x)} Nearest test "
+        f"samples by code: {plain(', '.join(labels))}, ringed in every map.",
         help=define("Code", "Reconstruction error"),
     )
     return {
@@ -214,6 +215,20 @@ def unlike(error: float, errors: np.ndarray) -> str:
     else:
         where = f"better than {1 - worse:.0%} of test images"
     return f"error {error:.4f}, {where.replace('%', ' %')}."
+
+
+def apart(dataset: Dataset, x: np.ndarray) -> str:
+    """Sentence on how far a sample (1, n_features) is from the training split.
+
+    A model may reconstruct well what is unlike all that it was trained on, such as an even ground.
+    """
+    distance = neighbors.distances_to_nearest(x, dataset.train.x)[0]
+    usual = cache.distances_to_training(dataset.name, dataset.fingerprint)
+    share = float((usual < distance).mean())
+    than = f"{share:.0%}".replace("%", " %") + " of test samples are"
+    return f"It is further from every training sample than {than}" + (
+        ": unlike the data." if share > UNLIKE else "."
+    )
 
 
 def written(code: np.ndarray) -> str:

@@ -190,7 +190,7 @@ def test_the_paths_of_codes_are_drawn_on_the_map() -> None:
     codes = store.load("digits-ae").codes["plane"]
     for number, way in enumerate(ways, start=10):
         assert len(way["text"]) == 1 + len(NOISES["gaussian"].steps)
-        assert way["text"][0].startswith(f"test sample {number}, level 0: nearest ")
+        assert way["text"][0].startswith(f"#{number}, level 0: nearest ")
         np.testing.assert_allclose(start(way), codes[number], atol=1e-5)
     assert "comes nearest to the mean of another class" in said(at)
 

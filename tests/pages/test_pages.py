@@ -298,9 +298,9 @@ def test_a_computed_map_takes_its_place(shipped_runs: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
-        ({"tsne_perplexity": "500"}, "perplexity = 500"),
-        ({"sample_limit": "5"}, "limit = 5"),
-        ({"umap_min_dist": "7"}, "min_dist = 7"),
+        ({"tsne_perplexity": "500"}, "Perplexity: 500"),
+        ({"sample_limit": "5"}, "Number of samples: 5"),
+        ({"umap_min_dist": "7"}, "Smallest distance: 7"),
     ],
     ids=str,
 )
@@ -536,7 +536,7 @@ def test_train_tells_all_faults_at_once_and_keeps_what_was_typed(shipped_runs: P
     assert not at.exception
     said = at.error[0].value.replace("\\", "")
     assert said.count("\n") == 3
-    for fault in ("epochs = 0", "batch_size = 5000", "latent_dim = 65", "hidden = '512,abc'"):
+    for fault in ("Epochs: 0", "Batch size: 5000", "Code size: 65", "Hidden layers: '512,abc'"):
         assert fault in said
     assert {key: at.number_input(key=key).value for key in typed} == typed
     assert at.text_input(key="hidden").value == "512,abc"
@@ -591,13 +591,17 @@ def test_a_press_of_train_that_was_sent_before_the_answer_was_shown_is_void(
     assert len(idle_jobs.all()) == 1
 
 
-def test_a_refusal_stays_until_the_settings_are_sent_again(idle_jobs: Jobs) -> None:
+def test_a_refusal_names_the_field_and_stays_until_one_is_changed(idle_jobs: Jobs) -> None:
     other = idle_jobs.submit(projections.Prepare("wine"))
-    at = press(opened(TRAIN, dataset="iris", name="Not possible"), "Train")
+    at = press(opened(TRAIN, dataset="iris", name="Not possible", hidden="abc"), "Train")
     idle_jobs.cancel(other)
-    assert "is not possible" in at.run().error[0].value
+    assert "Hidden layers: 'abc' is not possible" in at.run().error[0].value.replace("\\", "")
+    at.text_input(key="hidden").set_value("8").run()
+    assert not at.error
+    at = press(at, "Train")
+    assert "Name: 'Not possible' is not possible" in at.error[0].value.replace("\\", "")
     at.text_input(key="name").set_value("mine").run()
-    assert "is not possible" in at.error[0].value
+    assert not at.error
     assert not press(at, "Train").error
     assert [job.task.name for job in idle_jobs.all() if job is not other] == ["mine"]
 
@@ -759,7 +763,7 @@ def test_a_switch_keeps_what_was_chosen_when_a_request_is_refused(shipped_runs: 
     at.number_input(key="epochs").set_value(0)
     next(button for button in at.button if button.label == "Train").click().run()
     assert not at.exception
-    assert "epochs = 0" in at.error[0].value and "tied" not in at.error[0].value
+    assert "Epochs" in at.error[0].value and "tied" not in at.error[0].value
     assert at.checkbox(key="tied").value is True
     assert not store.unfinished()
 

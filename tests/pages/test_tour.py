@@ -60,3 +60,23 @@ def test_a_tour_is_walked_by_arrow_keys_while_presenting(page: Page, tmp_path: P
         page.get_by_role("button", name="Stop presenting").click()
         page.wait_for_function("() => !location.search.includes('present')")
         expect(page.get_by_role("link", name="Recipes").first).to_be_visible()
+
+
+@pytest.mark.browser
+def test_the_whole_tour_is_taken_by_the_enter_key_alone(page: Page, tmp_path: Path) -> None:
+    stock(tmp_path)
+    name = "digits-denoising"
+    shutil.copytree(ROOT / "models_store" / name, tmp_path / name)
+    with serving(tmp_path) as address:
+        page.goto(f"{address}/?tour=1")
+        for number, step in enumerate(tour.STEPS, start=1):
+            expect(
+                page.get_by_text(f"{number} of {len(tour.STEPS)} · {step.title}")
+            ).to_be_visible()
+            expect(page.locator('[data-test-script-state="notRunning"]')).to_be_attached()
+            name = "End" if number == len(tour.STEPS) else "Next"
+            focused = page.locator(".st-key-tour :is(a, button):focus-visible", has_text=name)
+            expect(focused).to_be_in_viewport()
+            page.keyboard.press("Enter")
+        expect(page.locator(".st-key-tour")).to_have_count(0)
+        assert "/train" in page.url

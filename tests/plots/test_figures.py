@@ -180,6 +180,24 @@ def test_a_map_is_marked_by_crosses_and_a_closed_frame() -> None:
     assert list(crosses.x) == [0] and crosses.mode == "markers"
 
 
+def test_paths_are_lines_over_a_map_with_the_names_of_their_samples() -> None:
+    plane, stops = RANDOM.normal(size=(50, 2)), np.array([[0.0, 0], [40, 0]])
+    paths = {"straight": np.linspace(*stops, 5), "spherical": np.linspace(*stops, 4)}
+    figure = figures.path_map(plane, np.zeros(50, int), ["a"], paths, stops, ["#3", "#8"])
+    lines = [trace for trace in figure.data if trace.name in paths]
+    for line, path in zip(lines, paths.values(), strict=True):
+        np.testing.assert_array_equal(np.stack([line.x, line.y], axis=1), path)
+    assert [note.text for note in figure.layout.annotations] == ["a", "#3", "#8"]
+    assert figure.layout.xaxis.range[1] > 40
+
+
+def test_names_of_classes_at_one_place_stand_above_each_other() -> None:
+    plane = np.repeat([[0.0, 0], [9, 9]], 5, axis=0)
+    figure = figures.scatter_map(plane, np.arange(10), [*"abcdefghij"], height=400)
+    shifts = sorted(note.yshift for note in figure.layout.annotations)
+    assert shifts == [0, 0, 15, 15, 30, 30, 45, 45, 60, 60]
+
+
 def test_a_cloud_has_its_points_first() -> None:
     points, position = RANDOM.normal(size=(20, 3)), RANDOM.random(20)
     figure = figures.cloud(points, position, {}, height=300)

@@ -38,8 +38,13 @@ def test_every_problem_of_a_description_is_said_and_nothing_is_written() -> None
     run = train("first")
     with pytest.raises(InvalidRequest) as error:
         description.write(run, title="t" * 121, tags=["", "x" * 41], stars=True)
-    said = "; ".join(error.value.problems)
-    assert all(word in said for word in ("title", "tags.0", "tags.1", "stars"))
+    problems = error.value.problems
+    assert [each.split(" = ")[0] for each in problems] == ["title", "tags", "tags", "stars"]
+    assert [each.split(": ")[1] for each in problems[:3]] == [
+        "give at most 120 characters.",
+        "give at least 1 character.",
+        "give at most 40 characters.",
+    ]
     assert description.read(run) == description.Description()
 
 

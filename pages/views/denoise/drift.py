@@ -55,7 +55,7 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
             places,
             chosen.labels,
             levels,
-            [f"test sample {number}" for number in chosen.numbers],
+            [f"#{number}" for number in chosen.numbers],
             drift.nearest,
             drift.flips,
             height=340,
@@ -66,8 +66,9 @@ def show(run: store.Run, asked: NoiseRequest, chosen: SampleSelection) -> None:
         f"from no noise to level {levels[-1]:g}",
     )
     sentences = (
-        "A line is the path of one sample's code from no noise (dot) to the highest noise level, "
-        f"{levels[-1]:g} ({noise.unit}), with one seed." + (FLIPS if names else "")
+        "A line is the path of one sample's code from no noise (dot, with the sample's number) to "
+        f"the highest noise level, {levels[-1]:g} ({noise.unit}), with one seed."
+        + (FLIPS if names else "")
     )
     st.caption(sentences, help=explain(sentences), width="content")
     downloads.downloads(

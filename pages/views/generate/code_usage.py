@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aecore.runs import store
 
 MOST_PANELS = 6
+PANEL = 520  # pixels, for the whole table of dimensions
 AGGREGATE = (
     "Under the prior each dimension has mean 0 and variance 1. The KL above a panel, "
     "KL(q(z) || p(z)) in that dimension alone, is a part of the KL in the table; the rest is what "
@@ -49,7 +50,7 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
     usage = latent.health(codes, spread)
     if usage.advice:
         st.warning(usage.advice, icon=":material/heart_broken:")
-    canvas, panel = workbench.split("left", common.PANEL)
+    canvas, panel = workbench.split("left", PANEL)
     ranked = latent.importance(codes, spread)
     with panel:
         numbers(run, usage, ranked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -253,8 +254,8 @@ def pictures(
     if dataset.traits.pictures:
         png = images.compose(lines, st.context.theme.type or "light", CELL)
         titles = "; ".join(line.title for line in lines)
-        # One size whatever their number, so that nothing swells or shrinks with a slider.
-        with st.container(width=images.width(png)):
+        st.html(Path(__file__).with_name("pictures.css"))
+        with st.container(key="rows-decoded"):
             st.image(png, alt=f"Images decoded by {run.name}, {view}, in rows: {titles}")
     else:
         moving = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import streamlit as st
 
 from aecore import latent
 from aecore.errors import InvalidRequest
-from aecore.plots import images
+from aecore.plots import figures, images
 from pages.app import cache, frame, models
 from pages.app.text import define, plain
 from pages.components import workbench
@@ -98,6 +98,7 @@ def along(
     common.pictures(
         run, "path", lines, beside, moving, codes=passed, decoded=decoded, samples=np.array(chosen)
     )
+    drawn_on_map(run, {way: path for way, (path, _) in made.items()}, chosen)
     neighbours = "test codes" if train_codes is None else "training codes"
     where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
     st.caption(
@@ -106,4 +107,25 @@ def along(
         help=f"{define('Cycle error')}\n\nThe path along the data follows nearest neighbours among "
         f"{neighbours}.",
         width="content",
+    )
+
+
+def drawn_on_map(
+    run: store.Run, paths: Mapping[latent.PathMethod, np.ndarray], chosen: Sequence[int]
+) -> None:
+    """Map of the test codes with the paths (steps, d) between the chosen samples."""
+    to_plane = latent.plane_of_run(run).project
+    st.plotly_chart(
+        figures.path_map(
+            run.codes["plane"],
+            run.codes["labels"],
+            run.dataset.label_names,
+            {way: to_plane(path) for way, path in paths.items()},
+            to_plane(run.codes["codes"][chosen]),
+            [f"#{number}" for number in chosen],
+        ),
+        key="paths",
+        config=figures.MODEBAR,
+        alt=f"Map of the test codes of {run.name} with the paths between "
+        + ", ".join(f"#{number}" for number in chosen),
     )

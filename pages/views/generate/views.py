@@ -39,4 +39,9 @@ def show(run: store.Run) -> None:
         with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
             models.load(run)
         cache.freeze_gc("what generates")
-        VIEWS[view](run, toolbar)
+        # Each view in containers of its own: where a run of the script is broken off, as when a job
+        # is queued, what the last view left in a common one would stay.
+        with toolbar:
+            own = st.container(key=f"controls-{view}", horizontal=True, vertical_alignment="center")
+        with st.container(key=f"view-{view}"):
+            VIEWS[view](run, own)

@@ -162,10 +162,11 @@ def _rows(picture: Picture, key: str) -> None:
         for title, pixels in picture.arrays.items()
     ]
     cell = 840 // max(len(row.images) for row in rows)  # so that the picture fills its column
-    st.image(
-        images.compose(rows, st.context.theme.type or "light", cell=min(cell, 84)),
-        alt=f"{picture.title}: rows of images called {', '.join(picture.arrays)}",
-    )
+    with st.container(key=f"rows-{key}"):
+        st.image(
+            images.compose(rows, st.context.theme.type or "light", cell=min(cell, 84)),
+            alt=f"{picture.title}: rows of images called {', '.join(picture.arrays)}",
+        )
 
 
 def _maps(picture: Picture, key: str) -> None:

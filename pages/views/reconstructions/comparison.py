@@ -14,7 +14,7 @@ from pages.app import cache, controls, frame, models
 from pages.app.text import define, explain, plain
 from pages.components import workbench
 from pages.components.job_status import ensure_encoded
-from pages.views.reconstructions import inspector, summary
+from pages.views.reconstructions import inspector, own_image, summary
 from pages.views.reconstructions.summary import MOST_COMPONENTS, PCA, Errors
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def show(runs: Sequence[store.Run]) -> None:
             errors[PCA] = cache.pca_errors(dataset.name, dataset.fingerprint, split, k)
         with toolbar:
             chosen = page(numbers(dataset, split, errors, picked), count)
+            with st.container(width="content"):  # a fragment is as wide as the line
+                own_image.offer(runs)
         samples(runs, dataset, split, errors, k, maps, chosen)
         if dataset.label_names:
             summary.classes(dataset, split, errors)
@@ -133,7 +135,7 @@ class Picked(NamedTuple):
 def pick(dataset: Dataset, split: str) -> Picked:
     """Selection of the samples to show."""
     order = st.selectbox(
-        "Order", list(ORDERS), key="order", bind="query-params", width=190, **HIDDEN
+        "Order", list(ORDERS), key="order", bind="query-params", width=170, **HIDDEN
     )
     label = ALL
     if dataset.label_names:
@@ -181,7 +183,7 @@ def page(samples: np.ndarray, count: int) -> np.ndarray:
     with st.container(horizontal=True, vertical_alignment="center", width="content", gap="xsmall"):
         st.markdown("Page", width="content")
         number = controls.whole_number(
-            f"Page, of {pages:,}", "screen", 1, pages, width=130, **HIDDEN
+            f"Page, of {pages:,}", "screen", 1, pages, width=110, **HIDDEN
         )
         st.markdown(f"of {pages:,}", width="content")
     return samples[(number - 1) * count : number * count]

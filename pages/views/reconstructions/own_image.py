@@ -12,26 +12,24 @@ from aecore import data
 from aecore.plots import images
 from pages.app import cache, frame, models
 from pages.app.text import define, plain
-from pages.components.own_picture import nearest, prepared, unlike, written
+from pages.components.own_picture import apart, nearest, prepared, unlike, written
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
     from aecore.runs import store
 
-TYPES = ["png", "jpg", "jpeg", "webp", "bmp"]
-
 
 @st.fragment
 def offer(runs: Sequence[store.Run]) -> None:
-    """Upload field and result of the user's image; nothing for data that are not images."""
+    """Menu with the user's image and its result; nothing for data that are not images."""
     dataset = runs[0].dataset
     if not dataset.traits.pictures:
         return
-    st.subheader("An image of your own", divider="gray")
-    with frame.guarded():
+    menu = st.popover("Your picture", icon=":material/add_photo_alternate:", key="own-menu")
+    with menu, frame.guarded():
+        # Of any type: the chip of a file that the browser refuses would stay beside the next one.
         file = st.file_uploader(
             "Drop a picture here: PNG, JPEG, WebP or BMP",
-            TYPES,
             key="own",
             help="The models read it; it is not stored.",
         )
@@ -69,6 +67,7 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
             [f"#{number}{_class(dataset, number)}" for number in near],
         )
     )
+    sentences.append(apart(dataset, x))
     st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
     st.markdown(
         f"Its code in {plain(run.name)}: {written(codes[run.name][0])}", help=define("Code")

@@ -128,28 +128,30 @@ def columns() -> dict[str, Any]:
     """Columns of the table."""
     column = st.column_config
     measures = {
-        name: column.NumberColumn(title, format=FORMATS[name], help=text)
+        name: column.NumberColumn(title, format=FORMATS[name], help=text, width=105)
         for name, (title, text) in metrics.DEFINITIONS.items()
         if name in SHOWN and name != "pca_mse"
     }
     pca = column.NumberColumn(
         "MSE of PCA",
         format=MSE,
+        width=90,
         help="Test MSE of as many principal components as the code has dimensions.\n\n"
         + define("PCA", "MSE"),
     )
     return {
         "map": column.ImageColumn("Map", width=60),
-        "title": column.TextColumn("Title", width=300),
+        "title": column.TextColumn("Title", width=270),
         **measures,
         "pca_mse": pca,
-        "dataset": column.TextColumn("Data set"),
+        "dataset": column.TextColumn("Data set", width=140),
+        "created": column.DatetimeColumn("Trained", format="distance", width=115),
+        "tags": column.ListColumn("Tags", width=140),
+        "note": column.TextColumn("Note", width=170),
+        # What the title says, too, and what a window of 1,440 pixels has no room for.
         "variant": column.TextColumn("Variant", help=define("Variant", "Autoencoder")),
         "code": column.NumberColumn("Code size", help=define("Code")),
         "epochs": column.NumberColumn("Epochs", help=define("Epochs")),
-        "created": column.DatetimeColumn("Trained", format="distance"),
-        "tags": column.ListColumn("Tags"),
-        "note": column.TextColumn("Note"),
         "name": column.TextColumn("Name", help="In addresses and on the command line."),
     }
 
@@ -204,10 +206,8 @@ def describe(run: store.Run, about: description.Description) -> None:
     """Form for the title, the note, the tags and the star of a run."""
     used = {tag for each in cache.runs()[0] for tag in cache.description_of(each).tags}
     with st.form("description", border=False):
-        title = st.text_input(
-            "Title", about.title, placeholder=plain(description.usual_title(run)), max_chars=120
-        )
-        note = st.text_area("Note", about.note, max_chars=4000)
+        # Without `max_chars`, for which a longer text is dropped without a word.
+        title = st.text_input("Title", about.title, placeholder=plain(description.usual_title(run)))
         tags = st.multiselect(
             "Tags",
             sorted(used),
@@ -215,6 +215,7 @@ def describe(run: store.Run, about: description.Description) -> None:
             accept_new_options=True,
             placeholder="Choose, or type a new one",
         )
+        note = st.text_area("Note", about.note)  # under the list of tags, which stays open
         star = st.checkbox("Star: stands before the others", about.star)
         if st.form_submit_button("Save", type="primary"):
             try:

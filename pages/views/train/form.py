@@ -111,11 +111,11 @@ def ask(datasets: Mapping[str, data.Dataset]) -> None:
         asked = st.button(
             "Train", key=key, type="primary", icon=":material/play_arrow:", width="stretch"
         )
+        request = {"dataset": dataset, "variant": variant, "model": model, "training": training}
         if asked and not state.double_click("Train"):
-            submit(
-                {"dataset": dataset, "variant": variant, "model": model, "training": training}, name
-            )
-        if error := state.value(REFUSED):
+            submit(request, name)
+        before, error = state.value(REFUSED, (None, None))
+        if error is not None and before == (request, name):  # nothing has been changed since
             with refused:
                 frame.show_error(error)
 
@@ -125,9 +125,9 @@ def submit(request: Mapping[str, Any], name: str) -> None:
     try:
         job = cache.jobs().submit(Train.named(RunConfig.check(request), name or None))
     except InvalidRequest as error:
-        state.put({REFUSED: error})
+        state.put({REFUSED: ((request, name), error)})
         return
-    state.put({REFUSED: None})
+    state.put({REFUSED: (None, None)})
     state.answer_press("Train")
     state.remember_job(job.id)
     st.rerun()
