@@ -275,7 +275,7 @@ def test_the_level_of_training_is_marked() -> None:
     assert curves.trained_at(run, NoiseRequest("gaussian", False, 0)) is None
     denoising.MeasureDenoising("denoiser", "masking", False).run(Listener())
     at = faultless(opened(PAGE, run="denoiser", noise_kind="Masking"))
-    assert "denoiser, trained at this level" in curve_charts(at)[0].proto.spec
+    assert "trained at this level" in curve_charts(at)[0].proto.spec
 
 
 def test_a_failed_job_is_said() -> None:

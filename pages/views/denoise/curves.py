@@ -53,6 +53,7 @@ def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, A
     classical = {BASELINES[name].title: line for name, line in measured.baselines.items()}
     others = {NOISY: measured.noisy, **classical}
     trained = {cache.title(run.name): trained_at(run, asked) for run in runs}
+    levels = {title: level for title, level in trained.items() if level is not None}
     st.html(Path(__file__).with_suffix(".css"))
     figure = figures.level_curves(
         measured.levels,
@@ -61,8 +62,10 @@ def as_curve(runs: Sequence[store.Run], asked: NoiseRequest, curves: dict[str, A
         "mean PSNR in dB",
         dotted=tuple(others),
         faint=NOISY,
+        # There is no room for a name beside a line, and one needs none.
         marks={
-            f"{title}, {TRAINED}": level for title, level in trained.items() if level is not None
+            TRAINED if len(levels) == 1 else f"{title}, {TRAINED}": level
+            for title, level in levels.items()
         },
     )
     st.plotly_chart(
