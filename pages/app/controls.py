@@ -28,6 +28,7 @@ def button(label: str, icon: str, **options: Any) -> bool:
 
 def one_of(title: str, options: Sequence[str], key: str, **more: Any) -> str:
     """Select box of a few options, kept in the address; the first is the default."""
+    state.drop_unknown(key, title, options)
     chosen = st.segmented_control(
         title, options, default=options[0], required=True, key=key, bind="query-params", **more
     )

@@ -150,9 +150,11 @@ def page(title: str) -> Iterator[DeltaGenerator]:
                 args=(False,),
                 type="tertiary",
             )
-    tour.bar(current.path)
     with guarded():
+        state.repeat_notes()
+        tour.bar(current.path)
         yield room
+        state.forget_notes()
     cache.freeze_gc("the pages")
 
 

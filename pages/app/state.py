@@ -55,6 +55,38 @@ def note(sentence: str) -> None:
         notes.show(sentence)
 
 
+def note_unknown(label: str, name: str) -> None:
+    """Say that the address asks for a choice that there is not."""
+    shown = name if len(name) <= LONG else f"{name[:LONG]}…"
+    sentence = f"{label}: '{shown}' in the address is no choice here, so it is left out."
+    note(sentence)
+    st.session_state[UNKNOWN] = [*st.session_state.get(UNKNOWN, []), sentence]
+
+
+def repeat_notes() -> None:
+    """Say again what `note_unknown` said in a run of the page that was broken off, as by a job."""
+    for sentence in st.session_state.pop(UNKNOWN, []):
+        note(sentence)
+
+
+def forget_notes() -> None:
+    """Forget what `note_unknown` said, for the page was drawn to its end."""
+    st.session_state.pop(UNKNOWN, None)
+
+
+UNKNOWN = "unknown"
+LONG = 80
+"""Signs of a name out of the address that are shown."""
+
+
+def drop_unknown(key: str, label: str, options: Sequence[str]) -> None:
+    """Take a value that is no option out of the address, and say so; before the bound widget."""
+    asked = st.query_params.get(key)
+    if asked and asked not in options:
+        del st.query_params[key]
+        note_unknown(label, asked)
+
+
 def put(values: Mapping[str, Any]) -> None:
     """Set the values of widgets by their keys; call it from a callback."""
     for key, value in values.items():
@@ -240,7 +272,12 @@ def runs_for_links() -> dict[str, list[str]]:
 def tour_step(n: int) -> int | None:
     """Step of the tour in the address, from 0 to n - 1; None outside a tour."""
     asked = st.query_params.get(TOUR, "")
-    return int(asked) - 1 if asked in map(str, range(1, n + 1)) else None
+    if asked in map(str, range(1, n + 1)):
+        return int(asked) - 1
+    if asked:
+        del st.query_params[TOUR]
+        note_unknown("Step of the tour", asked)
+    return None
 
 
 def end_tour() -> None:

@@ -41,7 +41,9 @@ def ask(run: store.Run) -> View:
     One select box, and a menu of the rest.
     """
     others = {found.name: found for found in cache.comparable(run)}
-    state.follow_address(state.OTHER, list(others), None)
+    stranger = state.follow_address(state.OTHER, list(others), None)
+    if stranger and stranger not in cache.titles():  # of another dataset: a link carried it along
+        state.note_unknown("Compare with", stranger)
     other = st.selectbox(
         "Compare with",
         list(others),

@@ -55,11 +55,8 @@ def pick_run(header: DeltaGenerator) -> store.Run | None:
 
 def show_unknown(kind: str, name: str) -> None:
     """Report an unknown name in the address."""
-    shown = name if len(name) <= LONG else f"{name[:LONG]}…"
+    shown = name if len(name) <= state.LONG else f"{name[: state.LONG]}…"
     st.warning(f"There is no {kind} called '{plain(shown)}'; this is another one.")
-
-
-LONG = 80  # signs of a name out of the address that are shown
 
 
 def show_broken(broken: list[store.Broken]) -> None:
@@ -86,7 +83,9 @@ def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
     runs, _ = cache.runs()
     titles = cache.titles()
     same_name = {other.name for other in runs if other.config.dataset == dataset}
-    state.follow_address(state.PINS, list(usable), [], most=MOST_PINS)
+    stranger = state.follow_address(state.PINS, list(usable), [], most=MOST_PINS)
+    if stranger and stranger not in titles:  # of another dataset: a link carried it along
+        state.note_unknown("Compare with", stranger)
     with header:
         chosen = st.multiselect(
             "Compare with",

@@ -65,7 +65,8 @@ def _widget(setting: Setting, default: Any, **common: Any) -> Any:
         return whole_number(value=int(default), step=1, **common)
     if setting.kind == "choice":
         key = common["key"]
-        state.follow_address(key, setting.choices, default, omitted=default)
+        if stranger := state.follow_address(key, setting.choices, default, omitted=default):
+            state.note_unknown(setting.label, stranger)
         return st.selectbox(
             options=setting.choices,
             format_func=setting.shown,

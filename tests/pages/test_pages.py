@@ -191,6 +191,32 @@ def test_the_start_page_shows_four_panes_of_a_run_that_ships(
     assert facts["sheets"]["test"]  # the images under the pointer ship with it
 
 
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("train", {"variant": "denoising", "noise": "zzz"}),
+        ("reconstructions", {"split": "zzz"}),
+        ("reconstructions", {"order": "zzz"}),
+        ("reconstructions", {"class": "zzz"}),
+        ("reconstructions", {"pins": "zzz"}),
+        ("denoise", {"noise_kind": "zzz"}),
+        ("denoise", {"beside": "zzz"}),
+        ("generate", {"view": "zzz"}),
+        ("latent_map", {"other": "zzz"}),
+    ],
+    ids=str,
+)
+def test_an_unknown_choice_in_the_address_is_said_once_and_left_out(
+    page: str, query: dict[str, str], shipped_runs: Path
+) -> None:
+    at = opened(ROOT / "pages" / f"{page}.py", **query)
+    assert not at.exception
+    warned = [each.value for each in at.warning if "zzz" in each.value]
+    assert len(warned) == 1 and "in the address is no choice here" in warned[0]
+    assert "zzz" not in str(at.query_params)
+    assert not any("zzz" in each.value for each in at.run().warning)
+
+
 def test_an_unknown_run_in_the_address_is_said(shipped_runs: Path) -> None:
     at = opened(ROOT / "pages" / "latent_map.py", run="no-such-run")
     assert not at.exception

@@ -368,9 +368,7 @@ def test_an_even_picture_is_unlike_the_data_whatever_its_error() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (500, 50), "red").save(buffer, "PNG")
     at = given(opened(PAGE, run="digits-ae"), buffer.getvalue())
-    assert "further from every training sample than 100 % of test samples are" in said(at)
-    seven = given(opened(PAGE, run="digits-ae"), drawing())
-    assert "unlike the data" in said(at) and "unlike the data" not in said(seven)
+    assert "than 100 % of test samples are: unlike the data" in said(at)
 
 
 def test_ink_on_paper_is_turned_and_cropped_unless_one_says_otherwise() -> None:

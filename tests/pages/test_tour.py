@@ -36,6 +36,8 @@ def test_what_is_no_step_is_no_tour(asked: str) -> None:
     page = opened(ROOT / "app.py", **{state.TOUR: asked})
     assert not page.exception and not page.error
     assert not any(" of 7 · " in each.value for each in page.markdown)
+    assert state.TOUR not in page.query_params or not asked
+    assert any(f"'{asked}' in the address" in each.value for each in page.warning) == bool(asked)
 
 
 @pytest.mark.browser

@@ -12,7 +12,7 @@ from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
 from aecore.models.variants import Noise as Trainable
 from aecore.plots import images
-from pages.app import cache, controls, frame, models
+from pages.app import cache, controls, frame, models, state
 from pages.app.text import define, explain, plain
 from pages.components import downloads, job_status, live_slider, workbench
 from pages.views.denoise import curves, drift
@@ -92,6 +92,7 @@ def show(runs: Sequence[store.Run]) -> None:
 
 def ask_noise() -> str:
     """Select box of the kind of noise."""
+    state.drop_unknown("noise_kind", "Noise", [noise.title for noise in NOISES.values()])
     return st.selectbox(
         "Noise",
         list(NOISES),

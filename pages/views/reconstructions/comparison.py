@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from aecore.plots import figures, images
-from pages.app import cache, controls, frame, models
+from pages.app import cache, controls, frame, models, state
 from pages.app.text import define, explain, plain
 from pages.components import workbench
 from pages.components.job_status import ensure_encoded
@@ -134,11 +134,13 @@ class Picked(NamedTuple):
 
 def pick(dataset: Dataset, split: str) -> Picked:
     """Selection of the samples to show."""
+    state.drop_unknown("order", "Order", list(ORDERS))
     order = st.selectbox(
         "Order", list(ORDERS), key="order", bind="query-params", width=170, **HIDDEN
     )
     label = ALL
     if dataset.label_names:
+        state.drop_unknown("class", "Class", [ALL, *dataset.label_names])
         label = st.selectbox(
             "Class",
             [ALL, *dataset.label_names],
