@@ -1143,6 +1143,11 @@ def test_the_panes_are_saved_as_a_picture(shown: Shown) -> None:
         assert drawing.count('class="point"') == 3 * n  # shapes, not pixels
         for text in ("Bottleneck", "trustworthiness", "label:"):
             assert text in drawing
+    slide(shown.page, 0)
+    shown.page.get_by_role("button", name="Picture").click()
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name="SVG", exact=True).click()
+    assert "after epoch 1 of 3" in Path(download.value.path()).read_text()
 
 
 def test_a_picture_shows_what_lies_over_the_points(shown: Shown) -> None:

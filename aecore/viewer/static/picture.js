@@ -23,7 +23,8 @@ export async function savePicture(maps, format) {
   };
   const layout = {
     ...plot.layout, width, height, paper_bgcolor: ground, plot_bgcolor: ground,
-    margin: { l: 1, r: 1, t: 1, b: LEGEND + 1 }, images: [...plot.layout.images, over], annotations: annotations(maps, width, ink, ground),
+    margin: { l: 1, r: 1, t: 1, b: LEGEND + 1 }, images: [...plot.layout.images, over],
+    annotations: annotations(maps, width, ink, ground),
   };
   const { toImage } = await plotly();
   const opacity = maps.selection.members ? DIMMED : 1;
@@ -45,11 +46,14 @@ function annotations(maps, width, ink, ground) {
   });
   const titles = figure.drawn.map((i) => {
     const { left, top } = figure.box(i), { title, note } = facts.panes[i];
-    return paper(left, top, `<b>${escape(title)}</b>  ${escape(note)}`);
+    const said = (i === 0 && maps.motion.where()) || note;
+    return paper(left, top, `<b>${escape(title)}</b>  ${escape(said)}`);
   });
   const centroids = figure.drawn.flatMap((i) => {
     const toPixels = figure.toPixels(i), { left, top, width: w, height: h } = figure.box(i);
-    const texts = painter.centroidsOf(maps.panes[i]).map(
+    // The centroids of samples in motion are elsewhere.
+    const shown = i === 0 && maps.motion.where() ? [] : painter.centroidsOf(maps.panes[i]);
+    const texts = shown.map(
       ({ title, x, y }) => ({ title, at: toPixels(x, y), width: 8 * title.length }));
     return spread(texts)
       .filter(({ at: [x, y] }) => x > left && x < left + w && y > top && y < top + h)
