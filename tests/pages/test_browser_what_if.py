@@ -18,7 +18,7 @@ def test_a_sweep_is_planned_trained_and_compared(page: Page, tmp_path: Path) -> 
         page.get_by_role("textbox", name="Values of Seed").fill("0, 1")
         page.get_by_role("textbox", name="Values of Seed").press("Enter")
         page.get_by_role("button", name="Add a setting").click()
-        page.get_by_role("combobox", name="Setting").nth(1).click()
+        page.get_by_role("combobox", name="Setting", exact=True).last.click()
         page.get_by_role("option", name="Epochs", exact=True).click()
         page.get_by_role("textbox", name="Values of Epochs").fill("400")
         page.get_by_role("textbox", name="Values of Epochs").press("Enter")
