@@ -145,6 +145,8 @@ def test_combinations_that_are_impossible_are_listed_by_reason() -> None:
 def test_a_search_draws_from_ranges_and_may_stop_poor_trials() -> None:
     at = filled(opened(WHAT_IF, dataset="digits", variant="ae", search="Random"), "seed")
     press(at, "Add a setting")
+    at.selectbox(key="vary-2").set_value("activation").run()
+    assert rows(at)["activation"] == "gelu" and not at.error  # as the preset has it
     at.selectbox(key="vary-2").set_value("learning_rate").run()
     assert at.selectbox(key="given-2").value == "Range"
     at.text_input(key="low-2").set_value("0.01").run()

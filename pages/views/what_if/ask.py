@@ -73,7 +73,7 @@ def ask(datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]) -> None
             for number in state.value(ROWS, [])
             if (row := ask_row(number, known, config, search)) is not None
         ]
-        st.button("Add a setting", icon=":material/add:", on_click=add, args=(known,))
+        st.button("Add a setting", icon=":material/add:", on_click=add, args=(known, config))
         draws = None
         if search != "grid":
             draws = st.number_input(
@@ -186,16 +186,28 @@ def fill(what: WhatIf) -> None:
     state.put({f"values-{number}": what.values, f"given-{number}": VALUES})
 
 
-def add(known: Mapping[str, Setting]) -> None:
+def add(known: Mapping[str, Setting], config: RunConfig) -> None:
     """Append a row of a setting that has none; a button's callback."""
     used = {state.value(f"vary-{n}") for n in state.value(ROWS, [])}
-    _new_row(next((name for name in known if name not in used), next(iter(known))))
+    number = _new_row(next((name for name in known if name not in used), next(iter(known))))
+    refill(number, known, config)
+
+
+def refill(number: int, known: Mapping[str, Setting], config: RunConfig) -> None:
+    """Begin the values of a row with the present one of its setting; a callback."""
+    setting = known[state.value(f"vary-{number}")]
+    state.put({f"values-{number}": f"{as_typed(setting, present(config, setting.name))}"})
+
+
+def present(config: RunConfig, name: str) -> Any:
+    """Value of a setting that the trials differ from."""
+    return getattr(config.training if hasattr(config.training, name) else config.model, name)
 
 
 def _new_row(setting: str) -> int:
     rows = state.value(ROWS, [])
     number = max(rows, default=0) + 1
-    state.put({ROWS: [*rows, number], f"vary-{number}": setting, f"values-{number}": ""})
+    state.put({ROWS: [*rows, number], f"vary-{number}": setting})
     return number
 
 
@@ -220,6 +232,8 @@ def ask_row(
                 list(known),
                 format_func=lambda each: known[each].label,
                 key=f"vary-{number}",
+                on_change=refill,
+                args=(number, known, config),
                 label_visibility="collapsed",
                 **PERSIST,
             )
@@ -245,9 +259,8 @@ def ask_row(
                 type="tertiary",
             )
         span = ask_span(number, setting) if ranged else None
-        part = config.training if hasattr(config.training, name) else config.model
-        now = as_typed(setting, getattr(part, name))
-        shown = setting.shown(getattr(part, name))
+        now = present(config, name)
+        shown = setting.shown(now)
         also = "" if setting.kind != "choice" else f" (`{now}`)"
         st.caption(f"It is {plain(shown)}{also} now.", help=help_of(setting))
     return Row(name, values, span)

@@ -45,6 +45,8 @@ def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
             f"The loss contains {', '.join(known[name].label for name in inside)}: losses of "
             "different values cannot be compared, so choose another measure."
         )
+    if not settings:
+        return
     places = cycle(st.columns(2))
     for name, setting in settings.items():
         with next(places):
