@@ -1402,7 +1402,7 @@ def test_a_pane_is_shown_alone_and_keeps_its_zoom(shown: Shown) -> None:
     shown.page.keyboard.press("3")
     shown.page.wait_for_function(f"String({drawn}) === '2'")
     assert shown.page.locator(".loupe-titles b").all_inner_texts() == ["PCA"]
-    assert shown.page.evaluate(f"{MAPS}.figure.box(2)")["width"] > 1.5 * box["width"]
+    assert shown.page.evaluate(f"{MAPS}.figure.box(2)")["height"] > 1.5 * box["height"]
     lasso(shown, 2, around(shown, 2))
     assert shown.count() > 0
     for key, wanted in {"Escape": "0,1,2", "2": "1", "0": "0,1,2", "9": "0,1,2"}.items():
