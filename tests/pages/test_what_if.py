@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs, told  # noqa: F401
 from test_sweeps import carry_out, planned
 
+from aecore.jobs import Jobs, TrainingLog
 from aecore.runs import sweeps
 from pages.app import cache
 
@@ -239,3 +241,21 @@ def test_a_new_server_goes_on_with_a_sweep_that_runs(
     monkeypatch.setattr(cache, "sweeper", lambda: began.append(True) or sweeper)
     opened(ROOT / "pages" / "recipes.py")
     assert began
+
+
+def test_a_trial_that_runs_is_followed_and_can_be_stopped(idle_jobs: Jobs) -> None:  # noqa: F811
+    plan = planned()
+    trial = sweeps.trials(plan)[0]
+    task = sweeps.TrainTrial(plan.config(trial.settings), trial.name, plan.name, 1)
+    job = idle_jobs.submit(task)
+    job.state = "running"
+    entry = {"epoch": 1, "test": {"total": 5.0}, "test_mse": 0.5, "seconds": 2.0}
+    view = {"plane": np.random.default_rng(0).normal(size=(30, 2)), "labels": np.arange(30) % 3}
+    job.log = TrainingLog([entry], view)
+    at = opened(WHAT_IF, dataset="iris")
+    first = at.dataframe[0].value.iloc[0]
+    assert (first["state"], first["epochs"], first["test_mse"]) == ("running", 1, 0.5)
+    assert first["map"].startswith("data:image/png") and "1 running" in said(at)
+    at.session_state["trial"] = (plan.name, 1)
+    press(at.run(), "Stop this trial")
+    assert not at.exception and job.stop_asked is not None

@@ -37,7 +37,7 @@ STATES = {
     "done": "trained",
     "stopped": "stopped early",
     "failed": "failed",
-    "cancelled": "stopped by you",
+    "cancelled": "cancelled",
 }
 
 
