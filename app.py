@@ -36,9 +36,8 @@ def start() -> None:
             st.markdown(ABOUT)
             with st.container(horizontal=True, gap="xxsmall"):
                 link = {state.RUN: shown.name}
-                train, _, latent_map = frame.MENU[1:4]
-                frame.link(latent_map, link, "Look at a map", width="content")
-                frame.link(train, link, "Train one", width="content")
+                frame.link(frame.entry("Latent map"), link, "Look at a map", width="content")
+                frame.link(frame.entry("Train"), link, "Train one", width="content")
                 tour.offer("app.py")
             if own_picture.applies(shown):
                 with st.container(key="own"):

@@ -96,7 +96,14 @@ MENU = (
         "stands beside the reproduced one.",
     ),
 )
-OF_A_RUN = tuple(entry for entry in MENU if entry.of_run)
+
+
+def entry(title: str) -> Entry:
+    """Entry of the menu by its title."""
+    return next(each for each in MENU if each.title == title)
+
+
+OF_A_RUN = tuple(each for each in MENU if each.of_run)
 
 log = logging.getLogger(__name__)
 
@@ -114,17 +121,17 @@ def page(title: str) -> Iterator[DeltaGenerator]:
         st.html(Path(__file__).with_name(asset), unsafe_allow_javascript=True)
     if state.presenting():
         st.html(Path(__file__).with_name("present.html"), unsafe_allow_javascript=True)
-    current = next(entry for entry in MENU if entry.title == title)
+    current = entry(title)
     state.enter(current.path)
     cache.sweeper()  # which goes on with the sweeps of a server that was stopped
     runs = state.runs_for_links()
     with _row("header"):
         st.title(title, anchor=False)
         with _row("menu", gap="xxsmall"):
-            for entry in MENU:
-                name = "Latent Loupe" if entry is MENU[0] else entry.title
-                label = f"**{name}**" if entry is current else name
-                link(entry, runs, label, help=entry.title)
+            for each in MENU:
+                name = "Latent Loupe" if each is MENU[0] else each.title
+                label = f"**{name}**" if each is current else name
+                link(each, runs, label, help=each.title)
         room = _row("room")
         with _row("job_list"):
             job_list()
