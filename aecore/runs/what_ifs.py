@@ -12,6 +12,7 @@ from aecore.runs.sweeps import Draft, settings_of, with_settings
 from aecore.training import RunConfig
 
 if TYPE_CHECKING:
+    from aecore.data.spec import DataSpec
     from aecore.runs import store
 
 
@@ -77,36 +78,58 @@ def count(drafted: Draft) -> int:
 def estimate(drafted: Draft, runs: Sequence[store.Run], at_once: int) -> Estimate | None:
     """Estimate the duration of a sweep; None where no run is like its trials.
 
-    Each trial takes the seconds per epoch of the run of the same dataset and variant that is
-    nearest in size, times the ratio of their parameters; measuring the trained model is left out.
+    Each trial takes the seconds per step of the run of the same dataset and variant that is nearest
+    in work, times the ratio of their work, times its steps. The work of a step is taken as
+    `OVERHEAD` plus the samples of a batch times the parameters. Trials of sweeps are preferred, which
+    were trained with one thread beside others. Measuring the trained model is left out.
 
     Arguments
         at_once: how many trials are trained at the same time.
     """
     plan = drafted.plan
     spec = data.get(plan.base["dataset"]).spec
-    sizes = {
-        run.name: run.config.model.n_parameters(run.spec)
+    like = [
+        run
         for run in runs
         if (run.config.dataset, run.config.variant) == (spec.name, plan.base["variant"])
         and run.manifest.seconds > 0
-    }
-    by_name = {run.name: run for run in runs}
-    if not sizes:
+    ]
+    like = [run for run in like if run.manifest.sweep] or like
+    if not like:
         return None
+    work = {run.name: _work(run.config, run.spec) for run in like}
+    by_name = {run.name: run for run in like}
     seconds, sources = [], set()
     for settings in drafted.trials or [{}]:
         config = plan.config(settings)
-        size = config.model.n_parameters(spec)
-        nearest = min(sizes, key=lambda name: abs(math.log(sizes[name] / size)))
+        mine = _work(config, spec)
+        nearest = min(work, key=lambda name: abs(math.log(work[name] / mine)))
         run = by_name[nearest]
-        per_epoch = run.manifest.seconds / run.config.training.epochs
-        seconds.append(per_epoch * size / sizes[nearest] * config.training.epochs)
+        per_step = run.manifest.seconds / _steps(run.config, run.spec)
+        seconds.append(per_step * mine / work[nearest] * _steps(config, spec))
         sources.add(nearest)
     n = count(drafted)
     mean = sum(seconds) / len(seconds)
     total = n * mean * _share_trained(drafted, n)
     return Estimate(max(total / at_once, mean), sorted(sources))
+
+
+OVERHEAD = 10_000_000
+"""Work of a step that does not depend on the network, in samples times parameters.
+
+One thread of a Xeon took 0.7, 2.3, 4.8 and 9.5 ms for a step of 64 digits through networks of 4,354,
+33,474, 330,306 and 1,184,834 parameters.
+"""
+
+
+def _work(config: RunConfig, spec: DataSpec) -> float:
+    """Work of a step of a training."""
+    return OVERHEAD + config.training.batch_size * config.model.n_parameters(spec)
+
+
+def _steps(config: RunConfig, spec: DataSpec) -> int:
+    """Steps of a training."""
+    return config.training.epochs * math.ceil(spec.n_train / config.training.batch_size)
 
 
 def _share_trained(drafted: Draft, n: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +38,10 @@ def test_a_what_if_has_only_values_that_the_data_allow() -> None:
 def test_an_estimate_scales_a_run_by_parameters_and_epochs() -> None:
     run: Any = store.load(carry_out(planned({"seed": "0"}))[0].name)
     run = SimpleNamespace(
-        name=run.name, config=run.config, spec=run.spec, manifest=SimpleNamespace(seconds=8.0)
+        name=run.name,
+        config=run.config,
+        spec=run.spec,
+        manifest=SimpleNamespace(seconds=8.0, sweep="s"),
     )
     same = sweeps.draft(BASE, {"seed": "0,1,2,3"})
     assert what_ifs.estimate(same, [run], 1) == (pytest.approx(32), [run.name])
@@ -46,11 +50,17 @@ def test_an_estimate_scales_a_run_by_parameters_and_epochs() -> None:
     assert what_ifs.estimate(longer, [run], 1).seconds == pytest.approx(8 + 16)
     wider = sweeps.draft(BASE, {"hidden": "100;8"})
     sizes = [each.model.n_parameters(run.spec) for each in map(wider.plan.config, wider.trials)]
-    expected = 8 * sum(size / sizes[1] for size in sizes)
+    work = [what_ifs.OVERHEAD + 16 * size for size in sizes]
+    expected = 8 * sum(each / work[1] for each in work)
     assert what_ifs.estimate(wider, [run], 1).seconds == pytest.approx(expected)
     halved = sweeps.draft(BASE, {"seed": "0,1,2,3"}, halving=Halving(factor=2))
     # 4 trials of one epoch, 2 of another one, 1 of two more.
     assert what_ifs.estimate(halved, [run], 1).seconds == pytest.approx(2 * (4 + 2 + 2))
+    bigger = sweeps.draft({**BASE, "training": {"epochs": 4, "batch_size": 60}}, {"seed": "0"})
+    steps = math.ceil(run.spec.n_train / 60) / math.ceil(run.spec.n_train / 16)
+    work = [what_ifs.OVERHEAD + size * sizes[1] for size in (60, 16)]
+    expected = 8 * steps * work[0] / work[1]
+    assert what_ifs.estimate(bigger, [run], 1).seconds == pytest.approx(expected)
     other = sweeps.draft({**BASE, "variant": "vae"}, {"seed": "0"})
     assert what_ifs.estimate(other, [run], 1) is None
 

@@ -362,7 +362,7 @@ def plan(
         sources += " and others" if len(estimate.sources) > MOST_SOURCES else ""
         how_long = f"about {duration(max(estimate.seconds, 1))}, estimated from {sources}"
         source = (
-            "Its seconds per epoch, times the ratio of the parameters, times the epochs; "
+            "Its seconds per step, times the ratio of the work of a step, times the steps; "
             f"{at_once} are trained at once. Starting and measuring each training comes on top."
         )
     st.markdown(f"**{n:,} training{'s' * (n > 1)}**, {how_long}", help=source)
