@@ -80,7 +80,7 @@ def estimate(drafted: Draft, runs: Sequence[store.Run], at_once: int) -> Estimat
 
     Each trial takes the seconds per step of the run of the same dataset and variant that is nearest
     in work, times the ratio of their work, times its steps. The work of a step is taken as
-    `OVERHEAD` plus the samples of a batch times the parameters. Trials of sweeps are preferred, which
+    `OVERHEAD` plus the samples of a batch times the parameters. Trials of sweeps come first: they
     were trained with one thread beside others. Measuring the trained model is left out.
 
     Arguments
@@ -117,8 +117,8 @@ def estimate(drafted: Draft, runs: Sequence[store.Run], at_once: int) -> Estimat
 OVERHEAD = 10_000_000
 """Work of a step that does not depend on the network, in samples times parameters.
 
-One thread of a Xeon took 0.7, 2.3, 4.8 and 9.5 ms for a step of 64 digits through networks of 4,354,
-33,474, 330,306 and 1,184,834 parameters.
+One thread of a Xeon took 0.7, 2.3, 4.8 and 9.5 ms for a step of 64 digits through networks of
+4,354, 33,474, 330,306 and 1,184,834 parameters.
 """
 
 

@@ -386,9 +386,10 @@ def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> N
     assert at.query_params["other"] == "digits-vae"
     facts = shown(at)[1]
     assert panes(at) == ["bottleneck", "other", "pca", "tsne", "umap"]
-    assert facts["other"]["title"] == "digits-vae"
+    titles = "Digits, plain autoencoder", "Digits, variational autoencoder"
+    assert facts["other"]["title"] == titles[1]
     rows = at.dataframe[0].value["map"].tolist()
-    assert rows[:2] == ["Bottleneck of digits-ae", "Bottleneck of digits-vae"]
+    assert rows[:2] == [f"Bottleneck of {title}" for title in titles]
     at.selectbox(key="other").set_value(None).run()
     assert panes(at) == FOUR and "other" not in at.query_params
     # A stranger in the address is none.

@@ -121,7 +121,7 @@ def test_every_problem_is_said_at_once_and_nothing_is_lost() -> None:
     press(at)
     (error,) = at.error
     assert error.value.count("\n") == 2
-    for problem in ("Value 2 of 2", "seed", "No name"):
+    for problem in ("Value 2 of 2", "Seed", "No name"):
         assert problem in error.value.replace("\\", "")
     assert rows(at) == {"learning_rate": "0.1, 20", "seed": "one"}
     assert at.text_input(key="sweep_name-0").value == "No name"
