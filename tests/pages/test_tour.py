@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,11 @@ def test_the_whole_tour_is_taken_by_the_enter_key_alone(page: Page, tmp_path: Pa
             name = "End" if number == len(tour.STEPS) else "Next"
             focused = page.locator(".st-key-tour :is(a, button):focus-visible", has_text=name)
             expect(focused).to_be_in_viewport()
-            page.keyboard.press("Enter")
+            # A link is lost that is pressed while a run of the page goes on.
+            for _ in range(5):
+                page.keyboard.press("Enter")
+                with suppress(AssertionError):
+                    expect(page.get_by_text(step.title)).to_have_count(0, timeout=15_000)
+                    break
         expect(page.locator(".st-key-tour")).to_have_count(0)
         assert "/train" in page.url

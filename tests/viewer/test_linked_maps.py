@@ -653,7 +653,7 @@ def shown(
 ) -> Iterator[Shown]:
     """Component with the payload that the test requests, by default "vae"."""
     content, samples, dataset = contents[getattr(request, "param", "vae")]
-    context = browser.new_context(viewport={"width": 1100, "height": 760})
+    context = browser.new_context(viewport={"width": 1100, "height": 1000})
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))

@@ -27,6 +27,8 @@ def watch() -> None:
     jobs = cache.jobs()
     trainings = [job for job in jobs.all() if isinstance(job.task, Training) and job.active]
     job = jobs.get(state.shown_job()) or next(iter(trainings), None)
+    if job and job.active:
+        state.remember_job(job.id)  # its end is shown as well
     if job and job.run and state.remember_run(job.run):
         st.rerun()  # the header above links to it
     st.fragment(run_every=0.8 if job and job.active else None)(_show)(job)
