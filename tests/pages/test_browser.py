@@ -335,6 +335,10 @@ def test_the_history_has_one_entry_for_a_page_with_its_choices(page: Page, addre
     def to(name: str) -> None:
         page.locator(".st-key-menu").get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+        settled()
+
+    def settled() -> None:
+        finished(page)
         page.wait_for_timeout(1_000)  # what the server adds to the address
 
     page.goto(f"{address}/reconstructions?run=digits-vae&order=best%20first")
@@ -347,6 +351,7 @@ def test_the_history_has_one_entry_for_a_page_with_its_choices(page: Page, addre
     for end in ("/recipes?recipe=linear-is-pca-3d", "/train", "run=digits-vae&order=best%20first"):
         page.go_back()
         page.wait_for_url(f"**{end}*" if end == "/train" else f"**{end}")
+        settled()
     expect(page.get_by_role("combobox", name="Order")).to_have_value("best first")
 
 

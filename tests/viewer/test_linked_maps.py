@@ -10,6 +10,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 import torch
 from conftest import Listener, run_config
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 from skimage.measure import points_in_poly
 from test_figures import luminance
 from test_latent import CONVOLUTIONAL, build, classes, draw, of_shape
@@ -1371,11 +1372,16 @@ def test_a_zoom_belongs_to_what_a_pane_shows(shown: Shown, contents: dict[str, A
     shown.page.get_by_role("button", name="Move", exact=True).click()
     for pane in (0, 2):
         shown.page.mouse.move(*around(shown, pane)[3])
-        shown.page.mouse.wheel(0, -300)
-        shown.page.wait_for_function(
-            f"([pane, width]) => {MAPS}.figure.view(pane).width < 0.95 * width",
-            arg=[pane, first[pane]["width"]],
-        )
+        # A turn of the wheel is lost while the panes are drawn.
+        for _ in range(10):
+            shown.page.mouse.wheel(0, -300)
+            with suppress(TimeoutError):
+                shown.page.wait_for_function(
+                    f"([pane, width]) => {MAPS}.figure.view(pane).width < 0.95 * width",
+                    arg=[pane, first[pane]["width"]],
+                    timeout=3_000,
+                )
+                break
     shown.page.wait_for_timeout(300)
     zoomed = views(shown)
     come("ae")  # the same PCA, another bottleneck
