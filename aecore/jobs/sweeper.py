@@ -71,8 +71,7 @@ class Sweeping:
     def _listed(self, plan: Plan, busy: Set[int]) -> list[Trial]:
         """The trials of a sweep; those of a Bayesian search are drawn as workers become free."""
         listed = sweeps.trials(plan)
-        seeds = len(plan.with_seeds({}))
-        if plan.search != "bayesian" or len(listed) >= plan.trials * seeds:
+        if len(listed) >= plan.planned(len(listed)):
             return listed
         waiting = any(each.state not in ENDED and each.number not in busy for each in listed)
         if waiting or len(busy) >= self._jobs.at_once:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,8 +44,8 @@ IN_THE_LOSS = ("beta", "weight", "likelihood", "l2", "target", "commitment", "sa
 
 def is_finished(plan: Plan, trials: Sequence[Trial]) -> bool:
     """Whether nothing of a sweep is left to train."""
-    planned = plan.trials * len(plan.with_seeds({})) if plan.search == "bayesian" else len(trials)
-    return len(trials) >= planned and all(trial.state in ENDED for trial in trials)
+    there = len(trials) >= plan.planned(len(trials))
+    return there and all(trial.state in ENDED for trial in trials)
 
 
 def progress_in_words(plan: Plan, trials: Sequence[Trial]) -> str:
@@ -54,15 +57,13 @@ def progress_in_words(plan: Plan, trials: Sequence[Trial]) -> str:
     '1 of 2 trained, 1 failed'
     """
     counts = Counter(trial.state for trial in trials)
-    seeds = len(plan.with_seeds({}))
-    planned = plan.trials * seeds if plan.search == "bayesian" else len(trials)
     words: dict[State, str] = {
         "stopped": "stopped early",
         "failed": "failed",
         "cancelled": "cancelled",
     }
     others = [f"{counts[state]} {word}" for state, word in words.items() if counts[state]]
-    return ", ".join([f"{counts['done']} of {planned} trained", *others])
+    return ", ".join([f"{counts['done']} of {plan.planned(len(trials))} trained", *others])
 
 
 def value_of(result: Result, measure: str) -> float | None:
@@ -89,6 +90,37 @@ def differing(plan: Plan, results: Sequence[Result]) -> dict[str, Setting]:
         for name, value in result.trial.settings.items():
             values[name].add(json.dumps(value))
     return {name: known[name] for name in plan.settings if len(values[name]) > 1}
+
+
+def followed(result: Result, history: Sequence[Mapping[str, Any]]) -> Result:
+    """What came of a trial, with the epochs that were reported of it since."""
+    if not history or result.trial.state == "done":
+        return result
+    losses = dict(enumerate(result.losses, start=1))
+    losses |= {entry["epoch"]: entry["test"]["total"] for entry in history}
+    last = history[-1]
+    return replace(
+        result,
+        losses=[losses[epoch] for epoch in sorted(losses)],
+        metrics={"test_loss": last["test"]["total"], "test_mse": last["test_mse"]},
+        seconds=max(result.seconds, sum(entry["seconds"] for entry in history)),
+    )
+
+
+def as_csv(results: Sequence[Result]) -> str:
+    """Table of trials as CSV: settings, state and measures; widths with commas between."""
+    rows = []
+    for result in results:
+        row = result.row()
+        for name, value in row.pop("settings").items():
+            row[name] = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+        rows.append(row)
+    file = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
 
 
 # --- The effect of a setting --------------------------------------------------------------------

@@ -68,7 +68,7 @@ def study(plan: Plan, results: Sequence[Result]) -> Study:
     space = distributions(plan)
     sampler = optuna.samplers.TPESampler(seed=SEED + len(results), constant_liar=True)
     made = optuna.create_study(direction="minimize", sampler=sampler)
-    for settings, each in ((one.settings, one) for one in combinations(results)):
+    for each in combinations(results):
         running, complete, failed = (
             optuna.trial.TrialState.RUNNING,
             optuna.trial.TrialState.COMPLETE,
@@ -79,8 +79,8 @@ def study(plan: Plan, results: Sequence[Result]) -> Study:
             optuna.trial.create_trial(
                 state=state,
                 value=each.loss if state == complete else None,
-                params={key: _parameter(value) for key, value in settings.items()},
-                distributions={key: space[key] for key in settings},
+                params={key: _parameter(value) for key, value in each.settings.items()},
+                distributions={key: space[key] for key in each.settings},
             )
         )
     return made

@@ -115,6 +115,10 @@ class Plan(BaseModel):
             return [dict(drawn)]
         return [{**drawn, "seed": seed} for seed in self.values["seed"]]
 
+    def planned(self, n: int) -> int:
+        """How many trials there will be, of which n are known; a Bayesian search draws late."""
+        return self.trials * len(self.with_seeds({})) if self.search == "bayesian" else n
+
     def config(self, settings: Mapping[str, Any]) -> RunConfig:
         """Configuration of a trial; raises `InvalidRequest` if its settings exclude each other."""
         return RunConfig.check(with_settings(self.base, settings))

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import streamlit as st
 
-from aecore import data, latent, locations, neighbors, projections
+from aecore import data, latent, locations, metrics, neighbors, projections
 from aecore.data import Subset
 from aecore.errors import Damaged
 from aecore.plots import images
@@ -23,6 +22,8 @@ from aecore.viewer import payload
 from pages.app import server, state
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from aecore.artifacts import Artifact
     from aecore.jobs import Jobs
     from aecore.jobs.sweeper import Sweeper
@@ -326,7 +327,7 @@ def pca_curve(dataset: str, fingerprint: str, split: str, most: int) -> np.ndarr
 def distances_to_training(dataset: str, fingerprint: str) -> np.ndarray:
     """Distance of test samples to the nearest training sample: of 200 at most, with seed 0."""
     entry = data.get(dataset)
-    drawn = np.random.default_rng(0).permutation(entry.n_test)[:COMPARED]
+    drawn = metrics.subsample(entry.n_test, COMPARED)
     return neighbors.distances_to_nearest(entry.test.x[drawn], entry.train.x)
 
 

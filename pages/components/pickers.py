@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -51,6 +52,33 @@ def pick_run(header: DeltaGenerator) -> store.Run | None:
         run = cache.run(name)
         facts_popover(run)
     return run
+
+
+def pick_entry(
+    label: str,
+    key: str,
+    titles: Mapping[str, str],
+    default: str,
+    changed: Callable[[str], None],
+    help: str = "",
+) -> str:
+    """Select box of an entry of a registry: its title is shown, its name is in the address.
+
+    Arguments
+        titles: by the names of the entries.
+        changed: the callback, which is given the key.
+    """
+    if stranger := state.follow_address(key, list(titles), default):
+        show_unknown(label.lower(), stranger)
+    return st.selectbox(
+        label,
+        list(titles),
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=changed,
+        args=(key,),
+        help=help or None,
+    )
 
 
 def show_unknown(kind: str, name: str) -> None:

@@ -16,7 +16,7 @@ from aecore.runs import deleted, description, store
 from aecore.runs.train import Train
 from aecore.settings import list_settings
 from aecore.training import TrainingConfig
-from pages.views.start import runs as table
+from pages.views.start import differences, runs as table
 
 START = ROOT / "app.py"
 
@@ -87,7 +87,7 @@ def test_the_form_opens_with_every_setting_of_a_run(variant: str) -> None:
 def test_runs_are_compared_by_what_differs() -> None:
     first = Train(run_config(epochs=1), "first", resumable=False).run(Listener())
     second = Train(run_config(epochs=1, seed=3), "second", resumable=False).run(Listener())
-    facts = [table.every_fact(run) for run in (first, second)]
+    facts = [differences.every_fact(run) for run in (first, second)]
     differing = {name for name in facts[0] if facts[0][name] != facts[1][name]}
     assert "Seed" in differing and "Variant" not in differing and "Epochs" not in differing
     words = ("Optimiser", "Adam"), ("Output and loss", "Squared error"), ("Tied weights", "no")

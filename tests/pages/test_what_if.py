@@ -224,16 +224,6 @@ def test_damaged_and_unknown_sweeps_are_sentences() -> None:
     assert "none-such" in told(at) and plan.name in told(at) and other.name in told(at)
 
 
-def test_the_file_of_the_table_has_a_row_for_each_trial() -> None:
-    from pages.views.what_if.trials import csv_of
-
-    plan = planned({"hidden": "8; 8,4", "seed": "0"})
-    carry_out(plan)
-    lines = csv_of(plan).splitlines()
-    assert len(lines) == 3 and lines[0].startswith("trial,run,state,test_mse,test_loss")
-    assert '"8,4",0' in lines[2]
-
-
 def test_a_new_server_goes_on_with_a_sweep_that_runs(
     monkeypatch: pytest.MonkeyPatch, sweeper: Idle
 ) -> None:

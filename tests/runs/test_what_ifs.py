@@ -197,3 +197,25 @@ def test_axes_are_the_settings_that_differ_and_the_measure() -> None:
         ("Seed", [0, 1], ["3", "5"]),
         ("Test MSE", [4, 3], []),
     ]
+
+
+def test_the_file_of_the_table_has_a_row_for_each_trial() -> None:
+    plan = planned({"hidden": "8; 8,4", "seed": "0"})
+    carry_out(plan)
+    lines = findings.as_csv(sweeps.results(plan)).splitlines()
+    assert len(lines) == 3 and lines[0].startswith("trial,run,state,test_mse,test_loss")
+    assert '"8,4",0' in lines[2]
+
+
+def test_epochs_that_a_job_reports_follow_those_that_are_stored() -> None:
+    plan = planned({"seed": "0"})
+    (trial,) = sweeps.trials(plan)
+    entries = [
+        {"epoch": epoch, "test": {"total": 1 / epoch}, "test_mse": 0.1 / epoch, "seconds": 2.0}
+        for epoch in (2, 3)
+    ]
+    before = sweeps.Result(trial, [5.0, 4.0], seconds=1)
+    assert findings.followed(before, []) is before
+    after = findings.followed(before, entries)
+    assert after.losses == [5.0, 1 / 2, 1 / 3] and after.seconds == 4
+    assert after.metrics == {"test_loss": 1 / 3, "test_mse": 0.1 / 3}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +13,14 @@ from aecore import metrics
 from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.runs import deleted, description
-from aecore.settings import list_settings
-from aecore.training import TrainingConfig
 from pages.app import cache, controls, frame, state
-from pages.app.text import define, explain, plain
+from pages.app.text import define, plain
 from pages.components.settings_form import as_typed
+from pages.views.start import differences
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from aecore.runs import store
-    from aecore.settings import Setting
 
-MOST_COMPARED = 4
 SHOWN = ("test_mse", "pca_mse", "trustworthiness", "knn_accuracy")
 MSE = "%.4f"
 FORMATS = dict.fromkeys(("test_mse", "pca_mse"), MSE) | {
@@ -88,7 +83,7 @@ def show(runs: Sequence[store.Run]) -> None:
                 if len(chosen) == 1:
                     one(chosen[0], titles, described[chosen[0].name])
                 else:
-                    several(chosen, titles)
+                    differences.offer(chosen, titles)
         if len(chosen) == 1 and (note := described[chosen[0].name].note):
             st.markdown("  \n".join(map(plain, note.splitlines())))
 
@@ -179,23 +174,11 @@ def one(run: store.Run, titles: Mapping[str, str], about: description.Descriptio
         st.rerun()
 
 
-def settings_of(run: store.Run) -> Iterator[tuple[Setting, Any]]:
-    """Every setting of a run, and its value."""
-    config = run.config
-    parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
-        (VARIANTS[config.variant], config.model),
-        (TrainingConfig, config.training),
-    )
-    for kind, values in parts:
-        for setting in list_settings(kind):
-            yield setting, getattr(values, setting.name)
-
-
 def settings_query(run: store.Run) -> dict[str, str]:
     """Address of the form with the settings of a run."""
     config = run.config
     query = {"dataset": config.dataset, "variant": config.variant, "preset": "defaults"}
-    for setting, value in settings_of(run):
+    for setting, value in differences.settings_of(run):
         value = as_typed(setting, value)
         query[setting.name] = str(value).lower() if isinstance(value, bool) else str(value)
     return query
@@ -242,54 +225,3 @@ def restore() -> None:
                     else:
                         st.rerun()
                 st.markdown(plain(name))
-
-
-# --- Several runs -------------------------------------------------------------------------------
-
-
-def several(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
-    """Show how up to four runs can be compared."""
-    if len(runs) > MOST_COMPARED:
-        st.caption(f"Up to {MOST_COMPARED} runs can be compared: untick some.")
-        return
-    if st.button(f"Compare these {len(runs)} runs", icon=":material/difference:"):
-        differences(runs, titles)
-    first, second = runs[:2]
-    if len(runs) == 2 and first.manifest.fingerprint == second.manifest.fingerprint:
-        st.page_link(
-            "pages/latent_map.py",
-            label="Compare their maps",
-            icon=":material/scatter_plot:",
-            query_params={state.RUN: first.name, state.OTHER: second.name},
-        )
-
-
-@st.dialog("Where the runs differ", width="large")
-def differences(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
-    """Table of the settings and measures in which runs differ."""
-    facts = {run.name: every_fact(run) for run in runs}
-    names = list(dict.fromkeys(name for each in facts.values() for name in each))
-    differing = [name for name in names if len({each.get(name) for each in facts.values()}) > 1]
-    st.table(
-        {"": differing}
-        | {
-            plain(titles[run.name]): [facts[run.name].get(name, "none") for name in differing]
-            for run in runs
-        },
-        hide_index=True,
-    )
-    said = "Measures are of the test split; none: not a setting of the variant, or not measured."
-    if len({run.manifest.fingerprint for run in runs}) > 1:
-        said += " These runs are of different data, so their measures cannot be compared."
-    st.caption(said, help=explain(*differing))
-
-
-def every_fact(run: store.Run) -> dict[str, str]:
-    """Settings and measures of a run, by their labels."""
-    facts = {"Data set": run.spec.title, "Variant": VARIANTS[run.config.variant].title}
-    facts |= {setting.label: setting.shown(value) for setting, value in settings_of(run)}
-    for name, value in run.manifest.metrics.items():
-        if value is not None and name in metrics.DEFINITIONS:
-            facts[metrics.DEFINITIONS[name][0]] = f"{value:.4g}"
-    facts["Seconds of training"] = f"{run.manifest.seconds:.1f}"
-    return {plain(name): plain(value) for name, value in facts.items()}

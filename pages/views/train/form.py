@@ -53,21 +53,6 @@ def refill(changed: str) -> None:
     state.put({setting.name: as_typed(setting, values[setting.name]) for setting in kinds})
 
 
-def pick(label: str, key: str, titles: Mapping[str, str], default: str, help: str = "") -> str:
-    """Select box of an entry of a registry: its title is shown, its name is in the address."""
-    if stranger := state.follow_address(key, list(titles), default):
-        pickers.show_unknown(label.lower(), stranger)
-    return st.selectbox(
-        label,
-        list(titles),
-        format_func=titles.__getitem__,
-        key=key,
-        on_change=refill,
-        args=(key,),
-        help=help or None,
-    )
-
-
 @st.fragment
 def ask(datasets: Mapping[str, data.Dataset]) -> None:
     """Show the settings; a valid request is queued and shown, the problems of another stay.
@@ -78,17 +63,17 @@ def ask(datasets: Mapping[str, data.Dataset]) -> None:
         datasets: the datasets to choose from, by name.
     """
     titles = {name: entry.title for name, entry in datasets.items()}
-    dataset = pick("Data set", "dataset", titles, "digits")
+    dataset = pickers.pick_entry("Data set", "dataset", titles, "digits", refill)
     entry = datasets[dataset]
     where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
     st.caption(f"{entry.n_train:,} samples to train on, {entry.n_test:,} to test on.{where}")
     titles = {name: kind.title for name, kind in VARIANTS.items()}
-    variant = pick("Variant", "variant", titles, "ae", define("Variant"))
+    variant = pickers.pick_entry("Variant", "variant", titles, "ae", refill, define("Variant"))
     summary = VARIANTS[variant].summary()
     st.caption(summary, help=explain(summary))
     titles = preset_titles(dataset, variant)
     about = "Settings to start from; every one of them can be changed below."
-    preset = pick("Preset", "preset", titles, next(iter(titles)), about)
+    preset = pickers.pick_entry("Preset", "preset", titles, next(iter(titles)), refill, about)
     if preset in PRESETS:
         description = PRESETS[preset].description
         st.caption(description, help=explain(description))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -17,22 +17,17 @@ from pages.app import cache, controls, frame, state
 from pages.app.text import define, duration, explain, plain
 from pages.components import pickers
 from pages.components.presets import preset_titles
-from pages.components.settings_form import as_typed, help_of
+from pages.views.what_if import rows
 
 if TYPE_CHECKING:
     from aecore import data
     from aecore.runs import store
     from aecore.runs.sweeps import Draft
-    from aecore.runs.what_ifs import WhatIf
-    from aecore.settings import Setting
 
 SWEEP = "sweep"
-ROWS = "what_if_rows"
 BEGUN = "sweeps_begun"
 SEARCHES = ("Grid", "Random", "Bayesian")
 MOST_SOURCES = 2
-RANGE, VALUES = "Range", "Values"
-PERSIST: dict[str, Any] = {"persist_state": "session"}
 
 
 @st.fragment
@@ -55,7 +50,7 @@ def ask(datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]) -> None
                 st.button(
                     what.title,
                     key=f"fill-{what.setting}",
-                    on_click=fill,
+                    on_click=rows.fill,
                     args=(what,),
                     help=f"{known[what.setting].label}: {plain(what.values)}\n\n"
                     + (explain(what.title) or ""),
@@ -68,12 +63,7 @@ def ask(datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]) -> None
             "them, a Bayesian search draws more where trials were good.\n\n"
             + define("Bayesian search"),
         ).lower()
-        rows = [
-            row
-            for number in state.value(ROWS, [])
-            if (row := ask_row(number, known, config, search)) is not None
-        ]
-        st.button("Add a setting", icon=":material/add:", on_click=add, args=(known, config))
+        varied = rows.ask(known, config, search)
         draws = None
         if search != "grid":
             draws = st.number_input(
@@ -83,14 +73,14 @@ def ask(datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]) -> None
                 20,
                 key="draws",
                 help="How many trials are drawn; each is trained with every seed that is listed.",
-                **PERSIST,
+                **rows.PERSIST,
             )
         halving = ask_halving()
         name = st.text_input(
             "Name of the sweep",
             key=f"sweep_name-{state.value(BEGUN, 0)}",
             placeholder="leave empty for an automatic name",
-            **PERSIST,
+            **rows.PERSIST,
         )
         with st.container(key="submit"):
             answer = st.container()
@@ -102,17 +92,9 @@ def ask(datasets: Mapping[str, data.Dataset], runs: Sequence[store.Run]) -> None
                 key=f"start-{state.presses('Start')}",
             )
             with answer:
-                drafted = plan(base, rows, search, draws, halving, name, parent, start)
+                drafted = plan(base, varied, search, draws, halving, name, parent, start)
             if start and drafted is not None:
                 begin(drafted)
-
-
-class Row(NamedTuple):
-    """A setting, and its values as typed or its range."""
-
-    setting: str
-    values: str | None
-    span: dict[str, Any] | None
 
 
 # --- Where it starts ----------------------------------------------------------------------------
@@ -147,151 +129,17 @@ def start_from(
         )
         return config.model_dump(mode="json"), chosen
     listed = {name: entry.title for name, entry in datasets.items()}
-    dataset = pick("Data set", "dataset", listed, "digits")
+    dataset = pickers.pick_entry("Data set", "dataset", listed, "digits", state.keep)
     listed = {name: kind.title for name, kind in VARIANTS.items()}
-    variant = pick("Variant", "variant", listed, "ae", define("Variant"))
+    variant = pickers.pick_entry("Variant", "variant", listed, "ae", state.keep, define("Variant"))
     listed = preset_titles(dataset, variant)
-    preset = pick("Preset", "preset", listed, next(iter(listed)))
+    preset = pickers.pick_entry("Preset", "preset", listed, next(iter(listed)), state.keep)
     settings: dict[str, Any] = {"model": {}, "training": {}}
     if preset in PRESETS:
         shown = PRESETS[preset]
         st.caption(shown.description, help=explain(shown.description))
         settings = {"model": dict(shown.model), "training": dict(shown.training)}
     return {"dataset": dataset, "variant": variant, **settings}, ""
-
-
-def pick(label: str, key: str, titles: Mapping[str, str], default: str, help: str = "") -> str:
-    """Select box of an entry of a registry: its title is shown, its name is in the address."""
-    if stranger := state.follow_address(key, list(titles), default):
-        pickers.show_unknown(label.lower(), stranger)
-    return st.selectbox(
-        label,
-        list(titles),
-        format_func=titles.__getitem__,
-        key=key,
-        on_change=state.keep,
-        args=(key,),
-        help=help or None,
-    )
-
-
-# --- The settings that differ -------------------------------------------------------------------
-
-
-def fill(what: WhatIf) -> None:
-    """Fill a row with a usual what-if; a button's callback."""
-    rows = state.value(ROWS, [])
-    same = (n for n in rows if state.value(f"vary-{n}") == what.setting)
-    number = next(same, None) or _new_row(what.setting)
-    state.put({f"values-{number}": what.values, f"given-{number}": VALUES})
-
-
-def add(known: Mapping[str, Setting], config: RunConfig) -> None:
-    """Append a row of a setting that has none; a button's callback."""
-    used = {state.value(f"vary-{n}") for n in state.value(ROWS, [])}
-    number = _new_row(next((name for name in known if name not in used), next(iter(known))))
-    refill(number, known, config)
-
-
-def refill(number: int, known: Mapping[str, Setting], config: RunConfig) -> None:
-    """Begin the values of a row with the present one of its setting; a callback."""
-    setting = known[state.value(f"vary-{number}")]
-    state.put({f"values-{number}": f"{as_typed(setting, present(config, setting.name))}"})
-
-
-def present(config: RunConfig, name: str) -> Any:
-    """Value of a setting that the trials differ from."""
-    return getattr(config.training if hasattr(config.training, name) else config.model, name)
-
-
-def _new_row(setting: str) -> int:
-    rows = state.value(ROWS, [])
-    number = max(rows, default=0) + 1
-    state.put({ROWS: [*rows, number], f"vary-{number}": setting})
-    return number
-
-
-def remove(number: int) -> None:
-    """Remove a row; a button's callback."""
-    state.put({ROWS: [each for each in state.value(ROWS, []) if each != number]})
-
-
-def ask_row(
-    number: int, known: Mapping[str, Setting], config: RunConfig, search: str
-) -> Row | None:
-    """Input fields of a row; None, and none, where the variant has no such setting.
-
-    It is there again where the variant has.
-    """
-    if state.value(f"vary-{number}") not in known:
-        return None
-    with st.container(key=f"row-{number}", gap="xxsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall"):
-            name = st.selectbox(
-                "Setting",
-                list(known),
-                format_func=lambda each: known[each].label,
-                key=f"vary-{number}",
-                on_change=refill,
-                args=(number, known, config),
-                label_visibility="collapsed",
-                **PERSIST,
-            )
-            setting = known[name]
-            drawn = search != "grid" and setting.kind in ("number", "whole number")
-            ranged = drawn and name != "seed" and ask_given(number) == RANGE
-            values = None
-            if not ranged:
-                values = st.text_input(
-                    f"Values of {setting.label}",
-                    key=f"values-{number}",
-                    placeholder="256,128; 128" if setting.kind == "widths" else "values",
-                    label_visibility="collapsed",
-                    **PERSIST,
-                )
-            st.button(
-                "",
-                icon=":material/delete:",
-                key=f"remove-{number}",
-                on_click=remove,
-                args=(number,),
-                help=f"Take {setting.label} out",
-                type="tertiary",
-            )
-        span = ask_span(number, setting) if ranged else None
-        now = present(config, name)
-        shown = setting.shown(now)
-        also = "" if setting.kind != "choice" else f" (`{now}`)"
-        st.caption(f"It is {plain(shown)}{also} now.", help=help_of(setting))
-    return Row(name, values, span)
-
-
-def ask_given(number: int) -> str:
-    """Whether a setting has a range or values."""
-    key = f"given-{number}"
-    state.put({key: state.value(key) or RANGE})
-    return st.selectbox(
-        "Given by", (RANGE, VALUES), key=key, label_visibility="collapsed", width=105, **PERSIST
-    )
-
-
-def ask_span(number: int, setting: Setting) -> dict[str, Any]:
-    """Range of a setting, as typed."""
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall"):
-        low, high = (
-            st.text_input(
-                f"{end} of {setting.label}",
-                key=f"{end}-{number}",
-                placeholder=end,
-                label_visibility="collapsed",
-                **PERSIST,
-            )
-            for end in ("low", "high")
-        )
-        log = st.checkbox(
-            "Log", key=f"log-{number}", help="Equal ratios are equally likely.", **PERSIST
-        )
-    return {"low": low, "high": high, "log": log}
 
 
 def ask_halving() -> sweeps.Halving | None:
@@ -302,7 +150,7 @@ def ask_halving() -> sweeps.Halving | None:
             key="halving",
             help="All train a few epochs; one in so many goes on, by its test loss.\n\n"
             + define("Successive halving"),
-            **PERSIST,
+            **rows.PERSIST,
         )
         if not on:
             return None
@@ -315,7 +163,7 @@ def ask_halving() -> sweeps.Halving | None:
             label_visibility="collapsed",
             width=130,
             help="One in so many goes on.",
-            **PERSIST,
+            **rows.PERSIST,
         )
     return check_settings(sweeps.Halving, {"factor": factor})
 
@@ -325,7 +173,7 @@ def ask_halving() -> sweeps.Halving | None:
 
 def plan(
     base: Mapping[str, Any],
-    rows: Sequence[Row],
+    varied: Sequence[rows.Row],
     search: str,
     draws: int | None,
     halving: sweeps.Halving | None,
@@ -334,21 +182,21 @@ def plan(
     asked: bool,
 ) -> Draft | None:
     """Say what a sweep would train, and how long; or show every problem, and return None."""
-    if not rows and not asked:
+    if not varied and not asked:
         st.caption("Press what should differ, or add a setting.")
         return None
     try:
         drafted = sweeps.draft(
             base,
-            {row.setting: row.values for row in rows if row.values is not None},
-            {row.setting: row.span for row in rows if row.span is not None},
+            {row.setting: row.values for row in varied if row.values is not None},
+            {row.setting: row.span for row in varied if row.span is not None},
             search=search,
             trials=draws,
             halving=halving,
             name=name or None,
             parent=parent,
         )
-        if len({row.setting for row in rows}) < len(rows):
+        if len({row.setting for row in varied}) < len(varied):
             raise InvalidRequest("A setting stands in two rows: list its values in one.")
     except InvalidRequest as error:
         frame.show_error(error)

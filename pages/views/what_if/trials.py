@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -103,7 +100,7 @@ def offer_to_change(plan: Plan) -> None:
             change(plan, "running")
     st.download_button(
         "CSV",
-        lambda: csv_of(plan),
+        lambda: findings.as_csv(cache.sweep_results(plan)),
         f"{plan.name}.csv",
         "text/csv",
         on_click="ignore",
@@ -118,27 +115,6 @@ def change(plan: Plan, to: str) -> None:
     st.rerun()
 
 
-def csv_of(plan: Plan) -> str:
-    """Table of the trials as CSV: settings, state and measures."""
-    rows = [result.row() for result in cache.sweep_results(plan)]
-    flat = [
-        {key: each for key, each in row.items() if key != "settings"}
-        | {name: as_text(value) for name, value in row["settings"].items()}
-        for row in rows
-    ]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    file = io.StringIO()
-    writer = csv.DictWriter(file, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return file.getvalue()
-
-
-def as_text(value: Any) -> Any:
-    """A value of a setting in one cell: widths with commas between."""
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
 # --- While it is carried out --------------------------------------------------------------------
 
 
@@ -150,7 +126,10 @@ def follow(name: str, measure: str, busy: bool) -> None:
             st.rerun()
         running = running_jobs(plan)
         results = [
-            live(result, running.get(result.trial.number)) for result in cache.sweep_results(plan)
+            findings.followed(result, running[number].log.history)
+            if (number := result.trial.number) in running
+            else result
+            for result in cache.sweep_results(plan)
         ]
         trials = [result.trial for result in results]
         said = findings.progress_in_words(plan, trials)
@@ -159,7 +138,7 @@ def follow(name: str, measure: str, busy: bool) -> None:
         if plan.state != "running" and not findings.is_finished(plan, trials):
             said += f"; it is {plan.state}"
         st.markdown(f"**{plain(said)}**", help=define("Trial", "Successive halving"))
-        planned = max(len(trials), plan.trials)
+        planned = plan.planned(len(trials))
         ended = sum(trial.state in sweeps.ENDED for trial in trials)
         if ended < planned:
             st.progress(min(ended / planned, 1.0))
@@ -184,23 +163,6 @@ def running_jobs(plan: Plan) -> dict[int, Job]:
         for number, job in trial_jobs(jobs, plan.name)
         if job.state == "running"
     }
-
-
-def live(result: Result, job: Job | None) -> Result:
-    """What came of a trial, with the epochs that its job has reported since."""
-    if job is None or not job.log.history or result.trial.state == "done":
-        return result
-    losses = dict(enumerate(result.losses, start=1))
-    losses |= {entry["epoch"]: entry["test"]["total"] for entry in job.log.history}
-    last = job.log.history[-1]
-    measured = {"test_loss": last["test"]["total"], "test_mse": last["test_mse"]}
-    seconds = sum(entry["seconds"] for entry in job.log.history)
-    return replace(
-        result,
-        losses=[losses[epoch] for epoch in sorted(losses)],
-        metrics=measured,
-        seconds=max(result.seconds, seconds),
-    )
 
 
 def thumbnail(plan: Plan, result: Result, job: Job | None) -> str | None:
