@@ -24,7 +24,7 @@ run: .venv/.for-run
 	$(BIN)/streamlit run app.py --server.address=$(HOST) --server.port=$(PORT) \
 		$(HOSTS:%=--server.allowedHosts=%)
 
-# A test in the browser that fails is run once more, and reported as rerun: on a busy machine a press
+# A test in the browser that fails is run up to twice more, and reported as rerun: on a busy machine a press
 # during a run of a page can be lost.
 test: .venv/.for-test
 	$(BIN)/python tests/chromium.py
@@ -32,7 +32,7 @@ ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not serial and not browser"
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser --reruns 1
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser --reruns 2
 	$(PYTEST) -m serial
 endif
 

@@ -35,6 +35,7 @@ PAGES = ("", "train", "what_if", "latent_map", "reconstructions", "denoise", "ge
 expect.set_options(timeout=60_000)  # a loaded machine is slow, not wrong
 SHOTS = ROOT / "test-results"
 DIGITS = data.get("digits")
+LONG = 2_000  # epochs: more than a test needs, and over before the next one gives up waiting for it
 
 
 def shipped_samples(name: str) -> payload.SampleTable:
@@ -185,11 +186,11 @@ def test_a_small_model_trains_to_the_end_and_its_map_opens(page: Page, address: 
 def test_training_outlives_a_reload_and_a_page_change_and_can_be_cancelled(
     page: Page, address: str
 ) -> None:
-    start_training(page, address, 5000)
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 5000 done")).first).to_be_visible()
+    start_training(page, address, LONG)
+    expect(page.get_by_text(re.compile(rf"epoch \d+ of {LONG} done")).first).to_be_visible()
     before = epochs_done(page)
     page.reload()
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 5000 done")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"epoch \d+ of {LONG} done")).first).to_be_visible()
     assert epochs_done(page) >= before
     expect(page.locator(f"{READY}[data-mode=training]")).to_be_visible()
     expect(page.get_by_text(re.compile("360 test samples after epoch"))).to_be_visible()
@@ -200,7 +201,7 @@ def test_training_outlives_a_reload_and_a_page_change_and_can_be_cancelled(
     expect(page.get_by_role("heading", name="All runs")).to_be_visible()
     expect(jobs(page)).to_contain_text(re.compile(r"1 job · \d+ %"))
     jobs(page).click()
-    expect(page.get_by_text(re.compile(r"of 5000 done"))).to_be_visible()
+    expect(page.get_by_text(re.compile(f"of {LONG} done"))).to_be_visible()
     page.get_by_role("link", name="Train", exact=True).click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Plain autoencoder on digits was cancelled")).to_be_visible()
@@ -228,13 +229,14 @@ def test_a_double_click_trains_once(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_second_job_waits_and_says_its_place(page: Page, address: str) -> None:
-    start_training(page, address, 5000)
-    expect(page.get_by_text(re.compile(r"of 5000 done")).first).to_be_visible()
+    start_training(page, address, LONG)
+    expect(page.get_by_text(re.compile(f"of {LONG} done")).first).to_be_visible()
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_text("waiting behind Plain autoencoder on digits")).to_be_visible()
     jobs(page).click()
     listed = page.get_by_test_id("stPopoverBody").get_by_role("button", name="Cancel")
     for left in (1, 0):
+        page.wait_for_timeout(1_000)  # sooner, it would count as the second press of a double click
         listed.last.click()
         expect(listed).to_have_count(left)
 
