@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 from aecore import files
@@ -14,6 +15,7 @@ OTHERWISE = "set AECORE_STORE to another folder"
 """Advice for a store that takes no files."""
 
 
+@cache
 def is_clone() -> bool:
     """Whether the package lies in a clone of the repository instead of an installation."""
     return (CLONE / "app.py").is_file() and (CLONE / "pyproject.toml").is_file()

@@ -6,16 +6,19 @@ the fields of one frozen pydantic class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args, get_origin
 
+from annotated_types import BaseMetadata
 from pydantic import BaseModel, Field, ValidationError
 
 from aecore.errors import InvalidRequest, shown, unknown
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
+    from pydantic.fields import FieldInfo
 
 ADVANCED: JsonDict = {"advanced": True}
 """Metadata of a field that a form shows only on request."""
@@ -129,41 +132,59 @@ class Setting:
         return f"a {self.kind} {low} {high}"
 
 
-def list_settings(kind: type[BaseModel]) -> Iterator[Setting]:
-    """List the settings of a class, in order, from its schema."""
-    for name, schema in kind.model_json_schema()["properties"].items():
-        yield Setting(
+@cache
+def list_settings(kind: type[BaseModel]) -> tuple[Setting, ...]:
+    """List the settings of a class, in order."""
+    return tuple(
+        Setting(
             name,
-            default=kind.model_fields[name].default,
-            description=schema["description"],
-            title=kind.model_fields[name].title or "",
-            advanced=schema.get("advanced", False),
-            **_allowed_by(schema),
+            default=declared.default,
+            description=declared.description or "",
+            title=declared.title or "",
+            advanced=bool(_more(declared).get("advanced")),
+            **_allowed_by(declared),
         )
+        for name, declared in kind.model_fields.items()
+    )
 
 
-def _allowed_by(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _more(declared: FieldInfo) -> Mapping[str, Any]:
+    """Metadata of a field beyond pydantic's own."""
+    more = declared.json_schema_extra
+    return more if isinstance(more, dict) else {}
+
+
+def _allowed_by(declared: FieldInfo) -> dict[str, Any]:
     """Kind of a setting and its bounds."""
-    if "enum" in schema:
-        given = schema.get("titles", {})
-        named = {name: given.get(name) or in_words(name) for name in schema["enum"]}
-        return {"kind": "choice", "choices": tuple(named), "titles": named}
-    if schema["type"] == "boolean":
+    if get_origin(declared.annotation) is Literal:
+        given = _more(declared).get("titles", {})
+        names = get_args(declared.annotation)
+        titles = {name: given.get(name) or in_words(name) for name in names}
+        return {"kind": "choice", "choices": names, "titles": titles}
+    if declared.annotation is bool:
         return {"kind": "switch"}
-    if schema["type"] == "array":
+    limits = _limits(declared)
+    if get_origin(declared.annotation) is tuple:
+        each = get_args(get_args(declared.annotation)[0])[1]
         return {
             "kind": "widths",
-            "minimum": schema.get("minItems", 0),
-            "maximum": schema["maxItems"],
-            "widest": schema["items"]["maximum"],
+            "minimum": limits.get("min_length", 0),
+            "maximum": limits["max_length"],
+            "widest": _limits(each)["le"],
         }
     return {
-        "kind": "whole number" if schema["type"] == "integer" else "number",
-        "minimum": schema.get("minimum", schema.get("exclusiveMinimum")),
-        "maximum": schema.get("maximum", schema.get("exclusiveMaximum")),
-        "open_below": "exclusiveMinimum" in schema,
-        "open_above": "exclusiveMaximum" in schema,
+        "kind": "whole number" if declared.annotation is int else "number",
+        "minimum": limits.get("ge", limits.get("gt")),
+        "maximum": limits.get("le", limits.get("lt")),
+        "open_below": "gt" in limits,
+        "open_above": "lt" in limits,
     }
+
+
+def _limits(declared: FieldInfo) -> dict[str, Any]:
+    """Bounds of a field by their names: ge, gt, le, lt, min_length, max_length."""
+    known = (limit for limit in declared.metadata if isinstance(limit, BaseMetadata))
+    return {name: value for limit in known for name, value in asdict(cast(Any, limit)).items()}
 
 
 def allowed_values(kind: type[BaseModel], name: str) -> str:

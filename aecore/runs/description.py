@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,6 +63,8 @@ def write(run: store.Run, **changes: Any) -> Description:
         ) from None
     content = description.model_dump_json(indent=1).encode()
     artifacts.write_bytes(run.computed / "description.json", content)
+    with locations.writing():
+        os.utime(store.root())  # for those who look there for changes
     return description
 
 

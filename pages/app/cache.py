@@ -116,13 +116,18 @@ def _changed(path: Path) -> int:
 
 def runs() -> tuple[list[store.Run], list[store.Broken]]:
     """Every run, newest first, and broken folders; read again when the store changes."""
-    root = store.root()
-    return _runs(str(root), root.stat().st_mtime_ns if root.is_dir() else 0)
+    return _runs(*_store())
 
 
 @bounded(2, ttl=10)
 def _runs(root: str, changed: int) -> tuple[list[store.Run], list[store.Broken]]:
     return store.runs()
+
+
+def _store() -> tuple[str, int]:
+    """The store, and when a run or a description in it was last written."""
+    root = store.root()
+    return str(root), root.stat().st_mtime_ns if root.is_dir() else 0
 
 
 def run(name: str) -> store.Run:
@@ -172,6 +177,11 @@ def _description(name: str, created: str, changed: int) -> description.Descripti
 
 def titles() -> dict[str, str]:
     """Title of each run by its name."""
+    return _titles(*_store())
+
+
+@bounded(2, ttl=10)
+def _titles(root: str, changed: int) -> dict[str, str]:
     listed = runs()[0]
     return description.titles(listed, [description_of(each).title for each in listed])
 

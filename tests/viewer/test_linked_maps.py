@@ -14,6 +14,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import plotly
@@ -1319,6 +1320,7 @@ def test_every_kind_of_view_is_read_from_the_address(
         f"Object.fromEntries(Object.entries({MAPS}.address.state()).sort())"
     )
     assert state == dict(sorted(part.split("=") for part in query.split("&")))
+    assert LOST not in status(shown)
     if "hidden" in query:
         assert 0 < sum(shown.page.evaluate(f"[...{MAPS}.mask]")) < len(shown.samples.rows)
     if "select" in query:
@@ -1335,6 +1337,13 @@ def test_the_class_of_a_decoded_place_is_read_from_the_address(
     shown.page.locator(".loupe-place select").select_option("3")
     shown.page.wait_for_function("window.query === 'place=0.5%2C-0.25%2C3'")
     assert (card_image(shown, 2) != image).any()
+
+
+LOST = "Not shown of the address"
+
+
+def status(shown: Shown) -> str:
+    return shown.page.locator(".loupe-said").inner_text()
 
 
 FOREIGN = "&".join(
@@ -1358,6 +1367,8 @@ def test_what_an_address_should_not_hold_is_left_out(
     reopened(shown, query, contents["vae"][0])
     assert set(shown.page.evaluate(f"{MAPS}.address.state()")) <= {"layers"}
     assert shown.count() == 0 and shown.page.locator(".loupe-titles b").count() == 3
+    said = status(shown)
+    assert LOST in said and all(name in said for name in dict(parse_qsl(query)))
 
 
 # --- Zoom, window, theme ------------------------------------------------------------------------

@@ -147,6 +147,17 @@ export class Address {
     if (moves === "morph" && split(share, 1) && motion.kind === "morph") motion.go(Number(share));
     if (split(given.epoch, 1) && motion.kind === "epochs") motion.goToEpoch(Number(given.epoch));
     this.reading = false;
+    this.sayLost(given);
+  }
+
+  /** Name the parts of an address that these maps do not show. */
+  sayLost(given) {
+    const usual = { colour: this.maps.facts.columns[0].key, tool: "explore", layers: "centroids" };
+    const shown = { ...usual, ...this.state() };
+    const lost = NAMES.filter((name) => given[name] && given[name] !== (shown[name] ?? ""));
+    if (!lost.length) return;
+    const parts = lost.map((name) => `${name}=${given[name].slice(0, 40)}`);
+    this.maps.toolbar.setStatus(`Not shown of the address: ${parts.join(", ")}`);
   }
 
   labelled(text) {
