@@ -184,7 +184,7 @@ def _allowed_by(declared: FieldInfo) -> dict[str, Any]:
 def _limits(declared: FieldInfo) -> dict[str, Any]:
     """Bounds of a field by their names: ge, gt, le, lt, min_length, max_length."""
     known = (limit for limit in declared.metadata if isinstance(limit, BaseMetadata))
-    return {name: value for limit in known for name, value in asdict(cast(Any, limit)).items()}
+    return {name: value for limit in known for name, value in asdict(cast("Any", limit)).items()}
 
 
 def allowed_values(kind: type[BaseModel], name: str) -> str:
