@@ -3,8 +3,8 @@
     python -m benchmarks.pages            every measurement, as one JSON document
     python -m benchmarks.pages paint      only one of: paint, slider, training, watched
 
-`paint`     from the start of the server to the first paint: `make run` and its four digits maps,
-            against an empty app. Runs alternate.
+`paint`     from the start of the server to the first paint: `make run` with four maps of digits,
+            and with the page Start, against an empty app. Runs alternate.
 `slider`    from a key pressed on a slider to the new picture: the page Reconstructions with torch
             loaded, against a bare page with the same slider and pictures of the same size.
 `training`  from a widget's change to its answer, while MNIST (or digits) trains and while idle.
@@ -63,19 +63,23 @@ def app(script: str) -> list[str]:
 def paint(browser: Browser, repeats: int = 7) -> dict:
     """Measure seconds from the start of the server to the first paint."""
 
-    def once(command: list[str], painted: str) -> float:
+    def once(command: list[str], painted: str, path: str = "") -> float:
         started = time.perf_counter()
         with server(command, ROOT) as address, browser.new_context() as context:
             page = context.new_page()
-            page.goto(address)
+            page.goto(f"{address}/{path}")
             page.wait_for_function(painted, polling="raf", timeout=60_000)
             return time.perf_counter() - started
 
-    empty, maps = [], []
+    empty, digits, start = [], [], []
     for _ in range(repeats):
         empty.append(once(app(EMPTY), "document.querySelector('h1')"))
-        maps.append(once(DASHBOARD, FOUR_MAPS))
-    return compared("empty_app", empty, "four_maps", maps)
+        digits.append(once(DASHBOARD, FOUR_MAPS, "latent_map?run=digits-ae"))
+        start.append(once(DASHBOARD, FOUR_MAPS))
+    return {
+        "digits": compared("empty_app", empty, "four_maps", digits),
+        "start": compared("empty_app", empty, "four_maps", start),
+    }
 
 
 def slider(browser: Browser) -> dict:
@@ -85,9 +89,11 @@ def slider(browser: Browser) -> dict:
 
 
 def alternating(
-    browser: Browser, path: str, name: str, bare_script: str, repeats: int = 24
+    browser: Browser, path: str, name: str, bare_script: str, repeats: int = 13
 ) -> tuple[list[float], list[float]]:
     """Measure seconds from a key on a slider to the new picture, alternating with a bare page.
+
+    It goes from its lowest value up, so that no picture is one that was shown before.
 
     Arguments
         path: of our page, with its query.
@@ -109,8 +115,8 @@ def alternating(
             for turn in range(repeats):
                 for tab, found in zip((other, page), times, strict=True):
                     tab.bring_to_front()
-                    found.append(move_slider(tab, ("ArrowLeft", "ArrowRight")[turn % 2], name))
-    return times[0][4:], times[1][4:]
+                    found.append(move_slider(tab, "ArrowRight" if turn else "Home", name))
+    return times[0][2:], times[1][2:]
 
 
 def move_slider(page: Page, key: str, name: str) -> float:

@@ -189,7 +189,7 @@ class Run:
 
     @property
     def data_changed(self) -> str:
-        """Message if the dataset has changed since the run was trained; None otherwise."""
+        """Message that the dataset has changed since the run was trained."""
         return (
             f"The dataset '{self.spec.name}' has changed since the run '{self.name}' was trained "
             "on it: train the run again."

@@ -7,6 +7,7 @@ read-only, and every cache is bounded: others are made by `once` and `bounded` a
 from __future__ import annotations
 
 import gc
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -222,6 +223,27 @@ def _recipe_thumbnail(name: str, created: str, _outcome: Outcome) -> bytes | Non
     for kind, _, arrays, facts in _outcome.pictures:
         return images.picture_thumbnail(kind, arrays, facts)
     return None
+
+
+# --- Pictures -----------------------------------------------------------------------------------
+
+
+def composed(rows: Sequence[images.Row], cell: int = 64, titles: int = 0) -> bytes:
+    """Compose rows of images into a PNG in the colours of the theme, once for the same rows."""
+    content = hashlib.sha256()
+    for row in rows:
+        content.update(
+            repr((row.title, *row.captions, row.images.shape, row.images.dtype)).encode()
+        )
+        content.update(row.images.tobytes())
+    return _composed(content.hexdigest(), st.context.theme.type or "light", cell, titles, rows)
+
+
+@bounded(16)
+def _composed(
+    content: str, theme: str, cell: int, titles: int, _rows: Sequence[images.Row]
+) -> bytes:
+    return images.compose(_rows, theme, cell, titles)
 
 
 # --- Maps ---------------------------------------------------------------------------------------

@@ -43,9 +43,12 @@ class Own(NamedTuple):
 
 
 def applies(run: store.Run) -> bool:
-    """Whether a picture can be given to the run: it is one of images that are on this machine."""
-    dataset = run.dataset
-    return dataset.traits.pictures and data.is_available(dataset) and run.has_data()
+    """Whether a picture can be given to the run: it is one of images that are on this machine.
+
+    That they are those it was trained on is not asked before there is a picture: it takes reading
+    them all.
+    """
+    return run.dataset.traits.pictures and data.is_available(run.dataset)
 
 
 @st.fragment
@@ -66,6 +69,8 @@ def draw(run: store.Run, menu: bool = False) -> None:
     with box, frame.guarded():
         own = ask()
         dataset = run.dataset
+        if own.picture is not None and not run.has_data():
+            raise InvalidRequest(run.data_changed)
         if own.picture is not None and own.opened:
             marks = locate(run, *prepared([run], dataset, own.picture, f"own-{own.number}"))
         elif own.picture is not None:
@@ -172,7 +177,7 @@ def locate(run: store.Run, x: np.ndarray, label: int) -> dict[str, Any]:
     error = float(np.square(x - rebuilt).mean())
     row = images.Row("", np.concatenate(pair), ["input", "reconstruction"])
     st.image(
-        images.compose([row], st.context.theme.type or "light", CELL),
+        cache.composed([row], CELL),
         alt=f"Your picture as a sample of {dataset.name}, and its reconstruction by {run.name}",
     )
     said = unlike(error, models.errors(*cache.identity(run), "test"))

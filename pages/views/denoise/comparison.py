@@ -169,7 +169,7 @@ def rows(
             ]
             lines.append(images.Row(cache.title(name), pixels.reshape(-1, *shape), captions))
         cell = int(np.clip(TALL // len(lines) - CAPTION, *CELLS))
-        picture = images.compose(lines, st.context.theme.type or "light", cell, TITLES)
+        picture = cache.composed(lines, cell, TITLES)
         alt = (
             f"{len(clean)} test images of {dataset.name}, and under each {', '.join(versions)}, "
             "each with its PSNR in dB and its structural similarity"

@@ -252,7 +252,7 @@ def pictures(
     """
     dataset, png = run.dataset, None
     if dataset.traits.pictures:
-        png = images.compose(lines, st.context.theme.type or "light", CELL)
+        png = cache.composed(lines, CELL)
         titles = "; ".join(line.title for line in lines)
         st.html(Path(__file__).with_name("pictures.css"))
         with st.container(key="rows-decoded"):

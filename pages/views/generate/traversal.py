@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import latent
 from aecore.plots import images
-from pages.app import frame, models
+from pages.app import cache, frame, models
 from pages.components import live_slider, workbench
 from pages.views.generate import common
 
@@ -83,7 +83,7 @@ def slide(
             dataset, models.generated(run, np.concatenate([code, before]), label)
         )
         row = images.Row(f"at {at:.2f}", pixels[:1])
-        picture = images.compose([row], st.context.theme.type or "light", cell=LARGE)
+        picture = cache.composed([row], LARGE)
         seen, clear = np.ones(len(before)), np.zeros(len(before))
         track = images.mosaic(pixels[1:], seen, clear, len(before), TRACK)
         alt = f"Image decoded by {run.name} at {at:.2f} of {name(number)}"

@@ -164,7 +164,7 @@ def _rows(picture: Picture, key: str) -> None:
     cell = 840 // max(len(row.images) for row in rows)  # so that the picture fills its column
     with st.container(key=f"rows-{key}"):
         st.image(
-            images.compose(rows, st.context.theme.type or "light", cell=min(cell, 84)),
+            cache.composed(rows, min(cell, 84)),
             alt=f"{picture.title}: rows of images called {', '.join(picture.arrays)}",
         )
 

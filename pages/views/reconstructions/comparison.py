@@ -213,7 +213,7 @@ def as_pictures(
     where = " and where it is too bright or too dark" if maps else ""
     with st.container(key="rows"):
         st.image(
-            images.compose(lines, st.context.theme.type or "light"),
+            cache.composed(lines),
             alt=f"{len(chosen)} {split} images of {dataset.name}; under each the reconstructions "
             f"by {', '.join(reconstructions)}, each with its mean squared error{where}",
         )

@@ -50,7 +50,7 @@ def show(
         lines.append(images.Row("", np.concatenate(both), [cache.title(name), "its error"]))
     number = chosen[at]
     st.image(
-        images.compose(lines, st.context.theme.type or "light", cell=CELL),
+        cache.composed(lines, CELL),
         alt=f"Sample {number} of {dataset.name}, large, above its reconstructions by "
         f"{', '.join(reconstructions)} and their errors",
     )

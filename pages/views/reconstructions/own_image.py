@@ -74,7 +74,7 @@ def answer(runs: Sequence[store.Run], dataset: Dataset, x: np.ndarray, label: in
     )
     with st.container(width=640):
         st.image(
-            images.compose(lines, st.context.theme.type or "light"),
+            cache.composed(lines),
             alt=f"Your image as {dataset.name}, the reconstructions by "
             f"{', '.join(run.name for run in runs)} with their errors, and the {len(near)} test "
             f"images whose codes are nearest for {run.name}: "

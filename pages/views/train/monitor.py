@@ -61,7 +61,7 @@ def _show(job: Job | None) -> None:
                 for title, key in shown
             ]
             right.image(
-                images.compose(lines, st.context.theme.type or "light", cell=44),
+                cache.composed(lines, 44),
                 alt="Test images above their reconstructions",
             )
 
