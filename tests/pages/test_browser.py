@@ -790,6 +790,16 @@ def test_the_level_of_noise_answers_while_it_is_dragged(page: Page, address: str
     expect(page.locator(".live-picture")).to_have_attribute("src", settled)
     page.reload()
     expect(level(page)).to_have_value("0.25")
+    expect(page.locator(".st-key-denoising-curve .js-plotly-plot")).to_be_visible()
+    share, width, mark = page.evaluate(
+        """() => {
+          const { value, min, max } = document.querySelector(".live input");
+          const curve = document.querySelector(".st-key-denoising-curve");
+          const { left } = getComputedStyle(curve, "::after");
+          return [(value - min) / (max - min), curve.clientWidth, parseFloat(left)];
+        }"""
+    )
+    assert mark == pytest.approx(44 + share * (width - 52), abs=2) and share > 0.1
     page.get_by_role("link", name="Train a denoiser at this level, fully connected").click()
     expect(page.get_by_label("Noise level", exact=True)).to_have_value("0.25")
     page.locator(".st-key-menu").get_by_role("link", name="Denoise").click()

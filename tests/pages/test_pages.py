@@ -99,6 +99,19 @@ def test_shows_the_shipped_runs_without_an_error(page: Path, shipped_runs: Path)
     ]
 
 
+def test_styles_name_containers_that_the_pages_have() -> None:
+    text = "".join(module.read_text() for module in MODULES)
+    files = (ROOT / "pages").rglob("*.*")
+    assets = [each for each in files if each.suffix in (".css", ".js", ".html")]
+    named = {(each.name, name) for each in assets for name in KEYED.findall(each.read_text())}
+    assert len(named) > 30
+    # As a key, or as the part of one that does not vary.
+    assert not [each for each in named if f'"{each[1]}' not in text and f"}}{each[1]}" not in text]
+
+
+KEYED = re.compile(r"st-key-([a-z_-]+)")
+
+
 def test_links_carry_the_run_to_the_pages_of_a_run_alone(shipped_runs: Path) -> None:
     at = opened(ROOT / "pages" / "generate.py", run="digits-vae")
     links = [link.proto for link in at.get("page_link")[: len(frame.MENU)]]

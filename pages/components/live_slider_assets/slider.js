@@ -8,7 +8,7 @@ class LiveSlider {
     [this.range, this.picture] = [root.querySelector("input"), root.querySelector("img.live-picture")];
     [this.title, this.value] = [root.querySelector("span"), root.querySelector("output")];
     this.track = root.querySelector("img.live-track");
-    this.beside = root.closest("[class*=st-key-split]");
+    this.beside = root.closest(".st-key-workbench");
     this.asked = null; // the value that the server works on
     this.range.oninput = () => {
       this.write();

@@ -46,8 +46,8 @@ def pick(outcomes: Mapping[str, Outcome | None]) -> Recipe:
 
 def card(recipe: Recipe, outcome: Outcome | None, chosen: bool) -> None:
     """Thumbnail, title and verdict of a recipe; a click chooses it."""
-    key = f"card-{recipe.name}"
-    with st.container(key=f"chosen-{key}" if chosen else key, horizontal=True, wrap=False):
+    key = f"chosen-card-{recipe.name}" if chosen else f"card-{recipe.name}"
+    with st.container(key=key, horizontal=True, wrap=False):
         thumbnail = outcome and cache.recipe_thumbnail(outcome)
         with st.container(width=THUMBNAIL):
             if thumbnail:
