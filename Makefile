@@ -24,8 +24,8 @@ run: .venv/.for-run
 	$(BIN)/streamlit run app.py --server.address=$(HOST) --server.port=$(PORT) \
 		$(HOSTS:%=--server.allowedHosts=%)
 
-# A test in the browser that fails is run up to twice more, and reported as rerun: on a busy machine a press
-# during a run of a page can be lost.
+# A test in the browser that fails is run up to twice more, and reported as rerun: on a busy machine a
+# press during a run of a page can be lost.
 test: .venv/.for-test
 	$(BIN)/python tests/chromium.py
 ifdef ARGS
