@@ -229,6 +229,13 @@ def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
     assert use("healthy") == []
 
 
+def test_a_path_is_no_name() -> None:
+    add()
+    assert own_data.entry("flowers/../flowers") is None
+    with pytest.raises(InvalidRequest, match="Unknown dataset"):
+        data.get("flowers/../flowers")
+
+
 @pytest.mark.parametrize("array", own_data.array_names())
 def test_another_possible_value_of_an_array_is_detected(array: str) -> None:
     add()
