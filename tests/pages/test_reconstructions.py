@@ -184,6 +184,14 @@ def test_a_sample_can_be_called_by_its_number() -> None:
     faultless(at)
 
 
+def test_the_next_page_has_the_samples_after_those_of_the_first() -> None:
+    worst = np.argsort(-store.load("digits-ae").codes["error"], kind="stable")
+    for page, numbers in (("1", worst[:8]), ("2", worst[8:16]), ("45", worst[352:])):
+        at = faultless(opened(PAGE, run="digits-ae", screen=page))
+        (sample,) = (each for each in at.segmented_control if each.label == "Sample")
+        assert sample.options == [f"#{number}" for number in numbers]
+
+
 @pytest.mark.parametrize("order", comparison.ORDERS)
 def test_every_order_shows_every_sample_once(order: str) -> None:
     mine, pca = np.array([0.3, 0.1, 0.2, 0.1]), np.array([0.1, 0.25, 0.3, 0.1])
