@@ -651,6 +651,16 @@ def test_train_shows_the_training_that_was_begun_here(idle_jobs: Jobs) -> None:
     assert "iris was cancelled" in texts(at)
 
 
+def test_a_training_links_to_the_run_as_which_it_was_stored(
+    shipped_runs: Path, idle_jobs: Jobs
+) -> None:
+    job = idle_jobs.submit(Train.named(run_config("digits"), "mine"))
+    job.state, job.run = "done", "digits-vae"  # another process took the name meanwhile
+    at = opened(TRAIN, job=job.id)
+    links = [link.proto for link in at.get("page_link")[HEADER_LINKS:]]
+    assert [link.query_string for link in links] == ["run=digits-vae"] * len(frame.OF_A_RUN)
+
+
 def test_a_waiting_training_says_what_it_waits_for(idle_jobs: Jobs) -> None:
     for dataset in ("wine", "digits"):
         idle_jobs.submit(projections.Prepare(dataset))

@@ -289,6 +289,17 @@ def test_successive_halving_stops_the_poor_and_ends_with_the_best() -> None:
     assert stopped.row()["test_loss"] == stopped.losses[-1]
 
 
+def test_trials_are_compared_at_an_equal_epoch_whatever_comes_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = planned(halving=Halving(factor=2, least=1))
+    first = Trial(1, plan.trial_name(1), {"seed": 0}, "unfinished")
+    second = Trial(2, plan.trial_name(2), {"seed": 1}, "stopped")
+    losses = {1: [1.0, 3.0], 2: [2.0]}
+    monkeypatch.setattr(sweeps, "result_of", lambda t: sweeps.Result(t, losses[t.number]))
+    assert sweeps.next_trials(plan, [first, second]) == [(first, None)]
+
+
 def test_a_bayesian_search_compares_each_trial_with_those_before() -> None:
     plan = planned(
         {},
