@@ -390,6 +390,10 @@ def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> N
     assert facts["other"]["title"] == titles[1]
     rows = at.dataframe[0].value["map"].tolist()
     assert rows[:2] == [f"Bottleneck of {title}" for title in titles]
+    for place, name in enumerate(("digits-ae", "digits-vae")):
+        own = latent.analysis_artifact(store.load(name)).load().facts
+        row = at.dataframe[0].value.iloc[place]
+        assert (row["continuity"], row["spearman"]) == (own["continuity"], own["spearman"])
     at.selectbox(key="other").set_value(None).run()
     assert panes(at) == FOUR and "other" not in at.query_params
     # A stranger in the address is none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -213,6 +214,15 @@ def test_the_ticked_trial_is_that_of_its_row(monkeypatch: pytest.MonkeyPatch) ->
     assert "**Trial 2**" in said(at)
     links = {link.proto.query_string for link in at.get("page_link")}
     assert f"run={plan.trial_name(2)}" in links and f"run={plan.trial_name(1)}" not in links
+
+
+def test_pca_stands_beside_the_test_mse_of_a_code_size_alone() -> None:
+    plan = planned({"latent_dim": "1,2"})
+    carry_out(plan)
+    for measure, lines in (("test_mse", ["Test MSE", "PCA"]), ("knn_accuracy", ["10-NN accuracy"])):
+        at = opened(WHAT_IF, dataset="iris", sweep=plan.name, measure=measure)
+        (chart,) = (each for each in at.get("plotly_chart") if "each Code size" in each.proto.alt)
+        assert [line["name"] for line in json.loads(chart.proto.spec)["data"]] == lines
 
 
 def test_a_sweep_is_paused_stopped_and_goes_on(sweeper: Idle) -> None:

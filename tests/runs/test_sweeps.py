@@ -83,6 +83,11 @@ def test_a_random_search_draws_within_its_ranges_once_for_each_seed() -> None:
     assert drafted.trials == again.trials
 
 
+def test_settings_that_are_drawn_again_are_trained_once() -> None:
+    drafted = sweeps.draft(BASE, {"latent_dim": "1,2", "seed": "3,4"}, search="random", trials=20)
+    assert drafted.plan.trials == len(drafted.trials) == 4
+
+
 @pytest.mark.parametrize(
     ("values", "options", "said"),
     [
