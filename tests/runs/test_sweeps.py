@@ -413,6 +413,8 @@ def test_a_bayesian_search_draws_where_trials_were_good() -> None:
         (["--run", "nothing", "--grid", "seed=0"], "Unknown run"),
         (["--resume", "nothing"], "Unknown sweep"),
         (["--resume", "x", "--grid", "seed=1"], "leave out the rest"),
+        (["--resume", "x", "--search", "random"], "leave out the rest"),
+        (["--resume", "x", "--trials", "0"], "leave out the rest"),
         (["--grid", "seed=0", "--halving", "1"], "factor = 1 is not possible"),
     ],
 )
