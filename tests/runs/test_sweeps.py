@@ -423,3 +423,24 @@ def test_the_command_refuses_in_sentences(arguments: list[str], said: str) -> No
     found = CliRunner().invoke(app, ["sweep", *start, *arguments, "--json"])
     assert found.exit_code == 2 and said in json.loads(found.stdout)["faults"][0]
     assert "Traceback" not in found.output
+
+
+def test_the_command_ends_with_one_where_no_trial_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def carry_out_a_part(plan: Plan) -> None:
+        train_until(plan, 1)
+        sweeps.end_unfinished(plan, sweeps.trials(plan)[1], "cancelled", "")
+
+    asked = ["--dataset", "iris", "--variant", "ae", "--grid", "seed=0,1,2", "--set", "epochs=1"]
+    for carry, states, code in (
+        (lambda plan: None, ["waiting"] * 3, 1),
+        (carry_out_a_part, ["done", "cancelled", "waiting"], 0),
+    ):
+        monkeypatch.setattr("aecore.cli._carry_out", carry)
+        found = CliRunner().invoke(app, ["sweep", *asked, "--json"])
+        assert found.exit_code == code
+        assert [row["state"] for row in json.loads(found.stdout)] == states
+    listed = json.loads(CliRunner().invoke(app, ["sweeps", "--json"]).stdout)
+    counts = [(row["trials"], row["ended"], row["done"]) for row in listed]
+    assert counts == [(3, 2, 1), (3, 0, 0)]
