@@ -245,12 +245,23 @@ def test_a_cancelled_trial_keeps_its_losses_and_no_checkpoint() -> None:
     assert not store.unfinished() and not sweeps.next_trials(plan, sweeps.trials(plan))
 
 
+TOO_LARGE = " " * sweeps.MAX_BYTES
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
-    [("plan.json", "{"), ("plan.json", "{}"), ("trials.json", "{"), ("trials.json", '{"a": 1}')],
+    [
+        *(("plan.json", content) for content in ("{", "{}", TOO_LARGE)),
+        *(("trials.json", content) for content in ("{", '{"a": 1}', TOO_LARGE)),
+        *(("1.json", content) for content in ("{", '{"state": "done"}', TOO_LARGE)),
+    ],
+    ids=lambda part: part[:20],
 )
 def test_a_damaged_sweep_is_named_and_the_others_are_read(file: str, content: str) -> None:
     plan, other = planned(), planned()
+    if content == TOO_LARGE:
+        sweeps.write_end(plan, 1, sweeps.End(state="failed"))
+        content = (plan.folder / file).read_text() + content
     (plan.folder / file).write_text(content)
     with pytest.raises(Damaged, match=plan.name):
         sweeps.trials(sweeps.load(plan.name))
@@ -423,6 +434,23 @@ def test_the_command_refuses_in_sentences(arguments: list[str], said: str) -> No
     found = CliRunner().invoke(app, ["sweep", *start, *arguments, "--json"])
     assert found.exit_code == 2 and said in json.loads(found.stdout)["faults"][0]
     assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize("scale", ["", ":log"])
+def test_the_command_reads_a_range(scale: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aecore.cli._carry_out", lambda plan: None)
+    asked = ["--range", f"learning_rate=0.001..0.1{scale}", "--search", "random", "--trials", "2"]
+    CliRunner().invoke(app, ["sweep", "--dataset", "iris", "--variant", "ae", *asked])
+    ((plan,), _) = sweeps.plans()
+    span = plan.ranges["learning_rate"]
+    assert (span.low, span.high, span.log) == (0.001, 0.1, bool(scale))
+
+
+def test_a_path_is_no_name_of_a_sweep() -> None:
+    plan = planned()
+    for name in (f"../_sweeps/{plan.name}", f"./{plan.name}"):
+        with pytest.raises(InvalidRequest, match="Unknown sweep"):
+            sweeps.load(name)
 
 
 def test_the_command_ends_with_one_where_no_trial_is_trained(
