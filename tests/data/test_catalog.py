@@ -236,6 +236,14 @@ def test_a_path_is_no_name() -> None:
         data.get("flowers/../flowers")
 
 
+def test_a_card_of_an_absurd_size_is_not_read() -> None:
+    add()
+    with (own_data.root() / "flowers" / "card.json").open("a") as card:
+        card.write(" " * own_data.MAX_CARD)
+    with pytest.raises(Damaged, match="is larger than"):
+        data.get("flowers")
+
+
 @pytest.mark.parametrize("array", own_data.array_names())
 def test_another_possible_value_of_an_array_is_detected(array: str) -> None:
     add()

@@ -103,6 +103,20 @@ def test_a_sweep_is_paused_gone_on_with_and_stopped(jobs: Jobs) -> None:
     wait_until(lambda: not any(job.active for _, job in trial_jobs(jobs, plan.name)))
 
 
+def test_trials_of_a_stopped_sweep_have_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    jobs, plan = Jobs(), planned(2)
+    sweeping = Sweeping(jobs, plan.name)
+    assert sweeping.step() and any(job.active for job in jobs.all())
+    change(plan, "stopped")
+    while sweeping.step():
+        pass
+    sweeping.step()
+    sweeping.close()
+    assert {job.state for job in jobs.all()} == {"cancelled"}
+    assert states(plan) == ["waiting"] * 2
+
+
 def test_a_trial_that_always_fails_is_tried_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
     jobs, plan, tries = Jobs(), planned(1), 0
