@@ -596,7 +596,11 @@ def list_sweeps(as_json: AsJson = False) -> None:
     plans, broken = sweeps.plans()
     rows = []
     for plan in plans:
-        states = [trial.state for trial in sweeps.trials(plan)]
+        try:
+            states = [trial.state for trial in sweeps.trials(plan)]
+        except InvalidRequest as error:
+            broken.append(store.Broken(plan.name, str(error)))
+            continue
         rows.append(
             {
                 "sweep": plan.name,

@@ -446,6 +446,14 @@ def test_the_command_reads_a_range(scale: str, monkeypatch: pytest.MonkeyPatch) 
     assert (span.low, span.high, span.log) == (0.001, 0.1, bool(scale))
 
 
+def test_a_damaged_sweep_hides_no_other_from_the_list() -> None:
+    damaged, plan = planned(), planned()
+    (damaged.folder / "trials.json").write_text("{")
+    found = CliRunner().invoke(app, ["sweeps", "--json"])
+    assert [row["sweep"] for row in json.loads(found.stdout)] == [plan.name]
+    assert found.exit_code == 0 and f"sweep '{damaged.name}' cannot be read" in found.stderr
+
+
 def test_a_path_is_no_name_of_a_sweep() -> None:
     plan = planned()
     for name in (f"../_sweeps/{plan.name}", f"./{plan.name}"):
