@@ -379,6 +379,9 @@ def test_importance_is_optunas_own_on_the_same_trials() -> None:
     assert search.importance(plan, results) == wanted
     assert next(iter(wanted)) == "learning_rate"
     assert search.importance(plan, results[:9]) is None
+    # A combination is not counted before all of its seeds have ended.
+    seed_left = sweeps.Result(Trial(11, "t", drafted.trials[9], "waiting"))
+    assert search.importance(plan, [*results[:10], seed_left]) is None
 
 
 def test_a_study_has_the_mean_of_the_seeds_and_leaves_out_what_failed() -> None:
