@@ -487,7 +487,8 @@ def sweep(
     from aecore.runs import sweeps
 
     if resume:
-        if any((run, dataset, variant, preset, set_, grid, range_, trials, halving, name)):
+        others = (run, dataset, variant, preset, set_, grid, range_, trials, halving, name)
+        if search != "grid" or any(value is not None for value in others):
             raise InvalidRequest("--resume goes on with the plan of its sweep: leave out the rest.")
         plan = sweeps.load(resume)
         sweeps.write(plan.model_copy(update={"state": "running"}))
@@ -595,7 +596,11 @@ def list_sweeps(as_json: AsJson = False) -> None:
     plans, broken = sweeps.plans()
     rows = []
     for plan in plans:
-        states = [trial.state for trial in sweeps.trials(plan)]
+        try:
+            states = [trial.state for trial in sweeps.trials(plan)]
+        except InvalidRequest as error:
+            broken.append(store.Broken(plan.name, str(error)))
+            continue
         rows.append(
             {
                 "sweep": plan.name,

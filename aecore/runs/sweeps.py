@@ -555,8 +555,14 @@ def _trial(plan: Plan, number: int, settings: dict[str, Any]) -> Trial:
         return Trial(number, name, settings, "done")
     path = _end_file(plan, number)
     if path.is_file():
-        artifacts.check_size(path, MAX_BYTES)
-        end = End.model_validate_json(path.read_bytes())
+        try:
+            artifacts.check_size(path, MAX_BYTES)
+            end = End.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise Damaged(
+                f"The end of trial {number} of the sweep '{plan.name}' cannot be read "
+                f"({in_one_line(error)}). Delete {path}, and the trial is trained again."
+            ) from error
         return Trial(number, name, settings, end.state, end)
     begun = store.has_checkpoint(name)
     return Trial(number, name, settings, "unfinished" if begun else "waiting")

@@ -203,6 +203,57 @@ def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
     assert queue.get(over[0].id) is None
 
 
+@dataclass(frozen=True)
+class Idle(Task):
+    """A task that does nothing, alone or beside others of its kind."""
+
+    name: str
+    beside: bool = False
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def parallel(self) -> bool:
+        return self.beside
+
+    def run(self, reporter: Reporter) -> None: ...
+
+
+def test_no_job_overtakes_one_that_needs_all_processors(
+    queue: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aecore.jobs.queue.scale_cluster", lambda cluster, n: None)
+    monkeypatch.setattr(queue, "_cluster", object())
+    queue.at_once = 2
+    a, b, c, d, e, f = (queue.submit(Idle(name, name in "abcf")) for name in "abcdef")
+
+    def begun_after(*done: Job) -> list[Job]:
+        for job in done:
+            job.state = "done"
+        begun = queue._next()
+        for job in begun:
+            job.state = "running"
+        return begun
+
+    assert begun_after() == [a, b]
+    assert begun_after(a) == [c]
+    assert begun_after(b) == []
+    assert begun_after(c) == [d]
+    assert begun_after() == []
+    assert begun_after(d) == [e]
+    assert begun_after(e) == [f]
+
+
+def test_a_job_that_is_lost_before_it_begins_is_sent_a_few_times(queue: Jobs) -> None:
+    job = queue.submit(Idle("a"))
+    for tries in range(1, TRIES + 1):
+        job.state, job.tries = "running", tries
+        queue._lost(job)
+        assert job.state == ("failed" if tries == TRIES else "queued")
+
+
 class Telling:
     """Running job that receives events at chosen times."""
 

@@ -17,7 +17,7 @@ from conftest import wait_until
 from test_jobs import Elsewhere, elsewhere  # noqa: F401
 
 from aecore.errors import InvalidRequest
-from aecore.jobs import Jobs
+from aecore.jobs import TRIES, Jobs
 from aecore.jobs.sweeper import Sweeper, Sweeping, trial_jobs
 from aecore.runs import store, sweeps
 from aecore.runs.sweeps import Halving, Plan
@@ -103,6 +103,34 @@ def test_a_sweep_is_paused_gone_on_with_and_stopped(jobs: Jobs) -> None:
     wait_until(lambda: not any(job.active for _, job in trial_jobs(jobs, plan.name)))
 
 
+def test_trials_of_a_stopped_sweep_have_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    jobs, plan = Jobs(), planned(2)
+    sweeping = Sweeping(jobs, plan.name)
+    assert sweeping.step() and any(job.active for job in jobs.all())
+    change(plan, "stopped")
+    while sweeping.step():
+        pass
+    sweeping.step()
+    sweeping.close()
+    assert {job.state for job in jobs.all()} == {"cancelled"}
+    assert states(plan) == ["waiting"] * 2
+
+
+def test_a_trial_that_always_fails_is_tried_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    jobs, plan, tries = Jobs(), planned(1), 0
+    sweeping = Sweeping(jobs, plan.name)
+    while sweeping.step():
+        (job,) = (job for job in jobs.all() if job.active)
+        jobs._end(job, "failed", "The worker was killed.")
+        tries += 1
+    sweeping.close()
+    assert tries == TRIES
+    (trial,) = sweeps.trials(plan)
+    assert (trial.state, trial.end.reason) == ("failed", "The worker was killed.")
+
+
 def test_a_worker_of_two_is_killed_and_no_trial_is_lost_or_counted_twice(
     elsewhere: Elsewhere,  # noqa: F811
 ) -> None:
@@ -141,7 +169,7 @@ def test_the_command_prints_one_list_of_trials_and_goes_on_with_a_sweep(tmp_path
 
 CARRY_OUT = """
 import os, signal, sys, time
-from aecore.jobs import Jobs
+from aecore.jobs import TRIES, Jobs
 from aecore.jobs.sweeper import Sweeping
 from aecore.runs import sweeps
 

@@ -403,6 +403,10 @@ def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> N
     assert facts["other"]["title"] == titles[1]
     rows = at.dataframe[0].value["map"].tolist()
     assert rows[:2] == [f"Bottleneck of {title}" for title in titles]
+    for place, name in enumerate(("digits-ae", "digits-vae")):
+        own = latent.analysis_artifact(store.load(name)).load().facts
+        row = at.dataframe[0].value.iloc[place]
+        assert (row["continuity"], row["spearman"]) == (own["continuity"], own["spearman"])
     at.selectbox(key="other").set_value(None).run()
     assert panes(at) == FOUR and "other" not in at.query_params
     # A stranger in the address is none.
@@ -662,6 +666,16 @@ def test_train_shows_the_training_that_was_begun_here(idle_jobs: Jobs) -> None:
     at = at.button(key=f"cancel-shown-{own.id}").click().run().run()
     assert f"cancel-shown-{other.id}" not in [button.key for button in at.button]
     assert "iris was cancelled" in texts(at)
+
+
+def test_a_training_links_to_the_run_as_which_it_was_stored(
+    shipped_runs: Path, idle_jobs: Jobs
+) -> None:
+    job = idle_jobs.submit(Train.named(run_config("digits"), "mine"))
+    job.state, job.run = "done", "digits-vae"  # another process took the name meanwhile
+    at = opened(TRAIN, job=job.id)
+    links = [link.proto for link in at.get("page_link")[HEADER_LINKS:]]
+    assert [link.query_string for link in links] == ["run=digits-vae"] * len(frame.OF_A_RUN)
 
 
 def test_a_waiting_training_says_what_it_waits_for(idle_jobs: Jobs) -> None:

@@ -124,6 +124,7 @@ def test_sheets_are_handed_out_for_good(address: str) -> None:
         f"/{server.sheet_address('..', DIGITS.fingerprint, 'test')}",
         f"/{server.sheet_address('digits', DIGITS.fingerprint, '..')}",
         f"/{server.sheet_address('digits', DIGITS.fingerprint[:11] + '*', 'test')}",
+        f"/{server.SHEETS}/digits/{DIGITS.fingerprint[:13]}/test.gz",
     ],
 )
 def test_nothing_else_is_handed_out(address: str, path: str) -> None:

@@ -94,6 +94,26 @@ def test_runs_are_compared_by_what_differs() -> None:
     assert set(words) < set(facts[0].items())
 
 
+def test_the_second_of_two_runs_of_the_same_samples_is_laid_beside_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    links: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(
+        "streamlit.page_link", lambda page, **more: links.append((page, more["query_params"]))
+    )
+    names = ("first", "second", "other")
+    runs = [
+        Train(run_config("wine" if name == "other" else "iris", epochs=1), name, False).run(
+            Listener()
+        )
+        for name in names
+    ]
+    titles = dict(zip(names, names, strict=True))
+    for chosen in (runs[:2], runs[1:], runs):
+        differences.offer(chosen, titles)
+    assert links == [("pages/latent_map.py", {"run": "first", "other": "second"})]
+
+
 @pytest.mark.browser
 def test_a_run_is_described_deleted_and_restored(page: Page, tmp_path: Path) -> None:
     stock(tmp_path)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs, told  # noqa: F401
 from test_sweeps import carry_out, planned
@@ -193,6 +197,32 @@ def test_the_trials_stand_in_a_table_with_the_best_first() -> None:
     ranked = other.dataframe[0].value["trustworthiness"]
     assert ranked.is_monotonic_decreasing
     assert "The seeds disagree on Code size: the lowest test MSE is at 1 for seed 0, 2" in said(at)
+
+
+def test_the_ticked_trial_is_that_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned({"learning_rate": "0.0001,0.03"})
+    carry_out(plan)
+    table = st.dataframe
+
+    def first_ticked(*arguments: Any, **options: Any) -> Any:
+        table(*arguments, **options)
+        return SimpleNamespace(selection=SimpleNamespace(rows=[0]))
+
+    monkeypatch.setattr(st, "dataframe", first_ticked)
+    at = opened(WHAT_IF, dataset="iris", sweep=plan.name)
+    assert not at.exception and at.dataframe[0].value["trial"].tolist() == [2, 1]
+    assert "**Trial 2**" in said(at)
+    links = {link.proto.query_string for link in at.get("page_link")}
+    assert f"run={plan.trial_name(2)}" in links and f"run={plan.trial_name(1)}" not in links
+
+
+def test_pca_stands_beside_the_test_mse_of_a_code_size_alone() -> None:
+    plan = planned({"latent_dim": "1,2"})
+    carry_out(plan)
+    for measure, lines in (("test_mse", ["Test MSE", "PCA"]), ("knn_accuracy", ["10-NN accuracy"])):
+        at = opened(WHAT_IF, dataset="iris", sweep=plan.name, measure=measure)
+        (chart,) = (each for each in at.get("plotly_chart") if "each Code size" in each.proto.alt)
+        assert [line["name"] for line in json.loads(chart.proto.spec)["data"]] == lines
 
 
 def test_a_sweep_is_paused_stopped_and_goes_on(sweeper: Idle) -> None:

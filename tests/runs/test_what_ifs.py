@@ -159,6 +159,9 @@ def test_the_best_come_first_and_what_is_not_measured_last() -> None:
     said = findings.best_in_words(SIZES, ranked, "knn_accuracy")
     assert said == "The highest 10-NN accuracy, 5, is of trial 1: Code size 1, Seed 0."
     assert findings.best_in_words(SIZES, [waiting], "knn_accuracy") == ""
+    # A trial that was stopped early is not the best, whatever it measured.
+    stopped = Result(Trial(9, "t-9", {}, "stopped"), metrics={"knn_accuracy": 6.0})
+    assert findings.best_in_words(SIZES, [stopped, *ranked], "knn_accuracy") == said
 
 
 def test_a_bayesian_search_is_finished_when_all_draws_are_made_and_have_ended() -> None:

@@ -199,10 +199,16 @@ def test_training_samples_wait_for_the_analysis(shipped: store.Run) -> None:
 
 @pytest.mark.parametrize("split", ["test", "train", "all"])
 def test_a_limit_keeps_the_share_of_each_class(analysed: store.Run, split: str) -> None:
+    known, _ = latent.analysis_artifact(analysed).load()
+    codes = np.concatenate([analysed.codes["codes"], known["train_codes"]])
+    errors = np.concatenate([analysed.codes["error"], known["train_error"]])
+
     def rows(seed: int) -> np.ndarray:
         subset = Subset(split=split, limit=90, seed=seed)
         arrays, _ = packed(analysed, subset=subset)
         np.testing.assert_array_equal(arrays["column/label"], subset.samples(DIGITS).labels)
+        np.testing.assert_array_equal(arrays["codes"], codes[arrays["rows"]])
+        np.testing.assert_array_equal(arrays["column/error"], errors[arrays["rows"]])
         return arrays["rows"]
 
     first = rows(0)
