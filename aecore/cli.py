@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -733,6 +734,46 @@ def restore(
     deleted.restore(name)
     if as_json:
         print(json.dumps({"restored": name}))
+
+
+@app.command("tensorboard")
+@sentences_not_tracebacks
+def write_event_files(
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FOLDER", help="Where to write; a folder a run.")
+    ],
+    runs: Annotated[list[str] | None, typer.Argument(help="Names of runs.")] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A sweep, of which every run is written. Repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write runs as event files, which `tensorboard --logdir FOLDER` shows.
+
+    They hold losses by epoch, images and their reconstructions, histograms, codes for the
+    projector, and the settings for the HParams tab.
+    """
+    from aecore.runs import event_files, sweeps
+
+    chosen = dict.fromkeys(runs or [])
+    for name in sweep or []:
+        trials = sweeps.trials(sweeps.load(name))
+        chosen |= dict.fromkeys(trial.name for trial in trials if trial.state == "done")
+    if not chosen:
+        raise InvalidRequest("There is no run to write: name runs, or a sweep with finished ones.")
+    event_files.refuse_missing()
+    opened = [store.load(name) for name in chosen]
+    event_files.refuse_present(opened, to)
+    rows: list[dict[str, Any]] = []
+    with reporting() as reporter:
+        for run in opened:
+            reporter.progress(f"Writing {run.name}", len(rows), len(opened))
+            written = event_files.write(run, to)
+            rows.append({"run": run.name, **written._asdict(), "folder": str(written.folder)})
+    show(rows, as_json, ("run", "codes", "images", "folder"))
+    if not as_json:
+        print(shlex.join(["tensorboard", "--logdir", str(to)]), file=sys.stderr)
 
 
 @app.command()
