@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -58,7 +59,7 @@ def _help_of(field: str) -> str:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"latent-loupe {_version()}")
+        print(f"latent-loupe {locations.version()}")
         raise typer.Exit
 
 
@@ -266,7 +267,7 @@ def open_dashboard(
 @app.command()
 @sentences_not_tracebacks
 def doctor(as_json: AsJson = False) -> None:
-    """Check the installation: versions, folders, runs and datasets; status 1 on a failure."""
+    """Check the installation: versions, folders, runs, datasets, workers; status 1 on a failure."""
     import platform
     from importlib.metadata import version
 
@@ -282,7 +283,7 @@ def doctor(as_json: AsJson = False) -> None:
         problems.append(f"The dashboard is missing: {locations.dashboard()}. Install it again.")
     packages = "torch", "streamlit", "plotly", "scikit-learn", "umap-learn", "numpy"
     checks = {
-        "version": _version(),
+        "version": locations.version(),
         "python": f"{platform.python_version()} ({sys.executable})",
         **{package: version(package) for package in packages},
         "dashboard": str(locations.dashboard()),
@@ -290,6 +291,14 @@ def doctor(as_json: AsJson = False) -> None:
         "runs": f"{len(complete)}, and {len(broken)} that cannot be read",
         "datasets": ", ".join(name for name in data.names() if data.is_available(name)),
     }
+    if address := os.environ.get("AECORE_SCHEDULER"):
+        from aecore.jobs.checks import survey
+
+        try:
+            checks["scheduler"] = survey(address)
+        except InvalidRequest as error:
+            checks["scheduler"] = str(error)
+            problems.append(str(error))
     if as_json:
         print(json.dumps({**checks, "problems": problems}, indent=1))
     else:
@@ -298,18 +307,6 @@ def doctor(as_json: AsJson = False) -> None:
             print(problem, file=sys.stderr)
     if problems:
         raise typer.Exit(1)
-
-
-def _version() -> str:
-    """The project's version, from its metadata, or in a clone from pyproject.toml."""
-    import tomllib
-
-    if locations.is_clone():
-        project = tomllib.loads((locations.CLONE / "pyproject.toml").read_text(encoding="utf-8"))
-        return project["project"]["version"]
-    from importlib.metadata import version
-
-    return version(locations.NAME)
 
 
 @app.command("datasets")
@@ -485,8 +482,10 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Train with several settings and seeds, and compare. Stop it with Ctrl-C, --resume goes on."""
+    from aecore.jobs.cluster import refuse_unreachable
     from aecore.runs import sweeps
 
+    refuse_unreachable()
     if resume:
         if any((run, dataset, variant, preset, set_, grid, range_, trials, halving, name)):
             raise InvalidRequest("--resume goes on with the plan of its sweep: leave out the rest.")
@@ -569,10 +568,15 @@ def _carry_out(plan: sweeps.Plan) -> None:
     from aecore.jobs.sweeper import LOOK_EVERY, Sweeping
     from aecore.runs import sweeps
 
-    sweeping = Sweeping(Jobs(), plan.name)
+    jobs = Jobs()
+    sweeping = Sweeping(jobs, plan.name)
+    said = ""
     try:
         with reporting() as reporter:
             while sweeping.step():
+                if (sentence := jobs.trouble or jobs.left_out) != said:
+                    said = sentence
+                    reporter.bar.console.print(Text(sentence), soft_wrap=True)
                 listed = sweeps.trials(sweeps.load(plan.name))
                 ended = sum(trial.state in sweeps.ENDED for trial in listed)
                 what = f"{plan.name}: {ended} of {len(listed)} trials have ended"
