@@ -562,6 +562,10 @@ def _in_words(settings: dict[str, Any]) -> str:
     return ", ".join(f"{key}={_cell(value)}" for key, value in settings.items())
 
 
+LOOKS_UNTIL_SAID = 5
+"""So that it is not said that a scheduler is waited for that answers in a second."""
+
+
 def _carry_out(plan: sweeps.Plan) -> None:
     """Train the trials of a sweep, with progress; Ctrl-C pauses it."""
     from aecore.jobs import Jobs
@@ -570,13 +574,15 @@ def _carry_out(plan: sweeps.Plan) -> None:
 
     jobs = Jobs()
     sweeping = Sweeping(jobs, plan.name)
-    said = ""
+    heard, looks = "", 0
     try:
         with reporting() as reporter:
             while sweeping.step():
-                if (sentence := jobs.trouble or jobs.left_out) != said:
-                    said = sentence
-                    reporter.bar.console.print(Text(sentence), soft_wrap=True)
+                sentence = jobs.trouble or jobs.left_out
+                looks = looks + 1 if sentence == heard else 0
+                heard = sentence
+                if heard and looks == LOOKS_UNTIL_SAID:
+                    reporter.bar.console.print(Text(heard), soft_wrap=True)
                 listed = sweeps.trials(sweeps.load(plan.name))
                 ended = sum(trial.state in sweeps.ENDED for trial in listed)
                 what = f"{plan.name}: {ended} of {len(listed)} trials have ended"
