@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """Variables of MLflow, unless they are set."""
+SECRET = re.compile(r"//[^/@\s]*@")
+"""User and password in an address, which no log should hold."""
 MOST_METRICS = 1_000
 """In one request."""
 
@@ -54,8 +57,7 @@ def log_run(run: Run, progress: Progress) -> None:
             "The run '%s' is stored, but not logged to MLflow: MLFLOW_TRACKING_URI = '%s' does not "
             "take it (%s). Start a server there, give its address, or unset the variable.",
             run.name,
-            address,
-            in_one_line(error),
+            *(SECRET.sub("//", text) for text in (address, in_one_line(error))),
         )
 
 

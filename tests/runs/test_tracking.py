@@ -98,12 +98,13 @@ def test_nothing_is_logged_unless_a_server_is_named() -> None:
 def test_a_server_that_never_answers_is_said_and_the_run_is_stored(
     silent: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
+    address = silent.replace("//", "//user:password@")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     run = Train(run_config(), "iris").run(Listener())
     (sentence,) = (each.getMessage() for each in caplog.records if each.name == tracking.__name__)
     assert f"MLFLOW_TRACKING_URI = '{silent}' does not take it" in sentence
-    assert "'iris' is stored, but not logged" in sentence
+    assert "'iris' is stored, but not logged" in sentence and "password" not in sentence
     assert store.load("iris").manifest == run.manifest
 
 
