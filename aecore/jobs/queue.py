@@ -21,14 +21,13 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aecore.errors import InvalidRequest
+from aecore.jobs import checks
 from aecore.jobs.cluster import (
-    IMPORT,
     START_WITHIN,
     TRIES,
     ask_apart,
@@ -141,9 +140,11 @@ class Jobs:
         self.at_once = most_workers()
         """Parallel tasks that are carried out at the same time."""
         self._checked: dict[str, str] = {}
-        """Why a scheduler not our own, by address, or a worker, by id, cannot run jobs; or ""."""
+        """Why a scheduler not our own, or a worker by its id, cannot run jobs; or ""."""
         self.trouble = ""
         """Why the jobs that wait cannot be begun now, and what to do."""
+        self.left_out = ""
+        """Workers that get no jobs, though others do, and why."""
 
     # --- Requests ---
 
@@ -337,6 +338,7 @@ class Jobs:
         """Give up a lost cluster; waiting jobs go to the next one."""
         client, cluster = self._client, self._cluster
         self._client = self._cluster = None
+        self.left_out = ""
         if cluster is not None:
             kill_cluster(cluster)
         if client is not None:
@@ -376,39 +378,24 @@ class Jobs:
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
             return {}
-        # A job would kill a worker without the package.
-        asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
-        for place, worker in workers.items():
-            asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
-        self._check({name: call for name, call in asked.items() if name not in self._checked})
+        places = {worker["id"]: place for place, worker in workers.items()}
+        places |= {checks.SCHEDULER: address}
+        if unknown := {key: place for key, place in places.items() if key not in self._checked}:
+            self._checked |= checks.examine(client, unknown, ANSWER_WITHIN)
+        reasons = {key: self._checked.get(key, "does not answer") for key in places}
+        in_words = checks.in_words(
+            {key if key == checks.SCHEDULER else places[key]: why for key, why in reasons.items()}
+        )
         able = {
             place: worker["nthreads"]
             for place, worker in workers.items()
-            if self._checked.get(worker["id"]) == "" and self._checked.get(address) == ""
+            if not reasons[worker["id"]] and not reasons[checks.SCHEDULER]
         }
+        self.left_out = in_words if able else ""
         if not able:
-            reasons = sorted(
-                {self._checked.get(name, "it does not answer") for name in asked} - {""}
-            )
-            reason = f"cannot run jobs ({'; '.join(reasons)})" if reasons else "has no worker"
-            self.trouble = (
-                f"The scheduler at {address} {reason}: start one by 'dask worker {address}', where "
-                "'import aecore' works as it must for the scheduler."
-            )
+            in_words = in_words or f"The scheduler at {address} has no worker."
+            self.trouble = f"{in_words} {checks.advice(address)}"
         return able
-
-    def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
-        """Check on each worker whether the package can be imported there."""
-        answers = {name: ask_apart(ask) for name, ask in asked.items()}
-        until = time.monotonic() + ANSWER_WITHIN
-        for name, answer in answers.items():
-            try:
-                answer.result(max(until - time.monotonic(), 0))
-                self._checked[name] = ""
-            except (OSError, ValueError) as error:  # too late, or it has just left: asked again
-                log.info("%s does not answer: %s", name, error)
-            except Exception as error:
-                self._checked[name] = f"{error}"
 
     # --- The client's thread ---
 

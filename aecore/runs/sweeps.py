@@ -29,7 +29,7 @@ from aecore import artifacts, files, locations, training
 from aecore.errors import Damaged, InvalidRequest, in_one_line, shown, unknown
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
-from aecore.runs.train import Paused, Training, train, with_first_baseline
+from aecore.runs.train import Paused, Training, completed, train
 from aecore.settings import Setting, list_settings, read_settings
 from aecore.training import RunConfig, TrainingConfig
 
@@ -625,7 +625,7 @@ class TrainTrial(Training):
             except training.Diverged as error:
                 write_end(plan, self.number, End(state="failed", reason=str(error)))
                 raise
-        return with_first_baseline(run, reporter)
+        return completed(run, reporter)
 
     @contextmanager
     def _place(self) -> Iterator[tuple[store.Reservation, training.Checkpoint | None]]:

@@ -21,7 +21,7 @@ from aecore.files import DiskFault
 from aecore.models.variants import VARIANTS
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
-from aecore.runs import store
+from aecore.runs import store, tracking
 from aecore.training.history import history_entry
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Train(Training):
         every = 0.0 if self.resumable else math.inf
         with store.reserve(self.name) as place:
             run = train(self.config, place, reporter, checkpoint_every=every)
-        return with_first_baseline(run, reporter)
+        return completed(run, reporter)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Resume(Training):
         with store.reserve_unfinished(self.name) as place:
             config, checkpoint = store.read_checkpoint(self.name)
             run = train(config, place, reporter, checkpoint)
-        return with_first_baseline(run, reporter)
+        return completed(run, reporter)
 
 
 class Paused(Exception):
@@ -323,8 +323,12 @@ def _finish(
     return run
 
 
-def with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
-    """Return the run after computing its PCA map, the first baseline."""
+def completed(run: store.Run, reporter: Reporter) -> store.Run:
+    """Log a run that is stored to MLflow if asked to, compute its PCA map, and return it.
+
+    The map of PCA is the first baseline.
+    """
+    tracking.log_run(run, reporter.progress)
     dataset = training.dataset_of(run.config)
     try:
         projections.compute(dataset, projections.PCAProjection(), reporter.progress)
