@@ -14,6 +14,7 @@ from aecore.runs import findings, search
 from aecore.runs.findings import MEASURES
 from pages.app import cache, frame
 from pages.app.text import define, explain, plain
+from pages.views.what_if import seeds
 
 if TYPE_CHECKING:
     from aecore.runs.sweeps import Plan, Result
@@ -35,6 +36,7 @@ def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
         return
     st.subheader("What it says", help="Of the trials that are trained, on the test split.")
     st.markdown(plain(findings.best_in_words(plan, results, measure)))
+    seeds.best(plan, results, measure)
     settings = {name: each for name, each in known.items() if name != "seed"}
     incomparable = findings.IN_THE_LOSS if measure == "test_loss" else ()
     for name in settings:
