@@ -1026,7 +1026,9 @@ def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
 
 
 @showing("four")
-def test_the_bottleneck_moves_on_to_any_of_several_compared_runs(shown: Shown) -> None:
+def test_the_bottleneck_moves_on_to_any_of_several_compared_runs(
+    shown: Shown, contents: dict[str, Any]
+) -> None:
     titles = shown.page.locator(".loupe-titles b").all_inner_texts()
     assert titles == ["Bottleneck", "A", "B", "C"]
     panes = [
@@ -1050,6 +1052,10 @@ def test_the_bottleneck_moves_on_to_any_of_several_compared_runs(shown: Shown) -
     assert moved[shown.selected()].min() >= np.sort(moved)[-48] - 1e-5
     shown.page.get_by_label("Colour by").select_option("stability")
     assert "stability over 4 runs" in shown.page.locator(".loupe-legend").inner_text()
+    view = {"alone": "other2", "colour": "stability", "motion": "morph3:0.25"}
+    query = "&".join(f"{name}={value}" for name, value in view.items())
+    reopened(shown, query, contents["four"][0])
+    assert shown.page.evaluate(f"{MAPS}.address.state()") == view
 
 
 @pytest.mark.parametrize("count", range(1, 8))
@@ -1346,7 +1352,6 @@ def test_the_address_holds_the_view(shown: Shown, contents: dict[str, Any]) -> N
         "select=label:7&alone=pca&layers=none",
         "motion=morph:0.25&select=movers:20",
         "motion=morph&hidden=3",
-        "motion=morph3:0.25&colour=stability&alone=other2",
         "epoch=1.5",
     ],
 )
