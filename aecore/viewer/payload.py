@@ -68,6 +68,7 @@ class Others(NamedTuple):
     """Runs to be laid upon another one of the same samples."""
 
     titles: Sequence[str]
+    """Of the panes, that of the other one first."""
     runs: Sequence[Run]
     stability: latent.Stability
     """Of the other one and these."""
@@ -218,7 +219,8 @@ def compared(
 ) -> list[dict[str, Any]]:
     """Add the panes of other runs, laid upon the first, and their columns; return their facts."""
     facts = []
-    for at, (title, run) in enumerate(zip(others.titles, others.runs, strict=True), 1):
+    panes[0]["title"] = others.titles[0]
+    for at, (title, run) in enumerate(zip(others.titles[1:], others.runs, strict=True), 1):
         # The first has the names of addresses from when there was but one.
         number = "" if at == 1 else at
         aligned = latent.compare(samples.plane, drawable(run, dataset, subset).plane)

@@ -296,9 +296,10 @@ def _build_payload(
     beside = None
     if others:
         runs = [chosen, *(run(other) for other, _, _ in others)]
-        titles = [title for _, _, title in others]
+        titles = ["Bottleneck", *(title for _, _, title in others)]
         if description.differ_in_seed(runs):
-            titles = [f"Seed {each.config.training.seed}" for each in runs[1:]]
+            seeds = [each.config.training.seed for each in runs]
+            titles = [f"Bottleneck, seed {seeds[0]}", *(f"Seed {seed}" for seed in seeds[1:])]
         beside = payload.Others(titles, runs[1:], stability(runs, choice), counted(runs))
     content = payload.build_payload(
         chosen, chosen.dataset, choice, maps, beside, dict(sheets), mode

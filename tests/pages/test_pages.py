@@ -407,7 +407,9 @@ def test_up_to_three_runs_are_laid_beside(query: str | list[str], shipped_runs: 
     assert at.multiselect(key="other").value == ["second", "third"]
     assert panes(at) == ["bottleneck", "other", "other2"]
     facts = shown(at)[1]
-    assert [each["title"] for each in facts["panes"]] == ["Bottleneck", "Seed 1", "Seed 2"]
+    assert [each["title"] for each in facts["panes"]] == [
+        *("Bottleneck, seed 0", "Seed 1", "Seed 2")
+    ]
     assert "stability over 3 seeds" in {each["title"] for each in facts["columns"]}
     assert "Over 3 seeds a sample keeps 100% of its 12 nearest neighbours" in texts(at)
     assert len(at.dataframe[0].value) == 3

@@ -606,7 +606,7 @@ def beside(run: store.Run, others: dict[str, store.Run]) -> payload.Others:
     """Runs to be laid upon another one, by their titles."""
     runs = list(others.values())
     stability = latent.stability([each.codes["codes"] for each in (run, *runs)])
-    return payload.Others(list(others), runs, stability, f"{1 + len(runs)} runs")
+    return payload.Others(["Bottleneck", *others], runs, stability, f"{1 + len(runs)} runs")
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ def beside(ours: store.Run, *theirs: store.Run, titles: tuple[str, ...] = ()) ->
     """Runs to be laid upon the first, of all test samples."""
     stability = latent.stability([run.codes["codes"] for run in (ours, *theirs)])
     titles = titles or ("Second", "Third", "Fourth")[: len(theirs)]
-    return payload.Others(titles, theirs, stability, f"{1 + len(theirs)} runs")
+    return payload.Others(["First", *titles], theirs, stability, f"{1 + len(theirs)} runs")
 
 
 def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
@@ -337,7 +337,7 @@ def test_up_to_three_runs_stand_beside_the_first(store_folder: Path) -> None:
     assert [pane["key"] for pane in facts["panes"]] == [
         *("bottleneck", "other", "other2", "other3", "pca")
     ]
-    assert [each["title"] for each in facts["panes"]][1:4] == ["Second", "Third", "Fourth"]
+    assert [each["title"] for each in facts["panes"]][:4] == ["First", "Second", "Third", "Fourth"]
     assert [each["motion"] for each in facts["others"]] == ["morph", "morph2", "morph3"]
     assert [each["pane"] for each in facts["others"]] == [1, 2, 3]
     for number, run in zip(("", 2, 3), theirs, strict=True):
