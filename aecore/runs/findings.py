@@ -333,10 +333,10 @@ def seeds_in_words(plan: Plan, seeds: Sequence[Result], measure: str) -> str:
     mean = f"{np.mean(values):.4g} ± {np.std(values, ddof=1):.2g}"
     if not others:
         title = in_sentence(MEASURES[measure].title)
-        return f"Over {len(values)} seeds the {title} is {mean}."
+        return f"Over {len(values)} seeds the {title} is {mean} (standard deviation)."
     return (
-        f"The {lowest_or_highest(measure)} mean over seeds, {mean} over {len(values)}, is of "
-        f"{in_words(plan, others)}."
+        f"The {lowest_or_highest(measure)} mean, {mean} (standard deviation of {len(values)} "
+        f"seeds), is of {in_words(plan, others)}."
     )
 
 

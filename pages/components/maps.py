@@ -226,16 +226,20 @@ def said(view: View) -> str:
         )
     if view.others:
         titles = ", ".join(f"*{plain(cache.title(each.name))}*" for each in view.others)
+        whose = "bottleneck of {} is" if len(view.others) == 1 else "bottlenecks of {} are"
         which += (
-            f". Laid upon this bottleneck, moved, turned and scaled, is that of {titles}. "
+            f". The {whose.format(titles)} laid upon the first: moved, turned and scaled. "
             + plain(in_common(view.runs, view.subset).rstrip("."))
         )
-    fitted = "PCA was fitted on the training split, t-SNE and UMAP on the samples shown."
+    if view.projections:
+        which += (
+            ". PCA was fitted on the training split, t-SNE and UMAP on the samples shown. Points "
+            "near each other on t-SNE and UMAP are alike; sizes of groups and distances between "
+            "them mean little"
+        )
     return (
-        f"{which}. {fitted} Points near each other on t-SNE and UMAP are alike; sizes of groups "
-        "and distances between them mean little. Colour by *false neighbours* to see which points "
-        "lie beside others that they do not resemble, by *torn neighbours* which lie away from "
-        "others that they do."
+        f"{which}. Colour by *false neighbours* to see which points lie beside others that they do "
+        "not resemble, by *torn neighbours* which lie away from others that they do."
     )
 
 

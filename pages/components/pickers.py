@@ -165,25 +165,25 @@ def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
 def link_to_comparison(
     names: Sequence[str], maps: str, reconstructions: str, only_bottlenecks: bool
 ) -> None:
-    """Links to the maps and to the reconstructions of runs of the same samples.
+    """Links to the maps and to the reconstructions of the first runs of the same samples.
 
     Arguments
         maps, reconstructions: labels of the links.
         only_bottlenecks: whether the other panes of the maps are off.
     """
-    first, *others = names
+    first, *others = names[: 1 + MOST_MAPS]
     panes = {"panes": ""} if only_bottlenecks else {}
     st.page_link(
         "pages/latent_map.py",
         label=maps,
         icon=":material/scatter_plot:",
-        query_params={state.RUN: first, state.OTHER: others[:MOST_MAPS]} | panes,
+        query_params={state.RUN: first, state.OTHER: others} | panes,
         width="content",
     )
     st.page_link(
         "pages/reconstructions.py",
         label=reconstructions,
         icon=":material/compare:",
-        query_params={state.RUN: first, state.PINS: others[:MOST_PINS]},
+        query_params={state.RUN: first, state.PINS: others},
         width="content",
     )

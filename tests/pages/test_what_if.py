@@ -201,7 +201,7 @@ def test_the_seeds_of_the_best_and_of_the_ticked_trial_are_compared() -> None:
     at = opened(WHAT_IF, dataset="iris", sweep=plan.name)
     assert not at.exception and not at.error
     best = findings.best_seeds(sweeps.results(plan), "test_mse")
-    assert "The lowest mean over seeds, " in said(at)
+    assert "The lowest mean, " in said(at)
     assert "Over 3 seeds a sample keeps " in said(at) and "would be chance)" in said(at)
 
     def compared(label: str) -> list[list[str]]:

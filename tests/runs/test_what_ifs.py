@@ -173,13 +173,13 @@ def test_the_best_combination_is_that_of_the_best_mean_over_its_seeds() -> None:
         )
     ] == [1, 2]
     assert findings.seeds_in_words(SIZES, best, "test_mse") == (
-        "The lowest mean over seeds, 2 ± 1.4 over 2, is of Code size 2."
+        "The lowest mean, 2 ± 1.4 (standard deviation of 2 seeds), is of Code size 2."
     )
     seeds = sweeps.draft(BASE, {"seed": "0,1,2"}).plan
     only = results_of(seeds, {(0,): 1.0, (1,): 2.0, (2,): 3.0}, "test_mse")
     assert findings.best_seeds(only, "test_mse") == only
     assert findings.seeds_in_words(seeds, only, "test_mse") == (
-        "Over 3 seeds the test MSE is 2 ± 1."
+        "Over 3 seeds the test MSE is 2 ± 1 (standard deviation)."
     )
     failed = [replace(only[0], trial=replace(only[0].trial, state="failed")), *only[1:]]
     assert findings.best_seeds(failed, "test_mse") == only[1:]

@@ -9,13 +9,12 @@ import streamlit as st
 
 from aecore.data import Subset
 from aecore.errors import InvalidRequest
-from aecore.runs import findings
 from pages.app import cache, frame
 from pages.app.text import explain, plain
 from pages.components import maps, pickers
 
 if TYPE_CHECKING:
-    from aecore.runs.sweeps import Plan, Result
+    from aecore.runs.sweeps import Result
 
 LEAST = 2
 """Seeds that can be compared."""
@@ -29,14 +28,10 @@ def links(seeds: Sequence[Result]) -> None:
     )
 
 
-def best(plan: Plan, results: Sequence[Result], measure: str) -> None:
-    """Show what the seeds of the best combination of settings agree on."""
-    seeds = findings.best_seeds(results, measure)
-    if not seeds:
-        return
-    st.markdown(plain(findings.seeds_in_words(plan, seeds, measure)))
+def show(seeds: Sequence[Result]) -> None:
+    """Show what the first seeds of a combination of settings agree on."""
     try:
-        runs = [cache.run(result.trial.name) for result in seeds]
+        runs = [cache.run(result.trial.name) for result in seeds[: 1 + pickers.MOST_MAPS]]
         sentence = maps.in_common(runs, Subset())
         st.markdown(plain(sentence), help=explain(sentence, "stability"))
     except InvalidRequest as error:  # one of them diverged
