@@ -99,7 +99,9 @@ def show_broken(broken: list[store.Broken]) -> None:
 
 
 MOST_PINS = 4
+"""Runs whose reconstructions are shown beside those of the run."""
 MOST_MAPS = 3
+"""Runs whose bottlenecks are laid upon that of the run."""
 
 
 def pick_beside(run: store.Run, key: str, most: int, help: str) -> list[store.Run]:
