@@ -109,3 +109,9 @@ def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:
         numbered[run.name] = next(each for each in candidates if each not in used)
         used.add(numbered[run.name])
     return numbered
+
+
+def differ_in_seed(runs: Sequence[store.Run]) -> bool:
+    """Whether runs have the same settings, and each a seed of its own."""
+    settings = {run.config.model_dump_json(exclude={"training": {"seed"}}) for run in runs}
+    return len(settings) == 1 and len({run.config.training.seed for run in runs}) == len(runs)

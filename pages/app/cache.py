@@ -259,7 +259,7 @@ def build_payload(
     chosen: store.Run,
     subset: Subset,
     computed: Sequence[Projection],
-    other: store.Run | None,
+    others: Sequence[store.Run],
     mode: str,
 ) -> bytes:
     """Build the payload of the linked maps of a run."""
@@ -270,7 +270,7 @@ def build_payload(
             (each.name, each.model_dump_json(), changed(map_of(chosen, each, subset)))
             for each in computed
         ),
-        (*identity(other), title(other.name)) if other else None,
+        tuple((*identity(each), title(each.name)) for each in others),
         changed(latent.analysis_artifact(chosen)),
         tuple(sheets(chosen).items()),
         mode,
@@ -283,7 +283,7 @@ def _build_payload(
     created: str,
     subset: str,
     computed: tuple[tuple[str, str, int], ...],
-    other: tuple[str, str, str] | None,
+    others: tuple[tuple[str, str, str], ...],
     analysed: int,
     sheets: tuple[tuple[str, str], ...],
     mode: str,
@@ -293,12 +293,37 @@ def _build_payload(
     for kind, settings, _ in computed:
         projection = projections.get(kind).model_validate_json(settings)
         maps[kind] = projection.title, _load(map_of(chosen, projection, choice))
-    second = (other[2], run(other[0])) if other else None
+    beside = None
+    if others:
+        runs = [chosen, *(run(other) for other, _, _ in others)]
+        titles = ["Bottleneck", *(title for _, _, title in others)]
+        if description.differ_in_seed(runs):
+            seeds = [each.config.training.seed for each in runs]
+            titles = [f"Bottleneck, seed {seeds[0]}", *(f"Seed {seed}" for seed in seeds[1:])]
+        beside = payload.Others(titles, runs[1:], stability(runs, choice), counted(runs))
     content = payload.build_payload(
-        chosen, chosen.dataset, choice, maps, second, dict(sheets), mode
+        chosen, chosen.dataset, choice, maps, beside, dict(sheets), mode
     )
     freeze_gc("the maps")
     return content
+
+
+def stability(runs: Sequence[store.Run], subset: Subset) -> latent.Stability:
+    """Neighbours that samples keep from run to run; raises `InvalidRequest` of a diverged one."""
+    return _stability(tuple(map(identity, runs)), subset.model_dump_json())
+
+
+@bounded(8)
+def _stability(runs: tuple[tuple[str, str], ...], subset: str) -> latent.Stability:
+    choice = Subset.model_validate_json(subset)
+    return latent.stability(
+        [payload.drawable(each := run(name), each.dataset, choice).codes for name, _ in runs]
+    )
+
+
+def counted(runs: Sequence[store.Run]) -> str:
+    """How many runs, as seeds where they differ in nothing else: "3 seeds"."""
+    return f"{len(runs)} {'seeds' if description.differ_in_seed(runs) else 'runs'}"
 
 
 def shown(chosen: store.Run, subset: Subset) -> payload.SampleTable:

@@ -393,24 +393,49 @@ def test_training_samples_are_shown_once_they_are_encoded(shipped_runs: Path) ->
 
 def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> None:
     at = opened(LATENT_MAP, run="digits-ae")
-    assert at.selectbox(key="other").options == ["Digits, variational autoencoder"]
-    at.selectbox(key="other").set_value("digits-vae").run()
+    assert at.multiselect(key="other").options == ["Digits, variational autoencoder"]
+    at.multiselect(key="other").set_value(["digits-vae"]).run()
     assert not at.exception and not at.error
     assert at.query_params["other"] == "digits-vae"
     facts = shown(at)[1]
     assert panes(at) == ["bottleneck", "other", "pca", "tsne", "umap"]
     titles = "Digits, plain autoencoder", "Digits, variational autoencoder"
-    assert facts["other"]["title"] == titles[1]
+    assert facts["others"][0]["title"] == titles[1]
     rows = at.dataframe[0].value["map"].tolist()
     assert rows[:2] == [f"Bottleneck of {title}" for title in titles]
     for place, name in enumerate(("digits-ae", "digits-vae")):
         own = latent.analysis_artifact(store.load(name)).load().facts
         row = at.dataframe[0].value.iloc[place]
         assert (row["continuity"], row["spearman"]) == (own["continuity"], own["spearman"])
-    at.selectbox(key="other").set_value(None).run()
+    at.multiselect(key="other").set_value([]).run()
     assert panes(at) == FOUR and "other" not in at.query_params
     # A stranger in the address is none.
     assert panes(opened(LATENT_MAP, run="digits-ae", other="mnist-ae")) == FOUR
+
+
+@pytest.mark.parametrize("query", ["second,third", ["second", "third"]])
+def test_up_to_three_runs_are_laid_beside(query: str | list[str], shipped_runs: Path) -> None:
+    for name, seed in (("second", 1), ("third", 2), ("fourth", 3), ("fifth", 4)):
+        config = store.load("digits-ae").config
+        training = config.training.model_copy(update={"seed": seed})
+        stored_like("digits-ae", name, config.model_copy(update={"training": training}))
+    at = opened(LATENT_MAP, run="digits-ae", other=query, panes="")
+    assert not at.exception and not at.error
+    assert at.multiselect(key="other").value == ["second", "third"]
+    assert panes(at) == ["bottleneck", "other", "other2"]
+    facts = shown(at)[1]
+    assert [each["title"] for each in facts["panes"]] == [
+        *("Bottleneck, seed 0", "Seed 1", "Seed 2")
+    ]
+    assert "stability over 3 seeds" in {each["title"] for each in facts["columns"]}
+    assert "Over 3 seeds a sample keeps 100% of its 12 nearest neighbours" in texts(at)
+    assert len(at.dataframe[0].value) == 3
+    at = opened(LATENT_MAP, run="digits-ae", other="second,third,fourth,fifth,digits-vae")
+    assert at.multiselect(key="other").value == ["second", "third", "fourth"]
+    assert panes(at) == ["bottleneck", "other", "other2", "other3", *FOUR[1:]]
+    at.multiselect(key="other").set_value(["digits-vae", "third"]).run()
+    titles = [each["title"] for each in shown(at)[1]["panes"][1:3]]
+    assert titles == ["Digits, variational autoencoder", "third"]
 
 
 def test_the_back_button_takes_the_other_run_away_again(shipped_runs: Path) -> None:
@@ -435,19 +460,19 @@ def test_runs_of_one_title_are_told_apart_in_every_list(shipped_runs: Path) -> N
     for name in SHIPPED[:2]:
         description.write(store.load(name), title="The same")
     at = opened(LATENT_MAP, run="digits-ae")
-    (other,) = at.selectbox(key="other").options
+    (other,) = at.multiselect(key="other").options
     run = at.selectbox(key="run")
     assert {other, "The same", "The same (2)"} <= set(run.options)
-    at.selectbox(key="other").set_value("digits-vae").run()
+    at.multiselect(key="other").set_value(["digits-vae"]).run()
     assert "other" in panes(at) and at.query_params["other"] == "digits-vae"
 
 
-def stored_like(run: str, name: str, **codes: np.ndarray) -> None:
-    """Copy of a run with changed arrays."""
+def stored_like(run: str, name: str, config: RunConfig | None = None, **codes: np.ndarray) -> None:
+    """Copy of a run with another configuration or changed arrays."""
     known = store.load(run)
     facts = known.manifest.model_dump(exclude={"format", "created", "files"})
     weights = known.model().state_dict()
-    store.save(name, known.config, weights, known.codes | codes, known.history, **facts)
+    store.save(name, config or known.config, weights, known.codes | codes, known.history, **facts)
 
 
 def test_a_run_that_diverged_is_one_sentence(shipped_runs: Path, idle_jobs: Jobs) -> None:

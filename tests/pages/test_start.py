@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import streamlit as st
 from conftest import Listener, run_config
 from playwright.sync_api import Page, expect
 from test_browser import serving, stock
@@ -94,24 +96,30 @@ def test_runs_are_compared_by_what_differs() -> None:
     assert set(words) < set(facts[0].items())
 
 
-def test_the_second_of_two_runs_of_the_same_samples_is_laid_beside_the_first(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("count", "panes"), [(2, {}), (4, {"panes": ""})])
+def test_two_to_four_runs_of_the_same_samples_lead_to_their_maps(
+    count: int, panes: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    links: list[tuple[str, dict[str, str]]] = []
-    monkeypatch.setattr(
-        "streamlit.page_link", lambda page, **more: links.append((page, more["query_params"]))
-    )
-    names = ("first", "second", "other")
-    runs = [
-        Train(run_config("wine" if name == "other" else "iris", epochs=1), name, False).run(
-            Listener()
-        )
-        for name in names
-    ]
-    titles = dict(zip(names, names, strict=True))
-    for chosen in (runs[:2], runs[1:], runs):
-        differences.offer(chosen, titles)
-    assert links == [("pages/latent_map.py", {"run": "first", "other": "second"})]
+    names = [f"run-{number}" for number in range(count)]
+    for name in names:
+        Train(run_config(epochs=1), name, resumable=False).run(Listener())
+    links: dict[str, Any] = {}
+
+    def page_link(path: str, label: str, query_params: dict[str, Any], **options: Any) -> None:
+        links[label] = query_params
+
+    monkeypatch.setattr(st, "page_link", page_link)
+    runs = [store.load(name) for name in names]
+    differences.offer(runs, dict(zip(names, names, strict=True)))
+    first, *others = names
+    assert links == {
+        "Compare their maps": {"run": first, "other": others} | panes,
+        "Compare their reconstructions": {"run": first, "pins": others},
+    }
+    links.clear()
+    runs[-1] = Train(run_config("wine", epochs=1), "of-wine", resumable=False).run(Listener())
+    differences.offer(runs, dict.fromkeys([*names, "of-wine"], ""))
+    assert not links
 
 
 @pytest.mark.browser

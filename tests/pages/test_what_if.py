@@ -16,7 +16,7 @@ from test_pages import ROOT, idle_jobs, opened, shipped_runs, told  # noqa: F401
 from test_sweeps import carry_out, planned
 
 from aecore.jobs import Jobs, TrainingLog
-from aecore.runs import sweeps
+from aecore.runs import findings, sweeps
 from pages.app import cache
 
 WHAT_IF = ROOT / "pages" / "what_if.py"
@@ -223,6 +223,42 @@ def test_pca_stands_beside_the_test_mse_of_a_code_size_alone() -> None:
         at = opened(WHAT_IF, dataset="iris", sweep=plan.name, measure=measure)
         (chart,) = (each for each in at.get("plotly_chart") if "each Code size" in each.proto.alt)
         assert [line["name"] for line in json.loads(chart.proto.spec)["data"]] == lines
+
+
+def test_the_seeds_of_the_best_and_of_the_ticked_trial_are_compared() -> None:
+    plan = planned({"latent_dim": "1,2", "seed": "0,1,2"})
+    trials = {trial.number: trial for trial in carry_out(plan)}
+    at = opened(WHAT_IF, dataset="iris", sweep=plan.name)
+    assert not at.exception and not at.error
+    best = findings.best_seeds(sweeps.results(plan), "test_mse")
+    assert "The lowest mean, " in said(at)
+    assert "Over 3 seeds a sample keeps " in said(at) and "would be chance)" in said(at)
+
+    def compared(label: str) -> list[list[str]]:
+        """Parts of the addresses of the links with this label."""
+        return [
+            link.proto.query_string.split("&")
+            for link in at.get("page_link")
+            if link.proto.label == label
+        ]
+
+    first, second, third = (each.trial.name for each in best)
+    assert compared("Maps of the seeds") == [
+        [f"run={first}", f"other={second}", f"other={third}", "panes="]
+    ]
+    assert compared("Reconstructions of the seeds") == [
+        [f"run={first}", f"pins={second}", f"pins={third}"]
+    ]
+    worse = next(each for each in trials.values() if each.name not in (first, second, third))
+    at.session_state["trial"] = (plan.name, worse.number)
+    at.run()
+    same = [
+        each.name
+        for each in trials.values()
+        if each.settings["latent_dim"] == worse.settings["latent_dim"]
+    ]
+    names = [part.split("=")[1] for part in compared("Maps of the seeds")[0][:3]]
+    assert names == same and len(compared("Maps of the seeds")) == 2
 
 
 def test_a_sweep_is_paused_stopped_and_goes_on(sweeper: Idle) -> None:
