@@ -42,20 +42,8 @@ if TYPE_CHECKING:
     from aecore.training.checkpoint import Checkpoint
     from aecore.training.config import RunConfig
 
-OF_TRAINING = ("seed", "learning_rate")
-OF_MODEL = ("beta", "weight", "target", "level", "l2", "commitment")
-"""Settings in which stacked trainings may differ: none of them changes a shape."""
-MOST_STACKED = 8
-"""From eight on, more models at once take no less time each (two cores, digits)."""
 WORTH_IT = 1.15
 """Gain in speed from which trainings are stacked."""
-
-
-def architecture(config: RunConfig) -> str:
-    """What must be equal in trainings that are stacked, as text."""
-    model = config.model.model_dump(mode="json", exclude=set(OF_MODEL))
-    training = config.training.model_dump(mode="json", exclude=set(OF_TRAINING))
-    return f"{config.dataset} {config.variant} {model} {training}"
 
 
 def fit_stacked(
