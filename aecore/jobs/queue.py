@@ -109,7 +109,7 @@ class Job:
     shared: bool = False
     """Whether other jobs are carried out with it."""
     interrupted: float | None = None
-    """`time.monotonic()` when one of these was cancelled; this one waits again once it is let go."""
+    """`time.monotonic()` when one of these was cancelled; then it waits again."""
     sent: float = 0
     """`time.monotonic()` when it was last sent to a cluster, and how often that was done."""
     tries: int = 0

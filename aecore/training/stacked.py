@@ -192,22 +192,22 @@ class Stack:
         self._draws: dict[int, list[Draw]] = {}
         # Each training's own optimiser keeps its settings and its moments; this one takes the steps
         # of all of them, those with one learning rate in one call.
-        alike: dict[float, list[dict[str, Any]]] = {}
+        alike: dict[float, list[Setup]] = {}
         for setup in setups:
-            group = setup.optimizer.param_groups[0]
-            alike.setdefault(setup.settings.learning_rate, []).append(group)
-        self._alike = [groups[0] for groups in alike.values()]
+            alike.setdefault(setup.settings.learning_rate, []).append(setup)
+        self._alike = [same[0] for same in alike.values()]
         chosen = OPTIMIZERS[setups[0].settings.optimizer]
-        together = [
-            {"params": [weight for group in groups for weight in group["params"]], "lr": rate}
-            for rate, groups in alike.items()
+        groups = [
+            {"params": [weight for each in same for weight in each.model.parameters()], "lr": rate}
+            for rate, same in alike.items()
         ]
-        self.optimizer = chosen.kind(together, **chosen.options)
+        self.optimizer = chosen.kind(groups, **chosen.options)
 
     def step(self) -> None:
         """Take a step of every optimiser and every schedule."""
-        for group, first in zip(self.optimizer.param_groups, self._alike, strict=True):
-            group.update({name: first[name] for name in first if name != "params"})
+        for group, setup in zip(self.optimizer.param_groups, self._alike, strict=True):
+            own = setup.optimizer.param_groups[0]
+            group.update({name: own[name] for name in own if name != "params"})
         self.optimizer.step()
         for setup in self.setups:
             advance(setup.schedule)
