@@ -103,6 +103,38 @@ def test_a_sweep_is_paused_gone_on_with_and_stopped(jobs: Jobs) -> None:
     wait_until(lambda: not any(job.active for _, job in trial_jobs(jobs, plan.name)))
 
 
+def test_one_of_a_stack_is_cancelled_and_the_others_are_trained(jobs: Jobs) -> None:
+    plan = planned(4, epochs=60)
+    sweeping = Sweeping(jobs, plan.name)
+    cancelled = 0
+    while sweeping.step():
+        running = [each for each in trial_jobs(jobs, plan.name) if each[1].begun]
+        if not cancelled and running and running[0][1].log.history:
+            cancelled, job = running[0]
+            assert job.shared
+            jobs.cancel(job)
+        time.sleep(0.02)
+    sweeping.close()
+    assert states(plan)[cancelled - 1] == "cancelled"
+    assert sorted(states(plan)) == ["cancelled", "done", "done", "done"]
+    assert not store.unfinished()
+
+
+def test_a_paused_sweep_takes_its_waiting_trials_back(jobs: Jobs) -> None:
+    plan = planned(20, epochs=40)
+    sweeping = Sweeping(jobs, plan.name)
+    wait_until(lambda: sweeping.step() and any(j.begun for _, j in trial_jobs(jobs, plan.name)))
+    change(plan, "paused")
+    while sweeping.step():
+        time.sleep(0.05)
+    assert 1 <= states(plan).count("done") <= 16 and "cancelled" not in states(plan)
+    change(plan, "running")
+    while sweeping.step():
+        time.sleep(0.05)
+    sweeping.close()
+    assert states(plan) == ["done"] * 20
+
+
 def test_a_worker_of_two_is_killed_and_no_trial_is_lost_or_counted_twice(
     elsewhere: Elsewhere,  # noqa: F811
 ) -> None:
