@@ -66,7 +66,7 @@ def change(plan: Plan, state: str) -> None:
 def test_trials_are_trained_side_by_side_each_once(jobs: Jobs) -> None:
     plan = planned(4, epochs=20)
     most = carry_out(jobs, plan)
-    assert most == min(jobs.at_once, 4)
+    assert most == 4  # two workers with two each, or one with four
     assert states(plan) == ["done"] * 4
     assert [run.manifest.sweep for run in store.runs()[0]] == [plan.name] * 4
     assert sorted(run.name for run in store.runs()[0]) == [
@@ -129,6 +129,38 @@ def test_a_trial_that_always_fails_is_tried_a_few_times(monkeypatch: pytest.Monk
     assert tries == TRIES
     (trial,) = sweeps.trials(plan)
     assert (trial.state, trial.end.reason) == ("failed", "The worker was killed.")
+
+
+def test_one_of_a_stack_is_cancelled_and_the_others_are_trained(jobs: Jobs) -> None:
+    plan = planned(4, epochs=60)
+    sweeping = Sweeping(jobs, plan.name)
+    cancelled = 0
+    while sweeping.step():
+        running = [each for each in trial_jobs(jobs, plan.name) if each[1].begun]
+        if not cancelled and running and running[0][1].log.history:
+            cancelled, job = running[0]
+            assert job.shared
+            jobs.cancel(job)
+        time.sleep(0.02)
+    sweeping.close()
+    assert states(plan)[cancelled - 1] == "cancelled"
+    assert sorted(states(plan)) == ["cancelled", "done", "done", "done"]
+    assert not store.unfinished()
+
+
+def test_a_paused_sweep_takes_its_waiting_trials_back(jobs: Jobs) -> None:
+    plan = planned(20, epochs=40)
+    sweeping = Sweeping(jobs, plan.name)
+    wait_until(lambda: sweeping.step() and any(j.begun for _, j in trial_jobs(jobs, plan.name)))
+    change(plan, "paused")
+    while sweeping.step():
+        time.sleep(0.05)
+    assert 1 <= states(plan).count("done") <= 16 and "cancelled" not in states(plan)
+    change(plan, "running")
+    while sweeping.step():
+        time.sleep(0.05)
+    sweeping.close()
+    assert states(plan) == ["done"] * 20
 
 
 def test_a_worker_of_two_is_killed_and_no_trial_is_lost_or_counted_twice(

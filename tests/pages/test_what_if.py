@@ -16,7 +16,7 @@ from test_pages import ROOT, idle_jobs, opened, shipped_runs, told  # noqa: F401
 from test_sweeps import carry_out, planned
 
 from aecore.jobs import Jobs, TrainingLog
-from aecore.runs import findings, sweeps
+from aecore.runs import findings, sweeps, trials
 from pages.app import cache
 
 WHAT_IF = ROOT / "pages" / "what_if.py"
@@ -302,7 +302,7 @@ def test_a_new_server_goes_on_with_a_sweep_that_runs(
 def test_a_trial_that_runs_is_followed_and_can_be_stopped(idle_jobs: Jobs) -> None:  # noqa: F811
     plan = planned()
     trial = sweeps.trials(plan)[0]
-    task = sweeps.TrainTrial(plan.config(trial.settings), trial.name, plan.name, 1)
+    task = trials.TrainTrial(plan.config(trial.settings), trial.name, plan.name, 1)
     job = idle_jobs.submit(task)
     job.state = "running"
     entry = {"epoch": 1, "test": {"total": 5.0}, "test_mse": 0.5, "seconds": 2.0}

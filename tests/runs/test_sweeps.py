@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from aecore import training
 from aecore.cli import app
 from aecore.errors import Damaged, InvalidRequest
-from aecore.runs import search, store, sweeps
+from aecore.runs import search, store, sweeps, trials
 from aecore.runs.sweeps import Halving, Plan, Trial
 
 BASE = {
@@ -33,7 +33,7 @@ def planned(values: Any = None, **options: Any) -> Plan:
 def train_until(plan: Plan, number: int, until: int | None = None) -> store.Run | None:
     trial = sweeps.trials(plan)[number - 1]
     config = plan.config(trial.settings)
-    return sweeps.TrainTrial(config, trial.name, plan.name, number, until).run(Listener())
+    return trials.TrainTrial(config, trial.name, plan.name, number, until).run(Listener())
 
 
 def carry_out(plan: Plan) -> list[Trial]:
