@@ -35,7 +35,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -746,6 +746,8 @@ class CheckpointFacts(BaseModel):
 
     epochs_done: int = Field(ge=1, strict=True)
     history: list[dict[str, Any]]
+    manifest: dict[Literal["sweep", "parent"], Word] = {}
+    """Further facts of the run."""
 
 
 def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> None:

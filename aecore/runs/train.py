@@ -157,6 +157,7 @@ class Recording:
                 raise store.damaged_checkpoint(place.name, problems)
             self._history = checkpoint.progress["history"]
             self._kept = list(checkpoint.tensors["history.codes"].numpy())
+            self._manifest = checkpoint.progress.get("manifest", {}) | manifest
         self._model: Any = None
         self._stored = time.monotonic()
 
@@ -184,7 +185,7 @@ class Recording:
                 config,
                 training.Checkpoint(
                     state.tensors | {"history.codes": _stack(self._kept, config)},
-                    state.progress | {"history": self._history},
+                    state.progress | {"history": self._history, "manifest": self._manifest},
                 ),
             )
         self.reporter.epoch(self._history[-1], _view(record, dataset))

@@ -17,6 +17,7 @@ from aecore.cli import app
 from aecore.errors import Damaged, InvalidRequest
 from aecore.runs import search, store, sweeps, trials
 from aecore.runs.sweeps import Halving, Plan, Trial
+from aecore.runs.train import Resume
 
 BASE = {
     "dataset": "iris",
@@ -483,3 +484,11 @@ def test_the_command_ends_with_one_where_no_trial_is_trained(
     listed = json.loads(CliRunner().invoke(app, ["sweeps", "--json"]).stdout)
     counts = [(row["trials"], row["ended"], row["done"]) for row in listed]
     assert counts == [(3, 2, 1), (3, 0, 0)]
+
+
+def test_a_trial_that_is_resumed_by_itself_stays_a_trial_of_its_sweep() -> None:
+    plan = planned()
+    train_until(plan, 1, 1)
+    name = sweeps.trials(plan)[0].name
+    run = Resume.of(name).run(Listener())
+    assert run.manifest.sweep == plan.name and sweeps.trials(plan)[0].state == "done"
