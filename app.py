@@ -47,7 +47,7 @@ def start() -> None:
             view = maps.default_view(shown)
             maps.show(view, key="start", mode="start")
             maps.offer_missing(view)
-        run_table.show(runs)
+        run_table.show()
 
 
 if __name__ == "__main__":  # when Streamlit runs the page

@@ -8,6 +8,7 @@
     models_store/_unfinished/<run>/         config.json and checkpoint.safetensors of a training
                                             that runs, or was stopped, cancelled or killed
     models_store/_deleted/<run>.<when>/     runs that were deleted last, which can be restored
+    models_store/_index/                    what was read of all runs (see `index`)
     models_store/_unfinished/<run>.lock     the process that trains or changes the run; it holds
                                             a lock on this file
 
@@ -30,7 +31,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
@@ -65,6 +66,8 @@ from aecore.data import Dataset
 from aecore.data.spec import Count, DataSpec, Sha256, StoredSpec
 from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 from aecore.metrics import Metrics
+from aecore.models.variants import VARIANTS
+from aecore.runs.index import Index
 from aecore.training import RunConfig
 
 if TYPE_CHECKING:
@@ -294,13 +297,50 @@ def runs() -> tuple[list[Run], list[Broken]]:
     """List every run, newest first, and the folders that are not readable runs."""
     readable: list[Run] = []
     broken: list[Broken] = []
-    for folder in _run_folders().values():
-        try:
-            readable.append(_open(folder))
-        except Exception as error:  # whatever lies in one folder, the others are listed
-            broken.append(Broken(printable(folder.name), in_one_line(error)))
+    folders = _run_folders()
+    files = {
+        name: [f"{folder}/{file}" for file in ("manifest.json", *sorted(RUN_FILES))]
+        for name, folder in folders.items()
+    }
+    for name, run in _INDEX.read(files, lambda name: _open(folders[name])).items():
+        if isinstance(run, Exception):  # whatever lies in one folder, the others are listed
+            broken.append(Broken(printable(name), in_one_line(run)))
+        else:
+            # A copy: what is read of it on demand is not kept with the index.
+            readable.append(replace(run, folder=folders[name]))
     readable.sort(key=lambda run: run.manifest.created, reverse=True)
     return readable, broken
+
+
+def _dump(runs: Mapping[str, Run]) -> Any:
+    """JSON of runs for the index; equal specifications of data, which may be long, are one."""
+    places: dict[DataSpec, int] = {}
+    rows = {
+        name: (
+            run.config.model_dump(mode="json"),
+            run.manifest.model_dump(mode="json", exclude={"data"}),
+            run.manifest.data is not None,
+            places.setdefault(run.spec, len(places)),
+        )
+        for name, run in runs.items()
+    }
+    return {"specs": [spec.model_dump(mode="json") for spec in places], "runs": rows}
+
+
+def _build(stored: Any) -> dict[str, Run]:
+    """The runs of such JSON, without their folders."""
+    specs = [DataSpec.model_validate(each) for each in stored["specs"]]
+    runs = {}
+    for name, (request, facts, has_data, place) in stored["runs"].items():
+        model = VARIANTS[request["variant"]].model_validate(request["model"])
+        config = RunConfig.model_validate({**request, "model": model})
+        data = specs[place] if has_data else None
+        manifest = Manifest.model_validate({**facts, "data": data})
+        runs[name] = Run(name, Path(), config, manifest, specs[place])
+    return runs
+
+
+_INDEX = Index("runs", _dump, _build)
 
 
 def names() -> list[str]:
@@ -322,7 +362,9 @@ def load(name: str) -> Run:
 def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
-    return sorted(path for path in parent.iterdir() if path.is_dir() and path.name[0] not in "._")
+    with os.scandir(parent) as entries:
+        names = sorted(each.name for each in entries if each.name[0] not in "._" and each.is_dir())
+    return [parent / name for name in names]
 
 
 def _run_folders() -> dict[str, Path]:

@@ -89,15 +89,22 @@ def show_unknown(kind: str, name: str) -> None:
 
 def show_broken(broken: list[store.Broken]) -> None:
     """Report the folders of the store that are not readable runs."""
-    for run in broken:
+    for run in broken[:MOST_SAID]:
         st.warning(
             f"The folder '{plain(run.name)}' is not a complete run and is left out: "
             f"{plain(run.reason.rstrip('.'))}. Restore it or delete it from "
             f"{plain(str(store.root()))}.",
             icon=":material/folder_off:",
         )
+    if (more := len(broken) - MOST_SAID) > 0:
+        st.warning(
+            f"{more:,} further folders are not complete runs: `python -m aecore runs` lists them.",
+            icon=":material/folder_off:",
+        )
 
 
+MOST_SAID = 5
+"""Folders and files that are named one by one."""
 MOST_PINS = 4
 
 
