@@ -78,8 +78,8 @@ def read_all(runs: Sequence[store.Run]) -> tuple[dict[str, Description], list[st
 _DESCRIPTIONS = TypeAdapter(dict[str, Description])
 _INDEX = Index(
     "descriptions",
-    lambda descriptions: _DESCRIPTIONS.dump_python(dict(descriptions), mode="json"),
-    _DESCRIPTIONS.validate_python,
+    _DESCRIPTIONS.dump_json,
+    _DESCRIPTIONS.validate_json,
 )
 
 

@@ -1,6 +1,7 @@
 """Index of the store: what was read of its files, so that only those that changed are read again.
 
-    models_store/_index/<name>.json     a digest, and what was read, for the next process
+    models_store/_index/<name>.json     for the next process: a digest, the states of the files,
+                                        and what was read of them, a line each
 
 It is never the truth. What is absent, damaged or of another version of the code is ignored, and a
 store that takes no files does without.
@@ -9,7 +10,6 @@ store that takes no files does without.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import time
@@ -17,7 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from pydantic import TypeAdapter
 
 from aecore import artifacts, locations
 from aecore.files import DiskFault
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 State = tuple[int, ...]
 """Modification time in ns and size of each file."""
+STATES = TypeAdapter(dict[str, State])
 
 FOLDER = "_index"
 MAX_BYTES = 256 * 2**20
@@ -42,14 +45,14 @@ class Index(Generic[Value]):
     def __init__(
         self,
         name: str,
-        dump: Callable[[Mapping[str, Value]], Any],
-        build: Callable[[Any], Mapping[str, Value]],
+        dump: Callable[[dict[str, Value]], bytes],
+        build: Callable[[bytes], Mapping[str, Value]],
     ) -> None:
         """Create an index whose file is read when it is first used.
 
         Arguments
             name: of its file.
-            dump: JSON of values by their names.
+            dump: JSON of values by their names, in one line.
             build: the values of such JSON; may raise anything.
         """
         self.name, self._dump, self._build = name, dump, build
@@ -101,20 +104,19 @@ class Index(Generic[Value]):
             digest, _, content = file.read_bytes().partition(b"\n")
             if digest != _digest(content):
                 return {}
-            stored = json.loads(content)
-            values = self._build(stored["values"])
-            return {name: (tuple(stored["states"][name]), values[name]) for name in values}
+            states, _, values = content.partition(b"\n")
+            built = self._build(values)
+            return {
+                name: (state, built[name]) for name, state in STATES.validate_json(states).items()
+            }
         except Exception as error:  # whatever lies there, the files themselves are read
             log.info("the index %s is not used: %s", file, error)
             return {}
 
     def _write(self, file: Path) -> None:
-        content = json.dumps(
-            {
-                "states": {name: state for name, (state, _) in self._known.items()},
-                "values": self._dump({name: value for name, (_, value) in self._known.items()}),
-            }
-        ).encode()
+        states = STATES.dump_json({name: state for name, (state, _) in self._known.items()})
+        values = self._dump({name: value for name, (_, value) in self._known.items()})
+        content = states + b"\n" + values
         if len(content) >= MAX_BYTES:
             return
         try:

@@ -42,6 +42,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -312,31 +313,41 @@ def runs() -> tuple[list[Run], list[Broken]]:
     return readable, broken
 
 
-def _dump(runs: Mapping[str, Run]) -> Any:
-    """JSON of runs for the index; equal specifications of data, which may be long, are one."""
+def _with_settings(config: Any) -> Any:
+    """A stored configuration with the settings of its variant built."""
+    if not isinstance(config, dict):
+        return config
+    return config | {"model": VARIANTS[config["variant"]].model_validate(config["model"])}
+
+
+class _Stored(BaseModel):
+    """Runs in the index; equal specifications of data, which may be long, are one."""
+
+    specs: list[DataSpec]
+    rows: dict[str, tuple[Annotated[RunConfig, BeforeValidator(_with_settings)], Manifest, int]]
+    """Configuration, manifest without its specification, and that specification's place; of
+    earlier versions, whose manifests have none, minus one minus that place."""
+
+
+def _dump(runs: Mapping[str, Run]) -> bytes:
     places: dict[DataSpec, int] = {}
-    rows = {
-        name: (
-            run.config.model_dump(mode="json"),
-            run.manifest.model_dump(mode="json", exclude={"data"}),
-            run.manifest.data is not None,
-            places.setdefault(run.spec, len(places)),
-        )
-        for name, run in runs.items()
-    }
-    return {"specs": [spec.model_dump(mode="json") for spec in places], "runs": rows}
+    rows = {}
+    for name, run in runs.items():
+        place = places.setdefault(run.spec, len(places))
+        manifest = run.manifest.model_copy(update={"data": None})
+        rows[name] = run.config, manifest, place if run.manifest.data else -1 - place
+    return _Stored.model_construct(specs=list(places), rows=rows).model_dump_json().encode()
 
 
-def _build(stored: Any) -> dict[str, Run]:
-    """The runs of such JSON, without their folders."""
-    specs = [DataSpec.model_validate(each) for each in stored["specs"]]
+def _build(content: bytes) -> dict[str, Run]:
+    """The runs, without their folders."""
+    stored = _Stored.model_validate_json(content)
     runs = {}
-    for name, (request, facts, has_data, place) in stored["runs"].items():
-        model = VARIANTS[request["variant"]].model_validate(request["model"])
-        config = RunConfig.model_validate({**request, "model": model})
-        data = specs[place] if has_data else None
-        manifest = Manifest.model_validate({**facts, "data": data})
-        runs[name] = Run(name, Path(), config, manifest, specs[place])
+    for name, (config, manifest, place) in stored.rows.items():
+        spec = stored.specs[max(place, -1 - place)]
+        if place >= 0:
+            manifest = manifest.model_copy(update={"data": spec})
+        runs[name] = Run(name, Path(), config, manifest, spec)
     return runs
 
 
