@@ -53,6 +53,7 @@ def start() -> None:
 if __name__ == "__main__":  # when Streamlit runs the page
     start()
 else:  # when `streamlit run` looks for what to serve, which it finds by this line
+    server.prepare()
     app = st.App(
         __file__,
         routes=server.routes(),

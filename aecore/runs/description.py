@@ -140,8 +140,9 @@ def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:
     for run, own in sorted(
         zip(runs, given, strict=True), key=lambda pair: pair[0].manifest.created
     ):
-        title = own or usual_title(run)
-        candidates = itertools.chain([title], (f"{title} ({n})" for n in counters[title]))
-        numbered[run.name] = next(each for each in candidates if each not in used)
-        used.add(numbered[run.name])
+        title = plain = own or usual_title(run)
+        while title in used:
+            title = f"{plain} ({next(counters[plain])})"
+        numbered[run.name] = title
+        used.add(title)
     return numbered

@@ -11,8 +11,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -128,6 +131,17 @@ def routes() -> list[Route]:
         Route(f"{start}{THUMBNAILS}/{{name}}/{{created}}.png", thumbnail),
         Route(f"{start}{GUIDE}", guide),
     ]
+
+
+def prepare() -> None:
+    """Read the runs, and load the library of tables, while the browser starts."""
+
+    def read() -> None:
+        import_module("pandas")
+        with suppress(InvalidRequest, OSError):  # which the page says
+            store.runs()
+
+    Thread(target=read, daemon=True).start()
 
 
 # --- Host check ---------------------------------------------------------------------------------
