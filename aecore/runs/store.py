@@ -299,9 +299,10 @@ def runs() -> tuple[list[Run], list[Broken]]:
     readable: list[Run] = []
     broken: list[Broken] = []
     folders = _run_folders()
+    ends = [f"/{file}" for file in ("manifest.json", *RUN_FILES)]
     files = {
-        name: [f"{folder}/{file}" for file in ("manifest.json", *sorted(RUN_FILES))]
-        for name, folder in folders.items()
+        name: [start + end for end in ends]
+        for name, start in zip(folders, map(str, folders.values()), strict=True)
     }
     for name, run in _INDEX.read(files, lambda name: _open(folders[name])).items():
         if isinstance(run, Exception):  # whatever lies in one folder, the others are listed

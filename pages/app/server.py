@@ -97,7 +97,7 @@ async def sheet(request: Request) -> FileResponse:
 
 def thumbnail_address(run: store.Run) -> str:
     """URL path of the thumbnail of a run's map, below the address of the dashboard."""
-    return f"{THUMBNAILS}/{run.name}/{run.manifest.created:%Y%m%dT%H%M%S%f}.png"
+    return f"{THUMBNAILS}/{run.name}/{int(run.manifest.created.timestamp() * 1e6)}.png"
 
 
 # No coroutine: it takes some 10 ms, in which the server answers others.

@@ -33,6 +33,15 @@ FORMATS = dict.fromkeys(("test_mse", "pca_mse"), MSE) | {
 }
 
 
+SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(("map", "title", "dataset", "variant", "note", "name"), pa.string()),
+        **dict.fromkeys(("code", "epochs"), pa.int64()),
+        **dict.fromkeys(SHOWN, pa.float64()),
+        "created": pa.timestamp("us", "UTC"),
+        "tags": pa.list_(pa.string()),
+    }
+)
 MOST_OF_NOTE = 200
 """Characters of a note in its cell, which shows fewer; the row that is ticked has it whole."""
 
@@ -63,7 +72,7 @@ def show() -> None:
         words = text.lower().split()
         found = [at for at, known in enumerate(table.known) if all(word in known for word in words)]
         event = st.dataframe(
-            table.rows.take(found),
+            table.rows.take(pa.array(found, pa.int64())),
             column_config=columns(),
             column_order=[*columns()],
             hide_index=True,
@@ -113,9 +122,7 @@ def _table(number: int, _listing: cache.Listing) -> Table:
     runs = sorted(_listing.runs.values(), key=lambda run: not described[run.name].star)
     rows = [row(run, titles[run.name], described[run.name]) for run in runs]
     known = [in_words(run, titles[run.name], described[run.name]) for run in runs]
-    # Of no rows the columns would not be known.
-    table = pa.Table.from_pylist(rows) if rows else pa.table({"name": pa.array([], pa.string())})
-    return Table([run.name for run in runs], table, known)
+    return Table([run.name for run in runs], pa.Table.from_pylist(rows, SCHEMA), known)
 
 
 def in_words(run: store.Run, title: str, about: description.Description) -> str:
