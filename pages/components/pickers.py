@@ -96,15 +96,16 @@ def show_broken(broken: list[store.Broken]) -> None:
             f"{plain(str(store.root()))}.",
             icon=":material/folder_off:",
         )
-    if (more := len(broken) - MOST_SAID) > 0:
+    if further := ", ".join(f"'{plain(run.name)}'" for run in broken[MOST_SAID:]):
         st.warning(
-            f"{more:,} further folders are not complete runs: `python -m aecore runs` lists them.",
+            f"Further folders are not complete runs, and `python -m aecore runs` says why: "
+            f"{further}.",
             icon=":material/folder_off:",
         )
 
 
 MOST_SAID = 5
-"""Folders and files that are named one by one."""
+"""Folders and files of which each gets a sentence."""
 MOST_PINS = 4
 
 

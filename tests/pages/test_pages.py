@@ -148,6 +148,17 @@ def test_a_run_of_an_unknown_dataset_is_a_sentence(shipped_runs: Path) -> None:
         assert "Unknown dataset 'digitz': did you mean 'digits'?" in told(at)
 
 
+def test_of_many_broken_folders_the_first_get_a_sentence_and_all_are_named(
+    shipped_runs: Path,
+) -> None:
+    names = [f"broken-{number}" for number in range(8)]
+    for name in names:
+        (shipped_runs / name).mkdir()
+    at = opened(ROOT / "app.py")
+    assert not at.exception and len(at.warning) == 6
+    assert all(f"'{name}'" in told(at).replace("\\", "") for name in names)
+
+
 def test_a_damaged_run_leaves_the_others_in_the_table(shipped_runs: Path) -> None:
     arrays("codes.safetensors", labels=lambda array: array + 1)(shipped_runs / "digits-ae")
     at = opened(ROOT / "app.py")
