@@ -299,7 +299,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
     readable: list[Run] = []
     broken: list[Broken] = []
     folders = _run_folders()
-    ends = [f"/{file}" for file in ("manifest.json", *RUN_FILES)]
+    ends = [f"/{file}" for file in ("manifest.json", *sorted(RUN_FILES))]
     files = {
         name: [start + end for end in ends]
         for name, start in zip(folders, map(str, folders.values()), strict=True)
