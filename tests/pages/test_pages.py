@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Listener, run_config
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 from tampering import seal
 from test_pack import opened as unpacked
@@ -33,7 +35,7 @@ from aecore.runs.train import Resume, Train
 from aecore.settings import list_settings
 from aecore.training import RunConfig
 from aecore.viewer import payload
-from pages.app import cache, frame
+from pages.app import cache, frame, server
 from pages.components import hosts
 
 ROOT = Path(__file__).parents[2]
@@ -164,9 +166,10 @@ def test_a_damaged_run_leaves_the_others_in_the_table(shipped_runs: Path) -> Non
     at = opened(ROOT / "app.py")
     assert not at.exception and not at.error
     assert set(at.dataframe[0].value["name"]) == set(SHIPPED)
-    at = opened(LATENT_MAP, run="digits-ae")
-    assert not at.exception
-    assert "The run 'digits-ae' is damaged: codes.safetensors: labels holds values" in told(at)
+    path = f"/{server.thumbnail_address(store.load('digits-ae'))}"
+    request = {"type": "http", "path": path, "path_params": {"name": "digits-ae"}, "headers": []}
+    with pytest.raises(HTTPException, match="'digits-ae' is damaged: codes.safetensors: labels"):
+        server.thumbnail(Request(request))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
