@@ -94,7 +94,9 @@ def script(path: str, prepared: bool = False) -> dict:
 
     if prepared:
         time.sleep(5)
-    at = AppTest.from_file(str(ROOT / path), default_timeout=300)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+    if path != "app.py":
+        at.switch_page(str(ROOT / path))
 
     def run() -> None:
         at.run()
