@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import streamlit as st
 
@@ -115,30 +116,56 @@ def _changed(path: Path) -> int:
 # --- Runs ---------------------------------------------------------------------------------------
 
 
-def runs() -> tuple[list[store.Run], list[store.Broken]]:
-    """Every run, newest first, and broken folders; read again when the store changes."""
-    return _runs(*_store())
+class Listing(NamedTuple):
+    """Everything that lists and pickers say of the runs of the store."""
+
+    runs: dict[str, store.Run]
+    """By name, the newest first."""
+    broken: list[store.Broken]
+    descriptions: dict[str, description.Description]
+    """By the names of the runs; empty ones where their file is damaged."""
+    damaged: list[str]
+    """Sentences about damaged descriptions."""
+    titles: dict[str, str]
+    """By the names of the runs."""
+    number: int
+    """Another for each listing, as a key of what is computed of it."""
+
+
+def listing() -> Listing:
+    """The runs of the store; read again when the store changes."""
+    root = store.root()
+    # When a run or a description in it was last written.
+    return _listing(str(root), root.stat().st_mtime_ns if root.is_dir() else 0)
 
 
 @bounded(2, ttl=10)
-def _runs(root: str, changed: int) -> tuple[list[store.Run], list[store.Broken]]:
-    return store.runs()
+def _listing(root: str, changed: int) -> Listing:
+    runs, broken = store.runs()
+    descriptions, damaged = description.read_all(runs)
+    titles = description.titles(runs, [descriptions[run.name].title for run in runs])
+    by_name = {run.name: run for run in runs}
+    return Listing(by_name, broken, descriptions, damaged, titles, time.monotonic_ns())
 
 
-def _store() -> tuple[str, int]:
-    """The store, and when a run or a description in it was last written."""
-    root = store.root()
-    return str(root), root.stat().st_mtime_ns if root.is_dir() else 0
+def runs() -> tuple[list[store.Run], list[store.Broken]]:
+    """Every run, newest first, and broken folders."""
+    return list(listing().runs.values()), listing().broken
+
+
+def titles() -> dict[str, str]:
+    """Title of each run by its name."""
+    return listing().titles
 
 
 def run(name: str) -> store.Run:
     """Load a run by name; raises `InvalidRequest` if it is absent or broken."""
-    return next((found for found in runs()[0] if found.name == name), None) or store.load(name)
+    return listing().runs.get(name) or store.load(name)
 
 
 def comparable(chosen: store.Run) -> list[store.Run]:
     """Other runs on exactly the same samples, by name."""
-    same = (found for found in runs()[0] if found.name != chosen.name)
+    same = (found for found in listing().runs.values() if found.name != chosen.name)
     fingerprint = chosen.manifest.fingerprint
     return sorted(
         (found for found in same if found.manifest.fingerprint == fingerprint),
@@ -154,37 +181,6 @@ def identity(chosen: store.Run) -> tuple[str, str]:
 def analysis(chosen: store.Run) -> Analysis | None:
     """Analysis of a run's latent space; None if it has not been analysed."""
     return artifact(latent.analysis_artifact(chosen))
-
-
-@bounded(64)
-def thumbnail(name: str, created: str) -> bytes:
-    """Thumbnail of a run's map; raises `InvalidRequest` if its codes cannot be drawn."""
-    codes = run(name).codes
-    latent.refuse_unless_finite(run(name), codes["plane"])
-    classes = bool(run(name).dataset.label_names)
-    return images.thumbnail(codes["plane"], codes["labels"], classes)
-
-
-def description_of(chosen: store.Run) -> description.Description:
-    """Title, note, tags and star of a run; empty ones where their file is damaged."""
-    changed = _changed(chosen.computed / "description.json")
-    return intact(_description, *identity(chosen), changed) or description.Description()
-
-
-@bounded(256)
-def _description(name: str, created: str, changed: int) -> description.Description:
-    return description.read(run(name))
-
-
-def titles() -> dict[str, str]:
-    """Title of each run by its name."""
-    return _titles(*_store())
-
-
-@bounded(2, ttl=10)
-def _titles(root: str, changed: int) -> dict[str, str]:
-    listed = runs()[0]
-    return description.titles(listed, [description_of(each).title for each in listed])
 
 
 def title(name: str) -> str:

@@ -89,15 +89,23 @@ def show_unknown(kind: str, name: str) -> None:
 
 def show_broken(broken: list[store.Broken]) -> None:
     """Report the folders of the store that are not readable runs."""
-    for run in broken:
+    for run in broken[:MOST_SAID]:
         st.warning(
             f"The folder '{plain(run.name)}' is not a complete run and is left out: "
             f"{plain(run.reason.rstrip('.'))}. Restore it or delete it from "
             f"{plain(str(store.root()))}.",
             icon=":material/folder_off:",
         )
+    if further := ", ".join(f"'{plain(run.name)}'" for run in broken[MOST_SAID:]):
+        st.warning(
+            f"Further folders are not complete runs, and `python -m aecore runs` says why: "
+            f"{further}.",
+            icon=":material/folder_off:",
+        )
 
 
+MOST_SAID = 5
+"""Folders and files of which each gets a sentence."""
 MOST_PINS = 4
 """Runs whose reconstructions are shown beside those of the run."""
 MOST_MAPS = 3

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Listener, run_config
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 from tampering import seal
 from test_pack import opened as unpacked
@@ -33,7 +35,7 @@ from aecore.runs.train import Resume, Train
 from aecore.settings import list_settings
 from aecore.training import RunConfig
 from aecore.viewer import payload
-from pages.app import cache, frame
+from pages.app import cache, frame, server
 from pages.components import hosts
 
 ROOT = Path(__file__).parents[2]
@@ -161,15 +163,26 @@ def test_a_run_of_an_unknown_dataset_is_a_sentence(shipped_runs: Path) -> None:
         assert "Unknown dataset 'digitz': did you mean 'digits'?" in told(at)
 
 
+def test_of_many_broken_folders_the_first_get_a_sentence_and_all_are_named(
+    shipped_runs: Path,
+) -> None:
+    names = [f"broken-{number}" for number in range(8)]
+    for name in names:
+        (shipped_runs / name).mkdir()
+    at = opened(ROOT / "app.py")
+    assert not at.exception and len(at.warning) == 6
+    assert all(f"'{name}'" in told(at).replace("\\", "") for name in names)
+
+
 def test_a_damaged_run_leaves_the_others_in_the_table(shipped_runs: Path) -> None:
     arrays("codes.safetensors", labels=lambda array: array + 1)(shipped_runs / "digits-ae")
-    cache.thumbnail.clear()
     at = opened(ROOT / "app.py")
-    assert not at.exception
-    assert "The run 'digits-ae' is damaged: codes.safetensors: labels holds values" in told(at)
-    rows = at.dataframe[0].value
-    assert set(rows["name"]) == set(SHIPPED)
-    assert set(rows["name"][rows["map"].isna()]) == {"digits-ae"}
+    assert not at.exception and not at.error
+    assert set(at.dataframe[0].value["name"]) == set(SHIPPED)
+    path = f"/{server.thumbnail_address(store.load('digits-ae'))}"
+    request = {"type": "http", "path": path, "path_params": {"name": "digits-ae"}, "headers": []}
+    with pytest.raises(HTTPException, match="'digits-ae' is damaged: codes"):
+        server.thumbnail(Request(request))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

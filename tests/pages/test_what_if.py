@@ -191,7 +191,7 @@ def test_the_trials_stand_in_a_table_with_the_best_first() -> None:
     assert "**4 of 4 trained**" in said(at)
     assert table["test_mse"].is_monotonic_increasing and len(table) == 4
     assert set(table["state"]) == {"trained"} and (table["epochs"] == 4).all()
-    assert table["map"].str.startswith("data:image/png").all()
+    assert table["map"].str.startswith("loupe/thumbnails/").all()
     assert {"latent_dim", "seed", "trustworthiness", "knn_accuracy"} <= set(table)
     other = opened(WHAT_IF, dataset="iris", sweep=plan.name, measure="trustworthiness")
     ranked = other.dataframe[0].value["trustworthiness"]

@@ -15,7 +15,7 @@ from aecore.jobs.sweeper import trial_jobs
 from aecore.plots import figures, images
 from aecore.runs import findings, sweeps
 from aecore.runs.findings import MEASURES
-from pages.app import cache, controls, frame, state
+from pages.app import cache, controls, frame, server, state
 from pages.app.text import define, plain
 from pages.views.what_if import outcome, seeds
 from pages.views.what_if.ask import SWEEP
@@ -170,8 +170,8 @@ def thumbnail(plan: Plan, result: Result, job: Job | None) -> str | None:
     trial = result.trial
     try:
         if trial.state == "done":
-            picture = cache.thumbnail(*cache.identity(cache.run(trial.name)))
-        elif job is not None and job.log.view is not None:
+            return server.thumbnail_address(cache.run(trial.name))
+        if job is not None and job.log.view is not None:
             view = job.log.view
             classes = bool(get(plan.base["dataset"]).label_names)
             picture = images.thumbnail(view["plane"], view["labels"], classes, side=100)
