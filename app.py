@@ -47,12 +47,13 @@ def start() -> None:
             view = maps.default_view(shown)
             maps.show(view, key="start", mode="start")
             maps.offer_missing(view)
-        run_table.show(runs)
+        run_table.show()
 
 
 if __name__ == "__main__":  # when Streamlit runs the page
     start()
 else:  # when `streamlit run` looks for what to serve, which it finds by this line
+    server.prepare()
     app = st.App(
         __file__,
         routes=server.routes(),

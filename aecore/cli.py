@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -57,7 +59,7 @@ def _help_of(field: str) -> str:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"latent-loupe {_version()}")
+        print(f"latent-loupe {locations.version()}")
         raise typer.Exit
 
 
@@ -265,7 +267,7 @@ def open_dashboard(
 @app.command()
 @sentences_not_tracebacks
 def doctor(as_json: AsJson = False) -> None:
-    """Check the installation: versions, folders, runs and datasets; status 1 on a failure."""
+    """Check the installation: versions, folders, runs, datasets, workers; status 1 on a failure."""
     import platform
     from importlib.metadata import version
 
@@ -281,7 +283,7 @@ def doctor(as_json: AsJson = False) -> None:
         problems.append(f"The dashboard is missing: {locations.dashboard()}. Install it again.")
     packages = "torch", "streamlit", "plotly", "scikit-learn", "umap-learn", "numpy"
     checks = {
-        "version": _version(),
+        "version": locations.version(),
         "python": f"{platform.python_version()} ({sys.executable})",
         **{package: version(package) for package in packages},
         "dashboard": str(locations.dashboard()),
@@ -289,6 +291,14 @@ def doctor(as_json: AsJson = False) -> None:
         "runs": f"{len(complete)}, and {len(broken)} that cannot be read",
         "datasets": ", ".join(name for name in data.names() if data.is_available(name)),
     }
+    if address := os.environ.get("AECORE_SCHEDULER"):
+        from aecore.jobs.checks import survey
+
+        try:
+            checks["scheduler"] = survey(address)
+        except InvalidRequest as error:
+            checks["scheduler"] = str(error)
+            problems.append(str(error))
     if as_json:
         print(json.dumps({**checks, "problems": problems}, indent=1))
     else:
@@ -297,18 +307,6 @@ def doctor(as_json: AsJson = False) -> None:
             print(problem, file=sys.stderr)
     if problems:
         raise typer.Exit(1)
-
-
-def _version() -> str:
-    """The project's version, from its metadata, or in a clone from pyproject.toml."""
-    import tomllib
-
-    if locations.is_clone():
-        project = tomllib.loads((locations.CLONE / "pyproject.toml").read_text(encoding="utf-8"))
-        return project["project"]["version"]
-    from importlib.metadata import version
-
-    return version(locations.NAME)
 
 
 @app.command("datasets")
@@ -484,10 +482,13 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Train with several settings and seeds, and compare. Stop it with Ctrl-C, --resume goes on."""
+    from aecore.jobs.cluster import refuse_unreachable
     from aecore.runs import sweeps
 
+    refuse_unreachable()
     if resume:
-        if any((run, dataset, variant, preset, set_, grid, range_, trials, halving, name)):
+        others = (run, dataset, variant, preset, set_, grid, range_, trials, halving, name)
+        if search != "grid" or any(value is not None for value in others):
             raise InvalidRequest("--resume goes on with the plan of its sweep: leave out the rest.")
         plan = sweeps.load(resume)
         sweeps.write(plan.model_copy(update={"state": "running"}))
@@ -562,16 +563,27 @@ def _in_words(settings: dict[str, Any]) -> str:
     return ", ".join(f"{key}={_cell(value)}" for key, value in settings.items())
 
 
+LOOKS_UNTIL_SAID = 5
+"""So that it is not said that a scheduler is waited for that answers in a second."""
+
+
 def _carry_out(plan: sweeps.Plan) -> None:
     """Train the trials of a sweep, with progress; Ctrl-C pauses it."""
     from aecore.jobs import Jobs
     from aecore.jobs.sweeper import LOOK_EVERY, Sweeping
     from aecore.runs import sweeps
 
-    sweeping = Sweeping(Jobs(), plan.name)
+    jobs = Jobs()
+    sweeping = Sweeping(jobs, plan.name)
+    heard, looks = "", 0
     try:
         with reporting() as reporter:
             while sweeping.step():
+                sentence = jobs.trouble or jobs.left_out
+                looks = looks + 1 if sentence == heard else 0
+                heard = sentence
+                if heard and looks == LOOKS_UNTIL_SAID:
+                    reporter.bar.console.print(Text(heard), soft_wrap=True)
                 listed = sweeps.trials(sweeps.load(plan.name))
                 ended = sum(trial.state in sweeps.ENDED for trial in listed)
                 what = f"{plan.name}: {ended} of {len(listed)} trials have ended"
@@ -595,7 +607,11 @@ def list_sweeps(as_json: AsJson = False) -> None:
     plans, broken = sweeps.plans()
     rows = []
     for plan in plans:
-        states = [trial.state for trial in sweeps.trials(plan)]
+        try:
+            states = [trial.state for trial in sweeps.trials(plan)]
+        except InvalidRequest as error:
+            broken.append(store.Broken(plan.name, str(error)))
+            continue
         rows.append(
             {
                 "sweep": plan.name,
@@ -733,6 +749,46 @@ def restore(
     deleted.restore(name)
     if as_json:
         print(json.dumps({"restored": name}))
+
+
+@app.command("tensorboard")
+@sentences_not_tracebacks
+def write_event_files(
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FOLDER", help="Where to write; a folder a run.")
+    ],
+    runs: Annotated[list[str] | None, typer.Argument(help="Names of runs.")] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A sweep, of which every run is written. Repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write runs as event files, which `tensorboard --logdir FOLDER` shows.
+
+    They hold losses by epoch, images and their reconstructions, histograms, codes for the
+    projector, and the settings for the HParams tab.
+    """
+    from aecore.runs import event_files, sweeps
+
+    chosen = dict.fromkeys(runs or [])
+    for name in sweep or []:
+        trials = sweeps.trials(sweeps.load(name))
+        chosen |= dict.fromkeys(trial.name for trial in trials if trial.state == "done")
+    if not chosen:
+        raise InvalidRequest("There is no run to write: name runs, or a sweep with finished ones.")
+    event_files.refuse_missing()
+    opened = [store.load(name) for name in chosen]
+    event_files.refuse_present(opened, to)
+    rows: list[dict[str, Any]] = []
+    with reporting() as reporter:
+        for run in opened:
+            reporter.progress(f"Writing {run.name}", len(rows), len(opened))
+            written = event_files.write(run, to)
+            rows.append({"run": run.name, **written._asdict(), "folder": str(written.folder)})
+    show(rows, as_json, ("run", "codes", "images", "folder"))
+    if not as_json:
+        print(shlex.join(["tensorboard", "--logdir", str(to)]), file=sys.stderr)
 
 
 @app.command()

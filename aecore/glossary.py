@@ -90,8 +90,8 @@ OWN = {
     "and its reconstruction r.",
     "N(0, I)": "The standard Gaussian: independent dimensions of mean 0 and variance 1.",
     "Nat": "The unit of information with the natural logarithm; 1 nat is 1.44 bits.",
-    "Neighbours kept": "The share of a sample's nearest neighbours in one map that are among its "
-    "nearest in another.",
+    "Neighbours kept": "The share of a sample's 12 nearest neighbours in the code of one run that "
+    "are among its nearest in the code of another.",
     "Non-local means": "Each pixel becomes a mean of pixels whose surroundings look alike (Buades, "
     "Coll & Morel 2005).",
     "Noise level": "How strong a noise is: the standard deviation of Gaussian noise in units of "
@@ -131,6 +131,10 @@ OWN = {
     "Squared error": "Σ (x - r)² over the features of a sample x and its reconstruction r.",
     "SSIM": "Structural similarity, which compares mean, contrast and structure of two images in "
     "small windows (Wang et al. 2004). 1: the same image.",
+    "Stability": "The share of a sample's 12 nearest neighbours in the code that stay the same "
+    "from run to run, as the mean over all pairs of runs (Wendlandt, Kummerfeld & Mihalcea 2018). "
+    "1: all stay. Of codes with nothing in common, 12 / (n - 1) stay by chance, where n is the "
+    "number of samples.",
     "Standardised": "Shifted and scaled so that each feature has mean 0 and variance 1 on the "
     "training split.",
     "Successive halving": "Poor trials are stopped early: all train a few epochs, the best of them "

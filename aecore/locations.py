@@ -21,6 +21,18 @@ def is_clone() -> bool:
     return (CLONE / "app.py").is_file() and (CLONE / "pyproject.toml").is_file()
 
 
+def version() -> str:
+    """The project's version, from its metadata, or in a clone from pyproject.toml."""
+    if is_clone():
+        import tomllib
+
+        project = tomllib.loads((CLONE / "pyproject.toml").read_text(encoding="utf-8"))
+        return project["project"]["version"]
+    from importlib import metadata
+
+    return metadata.version(NAME)
+
+
 def store() -> Path:
     """Store of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data folder."""
     if asked := files.from_environment("AECORE_STORE"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +62,16 @@ class Task(ABC):
     def parallel(self) -> bool:
         """Whether it computes with one thread, beside other such tasks."""
         return False
+
+    @property
+    def alike(self) -> Hashable:
+        """What tasks have in common that `run_together` takes at once; None for none."""
+        return None
+
+    @classmethod
+    def run_together(cls, tasks: Sequence[Self], reporters: Sequence[Reporter]) -> Sequence[Any]:
+        """Carry out alike tasks; return the result of each, or the `InvalidRequest` it ended by."""
+        raise NotImplementedError
 
     @property
     def history(self) -> Sequence[dict[str, Any]]:

@@ -61,9 +61,6 @@ def ask_apart(call: Callable[..., T], *arguments: Any, **options: Any) -> Answer
     return answer
 
 
-IMPORT = "import aecore.jobs"
-
-
 def connect_to(address: str) -> Client:
     """Client of the `AECORE_SCHEDULER`; raises `InvalidRequest` if it does not answer."""
     try:
@@ -75,6 +72,12 @@ def connect_to(address: str) -> Client:
             "give its address, such as tcp://127.0.0.1:8786, or unset the variable to use a worker "
             "of our own; then start the server again."
         ) from error
+
+
+def refuse_unreachable() -> None:
+    """Raise `InvalidRequest` if `AECORE_SCHEDULER` names a scheduler that does not answer."""
+    if address := os.environ.get("AECORE_SCHEDULER"):
+        connect_to(address).close()
 
 
 def start_cluster() -> tuple[subprocess.Popen[bytes], Client]:

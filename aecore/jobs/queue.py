@@ -21,14 +21,16 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aecore.errors import InvalidRequest
+from aecore.jobs import checks
 from aecore.jobs.cluster import (
-    IMPORT,
     START_WITHIN,
     TRIES,
     ask_apart,
@@ -39,7 +41,8 @@ from aecore.jobs.cluster import (
     scale_cluster,
     start_cluster,
 )
-from aecore.jobs.worker import TOPIC, State, carry_out, unpack_array
+from aecore.jobs.worker import TOPIC, Ended, State, carry_out, unpack_array
+from aecore.training import MOST_STACKED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 
 
 FINISHED_KEPT = 50
+MOST_TOGETHER = MOST_STACKED
+"""Alike tasks that a worker carries out together at most."""
 MOST_PLANES = 120
 """Epochs whose planes are remembered of a training."""
 
@@ -101,6 +106,10 @@ class Job:
     run: str = ""
     """The name of the run that was stored."""
     future: Future | None = None
+    shared: bool = False
+    """Whether other jobs are carried out with it."""
+    interrupted: float | None = None
+    """`time.monotonic()` when one of these was cancelled; then it waits again."""
     sent: float = 0
     """`time.monotonic()` when it was last sent to a cluster, and how often that was done."""
     tries: int = 0
@@ -141,9 +150,11 @@ class Jobs:
         self.at_once = most_workers()
         """Parallel tasks that are carried out at the same time."""
         self._checked: dict[str, str] = {}
-        """Why a scheduler not our own, by address, or a worker, by id, cannot run jobs; or ""."""
+        """Why a scheduler not our own, or a worker by its id, cannot run jobs; or ""."""
         self.trouble = ""
         """Why the jobs that wait cannot be begun now, and what to do."""
+        self.left_out = ""
+        """Workers that get no jobs, though others do, and why."""
 
     # --- Requests ---
 
@@ -224,6 +235,26 @@ class Jobs:
                 self._keeper.start()
         self._look.set()
 
+    def _conclude(self, job: Job, ended: Ended) -> None:
+        """Record how a task ended; one that was cancelled with another waits again."""
+        if ended[0] == "cancelled" and job.shared and job.stop_asked is None:
+            self._wait_again(job)
+        else:
+            self._end(job, *ended)
+
+    def _wait_again(self, job: Job) -> None:
+        with self._lock:
+            if job.active:
+                job.state, job.what, job.future, job.begun = "queued", "Waiting", None, False
+                job.interrupted = None
+                job.log = TrainingLog([*job.task.history])
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Context in which several tasks are submitted before the first of them is begun."""
+        with self._lock:
+            yield
+
     # --- The keeper's thread ---
 
     def _keep(self) -> None:
@@ -258,6 +289,9 @@ class Jobs:
                     stuck |= job.active
                     if not own:
                         self._end(job, "cancelled")
+            elif job.interrupted is not None:
+                if not job.begun or now - job.interrupted > STOP_WITHIN:
+                    self._wait_again(job)
             elif now - job.sent > SAY_AFTER:
                 with self._lock:
                     if not job.begun:
@@ -281,40 +315,59 @@ class Jobs:
             able = self._able_workers(client)
             self.at_once, options = sum(able.values()), {"workers": list(able)}
         with self._lock:
-            for job in self._next():
-                key = f"{TOPIC}-{job.id}-{job.tries}"
+            for jobs in self._next():
+                key = f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}"
+                asked = [(job.id, job.task) for job in jobs]
                 try:
-                    job.future = client.submit(
-                        carry_out, job.id, job.task, key=key, pure=False, **options
-                    )
+                    future = client.submit(carry_out, *asked, key=key, pure=False, **options)
                 except ClosedClientError:  # since `_watch` looked, which will look again
                     return
-                job.state, job.what, job.sent = "running", "Starting", time.monotonic()
-                job.tries += 1
-                job.future.add_done_callback(partial(self._over, job))
+                for at, job in enumerate(jobs):
+                    job.future, job.shared = future, len(jobs) > 1
+                    job.state, job.what, job.sent = "running", "Starting", time.monotonic()
+                    job.tries += 1
+                    future.add_done_callback(partial(self._over, job, at))
 
-    def _next(self) -> list[Job]:
-        """The waiting jobs that can be begun now."""
+    def _next(self) -> list[list[Job]]:
+        """The waiting jobs that can be begun now; each list is carried out together."""
         waiting, running = self._in("queued"), self._in("running")
+        n_running = len({id(job.future) for job in running})
+        free = max(self.at_once - n_running, 0)
         if self._cluster is None:  # a scheduler not our own has workers for others, too
-            return waiting[: max(self.at_once - len(running), 0)]
+            return self._grouped(waiting)[:free]
         if not all(job.task.parallel for job in running):
             return []
-        beside = list(itertools.takewhile(lambda job: job.task.parallel, waiting))
-        wanted = min(len(running) + len(beside), self.at_once)
+        beside = self._grouped(list(itertools.takewhile(lambda job: job.task.parallel, waiting)))
+        wanted = min(n_running + len(beside), self.at_once)
         if wanted > self._workers:
             scale_cluster(self._cluster, wanted)
             self._workers = wanted
-        free = max(self.at_once - len(running), 0)
-        return beside[:free] if beside or running else waiting[:1]
+        return beside[:free] if beside or running else [waiting[:1]]
 
-    def _over(self, job: Job, future: Future) -> None:
+    def _grouped(self, waiting: Sequence[Job]) -> list[list[Job]]:
+        """Waiting jobs in their order, those that are alike together, shared out to all workers."""
+        counts = Counter(job.task.alike for job in waiting)
+        groups: dict[Hashable, list[list[Job]]] = {}
+        for job in waiting:
+            alike = job.task.alike
+            most = min(-(-counts[alike] // max(self.at_once, 1)), MOST_TOGETHER)
+            own = groups.setdefault(job.id if alike is None else alike, [])
+            if not own or len(own[-1]) >= most:
+                own.append([])
+            own[-1].append(job)
+        order = {job.id: at for at, job in enumerate(waiting)}
+        return sorted(itertools.chain(*groups.values()), key=lambda jobs: order[jobs[0].id])
+
+    def _over(self, job: Job, at: int, future: Future) -> None:
         """Record the end of a task of which the worker did not report it."""
         if future is not job.future or job.stop_asked is not None:
             return
         try:
             if future.status == "finished":
-                self._end(job, *future.result(timeout=ANSWER_WITHIN))
+                self._conclude(job, future.result(timeout=ANSWER_WITHIN)[at])
+            elif future.status == "cancelled" and job.shared:
+                with self._lock:
+                    job.interrupted = time.monotonic()
             else:
                 error = future.status == "error" and future.exception(timeout=ANSWER_WITHIN)
                 self._lost(job, error or None)
@@ -337,6 +390,7 @@ class Jobs:
         """Give up a lost cluster; waiting jobs go to the next one."""
         client, cluster = self._client, self._cluster
         self._client = self._cluster = None
+        self.left_out = ""
         if cluster is not None:
             kill_cluster(cluster)
         if client is not None:
@@ -376,39 +430,24 @@ class Jobs:
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
             return {}
-        # A job would kill a worker without the package.
-        asked = {address: partial(client.run_on_scheduler, exec, IMPORT)}
-        for place, worker in workers.items():
-            asked[worker["id"]] = partial(client.run, exec, IMPORT, workers=[place])
-        self._check({name: call for name, call in asked.items() if name not in self._checked})
+        places = {worker["id"]: place for place, worker in workers.items()}
+        places |= {checks.SCHEDULER: address}
+        if unknown := {key: place for key, place in places.items() if key not in self._checked}:
+            self._checked |= checks.examine(client, unknown, ANSWER_WITHIN)
+        reasons = {key: self._checked.get(key, "does not answer") for key in places}
+        in_words = checks.in_words(
+            {key if key == checks.SCHEDULER else places[key]: why for key, why in reasons.items()}
+        )
         able = {
             place: worker["nthreads"]
             for place, worker in workers.items()
-            if self._checked.get(worker["id"]) == "" and self._checked.get(address) == ""
+            if not reasons[worker["id"]] and not reasons[checks.SCHEDULER]
         }
+        self.left_out = in_words if able else ""
         if not able:
-            reasons = sorted(
-                {self._checked.get(name, "it does not answer") for name in asked} - {""}
-            )
-            reason = f"cannot run jobs ({'; '.join(reasons)})" if reasons else "has no worker"
-            self.trouble = (
-                f"The scheduler at {address} {reason}: start one by 'dask worker {address}', where "
-                "'import aecore' works as it must for the scheduler."
-            )
+            in_words = in_words or f"The scheduler at {address} has no worker."
+            self.trouble = f"{in_words} {checks.advice(address)}"
         return able
-
-    def _check(self, asked: Mapping[str, Callable[[], Any]]) -> None:
-        """Check on each worker whether the package can be imported there."""
-        answers = {name: ask_apart(ask) for name, ask in asked.items()}
-        until = time.monotonic() + ANSWER_WITHIN
-        for name, answer in answers.items():
-            try:
-                answer.result(max(until - time.monotonic(), 0))
-                self._checked[name] = ""
-            except (OSError, ValueError) as error:  # too late, or it has just left: asked again
-                log.info("%s does not answer: %s", name, error)
-            except Exception as error:
-                self._checked[name] = f"{error}"
 
     # --- The client's thread ---
 
@@ -429,7 +468,7 @@ class Jobs:
             if "ended" in message:
                 # An unexpected error is raised by the future, unless nothing waits for it.
                 if message["ended"] is not None or job.stop_asked is not None:
-                    self._end(job, *(message["ended"] or ("cancelled",)))
+                    self._conclude(job, message["ended"] or ("cancelled", "", ""))
                     self._submit_next()
             elif "entry" in message:
                 job.log = job.log.add(message["entry"], view)

@@ -12,8 +12,10 @@ from aecore import locations
 from aecore.errors import InvalidRequest
 from aecore.files import lock
 from aecore.jobs.cluster import TRIES, log
+from aecore.jobs.queue import MOST_TOGETHER
 from aecore.runs import search, sweeps
-from aecore.runs.sweeps import ENDED, Plan, TrainTrial, Trial
+from aecore.runs.sweeps import ENDED, Plan, Trial
+from aecore.runs.trials import TrainTrial
 
 if TYPE_CHECKING:
     from aecore.jobs.queue import Job, Jobs
@@ -33,6 +35,8 @@ class Sweeping:
         self.name, self._jobs = name, jobs
         self._failures: Counter[int] = Counter()
         self._seen: set[str] = set()
+        self._withdrawn: set[str] = set()
+        """Jobs that were cancelled because the sweep was paused or stopped."""
         with locations.writing():
             self._lock = lock(plan.folder / "lock")
         if self._lock is None:
@@ -53,19 +57,21 @@ class Sweeping:
                 self._seen.add(job.id)
                 self._ended(plan, number, job)
         active = {number: job for number, job in jobs if job.active}
-        if plan.state == "stopped":
-            for job in active.values():
+        for job in active.values():
+            if plan.state == "stopped" or (plan.state == "paused" and job.state == "queued"):
+                self._withdrawn.add(job.id)
                 self._jobs.cancel(job)
         if plan.state != "running":
             return bool(active)
         busy = set(active)
         wanted = sweeps.next_trials(plan, self._listed(plan, busy))
-        for trial, until in wanted:
-            if len(busy) >= self._jobs.at_once + AHEAD:
-                break
-            if trial.number not in busy:
-                busy.add(trial.number)
-                self._submit(plan, trial, until)
+        with self._jobs.together():
+            for trial, until in wanted:
+                if len(busy) >= self._jobs.at_once * MOST_TOGETHER + AHEAD:
+                    break
+                if trial.number not in busy:
+                    busy.add(trial.number)
+                    self._submit(plan, trial, until)
         return bool(wanted or active)
 
     def _listed(self, plan: Plan, busy: Set[int]) -> list[Trial]:
@@ -90,7 +96,7 @@ class Sweeping:
 
         One that fails, as by the death of its worker, is tried again a few times.
         """
-        cancelled = job.state == "cancelled" and plan.state != "stopped"
+        cancelled = job.state == "cancelled" and job.id not in self._withdrawn
         if job.state == "failed":
             self._failures[number] += 1
             log.warning("trial %s of %s: %s", number, plan.name, job.error)

@@ -11,6 +11,8 @@ from aecore.errors import Cancelled, InvalidRequest
 from aecore.runs import store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aecore.progress import Task
 
 TOPIC = "latent-loupe"
@@ -57,24 +59,41 @@ Ended = tuple[State, str, str]
 """How a task ended, why where it failed, and the name of the run that was stored."""
 
 
-def carry_out(job_id: str, task: Task) -> Ended:
-    """Run a task; publish and return how it ended."""
-    reporter = WorkerReporter(job_id)
+def carry_out(*jobs: tuple[str, Task]) -> list[Ended]:
+    """Run a task, or tasks that are alike; publish and return how each ended."""
+    reporters = [WorkerReporter(job_id) for job_id, _ in jobs]
     try:
-        ended = _run(task, reporter)
+        ended = _run([task for _, task in jobs], reporters)
     except BaseException:
-        reporter.say(ended=None)
+        for reporter in reporters:
+            reporter.say(ended=None)
         raise
-    reporter.say(ended=ended)
+    for reporter, each in zip(reporters, ended, strict=True):
+        reporter.say(ended=each)
     return ended
 
 
-def _run(task: Task, reporter: WorkerReporter) -> Ended:
+def _run(tasks: Sequence[Task], reporters: Sequence[WorkerReporter]) -> list[Ended]:
     try:
-        reporter.progress("Starting", 0, 1)
-        result = task.run(reporter)
+        for reporter in reporters:
+            reporter.progress("Starting", 0, 1)
+        if len(tasks) > 1:
+            results = type(tasks[0]).run_together(tasks, reporters)
+        else:
+            results = [_result(tasks[0], reporters[0])]
     except Cancelled:
-        return "cancelled", "", ""
+        return [("cancelled", "", "")] * len(tasks)
+    return [_ended(result) for result in results]
+
+
+def _result(task: Task, reporter: WorkerReporter) -> Any:
+    try:
+        return task.run(reporter)
     except InvalidRequest as error:
-        return "failed", str(error), ""
+        return error
+
+
+def _ended(result: Any) -> Ended:
+    if isinstance(result, InvalidRequest):
+        return "failed", str(result), ""
     return "done", "", result.name if isinstance(result, store.Run) else ""

@@ -47,4 +47,9 @@ from aecore.latent.sampling import (
     from_prior as from_prior,
     mixture_artifact as mixture_artifact,
 )
+from aecore.latent.shared_neighbors import (
+    Stability as Stability,
+    stability as stability,
+    stability_in_words as stability_in_words,
+)
 from aecore.latent.support import LatentSupport as LatentSupport

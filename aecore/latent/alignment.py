@@ -1,4 +1,4 @@
-"""Procrustes alignment of two bottlenecks, and their shared neighbours."""
+"""Procrustes alignment of two bottlenecks."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aecore.neighbors import nearest
-
 
 class Comparison(NamedTuple):
-    """Two planes of the same samples, the second aligned with the first, and their agreement."""
+    """Two planes of the same samples, the second aligned with the first."""
 
     aligned: np.ndarray
     """(n, 2), the second plane in the units of the first."""
     moved: np.ndarray
     """(n,), how far apart a sample's two places are, in root-mean-square radii of the first."""
-    kept: np.ndarray
-    """(n,), share of a sample's nearest neighbours on the first that it has on the second."""
-    overlap: float
-    """Mean of `kept`."""
     disparity: float
     """From 0, the same but for its place, size and turn, to 1, nothing in common."""
 
 
-def compare(plane: np.ndarray, other: np.ndarray, k: int = 12) -> Comparison:
+def compare(plane: np.ndarray, other: np.ndarray) -> Comparison:
     """Align a plane with another of the same samples by Procrustes analysis, and compare them.
 
     min_{s,R,t} sum_i ||s q_i R + t - p_i||^2, R orthogonal (Gower 1975); the disparity is this
@@ -32,8 +26,6 @@ def compare(plane: np.ndarray, other: np.ndarray, k: int = 12) -> Comparison:
 
     Arguments
         plane, other: (n, 2), p and q.
-        k: neighbours; n - 1 where there are fewer. A sample without any keeps all of them, so
-            `kept` is 1, and so is the `overlap` of no samples at all.
 
     A plane whose points are all the same has radius 1 and disparity 0.
     """
@@ -46,16 +38,8 @@ def compare(plane: np.ndarray, other: np.ndarray, k: int = 12) -> Comparison:
     scale = strengths.sum() / size_of_q if size_of_q else 0
     aligned = scale * q @ left @ right
     distances = np.linalg.norm(aligned - p, axis=1)
-    k = min(k, n - 1)
-    if k < 1:
-        kept = np.ones(n)
-    else:
-        ours, theirs = (nearest(each, k).indices for each in (plane, other))
-        kept = (ours[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
     return Comparison(
         aligned + origin,
         distances / (np.sqrt(size_of_p / n) if size_of_p else 1),
-        kept,
-        float(kept.mean()) if n else 1.0,
         float(np.square(distances).sum() / size_of_p) if size_of_p else 0.0,
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from aecore import artifacts, locations
 from aecore.errors import Damaged, InvalidRequest, in_one_line, shown
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
+from aecore.runs.index import Index
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -36,16 +39,48 @@ class Description(BaseModel):
 def read(run: store.Run) -> Description:
     """Description of a run; raises `Damaged` if its file is not one."""
     path = locations.readable(run.computed / "description.json")
-    if not path.is_file():
-        return Description()
+    return _read(path, run.name) if path.is_file() else Description()
+
+
+def _read(path: Path, name: str) -> Description:
     try:
         artifacts.check_size(path, MAX_BYTES)
         return Description.model_validate_json(path.read_bytes())
     except (OSError, ValueError, Damaged) as error:
         raise Damaged(
-            f"The description of the run '{run.name}' is damaged ({in_one_line(error)}): write "
+            f"The description of the run '{name}' is damaged ({in_one_line(error)}): write "
             "it again, or delete its description.json."
         ) from error
+
+
+def read_all(runs: Sequence[store.Run]) -> tuple[dict[str, Description], list[str]]:
+    """Description of each run by its name, and a sentence about each that is damaged.
+
+    A damaged one is taken for an empty one. Only files that changed are read again.
+    """
+    root, layer = store.root(), locations.shipped()
+    folders = [root] if layer is None else [root, layer]  # as `locations.readable`, which is slow
+    files = {}
+    for run in runs:
+        paths = (f"{folder}/{run.name}/description.json" for folder in folders)
+        if path := next(filter(os.path.isfile, paths), None):
+            files[run.name] = [path]
+    descriptions, damaged = dict.fromkeys((run.name for run in runs), Description()), []
+    read = _INDEX.read(files, lambda name: _read(Path(files[name][0]), name))
+    for name, description in read.items():
+        if isinstance(description, Exception):
+            damaged.append(in_one_line(description))
+        else:
+            descriptions[name] = description
+    return descriptions, damaged
+
+
+_DESCRIPTIONS = TypeAdapter(dict[str, Description])
+_INDEX = Index(
+    "descriptions",
+    _DESCRIPTIONS.dump_json,
+    _DESCRIPTIONS.validate_json,
+)
 
 
 def write(run: store.Run, **changes: Any) -> Description:
@@ -101,11 +136,19 @@ def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:
     """
     numbered: dict[str, str] = {}
     used: set[str] = set()
+    counters: dict[str, Iterator[int]] = defaultdict(lambda: itertools.count(2))
     for run, own in sorted(
         zip(runs, given, strict=True), key=lambda pair: pair[0].manifest.created
     ):
-        title = own or usual_title(run)
-        candidates = itertools.chain([title], (f"{title} ({n})" for n in itertools.count(2)))
-        numbered[run.name] = next(each for each in candidates if each not in used)
-        used.add(numbered[run.name])
+        title = plain = own or usual_title(run)
+        while title in used:
+            title = f"{plain} ({next(counters[plain])})"
+        numbered[run.name] = title
+        used.add(title)
     return numbered
+
+
+def differ_in_seed(runs: Sequence[store.Run]) -> bool:
+    """Whether runs have the same settings, and each a seed of its own."""
+    settings = {run.config.model_dump_json(exclude={"training": {"seed"}}) for run in runs}
+    return len(settings) == 1 and len({run.config.training.seed for run in runs}) == len(runs)

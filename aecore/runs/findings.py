@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -298,6 +299,44 @@ def best_in_words(plan: Plan, results: Sequence[Result], measure: str) -> str:
     return (
         f"The {lowest_or_highest(measure)} {in_sentence(MEASURES[measure].title)}, {value:.4g}, "
         f"is of trial {first.number}: {in_words(plan, first.settings)}."
+    )
+
+
+def seeds_of(results: Sequence[Result], settings: Mapping[str, Any]) -> list[Result]:
+    """Trials that are done and have these settings but for the seed, by the seed."""
+    same = _without(settings, "seed")
+    seeds = [
+        result
+        for result in results
+        if result.trial.state == "done" and _without(result.trial.settings, "seed") == same
+    ]
+    return sorted(seeds, key=lambda result: result.trial.settings.get("seed", 0))
+
+
+def best_seeds(results: Sequence[Result], measure: str) -> list[Result]:
+    """Trials of the combination of settings with the best mean over its seeds, two at least."""
+    best: list[Result] = []
+    sign = 1 if MEASURES[measure].lower_is_better else -1
+    least = math.inf
+    for settings in {_without(each, "seed"): each for each, _ in _done(results, measure)}.values():
+        seeds = seeds_of(results, settings)
+        values = [sign * value for _, value in _done(seeds, measure)]
+        if len(values) > 1 and (mean := float(np.mean(values))) < least:
+            best, least = seeds, mean
+    return best
+
+
+def seeds_in_words(plan: Plan, seeds: Sequence[Result], measure: str) -> str:
+    """Say the mean and standard deviation of a measure over the seeds of the best combination."""
+    values = [value for _, value in _done(seeds, measure)]
+    others = {key: each for key, each in seeds[0].trial.settings.items() if key != "seed"}
+    mean = f"{np.mean(values):.4g} ± {np.std(values, ddof=1):.2g}"
+    if not others:
+        title = in_sentence(MEASURES[measure].title)
+        return f"Over {len(values)} seeds the {title} is {mean} (standard deviation)."
+    return (
+        f"The {lowest_or_highest(measure)} mean, {mean} (standard deviation of {len(values)} "
+        f"seeds), is of {in_words(plan, others)}."
     )
 
 

@@ -8,6 +8,7 @@
     models_store/_unfinished/<run>/         config.json and checkpoint.safetensors of a training
                                             that runs, or was stopped, cancelled or killed
     models_store/_deleted/<run>.<when>/     runs that were deleted last, which can be restored
+    models_store/_index/                    what was read of all runs (see `index`)
     models_store/_unfinished/<run>.lock     the process that trains or changes the run; it holds
                                             a lock on this file
 
@@ -30,17 +31,18 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -65,6 +67,8 @@ from aecore.data import Dataset
 from aecore.data.spec import Count, DataSpec, Sha256, StoredSpec
 from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 from aecore.metrics import Metrics
+from aecore.models.variants import VARIANTS
+from aecore.runs.index import Index
 from aecore.training import RunConfig
 
 if TYPE_CHECKING:
@@ -294,13 +298,61 @@ def runs() -> tuple[list[Run], list[Broken]]:
     """List every run, newest first, and the folders that are not readable runs."""
     readable: list[Run] = []
     broken: list[Broken] = []
-    for folder in _run_folders().values():
-        try:
-            readable.append(_open(folder))
-        except Exception as error:  # whatever lies in one folder, the others are listed
-            broken.append(Broken(printable(folder.name), in_one_line(error)))
+    folders = _run_folders()
+    ends = [f"/{file}" for file in ("manifest.json", *sorted(RUN_FILES))]
+    files = {
+        name: [start + end for end in ends]
+        for name, start in zip(folders, map(str, folders.values()), strict=True)
+    }
+    for name, run in _INDEX.read(files, lambda name: _open(folders[name])).items():
+        if isinstance(run, Exception):  # whatever lies in one folder, the others are listed
+            broken.append(Broken(printable(name), in_one_line(run)))
+        else:
+            # A copy: what is read of it on demand is not kept with the index.
+            readable.append(replace(run, folder=folders[name]))
     readable.sort(key=lambda run: run.manifest.created, reverse=True)
     return readable, broken
+
+
+def _with_settings(config: Any) -> Any:
+    """A stored configuration with the settings of its variant built."""
+    if not isinstance(config, dict):
+        return config
+    return config | {"model": VARIANTS[config["variant"]].model_validate(config["model"])}
+
+
+class _Stored(BaseModel):
+    """Runs in the index; equal specifications of data, which may be long, are one."""
+
+    specs: list[DataSpec]
+    rows: dict[str, tuple[Annotated[RunConfig, BeforeValidator(_with_settings)], Manifest, int]]
+    """Configuration, manifest without its specification, and that specification's place; of
+    earlier versions, whose manifests have none, minus one minus that place."""
+
+
+def _dump(runs: Mapping[str, Run]) -> bytes:
+    places: dict[DataSpec, int] = {}
+    rows = {}
+    for name, run in runs.items():
+        place = places.setdefault(run.spec, len(places))
+        manifest = run.manifest.model_copy(update={"data": None})
+        rows[name] = run.config, manifest, place if run.manifest.data else -1 - place
+    return _Stored.model_construct(specs=list(places), rows=rows).model_dump_json().encode()
+
+
+def _build(content: bytes) -> dict[str, Run]:
+    """The runs, without their folders."""
+    stored = _Stored.model_validate_json(content)
+    runs = {}
+    for name, (config, manifest, place) in stored.rows.items():
+        spec = stored.specs[max(place, -1 - place)]
+        if place >= 0:
+            manifest = manifest.model_copy(update={"data": spec})
+        runs[name] = Run(name, Path(), config, manifest, spec)
+    return runs
+
+
+_INDEX = Index("runs", _dump, _build)
 
 
 def names() -> list[str]:
@@ -322,7 +374,9 @@ def load(name: str) -> Run:
 def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
-    return sorted(path for path in parent.iterdir() if path.is_dir() and path.name[0] not in "._")
+    with os.scandir(parent) as entries:
+        names = sorted(each.name for each in entries if each.name[0] not in "._" and each.is_dir())
+    return [parent / name for name in names]
 
 
 def _run_folders() -> dict[str, Path]:
@@ -746,6 +800,8 @@ class CheckpointFacts(BaseModel):
 
     epochs_done: int = Field(ge=1, strict=True)
     history: list[dict[str, Any]]
+    manifest: dict[Literal["sweep", "parent"], Word] = {}
+    """Further facts of the run."""
 
 
 def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> None:

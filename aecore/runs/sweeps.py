@@ -16,25 +16,20 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from aecore import artifacts, files, locations, training
+from aecore import artifacts, files, locations
 from aecore.errors import Damaged, InvalidRequest, in_one_line, shown, unknown
 from aecore.models.variants import VARIANTS
 from aecore.runs import store
-from aecore.runs.train import Paused, Training, train, with_first_baseline
 from aecore.settings import Setting, list_settings, read_settings
 from aecore.training import RunConfig, TrainingConfig
-
-if TYPE_CHECKING:
-    from aecore.progress import Reporter
 
 MOST_TRIALS = 1_000
 MAX_BYTES = 16 * 2**20
@@ -555,89 +550,20 @@ def _trial(plan: Plan, number: int, settings: dict[str, Any]) -> Trial:
         return Trial(number, name, settings, "done")
     path = _end_file(plan, number)
     if path.is_file():
-        artifacts.check_size(path, MAX_BYTES)
-        end = End.model_validate_json(path.read_bytes())
+        try:
+            artifacts.check_size(path, MAX_BYTES)
+            end = End.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise Damaged(
+                f"The end of trial {number} of the sweep '{plan.name}' cannot be read "
+                f"({in_one_line(error)}). Delete {path}, and the trial is trained again."
+            ) from error
         return Trial(number, name, settings, end.state, end)
     begun = store.has_checkpoint(name)
     return Trial(number, name, settings, "unfinished" if begun else "waiting")
 
 
 # --- Carrying out -------------------------------------------------------------------------------
-
-CHECKPOINT_EVERY = 20
-"""Seconds of a trial that are lost at most, with an epoch, where its process is killed."""
-
-
-@dataclass(frozen=True)
-class TrainTrial(Training):
-    """Train a trial of a sweep with one thread, from where it got to.
-
-    Arguments
-        number: of the trial in its sweep, from 1.
-        until: epoch after which it is left unfinished; None for the last.
-    """
-
-    config: RunConfig
-    name: str
-    sweep: str
-    number: int
-    until: int | None = None
-
-    @property
-    def title(self) -> str:
-        return f"Trial {self.number} of {self.sweep}"
-
-    @property
-    def parallel(self) -> bool:
-        return True
-
-    def check(self) -> None:
-        """Raise `InvalidRequest` if another process trains it, or the store takes no files."""
-        locations.refuse_unwritable()
-        store.refuse_held(self.name)
-
-    def run(self, reporter: Reporter) -> store.Run | None:
-        """Train; return the stored run, or None where it is left unfinished.
-
-        Raises `training.Diverged`, and stores that as the end of the trial.
-        """
-        plan = load(self.sweep)
-        facts = {"sweep": plan.name, "parent": plan.parent}
-        with training.one_thread(), self._place() as (place, checkpoint):
-            try:
-                run = train(
-                    self.config,
-                    place,
-                    reporter,
-                    checkpoint,
-                    until=self.until,
-                    checkpoint_every=CHECKPOINT_EVERY,
-                    **facts,
-                )
-            except Paused:
-                return None
-            except training.Diverged as error:
-                write_end(plan, self.number, End(state="failed", reason=str(error)))
-                raise
-        return with_first_baseline(run, reporter)
-
-    @contextmanager
-    def _place(self) -> Iterator[tuple[store.Reservation, training.Checkpoint | None]]:
-        """Context of the reserved name, and the checkpoint to go on from.
-
-        A damaged checkpoint is discarded: a trial is no more than some epochs.
-        """
-        if store.has_checkpoint(self.name):
-            with store.reserve_unfinished(self.name) as place:
-                try:
-                    checkpoint = store.read_checkpoint(self.name)[1]
-                except InvalidRequest:
-                    place.discard()
-                else:
-                    yield place, checkpoint
-                    return
-        with store.reserve(self.name) as place:
-            yield place, None
 
 
 def next_trials(plan: Plan, listed: Sequence[Trial]) -> list[tuple[Trial, int | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +21,7 @@ from aecore.files import DiskFault
 from aecore.models.variants import VARIANTS
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
-from aecore.runs import store
+from aecore.runs import store, tracking
 from aecore.training.history import history_entry
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Train(Training):
         """Train, and return the stored run."""
         every = 0.0 if self.resumable else math.inf
         with store.reserve(self.name) as place:
-            run = train(self.config, place, reporter, checkpoint_every=every)
-        return with_first_baseline(run, reporter)
+            run = train(Recording(self.config, place, reporter, checkpoint_every=every))
+        return completed(run, reporter)
 
 
 @dataclass(frozen=True)
@@ -107,86 +107,129 @@ class Resume(Training):
         """Train the remaining epochs, and return the stored run."""
         with store.reserve_unfinished(self.name) as place:
             config, checkpoint = store.read_checkpoint(self.name)
-            run = train(config, place, reporter, checkpoint)
-        return with_first_baseline(run, reporter)
+            run = train(Recording(config, place, reporter, checkpoint))
+        return completed(run, reporter)
 
 
 class Paused(Exception):
     """The training has reached the epoch until which it was asked for; its checkpoint is stored."""
 
 
-def train(
-    config: RunConfig,
-    place: store.Reservation,
-    reporter: Reporter,
-    checkpoint: Checkpoint | None = None,
-    *,
-    until: int | None = None,
-    checkpoint_every: float = 0,
-    **manifest: str,
-) -> store.Run:
-    """Train from the beginning or a checkpoint, measure the model and store it as a run.
+class Recording:
+    """A training on its way into the store: its history, its checkpoints, and codes that are kept.
 
     Arguments
         place: the reserved name of the run.
+        checkpoint: where the training goes on from.
         until: epoch after which to stop with a checkpoint; None for the last.
         checkpoint_every: least seconds between checkpoints, which are stored after an epoch.
         manifest: further facts of the run, `sweep` and `parent`.
 
-    Raises `Paused` after epoch `until`, `InvalidRequest` where the training diverges or cannot be
-    stored, and `Cancelled` where the reporter does.
+    Raises `InvalidRequest` where the checkpoint is damaged or the store takes no files.
     """
-    reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
-    dataset = training.dataset_of(config)
-    fetch_data(dataset, reporter)
-    locations.refuse_unwritable(_bytes_needed(config, dataset))
-    history: list[dict[str, Any]] = []
-    kept: list[np.ndarray] = []
-    if checkpoint is not None:
-        if problems := _history_problems(checkpoint, config, dataset):
-            raise store.damaged_checkpoint(place.name, problems)
-        history = checkpoint.progress["history"]
-        kept = list(checkpoint.tensors["history.codes"].numpy())
-    model = None
-    stored = time.monotonic()
-    records = training.fit(config, dataset, resume=checkpoint, progress=reporter.progress)
-    for record in _guarded(place, records):
-        model = record.model
-        history.append(history_entry(record))
+
+    def __init__(
+        self,
+        config: RunConfig,
+        place: store.Reservation,
+        reporter: Reporter,
+        checkpoint: Checkpoint | None = None,
+        *,
+        until: int | None = None,
+        checkpoint_every: float = 0,
+        **manifest: str,
+    ) -> None:
+        self.config, self.place, self.reporter, self.checkpoint = (
+            config,
+            place,
+            reporter,
+            checkpoint,
+        )
+        self._until, self._every, self._manifest = until, checkpoint_every, manifest
+        reporter.progress("Loading the libraries, which takes some seconds the first time", 0, 1)
+        self.dataset = training.dataset_of(config)
+        fetch_data(self.dataset, reporter)
+        locations.refuse_unwritable(_bytes_needed(config, self.dataset))
+        self._history: list[dict[str, Any]] = []
+        self._kept: list[np.ndarray] = []
+        if checkpoint is not None:
+            if problems := _history_problems(checkpoint, config, self.dataset):
+                raise store.damaged_checkpoint(place.name, problems)
+            self._history = checkpoint.progress["history"]
+            self._kept = list(checkpoint.tensors["history.codes"].numpy())
+            self._manifest = checkpoint.progress.get("manifest", {}) | manifest
+        self._model: Any = None
+        self._stored = time.monotonic()
+
+    def add(self, record: EpochRecord | training.Diverged) -> None:
+        """Record an epoch and report it.
+
+        Raises `Paused` after epoch `until`, the error of a training that diverged, and `Cancelled`
+        where the reporter does.
+        """
+        if isinstance(record, training.Diverged):
+            self.place.discard()  # resumed, it would only diverge in the same epoch again
+            raise record
+        config, dataset = self.config, self.dataset
+        self._model = record.model
+        self._history.append(history_entry(record))
         if record.epoch in _epochs_kept(config.training.epochs):
-            kept.append(record.test.codes[: _samples_kept(dataset, config)])
-        pause = record.epoch == until and until < config.training.epochs
-        if pause or time.monotonic() - stored >= checkpoint_every:
-            stored = time.monotonic()
+            self._kept.append(record.test.codes[: _samples_kept(dataset, config)])
+        pause = record.epoch == self._until and self._until < config.training.epochs
+        if pause or time.monotonic() - self._stored >= self._every:
+            self._stored = time.monotonic()
             state = record.checkpoint()
-            place.verify()
+            self.place.verify()
             store.write_checkpoint(
-                place.name,
+                self.place.name,
                 config,
                 training.Checkpoint(
-                    state.tensors | {"history.codes": _stack(kept, config)},
-                    state.progress | {"history": history},
+                    state.tensors | {"history.codes": _stack(self._kept, config)},
+                    state.progress | {"history": self._history, "manifest": self._manifest},
                 ),
             )
-        reporter.epoch(history[-1], _view(record, dataset))
+        self.reporter.epoch(self._history[-1], _view(record, dataset))
         if pause:
             raise Paused
-    if model is None:  # stopped between the last epoch and the end
-        model = training.build(config, dataset.spec)
-        if checkpoint is not None:
-            model.load_state_dict(training.weights(checkpoint))
-    return _finish(place, config, dataset, model, history, kept, reporter, manifest)
+
+    def finish(self) -> store.Run:
+        """Measure the model and store the run."""
+        if self._model is None:  # stopped between the last epoch and the end
+            self._model = training.build(self.config, self.dataset.spec)
+            if self.checkpoint is not None:
+                self._model.load_state_dict(training.weights(self.checkpoint))
+        return _finish(
+            self.place,
+            self.config,
+            self.dataset,
+            self._model,
+            self._history,
+            self._kept,
+            self.reporter,
+            self._manifest,
+        )
 
 
-def _guarded(place: store.Reservation, records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
-    """Records of a training; turns divergence and unsuitable checkpoints into `InvalidRequest`."""
+def train(recording: Recording) -> store.Run:
+    """Train from the beginning or a checkpoint, measure the model and store it as a run.
+
+    Raises `Paused`, `InvalidRequest` where the training diverges or cannot be stored, and
+    `Cancelled` where the reporter does.
+    """
+    records = training.fit(
+        recording.config,
+        recording.dataset,
+        resume=recording.checkpoint,
+        progress=recording.reporter.progress,
+    )
     try:
-        yield from records
-    except training.Diverged:
-        place.discard()  # resumed, it would only diverge in the same epoch again
-        raise
+        for record in records:
+            recording.add(record)
+    except training.Diverged as error:
+        recording.add(error)
     except training.Misfit as error:
-        raise store.damaged_checkpoint(place.name, error.problems) from error
+        raise store.damaged_checkpoint(recording.place.name, error.problems) from error
+    return recording.finish()
 
 
 HISTORY_ENTRY = 600
@@ -323,8 +366,12 @@ def _finish(
     return run
 
 
-def with_first_baseline(run: store.Run, reporter: Reporter) -> store.Run:
-    """Return the run after computing its PCA map, the first baseline."""
+def completed(run: store.Run, reporter: Reporter) -> store.Run:
+    """Log a run that is stored to MLflow if asked to, compute its PCA map, and return it.
+
+    The map of PCA is the first baseline.
+    """
+    tracking.log_run(run, reporter.progress)
     dataset = training.dataset_of(run.config)
     try:
         projections.compute(dataset, projections.PCAProjection(), reporter.progress)

@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aecore.training.config import (
+    MOST_STACKED as MOST_STACKED,
     RunConfig as RunConfig,
     TrainingConfig as TrainingConfig,
+    architecture as architecture,
     dataset_of as dataset_of,
     defaults as defaults,
     training_memory as training_memory,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         pick_device as pick_device,
     )
     from aecore.training.optimizers import OPTIMIZERS as OPTIMIZERS
+    from aecore.training.stacked import fit_stacked as fit_stacked
     from aecore.training.threads import one_thread as one_thread
 
 # Torch takes over a second to load, so what needs it is imported when it is first used.
@@ -49,6 +52,7 @@ HEAVY = {
     "has_bfloat16": "aecore.training.loop",
     "pick_device": "aecore.training.loop",
     "OPTIMIZERS": "aecore.training.optimizers",
+    "fit_stacked": "aecore.training.stacked",
     "one_thread": "aecore.training.threads",
 }
 

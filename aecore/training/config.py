@@ -254,3 +254,17 @@ STEPPED_OVER = 300_000
 def dataset_of(config: RunConfig) -> Dataset:
     """Dataset that a run is trained on."""
     return data.get(config.dataset)
+
+
+OF_TRAINING = ("seed", "learning_rate")
+OF_MODEL = ("beta", "weight", "target", "level", "l2", "commitment")
+"""Settings in which trainings may differ that are stacked: none of them changes a shape."""
+MOST_STACKED = 8
+"""Trainings that are stacked at most."""
+
+
+def architecture(config: RunConfig) -> str:
+    """What is equal in trainings that can be computed as one stacked model, as text."""
+    model = config.model.model_dump(mode="json", exclude=set(OF_MODEL))
+    settings = config.training.model_dump(mode="json", exclude=set(OF_TRAINING))
+    return f"{config.dataset} {config.variant} {model} {settings}"

@@ -101,6 +101,70 @@ def build(config: RunConfig, spec: DataSpec) -> Autoencoder:
         return config.model.build(spec)
 
 
+@dataclass
+class Setup:
+    """What a training changes: its model, and the state of optimiser, schedule and generator."""
+
+    settings: TrainingConfig
+    model: Autoencoder
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    generator: torch.Generator
+    """Of the order of the samples, and of what the loss draws."""
+    epochs_done: int = 0
+
+
+class Splits(NamedTuple):
+    """Samples (n, n_features) and labels (n,) of both splits, on the device.
+
+    One tensor indexed by a permutation: a DataLoader would cost a third of the epoch or more.
+    """
+
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+
+    @classmethod
+    def of(cls, dataset: Dataset, device: torch.device) -> Splits:
+        arrays = (*dataset.train, *dataset.test)
+        return cls(*(torch.tensor(array, device=device) for array in arrays))
+
+
+def set_up(config: RunConfig, dataset: Dataset, device: torch.device) -> Setup:
+    """A training before its first epoch, without the variant's pretraining."""
+    settings = config.training
+    model = build(config, dataset.spec).to(device)
+    convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
+    if convolutional:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no overload has it
+    model.uses_bfloat16 = settings.precision == "bfloat16" or (
+        settings.precision == "auto" and convolutional and has_bfloat16(device)
+    )
+    chosen = OPTIMIZERS[settings.optimizer]
+    optimizer = chosen.kind(model.parameters(), lr=settings.learning_rate, **chosen.options)
+    steps = settings.epochs * math.ceil(dataset.n_train / settings.batch_size)
+    schedule = _schedule(settings, optimizer, max(steps, 2))
+    generator = torch.Generator(device).manual_seed(settings.seed)
+    return Setup(settings, model, optimizer, schedule, generator)
+
+
+def begin(
+    setup: Setup, config: RunConfig, x: Tensor, resume: Checkpoint | None, progress: Progress
+) -> None:
+    """Bring a training to where its checkpoint is; pretrain the model where there is none.
+
+    Raises `Misfit` where `resume` is the checkpoint of another training, or damaged.
+    """
+    model, optimizer, schedule = setup.model, setup.optimizer, setup.schedule
+    if resume is None:
+        config.model.pretrain(model, x, Stage(setup.settings.batch_size, setup.generator, progress))
+        return
+    fresh = checkpoint_of(model, optimizer, schedule, setup.generator, 0)
+    _refuse_misfit(resume, fresh, [*model.parameters()], _moments(setup.settings.optimizer))
+    setup.epochs_done = restore(resume, model, optimizer, schedule, setup.generator)
+
+
 def fit(
     config: RunConfig,
     dataset: Dataset,
@@ -124,70 +188,66 @@ def fit(
     """
     settings = config.training
     device = pick_device(settings.device)
-    model = build(config, dataset.spec).to(device)
-    convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
-    if convolutional:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no overload has it
-    model.uses_bfloat16 = settings.precision == "bfloat16" or (
-        settings.precision == "auto" and convolutional and has_bfloat16(device)
-    )
-    # One tensor indexed by a permutation: a DataLoader would cost a third of the epoch or more.
-    x_train = torch.tensor(dataset.train.x, device=device)
-    x_test = torch.tensor(dataset.test.x, device=device)
-    labels_train = torch.tensor(dataset.train.labels, device=device)
-    labels_test = torch.tensor(dataset.test.labels, device=device)
-    batches = math.ceil(len(x_train) / settings.batch_size)
-    steps = max(settings.epochs * batches, 2)
-    chosen = OPTIMIZERS[settings.optimizer]
-    optimizer = chosen.kind(model.parameters(), lr=settings.learning_rate, **chosen.options)
-    schedule = _schedule(settings, optimizer, steps)
-    generator = torch.Generator(device).manual_seed(settings.seed)
-    epochs_done = 0
+    setup = set_up(config, dataset, device)
+    model, optimizer, generator = setup.model, setup.optimizer, setup.generator
+    data = Splits.of(dataset, device)
+    batches = math.ceil(len(data.train) / settings.batch_size)
     with AdaptiveWaiting(device) as waiting:
 
         def report(what: str, done: float, total: float) -> None:
             waiting.step()
             progress(what + BESIDE_OTHERS * waiting.sleeping, done, total)
 
-        if resume is not None:
-            fresh = checkpoint_of(model, optimizer, schedule, generator, 0)
-            _refuse_misfit(resume, fresh, [*model.parameters()], _moments(settings.optimizer))
-            epochs_done = restore(resume, model, optimizer, schedule, generator)
-        else:
-            stage = Stage(settings.batch_size, generator, report)
-            config.model.pretrain(model, x_train, stage)
-
-        for epoch in range(epochs_done + 1, settings.epochs + 1):
+        begin(setup, config, data.train, resume, report)
+        for epoch in range(setup.epochs_done + 1, settings.epochs + 1):
             started = time.perf_counter()
             waiting.restart()
             model.train()
             sums: dict[str, Tensor] = {}
-            order = torch.randperm(len(x_train), generator=generator, device=device)
+            order = torch.randperm(len(data.train), generator=generator, device=device)
             for number, batch in enumerate(order.split(settings.batch_size), start=1):
                 model.epochs_seen = epoch - 1 + number / batches
-                losses = model.losses(x_train[batch], generator, labels_train[batch])
+                losses = model.losses(data.train[batch], generator, data.train_labels[batch])
                 optimizer.zero_grad()
                 reduce(torch.add, losses.values()).mean().backward()
                 optimizer.step()
-                if schedule.last_epoch < steps - 1:
-                    schedule.step()
+                advance(setup.schedule)
                 for name, values in losses.items():
                     sums[name] = sums.get(name, 0) + values.detach().sum()
                 report("Training", (epoch - 1) * batches + number, settings.epochs * batches)
-            train = with_total({name: float(total) / len(x_train) for name, total in sums.items()})
-            seconds = time.perf_counter() - started
-            test = evaluate(model, x_test, labels_test)
-            _refuse_unless_finite(epoch, model, train, test, settings)
-            yield EpochRecord(
-                epoch,
-                train,
-                test,
-                float(schedule.get_last_lr()[0]),
-                seconds,
-                len(x_train) / seconds,
-                model,
-                partial(checkpoint_of, model, optimizer, schedule, generator, epoch),
-            )
+            yield record_of(setup, epoch, sums, time.perf_counter() - started, data)
+
+
+def advance(schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
+    """Take the schedule's next step; a one-cycle schedule has no more than were planned."""
+    total = getattr(schedule, "total_steps", math.inf)
+    if schedule.last_epoch < total - 1:
+        schedule.step()
+
+
+def record_of(
+    setup: Setup, epoch: int, sums: Mapping[str, Tensor], seconds: float, data: Splits
+) -> EpochRecord:
+    """Evaluate a training after an epoch; raises `Diverged`.
+
+    Arguments
+        sums: of each term of the loss over the training samples.
+        seconds: that the epoch took.
+    """
+    n, model = len(data.train), setup.model
+    train = with_total({name: float(total) / n for name, total in sums.items()})
+    test = evaluate(model, data.test, data.test_labels)
+    _refuse_unless_finite(epoch, model, train, test, setup.settings)
+    return EpochRecord(
+        epoch,
+        train,
+        test,
+        float(setup.schedule.get_last_lr()[0]),
+        seconds,
+        n / seconds,
+        model,
+        partial(checkpoint_of, model, setup.optimizer, setup.schedule, setup.generator, epoch),
+    )
 
 
 @torch.inference_mode()

@@ -36,6 +36,7 @@ TERMS = (
     "False neighbours",
     "Torn neighbours",
     "Neighbours kept",
+    "Stability",
     "Disparity",
     "Reconstruction error",
     "Density",
@@ -61,6 +62,18 @@ class SampleTable(NamedTuple):
     """Mean squared error per feature."""
     per_sample: dict[str, np.ndarray]
     """`trustworthiness` and `continuity` of the bottleneck, and `spread`; NaN where unknown."""
+
+
+class Others(NamedTuple):
+    """Runs to be laid upon another one of the same samples."""
+
+    titles: Sequence[str]
+    """Of the panes, that of the other one first."""
+    runs: Sequence[Run]
+    stability: latent.Stability
+    """Of the other one and these."""
+    over: str
+    """What is compared, such as "3 seeds"."""
 
 
 def shown(run: Run, dataset: Dataset, subset: Subset) -> SampleTable:
@@ -129,7 +142,7 @@ def build_payload(
     dataset: Dataset,
     subset: Subset,
     maps: Mapping[str, tuple[str, Map]],
-    other: tuple[str, Run] | None,
+    others: Others | None,
     sheets: Mapping[str, str],
     mode: str,
 ) -> bytes:
@@ -137,7 +150,7 @@ def build_payload(
 
     Arguments
         maps: a title and the map for each further pane, by its key.
-        other: a title and a second run of the same samples, to be laid upon the first.
+        others: runs of the same samples, to be laid upon the first.
         sheets: the address of the images of "test" and "train", where they are known.
         mode: "all", "start" for the panes and the card alone, or "pick" to choose samples.
     """
@@ -168,18 +181,9 @@ def build_payload(
             if name in per_sample and np.isfinite(per_sample[name]).any():
                 values = 1 - per_sample[name]
                 columns.add(f"{fault}-{key}", f"{fault} neighbours, {title}", values)
-    facts: dict[str, Any] = {"other": None}
-    if other is not None:
-        title, second = other
-        compared = latent.compare(samples.plane, drawable(second, dataset, subset).plane)
-        arrays["pane/other"] = compared.aligned
-        kept = f"{compared.overlap:.0%} of neighbours kept"
-        note = f"{kept}, disparity {compared.disparity:.3f}"
-        about = f"Laid upon the bottleneck: moved, turned and scaled to lie near it; {note}."
-        panes.insert(1, {"key": "other", "title": title, "note": kept, "about": about})
-        columns.add("moved", f"moved in {title}", compared.moved)
-        columns.add("kept", f"neighbours kept in {title}", compared.kept)
-        facts["other"] = {"title": title, "note": note, "pane": 1}
+    facts: dict[str, Any] = {"others": []}
+    if others is not None:
+        facts["others"] = compared(samples, others, dataset, subset, panes, columns)
     narrow = dataset.n_features <= MOST_FEATURES
     if narrow and not dataset.traits.pictures and run.has_data():
         both = np.concatenate([dataset.test.x, dataset.train.x])
@@ -205,6 +209,34 @@ def build_payload(
     return serialize(arrays, facts | common(dataset, arrays, panes, columns, sheets))
 
 
+def compared(
+    samples: SampleTable,
+    others: Others,
+    dataset: Dataset,
+    subset: Subset,
+    panes: list[dict[str, str]],
+    columns: Columns,
+) -> list[dict[str, Any]]:
+    """Add the panes of other runs, laid upon the first, and their columns; return their facts."""
+    facts = []
+    panes[0]["title"] = others.titles[0]
+    for at, (title, run) in enumerate(zip(others.titles[1:], others.runs, strict=True), 1):
+        # The first has the names of addresses from when there was but one.
+        number = "" if at == 1 else at
+        aligned = latent.compare(samples.plane, drawable(run, dataset, subset).plane)
+        columns.arrays[f"pane/other{number}"] = aligned.aligned
+        shares = others.stability.kept[0, at]
+        kept = f"{np.nanmean(shares) if len(shares) else 1:.0%} of neighbours kept"
+        note = f"{kept}, disparity {aligned.disparity:.3f}"
+        about = f"Laid upon the bottleneck: moved, turned and scaled to lie near it; {note}."
+        panes.insert(at, {"key": f"other{number}", "title": title, "note": kept, "about": about})
+        columns.add(f"moved{number}", f"moved in {title}", aligned.moved)
+        columns.add(f"kept{number}", f"neighbours kept in {title}", shares)
+        facts.append({"motion": f"morph{number}", "title": title, "note": note, "pane": at})
+    columns.add("stability", f"stability over {others.over}", others.stability.per_sample)
+    return facts
+
+
 def training(
     dataset: Dataset,
     view: Mapping[str, np.ndarray],
@@ -227,7 +259,7 @@ def training(
     note = f"{len(view['plane']):,} test samples after epoch {history[-1]['epoch']}"
     panes = [{"key": "bottleneck", "title": "Bottleneck", "note": note, "view": "training"}]
     facts: dict[str, Any] = {
-        "other": None,
+        "others": [],
         "decodes": False,
         "layers": None,
         "decoder_note": "",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import streamlit as st
 
@@ -115,30 +116,56 @@ def _changed(path: Path) -> int:
 # --- Runs ---------------------------------------------------------------------------------------
 
 
-def runs() -> tuple[list[store.Run], list[store.Broken]]:
-    """Every run, newest first, and broken folders; read again when the store changes."""
-    return _runs(*_store())
+class Listing(NamedTuple):
+    """Everything that lists and pickers say of the runs of the store."""
+
+    runs: dict[str, store.Run]
+    """By name, the newest first."""
+    broken: list[store.Broken]
+    descriptions: dict[str, description.Description]
+    """By the names of the runs; empty ones where their file is damaged."""
+    damaged: list[str]
+    """Sentences about damaged descriptions."""
+    titles: dict[str, str]
+    """By the names of the runs."""
+    number: int
+    """Another for each listing, as a key of what is computed of it."""
+
+
+def listing() -> Listing:
+    """The runs of the store; read again when the store changes."""
+    root = store.root()
+    # When a run or a description in it was last written.
+    return _listing(str(root), root.stat().st_mtime_ns if root.is_dir() else 0)
 
 
 @bounded(2, ttl=10)
-def _runs(root: str, changed: int) -> tuple[list[store.Run], list[store.Broken]]:
-    return store.runs()
+def _listing(root: str, changed: int) -> Listing:
+    runs, broken = store.runs()
+    descriptions, damaged = description.read_all(runs)
+    titles = description.titles(runs, [descriptions[run.name].title for run in runs])
+    by_name = {run.name: run for run in runs}
+    return Listing(by_name, broken, descriptions, damaged, titles, time.monotonic_ns())
 
 
-def _store() -> tuple[str, int]:
-    """The store, and when a run or a description in it was last written."""
-    root = store.root()
-    return str(root), root.stat().st_mtime_ns if root.is_dir() else 0
+def runs() -> tuple[list[store.Run], list[store.Broken]]:
+    """Every run, newest first, and broken folders."""
+    return list(listing().runs.values()), listing().broken
+
+
+def titles() -> dict[str, str]:
+    """Title of each run by its name."""
+    return listing().titles
 
 
 def run(name: str) -> store.Run:
     """Load a run by name; raises `InvalidRequest` if it is absent or broken."""
-    return next((found for found in runs()[0] if found.name == name), None) or store.load(name)
+    return listing().runs.get(name) or store.load(name)
 
 
 def comparable(chosen: store.Run) -> list[store.Run]:
     """Other runs on exactly the same samples, by name."""
-    same = (found for found in runs()[0] if found.name != chosen.name)
+    same = (found for found in listing().runs.values() if found.name != chosen.name)
     fingerprint = chosen.manifest.fingerprint
     return sorted(
         (found for found in same if found.manifest.fingerprint == fingerprint),
@@ -154,37 +181,6 @@ def identity(chosen: store.Run) -> tuple[str, str]:
 def analysis(chosen: store.Run) -> Analysis | None:
     """Analysis of a run's latent space; None if it has not been analysed."""
     return artifact(latent.analysis_artifact(chosen))
-
-
-@bounded(64)
-def thumbnail(name: str, created: str) -> bytes:
-    """Thumbnail of a run's map; raises `InvalidRequest` if its codes cannot be drawn."""
-    codes = run(name).codes
-    latent.refuse_unless_finite(run(name), codes["plane"])
-    classes = bool(run(name).dataset.label_names)
-    return images.thumbnail(codes["plane"], codes["labels"], classes)
-
-
-def description_of(chosen: store.Run) -> description.Description:
-    """Title, note, tags and star of a run; empty ones where their file is damaged."""
-    changed = _changed(chosen.computed / "description.json")
-    return intact(_description, *identity(chosen), changed) or description.Description()
-
-
-@bounded(256)
-def _description(name: str, created: str, changed: int) -> description.Description:
-    return description.read(run(name))
-
-
-def titles() -> dict[str, str]:
-    """Title of each run by its name."""
-    return _titles(*_store())
-
-
-@bounded(2, ttl=10)
-def _titles(root: str, changed: int) -> dict[str, str]:
-    listed = runs()[0]
-    return description.titles(listed, [description_of(each).title for each in listed])
 
 
 def title(name: str) -> str:
@@ -259,7 +255,7 @@ def build_payload(
     chosen: store.Run,
     subset: Subset,
     computed: Sequence[Projection],
-    other: store.Run | None,
+    others: Sequence[store.Run],
     mode: str,
 ) -> bytes:
     """Build the payload of the linked maps of a run."""
@@ -270,7 +266,7 @@ def build_payload(
             (each.name, each.model_dump_json(), changed(map_of(chosen, each, subset)))
             for each in computed
         ),
-        (*identity(other), title(other.name)) if other else None,
+        tuple((*identity(each), title(each.name)) for each in others),
         changed(latent.analysis_artifact(chosen)),
         tuple(sheets(chosen).items()),
         mode,
@@ -283,7 +279,7 @@ def _build_payload(
     created: str,
     subset: str,
     computed: tuple[tuple[str, str, int], ...],
-    other: tuple[str, str, str] | None,
+    others: tuple[tuple[str, str, str], ...],
     analysed: int,
     sheets: tuple[tuple[str, str], ...],
     mode: str,
@@ -293,12 +289,37 @@ def _build_payload(
     for kind, settings, _ in computed:
         projection = projections.get(kind).model_validate_json(settings)
         maps[kind] = projection.title, _load(map_of(chosen, projection, choice))
-    second = (other[2], run(other[0])) if other else None
+    beside = None
+    if others:
+        runs = [chosen, *(run(other) for other, _, _ in others)]
+        titles = ["Bottleneck", *(title for _, _, title in others)]
+        if description.differ_in_seed(runs):
+            seeds = [each.config.training.seed for each in runs]
+            titles = [f"Bottleneck, seed {seeds[0]}", *(f"Seed {seed}" for seed in seeds[1:])]
+        beside = payload.Others(titles, runs[1:], stability(runs, choice), counted(runs))
     content = payload.build_payload(
-        chosen, chosen.dataset, choice, maps, second, dict(sheets), mode
+        chosen, chosen.dataset, choice, maps, beside, dict(sheets), mode
     )
     freeze_gc("the maps")
     return content
+
+
+def stability(runs: Sequence[store.Run], subset: Subset) -> latent.Stability:
+    """Neighbours that samples keep from run to run; raises `InvalidRequest` of a diverged one."""
+    return _stability(tuple(map(identity, runs)), subset.model_dump_json())
+
+
+@bounded(8)
+def _stability(runs: tuple[tuple[str, str], ...], subset: str) -> latent.Stability:
+    choice = Subset.model_validate_json(subset)
+    return latent.stability(
+        [payload.drawable(each := run(name), each.dataset, choice).codes for name, _ in runs]
+    )
+
+
+def counted(runs: Sequence[store.Run]) -> str:
+    """How many runs, as seeds where they differ in nothing else: "3 seeds"."""
+    return f"{len(runs)} {'seeds' if description.differ_in_seed(runs) else 'runs'}"
 
 
 def shown(chosen: store.Run, subset: Subset) -> payload.SampleTable:

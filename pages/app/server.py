@@ -1,5 +1,6 @@
 """Server routes for static files, and the check of host names.
 
+Thumbnails of runs are drawn when a browser asks for them, which it does for the rows in sight.
 The scripts of the linked maps and the sheets of images are handed out from where they are, so that
 nothing is copied and an installation may be read-only. Their addresses change with their contents,
 so a browser requests each once.
@@ -10,20 +11,26 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, PlainTextResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from aecore import locations, projections
+from aecore import latent, locations, projections
 from aecore.data.spec import DATASET_NAME
+from aecore.errors import InvalidRequest
+from aecore.plots import images
+from aecore.runs import store
 from aecore.viewer import STATIC
 
 if TYPE_CHECKING:
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SCRIPTS, SHEETS, GUIDE = "loupe/scripts", "loupe/sheets", "loupe/guide"
+THUMBNAILS = "loupe/thumbnails"
 FINGERPRINT = 12  # digits of a dataset's fingerprint that name its files
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -87,6 +95,27 @@ async def sheet(request: Request) -> FileResponse:
     return FileResponse(file, headers=FOREVER, media_type="application/gzip")
 
 
+def thumbnail_address(run: store.Run) -> str:
+    """URL path of the thumbnail of a run's map, below the address of the dashboard."""
+    return f"{THUMBNAILS}/{run.name}/{int(run.manifest.created.timestamp() * 1e6)}.png"
+
+
+# No coroutine: it takes some 10 ms, in which the server answers others.
+def thumbnail(request: Request) -> Response:
+    """Serve the thumbnail of a run's map, drawn for each browser that shows its row."""
+    try:
+        run = store.load(request.path_params["name"])
+        if not request.url.path.endswith(thumbnail_address(run)):
+            raise HTTPException(404)
+        codes = run.codes
+        latent.refuse_unless_finite(run, codes["plane"])
+    except InvalidRequest as error:
+        raise HTTPException(404, str(error)) from None
+    classes = bool(run.dataset.label_names)
+    picture = images.thumbnail(codes["plane"], codes["labels"], classes)
+    return Response(picture, headers=FOREVER, media_type="image/png")
+
+
 async def guide(request: Request) -> FileResponse:
     """Serve the guide to the pages, as text."""
     return FileResponse(Path(__file__).parents[2] / "docs" / "guide.md", media_type="text/plain")
@@ -99,8 +128,20 @@ def routes() -> list[Route]:
     return [
         Route(f"{start}{SCRIPTS}/{{digest}}/{{name}}", script),
         Route(f"{start}{SHEETS}/{{dataset}}/{{fingerprint}}/{{split}}.gz", sheet),
+        Route(f"{start}{THUMBNAILS}/{{name}}/{{created}}.png", thumbnail),
         Route(f"{start}{GUIDE}", guide),
     ]
+
+
+def prepare() -> None:
+    """Read the runs, and load the library of tables, while the browser starts."""
+
+    def read() -> None:
+        import_module("pandas")
+        with suppress(InvalidRequest, OSError):  # which the page says
+            store.runs()
+
+    Thread(target=read, daemon=True).start()
 
 
 # --- Host check ---------------------------------------------------------------------------------

@@ -162,11 +162,13 @@ def follow_address(
         omitted: a value that the address does not hold.
         most: how many can be chosen, where several can.
     """
+    several = isinstance(default, list)
     asked = st.query_params.get_all(key)
+    if several:  # also joined by commas, as people write them
+        asked = [name for part in asked for name in part.split(",") if name]
     visit, last = st.session_state.get(_last(key), (None, default))
     wanted = asked or _listed(default if visit == st.session_state.get(PAGE) else last)
     known = [name for name in dict.fromkeys(wanted) if name in names]
-    several = isinstance(default, list)
     st.session_state[key] = known[:most] if several else next(iter(known), default)
     keep(key, omitted)
     return next((name for name in asked if name not in names), None)

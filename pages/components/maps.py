@@ -1,4 +1,4 @@
-"""Linked maps of a run: its bottleneck beside PCA, t-SNE, UMAP and a second run's bottleneck.
+"""Linked maps of a run: its bottleneck beside PCA, t-SNE, UMAP and the bottlenecks of further runs.
 
 They are drawn and answer to the pointer in the browser, by the JavaScript of `aecore.viewer`; it
 gets one payload of arrays, and says which samples are selected.
@@ -6,7 +6,7 @@ gets one payload of arrays, and says which samples are selected.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
@@ -18,7 +18,7 @@ from aecore.projections import PROJECTIONS, Map, Projection
 from aecore.settings import check_settings
 from pages.app import cache, controls, job_list, state
 from pages.app.text import define, plain
-from pages.components import hosts, job_status
+from pages.components import hosts, job_status, pickers
 from pages.components.run_facts import changed
 from pages.components.settings_form import settings_form
 
@@ -27,37 +27,30 @@ if TYPE_CHECKING:
 
 
 class View(NamedTuple):
-    """Settings of the linked maps: panes, second run, samples and projections."""
+    """Settings of the linked maps: panes, further runs, samples and projections."""
 
     run: store.Run
     subset: Subset
     projections: tuple[Projection, ...]
-    other: store.Run | None = None
+    others: tuple[store.Run, ...] = ()
+
+    @property
+    def runs(self) -> tuple[store.Run, ...]:
+        """The run, and those that are laid upon it."""
+        return (self.run, *self.others)
 
 
 def ask(run: store.Run) -> View:
-    """Input fields for second run, panes, samples and projections, kept in the address.
+    """Input fields for further runs, panes, samples and projections, kept in the address.
 
     One select box, and a menu of the rest.
     """
-    others = {found.name: found for found in cache.comparable(run)}
-    stranger = state.follow_address(state.OTHER, list(others), None)
-    if stranger and stranger not in cache.titles():  # of another dataset: a link carried it along
-        state.note_unknown("Compare with", stranger)
-    other = st.selectbox(
-        "Compare with",
-        list(others),
-        index=None,
-        format_func=cache.titles().__getitem__,
-        key=state.OTHER,
-        on_change=state.keep,
-        args=(state.OTHER,),
-        placeholder="Compare with …",
-        disabled=not others,
-        label_visibility="collapsed",
-        width=200,
-        help="A second run on the same samples; its bottleneck is moved, turned and scaled to "
-        "lie upon this one's.\n\n" + define("Bottleneck"),
+    others = pickers.pick_beside(
+        run,
+        state.OTHER,
+        pickers.MOST_MAPS,
+        f"Up to {pickers.MOST_MAPS} further runs on the same samples; the bottleneck of each is "
+        "moved, turned and scaled to lie upon this one's.\n\n" + define("Bottleneck", "Stability"),
     )
     about = "Which maps, of which samples"
     with st.popover("Panes", icon=":material/tune:", key="settings", help=about):
@@ -91,7 +84,7 @@ def ask(run: store.Run) -> View:
             problems += error.problems
     if problems:
         raise InvalidRequest(problems)
-    return View(run, checked[0], tuple(checked[1:]), others.get(other))
+    return View(run, checked[0], tuple(checked[1:]), tuple(others))
 
 
 def default_view(run: store.Run) -> View:
@@ -118,7 +111,9 @@ def show(view: View, key: str, mode: str = "all", heard: Callable[[], None] = la
     """
     projected = computed_maps(view)
     computed = [settings for settings in view.projections if settings.name in projected]
-    return mount(cache.build_payload(view.run, view.subset, computed, view.other, mode), key, heard)
+    return mount(
+        cache.build_payload(view.run, view.subset, computed, view.others, mode), key, heard
+    )
 
 
 def mount(content: bytes, key: str, heard: Callable[[], None] = lambda: None) -> Any:
@@ -229,22 +224,39 @@ def said(view: View) -> str:
             f". The bottleneck's {width} dimensions are drawn as their first two principal "
             "components, fitted on the training codes"
         )
-    if view.other:
-        title = plain(cache.title(view.other.name))
-        which += f". The bottleneck of *{title}* is laid upon the first: moved, turned and scaled"
-    fitted = "PCA was fitted on the training split, t-SNE and UMAP on the samples shown."
+    if view.others:
+        titles = ", ".join(f"*{plain(cache.title(each.name))}*" for each in view.others)
+        whose = "bottleneck of {} is" if len(view.others) == 1 else "bottlenecks of {} are"
+        which += (
+            f". The {whose.format(titles)} laid upon the first: moved, turned and scaled. "
+            + plain(in_common(view.runs, view.subset).rstrip("."))
+        )
+    if view.projections:
+        which += (
+            ". PCA was fitted on the training split, t-SNE and UMAP on the samples shown. Points "
+            "near each other on t-SNE and UMAP are alike; sizes of groups and distances between "
+            "them mean little"
+        )
     return (
-        f"{which}. {fitted} Points near each other on t-SNE and UMAP are alike; sizes of groups "
-        "and distances between them mean little. Colour by *false neighbours* to see which points "
-        "lie beside others that they do not resemble, by *torn neighbours* which lie away from "
-        "others that they do."
+        f"{which}. Colour by *false neighbours* to see which points lie beside others that they do "
+        "not resemble, by *torn neighbours* which lie away from others that they do."
+    )
+
+
+def in_common(runs: Sequence[store.Run], subset: Subset) -> str:
+    """Say how many neighbours samples keep from run to run."""
+    return latent.stability_in_words(
+        cache.stability(runs, subset),
+        cache.counted(runs),
+        cache.shown(runs[0], subset).labels,
+        runs[0].dataset.label_names,
     )
 
 
 def metrics_table(view: View) -> None:
     """Table of the quality measures of each pane, on the test split."""
     rows = []
-    for run in filter(None, (view.run, view.other)):
+    for run in view.runs:
         facts = (cache.analysis(run) or ({}, {}))[1]
         own = run.manifest.metrics | facts | {"negative_elbo": latent.negative_elbo(run)}
         rows.append({"map": f"Bottleneck of {cache.title(run.name)}", **own})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -89,16 +89,51 @@ def show_unknown(kind: str, name: str) -> None:
 
 def show_broken(broken: list[store.Broken]) -> None:
     """Report the folders of the store that are not readable runs."""
-    for run in broken:
+    for run in broken[:MOST_SAID]:
         st.warning(
             f"The folder '{plain(run.name)}' is not a complete run and is left out: "
             f"{plain(run.reason.rstrip('.'))}. Restore it or delete it from "
             f"{plain(str(store.root()))}.",
             icon=":material/folder_off:",
         )
+    if further := ", ".join(f"'{plain(run.name)}'" for run in broken[MOST_SAID:]):
+        st.warning(
+            f"Further folders are not complete runs, and `python -m aecore runs` says why: "
+            f"{further}.",
+            icon=":material/folder_off:",
+        )
 
 
+MOST_SAID = 5
+"""Folders and files of which each gets a sentence."""
 MOST_PINS = 4
+"""Runs whose reconstructions are shown beside those of the run."""
+MOST_MAPS = 3
+"""Runs whose bottlenecks are laid upon that of the run."""
+
+
+def pick_beside(run: store.Run, key: str, most: int, help: str) -> list[store.Run]:
+    """Multiselect of runs of the same samples to compare with, kept in the address by name."""
+    usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
+    titles = cache.titles()
+    stranger = state.follow_address(key, list(usable), [], most=most)
+    if stranger and stranger not in titles:  # of another dataset: a link carried it along
+        state.note_unknown("Compare with", stranger)
+    chosen = st.multiselect(
+        "Compare with",
+        list(usable),
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=state.keep,
+        args=(key,),
+        max_selections=most,
+        disabled=not usable,
+        placeholder="Compare with …" if usable else f"There is no other run of {dataset}",
+        help=help,
+        label_visibility="collapsed",
+        width=320,
+    )
+    return [usable[name] for name in chosen]
 
 
 def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
@@ -107,38 +142,26 @@ def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
     Arguments
         header: the part of the header that is the page's own.
     """
-    usable, dataset = {other.name: other for other in cache.comparable(run)}, run.config.dataset
-    runs, _ = cache.runs()
-    titles = cache.titles()
-    same_name = {other.name for other in runs if other.config.dataset == dataset}
-    stranger = state.follow_address(state.PINS, list(usable), [], most=MOST_PINS)
-    if stranger and stranger not in titles:  # of another dataset: a link carried it along
-        state.note_unknown("Compare with", stranger)
+    dataset, titles = run.config.dataset, cache.titles()
     with header:
-        chosen = st.multiselect(
-            "Compare with",
-            list(usable),
-            format_func=titles.__getitem__,
-            key=state.PINS,
-            on_change=state.keep,
-            args=(state.PINS,),
-            max_selections=MOST_PINS,
-            disabled=not usable,
-            placeholder="Compare with …" if usable else f"There is no other run of {dataset}",
-            help=f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
-            label_visibility="collapsed",
-            width=320,
+        chosen = pick_beside(
+            run,
+            state.PINS,
+            MOST_PINS,
+            f"Up to {MOST_PINS} further runs of {plain(dataset)}, a row each.",
         )
-    if left_out := sorted(same_name - usable.keys() - {run.name}):
+    same_name = {other.name for other in cache.runs()[0] if other.config.dataset == dataset}
+    usable = {other.name for other in cache.comparable(run)}
+    if left_out := sorted(same_name - usable - {run.name}):
         st.caption(
             f"Left out, because {plain(dataset)} was another when they were trained: "
             f"{plain(', '.join(titles[name] for name in left_out))}."
         )
     found = []
-    for name in chosen:
+    for each in chosen:
         try:
-            _refuse_unless_answering(usable[name], usable[name].dataset)
-            found.append(usable[name])
+            _refuse_unless_answering(each, each.dataset)
+            found.append(each)
         except InvalidRequest as error:
             frame.show_error(error)
     if conditioned := [each.name for each in (run, *found) if each.capabilities.conditioned]:
@@ -147,3 +170,30 @@ def pinned(run: store.Run, header: DeltaGenerator) -> list[store.Run]:
             "the others are not."
         )
     return found
+
+
+def link_to_comparison(
+    names: Sequence[str], maps: str, reconstructions: str, only_bottlenecks: bool
+) -> None:
+    """Links to the maps and to the reconstructions of the first runs of the same samples.
+
+    Arguments
+        maps, reconstructions: labels of the links.
+        only_bottlenecks: whether the other panes of the maps are off.
+    """
+    first, *others = names[: 1 + MOST_MAPS]
+    panes = {"panes": ""} if only_bottlenecks else {}
+    st.page_link(
+        "pages/latent_map.py",
+        label=maps,
+        icon=":material/scatter_plot:",
+        query_params={state.RUN: first, state.OTHER: others} | panes,
+        width="content",
+    )
+    st.page_link(
+        "pages/reconstructions.py",
+        label=reconstructions,
+        icon=":material/compare:",
+        query_params={state.RUN: first, state.PINS: others},
+        width="content",
+    )

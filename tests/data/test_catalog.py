@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tampering
 from conftest import Listener, run_config
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from aecore import data, latent, projections
@@ -226,6 +227,33 @@ def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
     assert "healthy" in [each.name for each in usable]
     assert all("'flowers' is damaged" in sentence for sentence in damaged)
     assert use("healthy") == []
+
+
+def test_a_path_is_no_name() -> None:
+    add()
+    assert own_data.entry("flowers/../flowers") is None
+    with pytest.raises(InvalidRequest, match="Unknown dataset"):
+        data.get("flowers/../flowers")
+
+
+def test_a_card_of_an_absurd_size_is_not_read() -> None:
+    add()
+    with (own_data.root() / "flowers" / "card.json").open("a") as card:
+        card.write(" " * own_data.MAX_CARD)
+    with pytest.raises(Damaged, match="is larger than"):
+        data.get("flowers")
+
+
+@pytest.mark.parametrize("array", own_data.array_names())
+def test_another_possible_value_of_an_array_is_detected(array: str) -> None:
+    add()
+    path = own_data.root() / "flowers" / "arrays.safetensors"
+    arrays = load_file(path)
+    values = arrays[array]
+    values[[0, 1]] = values[[1, 0]]
+    save_file(arrays, path)
+    with pytest.raises(Damaged, match=f"{array} has changed since it was stored"):
+        getattr(data.get("flowers"), array.partition(".")[0])
 
 
 def test_a_folder_without_a_card_is_named(store_folder: Path) -> None:

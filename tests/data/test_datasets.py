@@ -136,6 +136,22 @@ def test_the_tilted_ring_follows_its_formula() -> None:
     ring = data.get("tilted-ring")
     np.testing.assert_allclose(ring.test.x, expected, atol=1e-6)
     np.testing.assert_allclose(ring.train.labels, angles[:100], atol=1e-6)
+    np.testing.assert_allclose(ring.test.labels, angles[100:], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["swiss-roll", "s-curve"])
+def test_surfaces_are_scikit_learns_with_the_position_of_each_point(name: str) -> None:
+    from sklearn import datasets as published
+
+    make = getattr(published, f"make_{name.replace('-', '_')}")
+    x, position = make(3000, noise=0.05, random_state=0)
+    mean, deviation = x[:2000].mean(0), x[:2000].std(0)
+    for samples, rows in (
+        (DATASETS[name].train, slice(2000)),
+        (DATASETS[name].test, slice(2000, None)),
+    ):
+        np.testing.assert_allclose(samples.x, (x[rows] - mean) / deviation, atol=1e-5)
+        np.testing.assert_allclose(samples.labels, position[rows], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "breast-cancer"])
@@ -146,10 +162,14 @@ def test_tables_are_standardised_as_scikit_learn_does_it(name: str) -> None:
 
     loader = getattr(published, f"load_{name.replace('-', '_')}")
     x, labels = loader(return_X_y=True)
-    train, test = train_test_split(x, test_size=1 / 3, stratify=labels, random_state=0)
+    train, test, train_labels, test_labels = train_test_split(
+        x, labels, test_size=1 / 3, stratify=labels, random_state=0
+    )
     scaler = StandardScaler().fit(train)
     np.testing.assert_allclose(DATASETS[name].train.x, scaler.transform(train), atol=1e-5)
     np.testing.assert_allclose(DATASETS[name].test.x, scaler.transform(test), atol=1e-5)
+    np.testing.assert_array_equal(DATASETS[name].train.labels, train_labels)
+    np.testing.assert_array_equal(DATASETS[name].test.labels, test_labels)
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,14 +21,16 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import run_config, wait_until
+from typer.testing import CliRunner
 
-from aecore import data, latent, projections, recipes
+from aecore import data, latent, locations, projections, recipes
 from aecore.applications import sample_quality
+from aecore.cli import app
 from aecore.errors import InvalidRequest
-from aecore.jobs import TRIES, Job, Jobs
+from aecore.jobs import TRIES, Job, Jobs, checks
 from aecore.progress import Reporter, Task
 from aecore.projections import PCAProjection, TSNEProjection
-from aecore.runs import store
+from aecore.runs import store, sweeps
 from aecore.runs.train import Resume, Train
 from aecore.training import RunConfig
 
@@ -201,6 +205,57 @@ def test_old_jobs_are_forgotten_and_waiting_ones_never(queue: Jobs) -> None:
     assert len(queue.all()) == 52
     assert queue.get(waiting.id) is waiting
     assert queue.get(over[0].id) is None
+
+
+@dataclass(frozen=True)
+class Idle(Task):
+    """A task that does nothing, alone or beside others of its kind."""
+
+    name: str
+    beside: bool = False
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def parallel(self) -> bool:
+        return self.beside
+
+    def run(self, reporter: Reporter) -> None: ...
+
+
+def test_no_job_overtakes_one_that_needs_all_processors(
+    queue: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aecore.jobs.queue.scale_cluster", lambda cluster, n: None)
+    monkeypatch.setattr(queue, "_cluster", object())
+    queue.at_once = 2
+    a, b, c, d, e, f = (queue.submit(Idle(name, name in "abcf")) for name in "abcdef")
+
+    def begun_after(*done: Job) -> list[Job]:
+        for job in done:
+            job.state = "done"
+        begun = queue._next()
+        for job in begun:
+            job.state = "running"
+        return begun
+
+    assert begun_after() == [a, b]
+    assert begun_after(a) == [c]
+    assert begun_after(b) == []
+    assert begun_after(c) == [d]
+    assert begun_after() == []
+    assert begun_after(d) == [e]
+    assert begun_after(e) == [f]
+
+
+def test_a_job_that_is_lost_before_it_begins_is_sent_a_few_times(queue: Jobs) -> None:
+    job = queue.submit(Idle("a"))
+    for tries in range(1, TRIES + 1):
+        job.state, job.tries = "running", tries
+        queue._lost(job)
+        assert job.state == ("failed" if tries == TRIES else "queued")
 
 
 class Telling:
@@ -721,11 +776,12 @@ class Elsewhere:
         self.address = self.start(SCHEDULER, with_package=True).stdout.readline().decode().strip()
 
     def start(
-        self, script: str, *arguments: str, with_package: bool = True
+        self, script: str, *arguments: str, with_package: bool = True, **variables: str
     ) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         if with_package:
             environment["PYTHONPATH"] = str(ROOT)
+        environment |= variables
         command = [sys.executable, "-c", script, *arguments]
         options = {"cwd": self.folder, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.processes.append(subprocess.Popen(command, env=environment, **options))
@@ -741,8 +797,17 @@ class Elsewhere:
                 process.kill()
                 process.wait()
 
-    def worker(self, with_package: bool = True) -> subprocess.Popen[bytes]:
-        return self.start(WORKER, self.address, with_package=with_package)
+    def worker(
+        self, with_package: bool = True, before: str = "", **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker.
+
+        Arguments
+            before: a statement that it begins with.
+            variables: of its environment.
+        """
+        script = f"{before}\n{WORKER}"
+        return self.start(script, self.address, with_package=with_package, **variables)
 
 
 @pytest.fixture
@@ -783,6 +848,132 @@ def test_a_worker_without_the_package_is_said_and_outlives_it(elsewhere: Elsewhe
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
     assert poor.poll() is None
     assert [run.name for run in store.runs()[0]] == ["wanted"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("version", "has another latent-loupe, 9.9.9 ("),
+        ("modules", f"has another latent-loupe, {locations.version()} ("),
+        ("store", "has another store, "),
+        ("full", "cannot write the store, "),
+    ],
+)
+def test_a_worker_of_another_version_or_store_is_said_and_gets_no_job(
+    wrong: str, reason: str, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    if wrong == "store":
+        elsewhere.worker(AECORE_STORE=str(other))
+    elif wrong == "full":
+        full = """
+import pathlib
+def write_text(path, text):
+    raise OSError(28, "No space left on device")
+pathlib.Path.write_text = write_text
+"""
+        elsewhere.worker(before=full)
+    else:
+        shutil.copytree(ROOT / "aecore", other / "aecore")
+        shutil.copy(ROOT / "app.py", other)
+        project = (ROOT / "pyproject.toml").read_text()
+        if wrong == "version":
+            project = project.replace(f'version = "{locations.version()}"', 'version = "9.9.9"', 1)
+        else:
+            (other / "aecore" / "new.py").touch()
+        (other / "pyproject.toml").write_text(project)
+        elsewhere.worker(PYTHONPATH=str(other))
+    jobs = Jobs()
+    job = jobs.submit(projections.Prepare("iris"))
+    wait_until(lambda: reason in jobs.trouble, seconds=30)
+    assert "The worker at tcp://127.0.0.1:" in jobs.trouble and job.state == "queued"
+    assert f"dask worker {elsewhere.address}" in jobs.trouble and not jobs.left_out
+    assert checks.identity() in jobs.trouble and str(store.root()) in jobs.trouble
+    assert not list(store.root().glob(".check-*"))
+    elsewhere.worker()
+    wait_until(lambda: not job.active)
+    assert (job.state, job.error, jobs.trouble) == ("done", "", "")
+    assert reason in jobs.left_out and "workers" not in jobs.left_out
+
+
+def test_a_worker_whose_files_do_not_arrive_gets_no_job(elsewhere: Elsewhere) -> None:
+    """As in a container that keeps what it writes over the folder to itself."""
+    lost = "import pathlib; pathlib.Path.write_text = lambda self, text: len(text)"
+    elsewhere.worker(before=lost)
+    jobs = Jobs()
+    job = jobs.submit(projections.Prepare("iris"))
+    wait_until(lambda: "writes into another store than it reads" in jobs.trouble, seconds=30)
+    jobs.cancel(job)
+
+
+def test_a_scheduler_of_another_version_is_said(
+    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere.worker()
+    monkeypatch.setattr(checks, "identity", lambda: "9.9.9 (ours)")
+    jobs = Jobs()
+    job = jobs.submit(projections.Prepare("iris"))
+    wait_until(lambda: "The scheduler has another latent-loupe" in jobs.trouble, seconds=30)
+    jobs.cancel(job)
+
+
+def test_a_scheduler_that_stops_to_answer_is_said(elsewhere: Elsewhere) -> None:
+    jobs = Jobs()
+    job = jobs.submit(projections.Prepare("iris"))
+    wait_until(lambda: "has no worker" in jobs.trouble, seconds=30)
+    os.kill(elsewhere.processes[0].pid, signal.SIGSTOP)
+    wait_until(lambda: "does not answer: start it again" in jobs.trouble, seconds=30)
+    elsewhere.worker()
+    os.kill(elsewhere.processes[0].pid, signal.SIGCONT)
+    wait_until(lambda: not job.active)
+    assert (job.state, job.error) == ("done", "")
+
+
+def test_the_doctor_examines_the_workers(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    from distributed import Client
+
+    def doctor() -> tuple[int, list[str], str]:
+        result = CliRunner().invoke(app, ["doctor", "--json"])
+        document = json.loads(result.stdout)
+        return result.exit_code, document["problems"], document["scheduler"]
+
+    code, (problem,), said = doctor()
+    assert code == 1 and "has no worker" in problem and said == problem
+    elsewhere.worker()
+    with Client(elsewhere.address, set_as_default=False) as stranger:
+        stranger.wait_for_workers(1)
+        assert doctor() == (0, [], f"{elsewhere.address}, workers that can run jobs: 1")
+        elsewhere.worker(AECORE_STORE=str(tmp_path / "other"))
+        stranger.wait_for_workers(2)
+    code, (problem,), _ = doctor()
+    assert code == 1 and f"has another store, {tmp_path / 'other'}" in problem
+
+
+SWEEP = ("sweep", "--dataset", "iris", "--variant", "ae", "--grid", "seed=0,1", "--name", "seeds")
+
+
+def test_the_command_line_says_why_a_sweep_waits(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    elsewhere.worker(AECORE_STORE=str(tmp_path / "other"))
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "aecore", *SWEEP], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    line = next(line for line in sweep.stderr if "has another store" in line)
+    assert f"dask worker {elsewhere.address}" in line
+    elsewhere.worker()
+    _, rest = sweep.communicate(timeout=120)
+    assert sweep.returncode == 0
+    assert "has another store" in rest  # that worker is left out
+    assert [run.name for run in store.runs()[0]] == ["seeds-2", "seeds-1"]
+
+
+def test_a_sweep_is_refused_where_the_scheduler_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AECORE_SCHEDULER", "tcp://127.0.0.1:1")
+    monkeypatch.setattr("aecore.jobs.cluster.CONNECT_WITHIN", 2)
+    result = CliRunner().invoke(app, SWEEP)
+    assert result.exit_code == 2 and "AECORE_SCHEDULER = 'tcp://127.0.0.1:1'" in result.stderr
+    assert not sweeps.plans()[0]
 
 
 def test_what_was_sent_and_is_cancelled_before_a_worker_is_free_never_runs(

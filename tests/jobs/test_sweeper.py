@@ -17,7 +17,7 @@ from conftest import wait_until
 from test_jobs import Elsewhere, elsewhere  # noqa: F401
 
 from aecore.errors import InvalidRequest
-from aecore.jobs import Jobs
+from aecore.jobs import TRIES, Jobs
 from aecore.jobs.sweeper import Sweeper, Sweeping, trial_jobs
 from aecore.runs import store, sweeps
 from aecore.runs.sweeps import Halving, Plan
@@ -66,7 +66,7 @@ def change(plan: Plan, state: str) -> None:
 def test_trials_are_trained_side_by_side_each_once(jobs: Jobs) -> None:
     plan = planned(4, epochs=20)
     most = carry_out(jobs, plan)
-    assert most == min(jobs.at_once, 4)
+    assert most == 4  # two workers with two each, or one with four
     assert states(plan) == ["done"] * 4
     assert [run.manifest.sweep for run in store.runs()[0]] == [plan.name] * 4
     assert sorted(run.name for run in store.runs()[0]) == [
@@ -101,6 +101,66 @@ def test_a_sweep_is_paused_gone_on_with_and_stopped(jobs: Jobs) -> None:
     wait_until(lambda: any(job.active for _, job in trial_jobs(jobs, plan.name)))
     change(plan, "stopped")
     wait_until(lambda: not any(job.active for _, job in trial_jobs(jobs, plan.name)))
+
+
+def test_trials_of_a_stopped_sweep_have_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    jobs, plan = Jobs(), planned(2)
+    sweeping = Sweeping(jobs, plan.name)
+    assert sweeping.step() and any(job.active for job in jobs.all())
+    change(plan, "stopped")
+    while sweeping.step():
+        pass
+    sweeping.step()
+    sweeping.close()
+    assert {job.state for job in jobs.all()} == {"cancelled"}
+    assert states(plan) == ["waiting"] * 2
+
+
+def test_a_trial_that_always_fails_is_tried_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "_submit_next", lambda self: None)
+    jobs, plan, tries = Jobs(), planned(1), 0
+    sweeping = Sweeping(jobs, plan.name)
+    while sweeping.step():
+        (job,) = (job for job in jobs.all() if job.active)
+        jobs._end(job, "failed", "The worker was killed.")
+        tries += 1
+    sweeping.close()
+    assert tries == TRIES
+    (trial,) = sweeps.trials(plan)
+    assert (trial.state, trial.end.reason) == ("failed", "The worker was killed.")
+
+
+def test_one_of_a_stack_is_cancelled_and_the_others_are_trained(jobs: Jobs) -> None:
+    plan = planned(4, epochs=60)
+    sweeping = Sweeping(jobs, plan.name)
+    cancelled = 0
+    while sweeping.step():
+        running = [each for each in trial_jobs(jobs, plan.name) if each[1].begun]
+        if not cancelled and running and running[0][1].log.history:
+            cancelled, job = running[0]
+            assert job.shared
+            jobs.cancel(job)
+        time.sleep(0.02)
+    sweeping.close()
+    assert states(plan)[cancelled - 1] == "cancelled"
+    assert sorted(states(plan)) == ["cancelled", "done", "done", "done"]
+    assert not store.unfinished()
+
+
+def test_a_paused_sweep_takes_its_waiting_trials_back(jobs: Jobs) -> None:
+    plan = planned(20, epochs=40)
+    sweeping = Sweeping(jobs, plan.name)
+    wait_until(lambda: sweeping.step() and any(j.begun for _, j in trial_jobs(jobs, plan.name)))
+    change(plan, "paused")
+    while sweeping.step():
+        time.sleep(0.05)
+    assert 1 <= states(plan).count("done") <= 16 and "cancelled" not in states(plan)
+    change(plan, "running")
+    while sweeping.step():
+        time.sleep(0.05)
+    sweeping.close()
+    assert states(plan) == ["done"] * 20
 
 
 def test_a_worker_of_two_is_killed_and_no_trial_is_lost_or_counted_twice(
@@ -141,7 +201,7 @@ def test_the_command_prints_one_list_of_trials_and_goes_on_with_a_sweep(tmp_path
 
 CARRY_OUT = """
 import os, signal, sys, time
-from aecore.jobs import Jobs
+from aecore.jobs import TRIES, Jobs
 from aecore.jobs.sweeper import Sweeping
 from aecore.runs import sweeps
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.decomposition import PCA
 from aecore import data, projections
 from aecore.data import Subset
 from aecore.errors import Cancelled, InvalidRequest
+from aecore.jobs.worker import WorkerReporter
 from aecore.models.variants import VARIANTS
 from aecore.progress import Task
 from aecore.projections import PCAProjection
@@ -300,3 +302,29 @@ def test_a_wider_code_is_drawn_on_the_components_of_what_was_fitted_on() -> None
     plane = projections.plane_of(codes(5), fitted_on)
     expected = PCA(2, svd_solver="full").fit(fitted_on).transform(codes(5))
     np.testing.assert_allclose(np.abs(plane), np.abs(expected), atol=1e-4)
+
+
+# --- Cancelling ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cancelled", ["cancelled", None])
+def test_a_task_that_the_scheduler_has_cancelled_stops_at_its_next_report(
+    cancelled: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, said = SimpleNamespace(state="executing"), []
+    tasks = {"key": task}
+    worker = SimpleNamespace(
+        state=SimpleNamespace(tasks=tasks),
+        get_current_task=lambda: "key",
+        log_event=lambda topic, message: said.append(message["what"]),
+    )
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    reporter = WorkerReporter("1")
+    reporter.progress("Training", 0, 2)
+    if cancelled:
+        task.state = cancelled
+    else:
+        tasks.clear()
+    with pytest.raises(Cancelled):
+        reporter.progress("Measuring", 1, 2)
+    assert said == ["Training"]

@@ -217,6 +217,12 @@ def test_a_mixture_draws_what_it_was_fitted_to() -> None:
     np.testing.assert_allclose(gap, 0, atol=1e-5)
 
 
+def test_draws_of_a_part_have_its_covariance() -> None:
+    root = np.array([[1.0, 0.0], [2.0, 0.5]])
+    mixture = latent.Mixture(np.ones(1), np.zeros((1, 2)), root[None])
+    np.testing.assert_allclose(np.cov(mixture.draw(20_000).T), root @ root.T, atol=0.15)
+
+
 def test_a_mixture_is_scikit_learns() -> None:
     from sklearn.mixture import GaussianMixture
 

@@ -551,6 +551,7 @@ def test_two_runs_are_compared(page: Page, address: str) -> None:
     shown = opened(page, f"{address}/latent_map?run=digits-ae")
     page.get_by_role("combobox", name="Compare with").click()
     page.get_by_role("option", name=VAE).click()
+    page.keyboard.press("Escape")
     page.get_by_role("group", name=re.compile(f"Bottleneck, {VAE}, PCA")).wait_for()
     expect(page.locator(".loupe-titles b")).to_have_text(
         ["Bottleneck", VAE, "PCA", "t-SNE", "UMAP"]

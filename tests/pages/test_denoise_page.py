@@ -17,7 +17,7 @@ from streamlit.testing.v1.element_tree import Button
 from test_pages import HEADER_LINKS, ROOT, idle_jobs, opened, shipped_runs  # noqa: F401
 from test_reconstructions import faultless, said, trained
 
-from aecore import data, metrics
+from aecore import data, metrics, models
 from aecore.applications import denoising
 from aecore.applications.denoising import BASELINES, NOISES
 from aecore.plots import images
@@ -85,6 +85,23 @@ def test_the_picture_is_a_png_of_the_width_that_is_told() -> None:
     kind, content = sent["picture"].split(",")
     assert kind == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(content))).width == images.SCALE * sent["width"]
+
+
+def test_runs_are_given_the_noisy_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, np.ndarray] = {}
+    monkeypatch.setattr(
+        "pages.components.downloads.downloads",
+        lambda name, png=None, **arrays: kept.update(arrays if "made" in arrays else {}),
+    )
+    faultless(opened(PAGE, run="digits-ae", samples="4", noise_seed="7"))
+    clean, labels = (part[:4] for part in data.get("digits").test)
+    noisy = denoising.corrupt(clean, (8, 8), "gaussian", float(kept["level"]), seed=7)
+    model = store.load("digits-ae").model()
+    denoised = models.inference.reconstruct(model, noisy, labels).clip(0, 1)
+    assert kept["names"][:2].tolist() == ["with noise", "digits-ae"]
+    np.testing.assert_allclose(kept["made"][0], noisy, atol=1e-6)
+    np.testing.assert_allclose(kept["made"][1], denoised, atol=1e-5)
+    np.testing.assert_allclose(kept["psnr"][1], denoising.psnr(clean, denoised), rtol=1e-4)
 
 
 def test_seed_samples_and_filters_can_be_chosen() -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Listener, run_config
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 from tampering import seal
 from test_pack import opened as unpacked
@@ -33,7 +35,7 @@ from aecore.runs.train import Resume, Train
 from aecore.settings import list_settings
 from aecore.training import RunConfig
 from aecore.viewer import payload
-from pages.app import cache, frame
+from pages.app import cache, frame, server
 from pages.components import hosts
 
 ROOT = Path(__file__).parents[2]
@@ -161,15 +163,26 @@ def test_a_run_of_an_unknown_dataset_is_a_sentence(shipped_runs: Path) -> None:
         assert "Unknown dataset 'digitz': did you mean 'digits'?" in told(at)
 
 
+def test_of_many_broken_folders_the_first_get_a_sentence_and_all_are_named(
+    shipped_runs: Path,
+) -> None:
+    names = [f"broken-{number}" for number in range(8)]
+    for name in names:
+        (shipped_runs / name).mkdir()
+    at = opened(ROOT / "app.py")
+    assert not at.exception and len(at.warning) == 6
+    assert all(f"'{name}'" in told(at).replace("\\", "") for name in names)
+
+
 def test_a_damaged_run_leaves_the_others_in_the_table(shipped_runs: Path) -> None:
     arrays("codes.safetensors", labels=lambda array: array + 1)(shipped_runs / "digits-ae")
-    cache.thumbnail.clear()
     at = opened(ROOT / "app.py")
-    assert not at.exception
-    assert "The run 'digits-ae' is damaged: codes.safetensors: labels holds values" in told(at)
-    rows = at.dataframe[0].value
-    assert set(rows["name"]) == set(SHIPPED)
-    assert set(rows["name"][rows["map"].isna()]) == {"digits-ae"}
+    assert not at.exception and not at.error
+    assert set(at.dataframe[0].value["name"]) == set(SHIPPED)
+    path = f"/{server.thumbnail_address(store.load('digits-ae'))}"
+    request = {"type": "http", "path": path, "path_params": {"name": "digits-ae"}, "headers": []}
+    with pytest.raises(HTTPException, match="'digits-ae' is damaged: codes"):
+        server.thumbnail(Request(request))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -393,20 +406,49 @@ def test_training_samples_are_shown_once_they_are_encoded(shipped_runs: Path) ->
 
 def test_another_run_of_the_same_samples_is_laid_beside(shipped_runs: Path) -> None:
     at = opened(LATENT_MAP, run="digits-ae")
-    assert at.selectbox(key="other").options == ["Digits, variational autoencoder"]
-    at.selectbox(key="other").set_value("digits-vae").run()
+    assert at.multiselect(key="other").options == ["Digits, variational autoencoder"]
+    at.multiselect(key="other").set_value(["digits-vae"]).run()
     assert not at.exception and not at.error
     assert at.query_params["other"] == "digits-vae"
     facts = shown(at)[1]
     assert panes(at) == ["bottleneck", "other", "pca", "tsne", "umap"]
     titles = "Digits, plain autoencoder", "Digits, variational autoencoder"
-    assert facts["other"]["title"] == titles[1]
+    assert facts["others"][0]["title"] == titles[1]
     rows = at.dataframe[0].value["map"].tolist()
     assert rows[:2] == [f"Bottleneck of {title}" for title in titles]
-    at.selectbox(key="other").set_value(None).run()
+    for place, name in enumerate(("digits-ae", "digits-vae")):
+        own = latent.analysis_artifact(store.load(name)).load().facts
+        row = at.dataframe[0].value.iloc[place]
+        assert (row["continuity"], row["spearman"]) == (own["continuity"], own["spearman"])
+    at.multiselect(key="other").set_value([]).run()
     assert panes(at) == FOUR and "other" not in at.query_params
     # A stranger in the address is none.
     assert panes(opened(LATENT_MAP, run="digits-ae", other="mnist-ae")) == FOUR
+
+
+@pytest.mark.parametrize("query", ["second,third", ["second", "third"]])
+def test_up_to_three_runs_are_laid_beside(query: str | list[str], shipped_runs: Path) -> None:
+    for name, seed in (("second", 1), ("third", 2), ("fourth", 3), ("fifth", 4)):
+        config = store.load("digits-ae").config
+        training = config.training.model_copy(update={"seed": seed})
+        stored_like("digits-ae", name, config.model_copy(update={"training": training}))
+    at = opened(LATENT_MAP, run="digits-ae", other=query, panes="")
+    assert not at.exception and not at.error
+    assert at.multiselect(key="other").value == ["second", "third"]
+    assert panes(at) == ["bottleneck", "other", "other2"]
+    facts = shown(at)[1]
+    assert [each["title"] for each in facts["panes"]] == [
+        *("Bottleneck, seed 0", "Seed 1", "Seed 2")
+    ]
+    assert "stability over 3 seeds" in {each["title"] for each in facts["columns"]}
+    assert "Over 3 seeds a sample keeps 100% of its 12 nearest neighbours" in texts(at)
+    assert len(at.dataframe[0].value) == 3
+    at = opened(LATENT_MAP, run="digits-ae", other="second,third,fourth,fifth,digits-vae")
+    assert at.multiselect(key="other").value == ["second", "third", "fourth"]
+    assert panes(at) == ["bottleneck", "other", "other2", "other3", *FOUR[1:]]
+    at.multiselect(key="other").set_value(["digits-vae", "third"]).run()
+    titles = [each["title"] for each in shown(at)[1]["panes"][1:3]]
+    assert titles == ["Digits, variational autoencoder", "third"]
 
 
 def test_the_back_button_takes_the_other_run_away_again(shipped_runs: Path) -> None:
@@ -431,19 +473,19 @@ def test_runs_of_one_title_are_told_apart_in_every_list(shipped_runs: Path) -> N
     for name in SHIPPED[:2]:
         description.write(store.load(name), title="The same")
     at = opened(LATENT_MAP, run="digits-ae")
-    (other,) = at.selectbox(key="other").options
+    (other,) = at.multiselect(key="other").options
     run = at.selectbox(key="run")
     assert {other, "The same", "The same (2)"} <= set(run.options)
-    at.selectbox(key="other").set_value("digits-vae").run()
+    at.multiselect(key="other").set_value(["digits-vae"]).run()
     assert "other" in panes(at) and at.query_params["other"] == "digits-vae"
 
 
-def stored_like(run: str, name: str, **codes: np.ndarray) -> None:
-    """Copy of a run with changed arrays."""
+def stored_like(run: str, name: str, config: RunConfig | None = None, **codes: np.ndarray) -> None:
+    """Copy of a run with another configuration or changed arrays."""
     known = store.load(run)
     facts = known.manifest.model_dump(exclude={"format", "created", "files"})
     weights = known.model().state_dict()
-    store.save(name, known.config, weights, known.codes | codes, known.history, **facts)
+    store.save(name, config or known.config, weights, known.codes | codes, known.history, **facts)
 
 
 def test_a_run_that_diverged_is_one_sentence(shipped_runs: Path, idle_jobs: Jobs) -> None:
@@ -664,6 +706,16 @@ def test_train_shows_the_training_that_was_begun_here(idle_jobs: Jobs) -> None:
     assert "iris was cancelled" in texts(at)
 
 
+def test_a_training_links_to_the_run_as_which_it_was_stored(
+    shipped_runs: Path, idle_jobs: Jobs
+) -> None:
+    job = idle_jobs.submit(Train.named(run_config("digits"), "mine"))
+    job.state, job.run = "done", "digits-vae"  # another process took the name meanwhile
+    at = opened(TRAIN, job=job.id)
+    links = [link.proto for link in at.get("page_link")[HEADER_LINKS:]]
+    assert [link.query_string for link in links] == ["run=digits-vae"] * len(frame.OF_A_RUN)
+
+
 def test_a_waiting_training_says_what_it_waits_for(idle_jobs: Jobs) -> None:
     for dataset in ("wine", "digits"):
         idle_jobs.submit(projections.Prepare(dataset))
@@ -727,6 +779,13 @@ def test_what_keeps_jobs_waiting_is_said_beside_them(idle_jobs: Jobs) -> None:
     idle_jobs.trouble = "The scheduler at tcp://a:1 has no worker."
     at = opened(TRAIN)
     assert "has no worker" in at.warning[0].value
+
+
+def test_workers_that_get_no_jobs_are_said_in_the_list_of_jobs(idle_jobs: Jobs) -> None:
+    idle_jobs.left_out = "The worker at tcp://a:2 has another store."
+    assert not opened(TRAIN).warning
+    idle_jobs.submit(projections.Prepare("iris"))
+    assert "has another store" in opened(TRAIN).warning[0].value
 
 
 def test_choosing_a_preset_fills_the_form(shipped_runs: Path) -> None:

@@ -19,6 +19,7 @@ from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.runs.train import Train
 from pages.app import cache, models
+from pages.components import own_picture
 from pages.views.reconstructions import comparison, own_image, summary
 
 PAGE = ROOT / "pages" / "reconstructions.py"
@@ -182,6 +183,14 @@ def test_a_sample_can_be_called_by_its_number() -> None:
     assert at.number_input(key="screen").value == 1
     at.number_input(key="sample").set_value(17).run()
     faultless(at)
+
+
+def test_the_next_page_has_the_samples_after_those_of_the_first() -> None:
+    worst = np.argsort(-store.load("digits-ae").codes["error"], kind="stable")
+    for page, numbers in (("1", worst[:8]), ("2", worst[8:16]), ("45", worst[352:])):
+        at = faultless(opened(PAGE, run="digits-ae", screen=page))
+        (sample,) = (each for each in at.segmented_control if each.label == "Sample")
+        assert sample.options == [f"#{number}" for number in numbers]
 
 
 @pytest.mark.parametrize("order", comparison.ORDERS)
@@ -369,6 +378,11 @@ def test_an_even_picture_is_unlike_the_data_whatever_its_error() -> None:
     Image.new("RGB", (500, 50), "red").save(buffer, "PNG")
     at = given(opened(PAGE, run="digits-ae"), buffer.getvalue())
     assert "than 100 % of test samples are: unlike the data" in said(at)
+
+
+def test_a_training_sample_is_no_further_from_the_training_split_than_any_other() -> None:
+    digits = data.get("digits")
+    assert "than 0 % of test samples are." in own_picture.apart(digits, digits.train.x[[5]])
 
 
 def test_ink_on_paper_is_turned_and_cropped_unless_one_says_otherwise() -> None:

@@ -19,6 +19,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from test_browser import DIGITS, DIGITS_SHOWN, ROOT, Shown, card_image, points, serving, stock
 
+from aecore.runs import store
 from pages.app import server
 
 pytestmark = pytest.mark.browser
@@ -112,9 +113,23 @@ def test_sheets_are_handed_out_for_good(address: str) -> None:
         assert "immutable" in headers["cache-control"]
 
 
+def test_thumbnails_of_runs_are_drawn_and_handed_out_for_good(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AECORE_STORE", str(ROOT / "models_store"))
+    path = server.thumbnail_address(store.load("digits-ae"))
+    status, headers, content = answer(address, f"/{path}")
+    assert status == 200 and content.startswith(b"\x89PNG")
+    assert headers["content-type"] == "image/png" and "immutable" in headers["cache-control"]
+    # Of a run of that name that was replaced since.
+    assert answer(address, f"/{path.replace('.png', '0.png')}")[0] == 404
+
+
 @pytest.mark.parametrize(
     "path",
     [
+        f"/{server.THUMBNAILS}/no-such-run/1764000000000000.png",
+        f"/{server.THUMBNAILS}/..%2F_maps/1764000000000000.png",
         f"/{server.SCRIPTS}/0123456789ab/mount.js",
         f"/{server.scripts_address()}/style.css",
         f"/{server.scripts_address()}/..%2Fserver.py",
@@ -124,6 +139,7 @@ def test_sheets_are_handed_out_for_good(address: str) -> None:
         f"/{server.sheet_address('..', DIGITS.fingerprint, 'test')}",
         f"/{server.sheet_address('digits', DIGITS.fingerprint, '..')}",
         f"/{server.sheet_address('digits', DIGITS.fingerprint[:11] + '*', 'test')}",
+        f"/{server.SHEETS}/digits/{DIGITS.fingerprint[:13]}/test.gz",
     ],
 )
 def test_nothing_else_is_handed_out(address: str, path: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import streamlit as st
 from conftest import Listener, run_config
 from playwright.sync_api import Page, expect
 from test_browser import serving, stock
@@ -30,7 +32,7 @@ def test_the_table_lists_every_run_the_starred_first() -> None:
     assert rows["name"][0] == "digits-ae" and rows["title"][0] == "★ Mine"
     assert set(rows["name"]) == {"digits-ae", "digits-vae", "mnist-ae", "mnist-vae"}
     assert "MNIST, variational autoencoder" in set(rows["title"])
-    assert rows["map"].str.startswith("data:image/png;base64,").all()
+    assert rows["map"].str.startswith("loupe/thumbnails/").all()
 
 
 @pytest.mark.usefixtures("shipped_runs")
@@ -92,6 +94,32 @@ def test_runs_are_compared_by_what_differs() -> None:
     assert "Seed" in differing and "Variant" not in differing and "Epochs" not in differing
     words = ("Optimiser", "Adam"), ("Output and loss", "Squared error"), ("Tied weights", "no")
     assert set(words) < set(facts[0].items())
+
+
+@pytest.mark.parametrize(("count", "panes"), [(2, {}), (4, {"panes": ""})])
+def test_two_to_four_runs_of_the_same_samples_lead_to_their_maps(
+    count: int, panes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"run-{number}" for number in range(count)]
+    for name in names:
+        Train(run_config(epochs=1), name, resumable=False).run(Listener())
+    links: dict[str, Any] = {}
+
+    def page_link(path: str, label: str, query_params: dict[str, Any], **options: Any) -> None:
+        links[label] = query_params
+
+    monkeypatch.setattr(st, "page_link", page_link)
+    runs = [store.load(name) for name in names]
+    differences.offer(runs, dict(zip(names, names, strict=True)))
+    first, *others = names
+    assert links == {
+        "Compare their maps": {"run": first, "other": others} | panes,
+        "Compare their reconstructions": {"run": first, "pins": others},
+    }
+    links.clear()
+    runs[-1] = Train(run_config("wine", epochs=1), "of-wine", resumable=False).run(Listener())
+    differences.offer(runs, dict.fromkeys([*names, "of-wine"], ""))
+    assert not links
 
 
 @pytest.mark.browser

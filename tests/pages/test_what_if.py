@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, shipped_runs, told  # noqa: F401
 from test_sweeps import carry_out, planned
 
 from aecore.jobs import Jobs, TrainingLog
-from aecore.runs import sweeps
+from aecore.runs import findings, sweeps, trials
 from pages.app import cache
 
 WHAT_IF = ROOT / "pages" / "what_if.py"
@@ -187,12 +191,74 @@ def test_the_trials_stand_in_a_table_with_the_best_first() -> None:
     assert "**4 of 4 trained**" in said(at)
     assert table["test_mse"].is_monotonic_increasing and len(table) == 4
     assert set(table["state"]) == {"trained"} and (table["epochs"] == 4).all()
-    assert table["map"].str.startswith("data:image/png").all()
+    assert table["map"].str.startswith("loupe/thumbnails/").all()
     assert {"latent_dim", "seed", "trustworthiness", "knn_accuracy"} <= set(table)
     other = opened(WHAT_IF, dataset="iris", sweep=plan.name, measure="trustworthiness")
     ranked = other.dataframe[0].value["trustworthiness"]
     assert ranked.is_monotonic_decreasing
     assert "The seeds disagree on Code size: the lowest test MSE is at 1 for seed 0, 2" in said(at)
+
+
+def test_the_ticked_trial_is_that_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned({"learning_rate": "0.0001,0.03"})
+    carry_out(plan)
+    table = st.dataframe
+
+    def first_ticked(*arguments: Any, **options: Any) -> Any:
+        table(*arguments, **options)
+        return SimpleNamespace(selection=SimpleNamespace(rows=[0]))
+
+    monkeypatch.setattr(st, "dataframe", first_ticked)
+    at = opened(WHAT_IF, dataset="iris", sweep=plan.name)
+    assert not at.exception and at.dataframe[0].value["trial"].tolist() == [2, 1]
+    assert "**Trial 2**" in said(at)
+    links = {link.proto.query_string for link in at.get("page_link")}
+    assert f"run={plan.trial_name(2)}" in links and f"run={plan.trial_name(1)}" not in links
+
+
+def test_pca_stands_beside_the_test_mse_of_a_code_size_alone() -> None:
+    plan = planned({"latent_dim": "1,2"})
+    carry_out(plan)
+    for measure, lines in (("test_mse", ["Test MSE", "PCA"]), ("knn_accuracy", ["10-NN accuracy"])):
+        at = opened(WHAT_IF, dataset="iris", sweep=plan.name, measure=measure)
+        (chart,) = (each for each in at.get("plotly_chart") if "each Code size" in each.proto.alt)
+        assert [line["name"] for line in json.loads(chart.proto.spec)["data"]] == lines
+
+
+def test_the_seeds_of_the_best_and_of_the_ticked_trial_are_compared() -> None:
+    plan = planned({"latent_dim": "1,2", "seed": "0,1,2"})
+    trials = {trial.number: trial for trial in carry_out(plan)}
+    at = opened(WHAT_IF, dataset="iris", sweep=plan.name)
+    assert not at.exception and not at.error
+    best = findings.best_seeds(sweeps.results(plan), "test_mse")
+    assert "The lowest mean, " in said(at)
+    assert "Over 3 seeds a sample keeps " in said(at) and "would be chance)" in said(at)
+
+    def compared(label: str) -> list[list[str]]:
+        """Parts of the addresses of the links with this label."""
+        return [
+            link.proto.query_string.split("&")
+            for link in at.get("page_link")
+            if link.proto.label == label
+        ]
+
+    first, second, third = (each.trial.name for each in best)
+    assert compared("Maps of the seeds") == [
+        [f"run={first}", f"other={second}", f"other={third}", "panes="]
+    ]
+    assert compared("Reconstructions of the seeds") == [
+        [f"run={first}", f"pins={second}", f"pins={third}"]
+    ]
+    worse = next(each for each in trials.values() if each.name not in (first, second, third))
+    at.session_state["trial"] = (plan.name, worse.number)
+    at.run()
+    same = [
+        each.name
+        for each in trials.values()
+        if each.settings["latent_dim"] == worse.settings["latent_dim"]
+    ]
+    names = [part.split("=")[1] for part in compared("Maps of the seeds")[0][:3]]
+    assert names == same and len(compared("Maps of the seeds")) == 2
 
 
 def test_a_sweep_is_paused_stopped_and_goes_on(sweeper: Idle) -> None:
@@ -236,7 +302,7 @@ def test_a_new_server_goes_on_with_a_sweep_that_runs(
 def test_a_trial_that_runs_is_followed_and_can_be_stopped(idle_jobs: Jobs) -> None:  # noqa: F811
     plan = planned()
     trial = sweeps.trials(plan)[0]
-    task = sweeps.TrainTrial(plan.config(trial.settings), trial.name, plan.name, 1)
+    task = trials.TrainTrial(plan.config(trial.settings), trial.name, plan.name, 1)
     job = idle_jobs.submit(task)
     job.state = "running"
     entry = {"epoch": 1, "test": {"total": 5.0}, "test_mse": 0.5, "seconds": 2.0}

@@ -315,6 +315,8 @@ def test_tables_are_side_by_side_on_one_scale_around_zero() -> None:
         assert list(trace.y) == ["#1", "#2", "#38", "#4"]
         assert trace.coloraxis == "coloraxis"
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (-7, 7)
+    scale = figure.layout.coloraxis.colorscale
+    assert (scale[0][1], scale[-1][1]) == ("rgb(5,48,97)", "rgb(103,0,31)")  # blue and red
     assert [note.text for note in figure.layout.annotations] == ["test", "model"]
     for axis in (figure.layout.yaxis, figure.layout.yaxis2):
         assert (axis.type, axis.autorange) == ("category", "reversed")

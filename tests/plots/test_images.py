@@ -8,12 +8,13 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 from aecore import data
 from aecore.data import Dataset
 from aecore.errors import InvalidRequest
 from aecore.plots import images
+from aecore.plots.colors import class_color
 
 GREY, COLOUR = (28, 28), (16, 16, 3)
 
@@ -278,6 +279,21 @@ def test_titles_of_one_width_move_no_image() -> None:
 
     assert width("a", 0) < width("a longer title", 0) < width("a", 200)
     assert width("a", 200) == width("a longer title", 200) == 200 + 10 + 6
+
+
+def test_too_bright_is_red_and_too_dark_is_blue() -> None:
+    x, rebuilt = np.array([[[0.2, 0.7, 0.5]]]), np.array([[[1.2, 0.2, 0.5]]])
+    expected = [[[[1, 0, 0], [0.5, 0.5, 1], [1, 1, 1]]]]
+    np.testing.assert_allclose(images.error_colors(x, rebuilt), expected, atol=1e-9)
+
+
+def test_a_thumbnail_has_each_class_in_its_colour_and_place() -> None:
+    plane = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    drawn = images.thumbnail(plane, np.array([0, 1, 2]), classes=True, side=100)
+    picture = Image.open(io.BytesIO(drawn))
+    low, high = 5, picture.width - 5
+    for label, place in enumerate(((low, high), (high, high), (low, low))):  # from the top
+        assert picture.getpixel(place) == (*ImageColor.getrgb(class_color(label)), 255)
 
 
 def test_error_maps_of_colour_are_of_the_mean() -> None:

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from aecore import artifacts, data, metrics, projections
 from aecore.data import Dataset, Samples, Subset
 from aecore.errors import Cancelled, Damaged, InvalidRequest
-from aecore.neighbors import nearest
+from aecore.neighbors import Neighbors, nearest
 from aecore.projections import (
     PROJECTIONS,
     PCAProjection,
@@ -327,6 +327,21 @@ def test_the_fuzzy_graph_is_umap_learns() -> None:
         )
         found = projections.fuzzy_graph(neighbors).toarray()
         np.testing.assert_allclose(found, expected.toarray(), atol=1e-4)
+
+
+def test_umap_counts_a_sample_among_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Neighbors] = []
+
+    def stop(neighbors: Neighbors) -> None:
+        seen.append(neighbors)
+        raise Cancelled
+
+    monkeypatch.setattr("aecore.projections.umap.fuzzy_graph", stop)
+    with pytest.raises(Cancelled):
+        UMAPProjection(n_neighbors=10, metric="cosine").place(IRIS, ignore)
+    expected = nearest(IRIS.test.x, 9, "cosine")
+    np.testing.assert_array_equal(seen[0].indices, expected.indices)
+    np.testing.assert_array_equal(seen[0].distances, expected.distances)
 
 
 @pytest.mark.parametrize("name", PROJECTIONS)

@@ -324,6 +324,9 @@ def test_a_setting_in_epochs_cannot_be_longer_than_the_training(epochs: int) -> 
     ]
     # A run of an earlier version is read as it was trained.
     assert RunConfig.check(asked(epochs + 1), trains=False).model.warm_up == epochs + 1
+    wrong = asked(epochs + 1)
+    wrong["training"]["batch_size"] = 0
+    assert len(faults_of(wrong)) == 2
 
 
 @pytest.mark.parametrize(

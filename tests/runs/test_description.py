@@ -49,7 +49,7 @@ def test_every_problem_of_a_description_is_said_and_nothing_is_written() -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b'{"title": 3}', b'{"x": 1}', b" " * 65_537, b"\xff"]
+    "content", [b"{", b"[]", b'{"title": 3}', b'{"x": 1}', b"{}" + b" " * 65_535, b"\xff"]
 )
 def test_a_damaged_description_is_named_and_can_be_written_again(content: bytes) -> None:
     run = train("first")
@@ -179,6 +179,9 @@ def test_runs_are_described_deleted_and_restored_by_commands() -> None:
     assert "restore first" in call("delete", "first")
     assert json.loads(call("restore", "--json")) == [{"run": "first"}]
     call("restore", "first")
+    assert store.load("first")
+    assert json.loads(call("delete", "first", "--json")) == {"deleted": "first"}
+    assert json.loads(call("restore", "first", "--json")) == {"restored": "first"}
     assert store.load("first")
     outcome = CliRunner().invoke(app, ["delete", "nobody"])
     assert outcome.exit_code == 2 and "Unknown run 'nobody'" in outcome.output

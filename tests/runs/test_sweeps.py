@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from aecore import training
 from aecore.cli import app
 from aecore.errors import Damaged, InvalidRequest
-from aecore.runs import search, store, sweeps
+from aecore.runs import search, store, sweeps, trials
 from aecore.runs.sweeps import Halving, Plan, Trial
+from aecore.runs.train import Resume
 
 BASE = {
     "dataset": "iris",
@@ -33,7 +34,7 @@ def planned(values: Any = None, **options: Any) -> Plan:
 def train_until(plan: Plan, number: int, until: int | None = None) -> store.Run | None:
     trial = sweeps.trials(plan)[number - 1]
     config = plan.config(trial.settings)
-    return sweeps.TrainTrial(config, trial.name, plan.name, number, until).run(Listener())
+    return trials.TrainTrial(config, trial.name, plan.name, number, until).run(Listener())
 
 
 def carry_out(plan: Plan) -> list[Trial]:
@@ -81,6 +82,11 @@ def test_a_random_search_draws_within_its_ranges_once_for_each_seed() -> None:
     assert 0.3 < np.mean(np.array(rates) < 10**-2.5) < 0.7  # the middle of a logarithmic range
     assert {each["latent_dim"] for each in draws} == {1, 2, 3}
     assert drafted.trials == again.trials
+
+
+def test_settings_that_are_drawn_again_are_trained_once() -> None:
+    drafted = sweeps.draft(BASE, {"latent_dim": "1,2", "seed": "3,4"}, search="random", trials=20)
+    assert drafted.plan.trials == len(drafted.trials) == 4
 
 
 @pytest.mark.parametrize(
@@ -240,12 +246,23 @@ def test_a_cancelled_trial_keeps_its_losses_and_no_checkpoint() -> None:
     assert not store.unfinished() and not sweeps.next_trials(plan, sweeps.trials(plan))
 
 
+TOO_LARGE = " " * sweeps.MAX_BYTES
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
-    [("plan.json", "{"), ("plan.json", "{}"), ("trials.json", "{"), ("trials.json", '{"a": 1}')],
+    [
+        *(("plan.json", content) for content in ("{", "{}", TOO_LARGE)),
+        *(("trials.json", content) for content in ("{", '{"a": 1}', TOO_LARGE)),
+        *(("1.json", content) for content in ("{", '{"state": "done"}', TOO_LARGE)),
+    ],
+    ids=lambda part: part[:20],
 )
 def test_a_damaged_sweep_is_named_and_the_others_are_read(file: str, content: str) -> None:
     plan, other = planned(), planned()
+    if content == TOO_LARGE:
+        sweeps.write_end(plan, 1, sweeps.End(state="failed"))
+        content = (plan.folder / file).read_text() + content
     (plan.folder / file).write_text(content)
     with pytest.raises(Damaged, match=plan.name):
         sweeps.trials(sweeps.load(plan.name))
@@ -287,6 +304,17 @@ def test_successive_halving_stops_the_poor_and_ends_with_the_best() -> None:
     stopped = next(each for each in results if len(each.losses) == 1)
     assert stopped.row()["reason"] == "After epoch 1 3 were better."
     assert stopped.row()["test_loss"] == stopped.losses[-1]
+
+
+def test_trials_are_compared_at_an_equal_epoch_whatever_comes_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = planned(halving=Halving(factor=2, least=1))
+    first = Trial(1, plan.trial_name(1), {"seed": 0}, "unfinished")
+    second = Trial(2, plan.trial_name(2), {"seed": 1}, "stopped")
+    losses = {1: [1.0, 3.0], 2: [2.0]}
+    monkeypatch.setattr(sweeps, "result_of", lambda t: sweeps.Result(t, losses[t.number]))
+    assert sweeps.next_trials(plan, [first, second]) == [(first, None)]
 
 
 def test_a_bayesian_search_compares_each_trial_with_those_before() -> None:
@@ -352,6 +380,9 @@ def test_importance_is_optunas_own_on_the_same_trials() -> None:
     assert search.importance(plan, results) == wanted
     assert next(iter(wanted)) == "learning_rate"
     assert search.importance(plan, results[:9]) is None
+    # A combination is not counted before all of its seeds have ended.
+    seed_left = sweeps.Result(Trial(11, "t", drafted.trials[9], "waiting"))
+    assert search.importance(plan, [*results[:10], seed_left]) is None
 
 
 def test_a_study_has_the_mean_of_the_seeds_and_leaves_out_what_failed() -> None:
@@ -397,6 +428,8 @@ def test_a_bayesian_search_draws_where_trials_were_good() -> None:
         (["--run", "nothing", "--grid", "seed=0"], "Unknown run"),
         (["--resume", "nothing"], "Unknown sweep"),
         (["--resume", "x", "--grid", "seed=1"], "leave out the rest"),
+        (["--resume", "x", "--search", "random"], "leave out the rest"),
+        (["--resume", "x", "--trials", "0"], "leave out the rest"),
         (["--grid", "seed=0", "--halving", "1"], "factor = 1 is not possible"),
     ],
 )
@@ -405,3 +438,57 @@ def test_the_command_refuses_in_sentences(arguments: list[str], said: str) -> No
     found = CliRunner().invoke(app, ["sweep", *start, *arguments, "--json"])
     assert found.exit_code == 2 and said in json.loads(found.stdout)["faults"][0]
     assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize("scale", ["", ":log"])
+def test_the_command_reads_a_range(scale: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aecore.cli._carry_out", lambda plan: None)
+    asked = ["--range", f"learning_rate=0.001..0.1{scale}", "--search", "random", "--trials", "2"]
+    CliRunner().invoke(app, ["sweep", "--dataset", "iris", "--variant", "ae", *asked])
+    ((plan,), _) = sweeps.plans()
+    span = plan.ranges["learning_rate"]
+    assert (span.low, span.high, span.log) == (0.001, 0.1, bool(scale))
+
+
+def test_a_damaged_sweep_hides_no_other_from_the_list() -> None:
+    damaged, plan = planned(), planned()
+    (damaged.folder / "trials.json").write_text("{")
+    found = CliRunner().invoke(app, ["sweeps", "--json"])
+    assert [row["sweep"] for row in json.loads(found.stdout)] == [plan.name]
+    assert found.exit_code == 0 and f"sweep '{damaged.name}' cannot be read" in found.stderr
+
+
+def test_a_path_is_no_name_of_a_sweep() -> None:
+    plan = planned()
+    for name in (f"../_sweeps/{plan.name}", f"./{plan.name}"):
+        with pytest.raises(InvalidRequest, match="Unknown sweep"):
+            sweeps.load(name)
+
+
+def test_the_command_ends_with_one_where_no_trial_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def carry_out_a_part(plan: Plan) -> None:
+        train_until(plan, 1)
+        sweeps.end_unfinished(plan, sweeps.trials(plan)[1], "cancelled", "")
+
+    asked = ["--dataset", "iris", "--variant", "ae", "--grid", "seed=0,1,2", "--set", "epochs=1"]
+    for carry, states, code in (
+        (lambda plan: None, ["waiting"] * 3, 1),
+        (carry_out_a_part, ["done", "cancelled", "waiting"], 0),
+    ):
+        monkeypatch.setattr("aecore.cli._carry_out", carry)
+        found = CliRunner().invoke(app, ["sweep", *asked, "--json"])
+        assert found.exit_code == code
+        assert [row["state"] for row in json.loads(found.stdout)] == states
+    listed = json.loads(CliRunner().invoke(app, ["sweeps", "--json"]).stdout)
+    counts = [(row["trials"], row["ended"], row["done"]) for row in listed]
+    assert counts == [(3, 2, 1), (3, 0, 0)]
+
+
+def test_a_trial_that_is_resumed_by_itself_stays_a_trial_of_its_sweep() -> None:
+    plan = planned()
+    train_until(plan, 1, 1)
+    name = sweeps.trials(plan)[0].name
+    run = Resume.of(name).run(Listener())
+    assert run.manifest.sweep == plan.name and sweeps.trials(plan)[0].state == "done"

@@ -159,6 +159,34 @@ def test_the_best_come_first_and_what_is_not_measured_last() -> None:
     said = findings.best_in_words(SIZES, ranked, "knn_accuracy")
     assert said == "The highest 10-NN accuracy, 5, is of trial 1: Code size 1, Seed 0."
     assert findings.best_in_words(SIZES, [waiting], "knn_accuracy") == ""
+    # A trial that was stopped early is not the best, whatever it measured.
+    stopped = Result(Trial(9, "t-9", {}, "stopped"), metrics={"knn_accuracy": 6.0})
+    assert findings.best_in_words(SIZES, [stopped, *ranked], "knn_accuracy") == said
+
+
+def test_the_best_combination_is_that_of_the_best_mean_over_its_seeds() -> None:
+    values = {(1, 0): 0.5, (1, 1): 4.5, (2, 1): 3.0, (2, 0): 1.0}
+    results = results_of(SIZES, values, "test_mse")
+    best = findings.best_seeds(results, "test_mse")
+    assert [each.trial.number for each in best] == [4, 3]  # by seed; a lucky one has less
+    assert [
+        each.trial.number
+        for each in findings.best_seeds(
+            results_of(SIZES, values, "trustworthiness"), "trustworthiness"
+        )
+    ] == [1, 2]
+    assert findings.seeds_in_words(SIZES, best, "test_mse") == (
+        "The lowest mean, 2 ± 1.4 (standard deviation of 2 seeds), is of Code size 2."
+    )
+    seeds = sweeps.draft(BASE, {"seed": "0,1,2"}).plan
+    only = results_of(seeds, {(0,): 1.0, (1,): 2.0, (2,): 3.0}, "test_mse")
+    assert findings.best_seeds(only, "test_mse") == only
+    assert findings.seeds_in_words(seeds, only, "test_mse") == (
+        "Over 3 seeds the test MSE is 2 ± 1 (standard deviation)."
+    )
+    failed = [replace(only[0], trial=replace(only[0].trial, state="failed")), *only[1:]]
+    assert findings.best_seeds(failed, "test_mse") == only[1:]
+    assert findings.best_seeds(only[:1], "test_mse") == []
 
 
 def test_a_bayesian_search_is_finished_when_all_draws_are_made_and_have_ended() -> None:

@@ -602,6 +602,13 @@ class Shown:
         return int(count or 0)
 
 
+def beside(run: store.Run, others: dict[str, store.Run]) -> payload.Others:
+    """Runs to be laid upon another one, by their titles."""
+    runs = list(others.values())
+    stability = latent.stability([each.codes["codes"] for each in (run, *runs)])
+    return payload.Others(["Bottleneck", *others], runs, stability, f"{1 + len(runs)} runs")
+
+
 @pytest.fixture(scope="module")
 def contents(
     tmp_path_factory: pytest.TempPathFactory, served: tuple[str, dict[str, bytes]]
@@ -634,10 +641,13 @@ def contents(
         for name, run in runs.items():
             dataset = iris if name == "iris" else digits
             maps = {"pca": ("PCA", pca)} if dataset is digits else {}
-            other = ("Autoencoder", runs["ae"]) if name == "vae" else None
+            others = beside(run, {"Autoencoder": runs["ae"]}) if name == "vae" else None
             own = sheets if dataset is digits else {}
-            content = payload.build_payload(run, dataset, subset, maps, other, own, "all")
+            content = payload.build_payload(run, dataset, subset, maps, others, own, "all")
             found[name] = content, payload.shown(run, dataset, subset), dataset
+        three = beside(runs["vae"], {"A": runs["ae"], "B": runs["cvae"], "C": runs["line"]})
+        content = payload.build_payload(runs["vae"], digits, subset, maps, three, sheets, "all")
+        found["four"] = content, payload.shown(runs["vae"], digits, subset), digits
         content = payload.build_payload(runs["vae"], digits, subset, {}, None, sheets, "pick")
         found["pick"] = content, payload.shown(runs["vae"], digits, subset), digits
         both = Subset(split="all")
@@ -1013,6 +1023,39 @@ def test_a_second_run_is_laid_upon_the_first(shown: Shown) -> None:
     moved = np.linalg.norm(panes[1] - panes[0], axis=1)
     assert len(shown.selected()) == 48
     assert moved[shown.selected()].min() >= np.sort(moved)[-48] - 1e-5
+
+
+@showing("four")
+def test_the_bottleneck_moves_on_to_any_of_several_compared_runs(
+    shown: Shown, contents: dict[str, Any]
+) -> None:
+    titles = shown.page.locator(".loupe-titles b").all_inner_texts()
+    assert titles == ["Bottleneck", "A", "B", "C"]
+    panes = [
+        np.reshape(
+            shown.page.evaluate("(i) => [...document.querySelector('.loupe').loupe.panes[i]]", i),
+            (-1, 2),
+        )
+        for i in range(4)
+    ]
+    ways = shown.page.get_by_label("What moves")
+    assert ways.locator("option").all_inner_texts() == [
+        *("Training", "On to A", "On to B", "On to C")
+    ]
+    for number, name in ((1, "morph"), (3, "morph3"), (2, "morph2")):
+        ways.select_option(name)
+        slide(shown.page, 0.25)
+        wanted = 0.75 * panes[0] + 0.25 * panes[number]
+        np.testing.assert_allclose(moving(shown.page), wanted, atol=1e-4)
+    shown.page.get_by_role("button", name="biggest movers").click()
+    moved = np.linalg.norm(panes[1] - panes[0], axis=1)
+    assert moved[shown.selected()].min() >= np.sort(moved)[-48] - 1e-5
+    shown.page.get_by_label("Colour by").select_option("stability")
+    assert "stability over 4 runs" in shown.page.locator(".loupe-legend").inner_text()
+    view = {"alone": "other2", "colour": "stability", "motion": "morph3:0.25"}
+    query = "&".join(f"{name}={value}" for name, value in view.items())
+    reopened(shown, query, contents["four"][0])
+    assert shown.page.evaluate(f"{MAPS}.address.state()") == view
 
 
 @pytest.mark.parametrize("count", range(1, 8))

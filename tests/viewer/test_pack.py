@@ -70,13 +70,19 @@ def packed(
     run: store.Run,
     dataset: data.Dataset = DIGITS,
     subset: Subset | None = None,
-    other: store.Run | None = None,
+    others: payload.Others | None = None,
     maps: bool = False,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     subset = subset or Subset()
     found = principal(dataset, subset) if maps else {}
-    second = ("Second", other) if other else None
-    return opened(payload.build_payload(run, dataset, subset, found, second, {}, "all"))
+    return opened(payload.build_payload(run, dataset, subset, found, others, {}, "all"))
+
+
+def beside(ours: store.Run, *theirs: store.Run, titles: tuple[str, ...] = ()) -> payload.Others:
+    """Runs to be laid upon the first, of all test samples."""
+    stability = latent.stability([run.codes["codes"] for run in (ours, *theirs)])
+    titles = titles or ("Second", "Third", "Fourth")[: len(theirs)]
+    return payload.Others(["First", *titles], theirs, stability, f"{1 + len(theirs)} runs")
 
 
 def column(arrays: dict[str, np.ndarray], facts: dict[str, Any], key: str) -> dict[str, Any]:
@@ -99,7 +105,7 @@ def test_a_run_without_an_analysis_has_its_samples_and_nothing_to_decode(
     np.testing.assert_array_equal(arrays["column/error"], shipped.codes["error"])
     assert not facts["decodes"] and facts["layers"] is None and facts["backgrounds"] == []
     assert not [name for name in arrays if name.startswith(("weight/", "train/", "grid/"))]
-    assert facts["n_test"] == 360 and facts["shape"] == [8, 8] and facts["other"] is None
+    assert facts["n_test"] == 360 and facts["shape"] == [8, 8] and facts["others"] == []
     assert facts["alt"] == "Linked maps of 360 samples of digits: Bottleneck"
 
 
@@ -199,10 +205,16 @@ def test_training_samples_wait_for_the_analysis(shipped: store.Run) -> None:
 
 @pytest.mark.parametrize("split", ["test", "train", "all"])
 def test_a_limit_keeps_the_share_of_each_class(analysed: store.Run, split: str) -> None:
+    known, _ = latent.analysis_artifact(analysed).load()
+    codes = np.concatenate([analysed.codes["codes"], known["train_codes"]])
+    errors = np.concatenate([analysed.codes["error"], known["train_error"]])
+
     def rows(seed: int) -> np.ndarray:
         subset = Subset(split=split, limit=90, seed=seed)
         arrays, _ = packed(analysed, subset=subset)
         np.testing.assert_array_equal(arrays["column/label"], subset.samples(DIGITS).labels)
+        np.testing.assert_array_equal(arrays["codes"], codes[arrays["rows"]])
+        np.testing.assert_array_equal(arrays["column/error"], errors[arrays["rows"]])
         return arrays["rows"]
 
     first = rows(0)
@@ -302,22 +314,54 @@ def test_codes_that_are_no_numbers_are_a_sentence(shipped: store.Run) -> None:
 
 def test_a_second_run_stands_beside_the_first(store_folder: Path) -> None:
     ours, theirs = (copied(name, store_folder) for name in ("digits-ae", "digits-vae"))
-    arrays, facts = packed(ours, other=theirs, maps=True)
+    others = beside(ours, theirs)
+    arrays, facts = packed(ours, others=others, maps=True)
     assert [pane["key"] for pane in facts["panes"]] == ["bottleneck", "other", "pca"]
     compared = latent.compare(ours.codes["plane"], theirs.codes["plane"])
     np.testing.assert_allclose(arrays["pane/other"], compared.aligned, rtol=1e-5)
     np.testing.assert_allclose(arrays["column/moved"], compared.moved, rtol=1e-5)
-    np.testing.assert_allclose(arrays["column/kept"], compared.kept, rtol=1e-5)
-    assert facts["other"]["pane"] == 1
-    assert f"{compared.overlap:.0%} of neighbours kept" in facts["other"]["note"]
-    assert facts["other"]["note"] in facts["panes"][1]["about"]
-    assert facts["panes"][1]["title"] == facts["other"]["title"] == "Second"
+    np.testing.assert_allclose(arrays["column/kept"], others.stability.kept[0, 1], rtol=1e-5)
+    np.testing.assert_allclose(arrays["column/stability"], arrays["column/kept"])
+    (second,) = facts["others"]
+    assert second["pane"] == 1 and second["motion"] == "morph"
+    assert f"{others.stability.mean:.0%} of neighbours kept" in second["note"]
+    assert second["note"] in facts["panes"][1]["about"]
+    assert facts["panes"][1]["title"] == second["title"] == "Second"
+
+
+def test_up_to_three_runs_stand_beside_the_first(store_folder: Path) -> None:
+    ours = copied("digits-ae", store_folder)
+    theirs = (
+        copied("digits-vae", store_folder),
+        *(
+            Train(run_config("digits", epochs=1, seed=seed), f"seed-{seed}").run(Listener())
+            for seed in range(2)
+        ),
+    )
+    others = beside(ours, *theirs)
+    arrays, facts = packed(ours, others=others, maps=True)
+    assert [pane["key"] for pane in facts["panes"]] == [
+        *("bottleneck", "other", "other2", "other3", "pca")
+    ]
+    assert [each["title"] for each in facts["panes"]][:4] == ["First", "Second", "Third", "Fourth"]
+    assert [each["motion"] for each in facts["others"]] == ["morph", "morph2", "morph3"]
+    assert [each["pane"] for each in facts["others"]] == [1, 2, 3]
+    for number, run in zip(("", 2, 3), theirs, strict=True):
+        compared = latent.compare(ours.codes["plane"], run.codes["plane"])
+        np.testing.assert_allclose(arrays[f"pane/other{number}"], compared.aligned, rtol=1e-4)
+        np.testing.assert_allclose(arrays[f"column/moved{number}"], compared.moved, rtol=1e-4)
+    kept = np.array([arrays[f"column/kept{number}"] for number in ("", 2, 3)])
+    np.testing.assert_allclose(kept, others.stability.kept[0, 1:], rtol=1e-5)
+    # Of all six pairs, not only of those with the first.
+    np.testing.assert_allclose(arrays["column/stability"], others.stability.per_sample, rtol=1e-5)
+    assert not np.allclose(arrays["column/stability"], kept.mean(axis=0))
+    assert column(arrays, facts, "stability")["title"] == "stability over 4 runs"
 
 
 def test_a_run_beside_itself_has_not_moved(shipped: store.Run) -> None:
-    arrays, facts = packed(shipped, other=shipped)
+    arrays, facts = packed(shipped, others=beside(shipped, shipped))
     np.testing.assert_allclose(arrays["column/moved"], 0, atol=1e-5)
-    assert "100% of neighbours kept, disparity 0.000" in facts["other"]["note"]
+    assert "100% of neighbours kept, disparity 0.000" in facts["others"][0]["note"]
 
 
 # --- A training ---------------------------------------------------------------------------------
@@ -356,7 +400,7 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
             "dataset": DIGITS,
             "subset": Subset(),
             "maps": {},
-            "other": None,
+            "others": None,
             "sheets": {},
             "mode": "all",
         }
@@ -374,8 +418,8 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
         id_of(maps=found),
         id_of(maps={"pca": ("Principal components", plane)}),
         id_of(maps={"pca": (title, moved)}),
-        id_of(other=("Second", theirs)),
-        id_of(other=("Renamed", theirs)),
+        id_of(others=beside(ours, theirs)),
+        id_of(others=beside(ours, theirs, titles=("Renamed",))),
         id_of(sheets={"test": "sheet.gz"}),
         id_of(mode="start"),
     ]
@@ -387,7 +431,8 @@ def test_the_id_changes_when_anything_does(store_folder: Path) -> None:
 def test_the_samples_are_called_the_same_whatever_is_drawn_of_them(store_folder: Path) -> None:
     ours, theirs = (copied(name, store_folder) for name in ("digits-ae", "digits-vae"))
     names = [
-        packed(run, other=other)[1]["samples"] for run, other in [(ours, theirs), (theirs, None)]
+        packed(run, others=others)[1]["samples"]
+        for run, others in [(ours, beside(ours, theirs)), (theirs, None)]
     ]
     assert names[0] == names[1] != packed(ours, subset=Subset(limit=100))[1]["samples"]
 

@@ -70,7 +70,7 @@ export class Address {
       alone: ui.alone ?? "",
       zoom: zooms.join(";"),
       epoch: at === null || kind !== "epochs" ? "" : join([motion.epoch]),
-      motion: at === null ? (kind === kinds[0] ? "" : kind) : kind === "morph" ? `morph:${join([at])}` : "",
+      motion: at === null ? (kind === kinds[0] ? "" : kind) : kind === "epochs" ? "" : `${kind}:${join([at])}`,
       place: place ? join([...place, ...(facts.conditioned ? [Number(card.label.value)] : [])]) : "",
       sample: sample === null ? "" : String(rows[sample]),
       select: this.rule(selection.rule),
@@ -144,7 +144,7 @@ export class Address {
     if (rule) selection.select(rule);
     const [moves, share] = given.motion.split(":");
     if (motion.kinds.includes(moves)) motion.choose(moves);
-    if (moves === "morph" && split(share, 1) && motion.kind === "morph") motion.go(Number(share));
+    if (moves === motion.goal?.motion && split(share, 1)) motion.go(Number(share));
     if (split(given.epoch, 1) && motion.kind === "epochs") motion.goToEpoch(Number(given.epoch));
     this.reading = false;
     this.sayLost(given);

@@ -1,4 +1,4 @@
-// The bottleneck in motion: the epochs of the training, and the way to another run's bottleneck.
+// The bottleneck in motion: the epochs of the training, and the way to each other run's bottleneck.
 
 import { element, fill } from "./dom.js";
 
@@ -17,7 +17,7 @@ export class Motion {
     const { facts, arrays } = this.maps;
     const kinds = [];
     if (facts.epochs && arrays.epochs.shape[0] > 1) kinds.push(["epochs", "Training"]);
-    if (facts.other) kinds.push(["morph", `On to ${facts.other.title}`]);
+    kinds.push(...facts.others.map(({ motion, title }) => [motion, `On to ${title}`]));
     this.kinds = kinds.map(([kind]) => kind);
     // The measures of new content are those of its end; a running training only grows.
     if (facts.mode !== "training") {
@@ -59,6 +59,11 @@ export class Motion {
     this.title = element("b", "", kinds.length < 2 ? kinds[0][1] : "");
     this.root.replaceChildren(this.title, this.choice, this.play, this.range, done, this.text, this.curve);
     this.fit();
+  }
+
+  /** The other run that the bottleneck moves on to, or undefined. */
+  get goal() {
+    return this.maps.facts.others.find(({ motion }) => motion === this.kind);
   }
 
   /** Let another thing move, from its rest. */
@@ -141,8 +146,8 @@ export class Motion {
   points() {
     if (this.at === null || this.root.hidden || !this.kind) return null;
     const { arrays, panes, facts } = this.maps;
-    if (this.kind === "morph") {
-      const from = panes[0], to = panes[facts.other.pane];
+    if (this.goal) {
+      const from = panes[0], to = panes[this.goal.pane];
       return this.between(from, to, this.at, (i) => this.maps.color(i), (i) => this.maps.visible(i));
     }
     const { values, shape: [epochs, m] } = arrays.epochs;
@@ -177,13 +182,13 @@ export class Motion {
     if (!moving) return null;
     const { rows } = this.maps;
     // Only the first test samples are kept of every epoch: the others are nowhere.
-    return [moving.points, this.kind === "morph" ? sample : rows[sample]];
+    return [moving.points, this.goal ? sample : rows[sample]];
   }
 
   /** Where the bottleneck is, in words; null at the end of the motion. */
   where() {
     if (this.at === null || this.root.hidden) return null;
-    if (this.kind === "morph") return `${Math.round(100 * this.at)} % of the way`;
+    if (this.goal) return `${Math.round(100 * this.at)} % of the way`;
     const { kept, loss } = this.maps.facts.epochs;
     return `after epoch ${kept[Math.round(this.at)]} of ${loss.length}`;
   }
@@ -201,10 +206,10 @@ export class Motion {
     if (this.root.hidden || !this.kind) return;
     const { facts, arrays, n } = this.maps;
     this.maps.titles.describe();
-    if (this.kind === "morph") {
+    if (this.goal) {
       const share = this.at ?? 0;
       this.range.value = share;
-      this.text.textContent = `${Math.round(100 * share)} % of the way; ${facts.other.note}`;
+      this.text.textContent = `${Math.round(100 * share)} % of the way; ${this.goal.note}`;
       this.text.title = this.text.textContent;
       return;
     }

@@ -26,8 +26,9 @@ export class Selection {
 
   /**
    * Select samples by a rule, or null for none: {label}, a number; {movers}, how many of those that
-   * moved most between two runs; {pane, polygon} and {pane, box: [left, right, bottom, top]}, in the
-   * coordinates of the pane of this key; or a function of a sample's number, which no address holds.
+   * lie furthest from their places in the first other run; {pane, polygon} and {pane, box: [left,
+   * right, bottom, top]}, in the coordinates of the pane of this key; or a function of a sample's
+   * number, which no address holds.
    */
   select(rule) {
     const { maps } = this;
@@ -86,7 +87,7 @@ export class Selection {
     };
   }
 
-  /** The samples that moved most between two runs, of those that the legend shows. */
+  /** The samples that moved most between this and the first other run, of those that the legend shows. */
   movers(count) {
     const moved = this.maps.arrays["column/moved"]?.values ?? [];
     const visible = Array.from(moved.keys()).filter((i) => this.maps.visible(i));

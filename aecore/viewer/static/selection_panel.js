@@ -215,11 +215,12 @@ export class SelectionPanel {
       element("div", "loupe-row", pane, ...inputs, go));
   }
 
-  /** A button that selects the samples that moved most between two runs. */
+  /** A button that selects the samples that moved most between this and the first other run. */
   movers() {
     const { maps } = this;
     if (!maps.arrays["column/moved"]) return [];
     const button = element("button", "", `The ${THUMBNAILS} biggest movers`);
+    button.title = `On to ${maps.facts.others[0].title}`;
     button.onclick = () => maps.selection.select({ movers: THUMBNAILS });
     return [button];
   }

@@ -126,7 +126,9 @@ export class Toolbar {
     const { facts, ui } = this.maps;
     const select = fill(element("select"), facts.columns.map((c) => [c.key, c.title]), ui.column);
     select.setAttribute("aria-label", "Colour by");
-    select.title = definitions(facts, ["Reconstruction error", "False neighbours", "Torn neighbours"]);
+    select.title = definitions(facts, [
+      "Reconstruction error", "False neighbours", "Torn neighbours",
+      ...(facts.others.length ? ["Stability"] : [])]);
     select.onchange = () => {
       ui.column = select.value;
       this.maps.recolor();

@@ -11,8 +11,8 @@ from aecore import metrics
 from aecore.models.variants import VARIANTS
 from aecore.settings import list_settings
 from aecore.training import TrainingConfig
-from pages.app import state
 from pages.app.text import explain, plain
+from pages.components import pickers
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,13 +30,12 @@ def offer(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
         return
     if st.button(f"Compare these {len(runs)} runs", icon=":material/difference:"):
         show(runs, titles)
-    first, second = runs[:2]
-    if len(runs) == 2 and first.manifest.fingerprint == second.manifest.fingerprint:
-        st.page_link(
-            "pages/latent_map.py",
-            label="Compare their maps",
-            icon=":material/scatter_plot:",
-            query_params={state.RUN: first.name, state.OTHER: second.name},
+    if len({run.manifest.fingerprint for run in runs}) == 1:
+        pickers.link_to_comparison(
+            [run.name for run in runs],
+            "Compare their maps",
+            "Compare their reconstructions",
+            only_bottlenecks=len(runs) > 2,
         )
 
 

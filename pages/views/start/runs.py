@@ -1,20 +1,24 @@
-"""Table of all runs: search, compare, describe, train again, delete and restore."""
+"""Table of all runs: search, compare, describe, train again, delete and restore.
+
+The browser gets all rows, so that it sorts all, and asks for the pictures of those in sight.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow as pa
 import streamlit as st
 
 from aecore import metrics
 from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
 from aecore.runs import deleted, description
-from pages.app import cache, controls, frame, state
+from pages.app import cache, controls, frame, server, state
 from pages.app.text import define, plain
+from pages.components import pickers
 from pages.components.settings_form import as_typed
 from pages.views.start import differences
 
@@ -29,12 +33,26 @@ FORMATS = dict.fromkeys(("test_mse", "pca_mse"), MSE) | {
 }
 
 
+SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(("map", "title", "dataset", "variant", "note", "name"), pa.string()),
+        **dict.fromkeys(("code", "epochs"), pa.int64()),
+        **dict.fromkeys(SHOWN, pa.float64()),
+        "created": pa.timestamp("us", "UTC"),
+        "tags": pa.list_(pa.string()),
+    }
+)
+MOST_OF_NOTE = 200
+"""Characters of a note in its cell, which shows fewer; the row that is ticked has it whole."""
+
+
 @st.fragment
-def show(runs: Sequence[store.Run]) -> None:
+def show() -> None:
     """Show the table and what can be done with the chosen rows; a fragment."""
     with frame.guarded():
-        described = {run.name: cache.description_of(run) for run in runs}
-        titles = cache.titles()
+        listing = cache.listing()
+        for sentence in listing.damaged[: pickers.MOST_SAID]:
+            state.note(sentence)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader("All runs", width="content")
             text = st.text_input(
@@ -50,12 +68,11 @@ def show(runs: Sequence[store.Run]) -> None:
         # In sight with the rows that are ticked, and as high from the start.
         st.html(Path(__file__).with_name("start.css"))
         actions = st.container(key="actions")
-        found = [run for run in runs if matches(text, run, titles[run.name], described[run.name])]
-        # The starred ones first, each group the newest first.
-        found.sort(key=lambda run: not described[run.name].star)
-        rows = [row(run, titles[run.name], described[run.name]) for run in found]
+        table = _table(listing.number, listing)
+        words = text.lower().split()
+        found = [at for at, known in enumerate(table.known) if all(word in known for word in words)]
         event = st.dataframe(
-            rows,
+            table.rows.take(pa.array(found, pa.int64())),
             column_config=columns(),
             column_order=[*columns()],
             hide_index=True,
@@ -67,7 +84,9 @@ def show(runs: Sequence[store.Run]) -> None:
             placeholder="",
             alt="All runs, with their settings and measures",
         )
-        chosen = [found[at] for at in event.selection.rows if at < len(found)]
+        chosen = [
+            listing.runs[table.names[found[at]]] for at in event.selection.rows if at < len(found)
+        ]
         if not found:
             st.caption(f"No run has '{plain(text)}' in its title, settings, tags or note.")
         elif not chosen:
@@ -81,31 +100,42 @@ def show(runs: Sequence[store.Run]) -> None:
         else:
             with actions, st.container(horizontal=True, vertical_alignment="center"):
                 if len(chosen) == 1:
-                    one(chosen[0], titles, described[chosen[0].name])
+                    one(chosen[0], listing)
                 else:
-                    differences.offer(chosen, titles)
-        if len(chosen) == 1 and (note := described[chosen[0].name].note):
+                    differences.offer(chosen, listing.titles)
+        if len(chosen) == 1 and (note := listing.descriptions[chosen[0].name].note):
             st.markdown("  \n".join(map(plain, note.splitlines())))
 
 
-def matches(text: str, run: store.Run, title: str, about: description.Description) -> bool:
-    """Whether every word of a search is part of what is known of a run."""
+class Table(NamedTuple):
+    """All rows, the starred ones first, each group the newest first."""
+
+    names: list[str]
+    rows: pa.Table
+    known: list[str]
+    """What is known of each run in words, in lower case; it is found by parts of these."""
+
+
+@cache.bounded(2)
+def _table(number: int, _listing: cache.Listing) -> Table:
+    described, titles = _listing.descriptions, _listing.titles
+    runs = sorted(_listing.runs.values(), key=lambda run: not described[run.name].star)
+    rows = [row(run, titles[run.name], described[run.name]) for run in runs]
+    known = [in_words(run, titles[run.name], described[run.name]) for run in runs]
+    return Table([run.name for run in runs], pa.Table.from_pylist(rows, SCHEMA), known)
+
+
+def in_words(run: store.Run, title: str, about: description.Description) -> str:
+    """What a run is found by."""
     config = run.config
     parts = (title, run.name, config.dataset, run.spec.title, config.variant)
-    known = " ".join((*parts, VARIANTS[config.variant].title, about.note, *about.tags)).lower()
-    return all(word in known for word in text.lower().split())
+    return " ".join((*parts, VARIANTS[config.variant].title, about.note, *about.tags)).lower()
 
 
 def row(run: store.Run, title: str, about: description.Description) -> dict[str, Any]:
     """Row of a run in the table."""
-    try:
-        picture = base64.b64encode(cache.thumbnail(*cache.identity(run))).decode()
-        drawn = f"data:image/png;base64,{picture}"
-    except InvalidRequest as error:
-        state.note(str(error))
-        drawn = None
     return {
-        "map": drawn,
+        "map": server.thumbnail_address(run),
         "title": f"{'★ ' * about.star}{title}",
         "dataset": run.spec.title.split(",")[0],
         "variant": VARIANTS[run.config.variant].title,
@@ -114,7 +144,7 @@ def row(run: store.Run, title: str, about: description.Description) -> dict[str,
         "epochs": run.config.training.epochs,
         "created": run.manifest.created,
         "tags": about.tags,
-        "note": about.note,
+        "note": about.note[:MOST_OF_NOTE],
         "name": run.name,
     }
 
@@ -154,9 +184,10 @@ def columns() -> dict[str, Any]:
 # --- One run ------------------------------------------------------------------------------------
 
 
-def one(run: store.Run, titles: Mapping[str, str], about: description.Description) -> None:
+def one(run: store.Run, listing: cache.Listing) -> None:
     """Show what can be done with a run."""
-    st.markdown(f"**{plain(titles[run.name])}**  \n:small[{plain(run.name)}]", width="content")
+    title = plain(listing.titles[run.name])
+    st.markdown(f"**{title}**  \n:small[{plain(run.name)}]", width="content")
     for entry in frame.OF_A_RUN:
         frame.link(entry, {state.RUN: run.name})
     st.page_link(
@@ -167,10 +198,10 @@ def one(run: store.Run, titles: Mapping[str, str], about: description.Descriptio
         help="Opens the form with the settings of this run.",
     )
     if st.button("Describe", icon=":material/edit:", key=f"describe-{run.name}"):
-        describe(run, about)
+        describe(run, listing.descriptions)
     if controls.button("Delete", ":material/delete:", key=f"delete-{run.name}"):
         deleted.delete(run.name)
-        st.toast(f"{plain(titles[run.name])} is deleted; *Deleted runs* brings it back.")
+        st.toast(f"{title} is deleted; *Deleted runs* brings it back.")
         st.rerun()
 
 
@@ -185,9 +216,10 @@ def settings_query(run: store.Run) -> dict[str, str]:
 
 
 @st.dialog("Describe the run")
-def describe(run: store.Run, about: description.Description) -> None:
+def describe(run: store.Run, descriptions: Mapping[str, description.Description]) -> None:
     """Form for the title, the note, the tags and the star of a run."""
-    used = {tag for each in cache.runs()[0] for tag in cache.description_of(each).tags}
+    about = descriptions[run.name]
+    used = {tag for each in descriptions.values() for tag in each.tags}
     with st.form("description", border=False):
         # Without `max_chars`, for which a longer text is dropped without a word.
         title = st.text_input("Title", about.title, placeholder=plain(description.usual_title(run)))

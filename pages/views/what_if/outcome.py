@@ -14,6 +14,7 @@ from aecore.runs import findings, search
 from aecore.runs.findings import MEASURES
 from pages.app import cache, frame
 from pages.app.text import define, explain, plain
+from pages.views.what_if import seeds
 
 if TYPE_CHECKING:
     from aecore.runs.sweeps import Plan, Result
@@ -34,7 +35,11 @@ def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
     if len(done) < LEAST or not known:
         return
     st.subheader("What it says", help="Of the trials that are trained, on the test split.")
-    st.markdown(plain(findings.best_in_words(plan, results, measure)))
+    best = findings.best_seeds(results, measure)
+    sentences = [findings.best_in_words(plan, results, measure)]
+    if best:
+        sentences.append(findings.seeds_in_words(plan, best, measure))
+    st.markdown(plain(" ".join(sentences)))
     settings = {name: each for name, each in known.items() if name != "seed"}
     incomparable = findings.IN_THE_LOSS if measure == "test_loss" else ()
     for name in settings:
@@ -45,6 +50,8 @@ def show(plan: Plan, results: Sequence[Result], measure: str) -> None:
             f"The loss contains {', '.join(known[name].label for name in inside)}: losses of "
             "different values cannot be compared, so choose another measure."
         )
+    if best:
+        seeds.show(best)
     if not settings:
         return
     places = cycle(st.columns(2))

@@ -15,9 +15,9 @@ from aecore.jobs.sweeper import trial_jobs
 from aecore.plots import figures, images
 from aecore.runs import findings, sweeps
 from aecore.runs.findings import MEASURES
-from pages.app import cache, controls, frame, state
+from pages.app import cache, controls, frame, server, state
 from pages.app.text import define, plain
-from pages.views.what_if import outcome
+from pages.views.what_if import outcome, seeds
 from pages.views.what_if.ask import SWEEP
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def thumbnail(plan: Plan, result: Result, job: Job | None) -> str | None:
     trial = result.trial
     try:
         if trial.state == "done":
-            picture = cache.thumbnail(*cache.identity(cache.run(trial.name)))
-        elif job is not None and job.log.view is not None:
+            return server.thumbnail_address(cache.run(trial.name))
+        if job is not None and job.log.view is not None:
             view = job.log.view
             classes = bool(get(plan.base["dataset"]).label_names)
             picture = images.thumbnail(view["plane"], view["labels"], classes, side=100)
@@ -232,16 +232,23 @@ def table(plan: Plan, ranked: Sequence[Result], running: Mapping[int, Job]) -> N
         if chosen is None:
             st.caption("Tick a trial to open its pages, or to stop it while it runs.")
         else:
-            offer(chosen, running.get(number))
+            offer(chosen, running.get(number), ranked)
 
 
-def offer(result: Result, job: Job | None) -> None:
-    """Links to the pages of a trial that is done; a button that stops one that runs."""
+def offer(result: Result, job: Job | None, results: Sequence[Result]) -> None:
+    """Links to the pages of a trial that is done and its seeds; a button that stops one that runs.
+
+    Arguments
+        results: of all trials of the sweep.
+    """
     trial = result.trial
     st.markdown(f"**Trial {trial.number}**", width="content")
     if trial.state == "done":
         for entry in frame.OF_A_RUN:
             frame.link(entry, {state.RUN: trial.name}, width="content")
+        same = findings.seeds_of(results, trial.settings)
+        if len(same) >= seeds.LEAST:
+            seeds.links(same)
     elif job is not None:
         key = f"stop-trial-{trial.number}"
         if controls.button("Stop this trial", ":material/stop_circle:", key=key):
