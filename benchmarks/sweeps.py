@@ -123,10 +123,10 @@ def trials() -> dict[str, Any]:
             alone.append(time.perf_counter() - started)
         commands = []
         for seed in range(30, 33):
-            settings = [f"{name}={value}" for name, value in DIGITS["training"].items()]
-            settings += [f"seed={seed}", "hidden=128,64", "latent_dim=2"]
+            settings = of(DIGITS, seed=seed)["training"]
             command = [sys.executable, "-m", "aecore", "train", "--dataset", "digits"]
-            command += ["--variant", "ae", *(f"--set={each}" for each in settings)]
+            command += ["--variant", "ae", "--set", "hidden=128,64", "--set", "latent_dim=2"]
+            command += [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
             started = time.perf_counter()
             subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
             commands.append(time.perf_counter() - started)

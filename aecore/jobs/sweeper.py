@@ -128,15 +128,27 @@ class Sweeper:
         self._jobs = jobs
         self._look = threading.Event()
         self._current: dict[str, Sweeping] = {}
-        threading.Thread(target=self._keep, name="sweeps", daemon=True).start()
+        self._open = True
+        self._thread = threading.Thread(target=self._keep, name="sweeps", daemon=True)
+        self._thread.start()
 
     def look(self) -> None:
         """Look at the store now: a plan is new or has changed."""
         self._look.set()
 
+    def close(self) -> None:
+        """End the thread and let other processes carry the sweeps out."""
+        self._open = False
+        self._look.set()
+        self._thread.join()
+        for sweeping in self._current.values():
+            sweeping.close()
+
     def _keep(self) -> None:
         while True:
             self._look.clear()
+            if not self._open:
+                return
             try:
                 left = self._step(sweeps.plans()[0])
             except Exception as error:

@@ -236,9 +236,9 @@ def test_no_job_overtakes_one_that_needs_all_processors(
     def begun_after(*done: Job) -> list[Job]:
         for job in done:
             job.state = "done"
-        begun = queue._next()
+        begun = [job for together in queue._next() for job in together]
         for job in begun:
-            job.state = "running"
+            job.state, job.future = "running", object()
         return begun
 
     assert begun_after() == [a, b]

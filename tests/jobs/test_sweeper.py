@@ -41,6 +41,9 @@ def planned(seeds: int = 4, halving: Halving | None = None, **training: int) -> 
 def jobs() -> Iterator[Jobs]:
     jobs = Jobs()
     yield jobs
+    for job in jobs.all():  # or they would be carried out in the store of the next test
+        jobs.cancel(job)
+    wait_until(lambda: not any(job.active for job in jobs.all()))
     jobs._drop()
 
 
@@ -101,6 +104,8 @@ def test_a_sweep_is_paused_gone_on_with_and_stopped(jobs: Jobs) -> None:
     wait_until(lambda: any(job.active for _, job in trial_jobs(jobs, plan.name)))
     change(plan, "stopped")
     wait_until(lambda: not any(job.active for _, job in trial_jobs(jobs, plan.name)))
+    sweeper.close()
+    Sweeping(jobs, plan.name).close()
 
 
 def test_trials_of_a_stopped_sweep_have_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
