@@ -84,12 +84,12 @@ def paint(browser: Browser, repeats: int = 7) -> dict:
 
 def slider(browser: Browser) -> dict:
     """Measure seconds from a key on a slider to the new picture."""
-    bare, ours = alternating(browser, "reconstructions", "Samples", BARE_SLIDER)
+    bare, ours = alternating(browser, "reconstructions", "Samples", BARE_SLIDER, "View")
     return compared("bare_page", bare, "reconstructions", ours)
 
 
 def alternating(
-    browser: Browser, path: str, name: str, bare_script: str, repeats: int = 13
+    browser: Browser, path: str, name: str, bare_script: str, opens: str = "", repeats: int = 13
 ) -> tuple[list[float], list[float]]:
     """Measure seconds from a key on a slider to the new picture, alternating with a bare page.
 
@@ -98,13 +98,15 @@ def alternating(
     Arguments
         path: of our page, with its query.
         name: of the slider, on both.
+        opens: button of our page that shows the slider, if there is one.
         bare_script: with `{width}` and `{height}` for the size of our picture.
     """
     with dashboard() as address, browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{address}/{path}")
         page.wait_for_selector("[data-testid=stImage] img", timeout=120_000)
-        page.get_by_role("button", name="View").click()
+        if opens:
+            page.get_by_role("button", name=opens).click()
         page.wait_for_timeout(2_000)
         width, height = page.evaluate(f"[{IMAGE}.naturalWidth, {IMAGE}.naturalHeight]")
         with server(app(bare_script.format(width=width, height=height)), ROOT) as bare:

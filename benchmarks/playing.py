@@ -5,7 +5,7 @@
 
 `denoise`  the level dragged from end to end and back: pictures a second that the browser painted,
            and milliseconds from a value that is set to its picture.
-`grid`     a 20 x 20 latent grid of a VAE of MNIST (of digits where it is absent): from a key on the
+`grid`     a latent grid of a VAE of MNIST (of digits where it is absent): from a key on the
            slider of its side to the new picture, against a bare Streamlit fragment with the same
            slider that shows one of two fixed images of that size. Turns alternate.
 
@@ -74,7 +74,6 @@ def denoise(browser: Browser, repeats: int = 20) -> dict:
         page = context.new_page()
         page.goto(f"{address}/denoise?run={dataset_name()}-ae")
         page.wait_for_function("document.querySelector('.live')?.slider", timeout=120_000)
-        page.get_by_text("Jobs", exact=True).wait_for(state="hidden", timeout=600_000)
         page.wait_for_timeout(2_000)
         page.evaluate(DRAG, 2)
         rates = [page.evaluate(DRAG, 4) for _ in range(3)]

@@ -64,13 +64,13 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
             codes, where = along_dimensions(run, values, dimensions, text)
         above = st.container()
         cell = ask_cell(n, len(codes)) if run.dataset.traits.pictures else None
-        if not picking:
-            chosen = codes[:0] if cell is None else codes[[cell]]
-            with above:
-                common.marked_map(run, chosen, codes[latent.corners(n, len(codes))])
         if cell is not None:
             large(run, codes[[cell]], label, cell)
     draw(run, n, label, codes, where, panel, canvas)
+    if not picking:  # last, since a browser takes longer to draw a map than a picture
+        chosen = codes[:0] if cell is None else codes[[cell]]
+        with above:
+            common.marked_map(run, chosen, codes[latent.corners(n, len(codes))])
 
 
 def draw(

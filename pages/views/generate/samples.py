@@ -50,11 +50,11 @@ def show(run: store.Run, toolbar: DeltaGenerator) -> None:
         codes = draw_codes(run, source, count, temperature, seed, train)
     if codes is None:
         return
-    with panel:
-        common.marked_map(run, codes)
     decoded = models.generated(run, codes, label)
     with canvas:
         rows(run, source, codes, decoded, label, train)
+    with panel:  # after the pictures, which a browser draws in less time
+        common.marked_map(run, codes)
 
 
 def draw_codes(
