@@ -259,7 +259,7 @@ def dataset_of(config: RunConfig) -> Dataset:
 OF_TRAINING = ("seed", "learning_rate")
 OF_MODEL = ("beta", "weight", "target", "level", "l2", "commitment")
 """Settings in which trainings may differ that are stacked: none of them changes a shape."""
-MOST_STACKED = 8
+MOST_STACKED = 16
 """Trainings that are stacked at most."""
 
 

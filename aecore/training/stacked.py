@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import reduce
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -98,7 +99,7 @@ def _epochs(
             for setup in setups:
                 setup.model.epochs_seen = epoch - 1 + number / batches
             losses = stack.losses(data.train[batch], data.train_labels[batch])
-            stack.optimizer.zero_grad()
+            stack.clear_gradients()
             reduce(torch.add, losses.values()).mean(1).sum().backward()
             stack.step()
             for name, values in losses.items():
@@ -107,14 +108,14 @@ def _epochs(
             progress(what, (epoch - 1) * batches + number, settings.epochs * batches)
         stack.hand_back()
         seconds = (time.perf_counter() - started) / len(setups)
-        records: list[EpochRecord | Diverged | None] = []
-        for at, setup in enumerate(setups):
-            own = {name: values[at] for name, values in sums.items()}
-            try:
-                records.append(record_of(setup, epoch, own, seconds, data) if alive[at] else None)
-            except Diverged as error:
-                alive[at] = False
-                records.append(error)
+        records: list[EpochRecord | Diverged | None] = [None] * len(setups)
+        for at, (place, setup) in enumerate(zip(stack.places, setups, strict=True)):
+            if alive[at]:
+                own = {name: values[at] for name, values in sums.items()}
+                try:
+                    records[place] = record_of(setup, epoch, own, seconds, data)
+                except Diverged as error:
+                    alive[at], records[place] = False, error
         yield records
 
 
@@ -177,51 +178,83 @@ class Loss(nn.Module):
 
 
 class Stack:
-    """Several trainings of equal `architecture`, whose losses are computed together."""
+    """Several trainings of equal `architecture`, whose steps are computed together."""
 
     def __init__(self, setups: Sequence[Setup]) -> None:
-        self.setups = setups
+        rates = [setup.settings.learning_rate for setup in setups]
+        self.places = sorted(range(len(setups)), key=rates.__getitem__)
+        """Of the trainings among those given. Those of one learning rate lie side by side, and
+        their weights are one to the optimiser."""
+        self.setups = [setups[place] for place in self.places]
+        rates.sort()
+        starts = [at for at, rate in enumerate(rates) if at == 0 or rate != rates[at - 1]]
+        self._groups = [slice(*ends) for ends in pairwise([*starts, len(rates)])]
         first = setups[0].model
         self._loss = Loss(copy.deepcopy(first))
         self._penalties, self._corruption = dict(first.penalties), first.corruption
-        self._weights: dict[str, list[Tensor]] = {
-            f"model.{name}": [setup.model.get_parameter(name) for setup in setups]
-            for name, _ in first.named_parameters()
-        }
-        self._varied = list(_varied([setup.model for setup in setups], first))
+        self._varied = list(_varied([setup.model for setup in self.setups], first))
         self._draws: dict[int, list[Draw]] = {}
-        # Each training's own optimiser keeps its settings and its moments; this one takes the steps
-        # of all of them, those with one learning rate in one call.
-        alike: dict[float, list[Setup]] = {}
-        for setup in setups:
-            alike.setdefault(setup.settings.learning_rate, []).append(setup)
-        self._alike = [same[0] for same in alike.values()]
-        chosen = OPTIMIZERS[setups[0].settings.optimizer]
-        groups = [
-            {"params": [weight for each in same for weight in each.model.parameters()], "lr": rate}
-            for rate, same in alike.items()
-        ]
-        self.optimizer = chosen.kind(groups, **chosen.options)
-
-    def step(self) -> None:
-        """Take a step of every optimiser and every schedule."""
-        for group, setup in zip(self.optimizer.param_groups, self._alike, strict=True):
-            own = setup.optimizer.param_groups[0]
-            group.update({name: own[name] for name in own if name != "params"})
-        self.optimizer.step()
-        for setup in self.setups:
-            advance(setup.schedule)
+        self.take_up()
 
     def take_up(self) -> None:
-        """Begin with the moments of each training."""
-        for setup in self.setups:
-            self.optimizer.state.update(setup.optimizer.state)
+        """Join the weights, gradients and moments of the trainings, which become parts of these.
+
+        So nothing is put together or taken apart in a step.
+        """
+        self._weights = {
+            f"model.{name}": _joined([each.model.get_parameter(name) for each in self.setups])
+            for name, _ in self._loss.model.named_parameters()
+        }
+        chosen = OPTIMIZERS[self.setups[0].settings.optimizer]
+        groups = [
+            {"params": [_part(weight, group) for weight in self._weights.values()]}
+            | _options(self.setups[group.start])
+            for group in self._groups
+        ]
+        self.optimizer = chosen.kind(groups, **chosen.options)
+        for part, states in self._states():
+            if any(states):
+                self.optimizer.state[part] = {
+                    name: value.clone()
+                    if name == STEP
+                    else torch.stack([state[name] for state in states])
+                    for name, value in states[0].items()
+                }
 
     def hand_back(self) -> None:
-        """Give each training the moments of its weights."""
-        for setup in self.setups:
-            for weight in setup.optimizer.param_groups[0]["params"]:
-                setup.optimizer.state[weight] = self.optimizer.state[weight]
+        """Give each training its moments, learning rate and place in the schedule."""
+        for part, states in self._states():
+            for at, state in enumerate(states):
+                moments = self.optimizer.state[part].items()
+                state.update(
+                    {name: each.clone() if name == STEP else each[at] for name, each in moments}
+                )
+        for group in self._groups:
+            first, *others = self.setups[group]
+            for setup in others:
+                setup.optimizer.param_groups[0].update(_options(first))
+                setup.schedule.load_state_dict(first.schedule.state_dict())
+
+    def _states(self) -> Iterator[tuple[Tensor, list[dict[str, Tensor]]]]:
+        """Each weight of the optimiser, and the states of its parts in those of the trainings."""
+        for group, options in zip(self._groups, self.optimizer.param_groups, strict=True):
+            own = [setup.optimizer for setup in self.setups[group]]
+            for number, part in enumerate(options["params"]):
+                yield part, [each.state[each.param_groups[0]["params"][number]] for each in own]
+
+    def clear_gradients(self) -> None:
+        """Set the gradients to 0, in place."""
+        torch._foreach_zero_(
+            [each.grad for each in self._weights.values() if each.grad is not None]
+        )
+
+    def step(self) -> None:
+        """Take a step of every training."""
+        for options, group in zip(self.optimizer.param_groups, self._groups, strict=True):
+            options.update(_options(self.setups[group.start]))
+        self.optimizer.step()
+        for group in self._groups:
+            advance(self.setups[group.start].schedule)
 
     def losses(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Named terms of the loss, each (k, batch), for a batch (k, batch, n_features)."""
@@ -232,11 +265,10 @@ class Stack:
             torch.stack([draw.repeated(setup.generator) for setup in self.setups])
             for draw in self._draws[n]
         ]
-        weights = {name: torch.stack(each) for name, each in self._weights.items()}
         values = [each.values for each in self._varied]
         self._loss.model.epochs_seen = self.setups[0].model.epochs_seen
         self._loss.train()
-        return vmap(self._of_one)(weights, x, labels, draws, values)
+        return vmap(self._of_one)(self._weights, x, labels, draws, values)
 
     def _of_one(
         self,
@@ -271,6 +303,32 @@ class Stack:
         return noting.noted
 
 
+STEP = "step"
+"""In the state of an optimiser, the number of steps; all others are moments of a weight's shape."""
+
+
+def _joined(weights: Sequence[nn.Parameter]) -> Tensor:
+    with torch.no_grad():
+        joined = torch.stack([*weights]).requires_grad_()
+    joined.grad = torch.zeros_like(joined)
+    for weight, part, gradient in zip(weights, joined.detach(), joined.grad, strict=True):
+        weight.data, weight.grad = part, gradient
+    return joined
+
+
+def _part(joined: Tensor, group: slice) -> Tensor:
+    assert joined.grad is not None
+    part = joined.detach()[group]
+    part.grad = joined.grad[group]
+    return part
+
+
+def _options(setup: Setup) -> dict[str, Any]:
+    """Learning rate and further options of a training's optimiser, as they are now."""
+    options = setup.optimizer.param_groups[0]
+    return {name: options[name] for name in options if name != "params"}
+
+
 def _varied(models: Sequence[Autoencoder], first: Autoencoder) -> Iterator[Varied]:
     """Numbers in which the penalties and corruptions of the models differ."""
     device = next(first.parameters()).device
@@ -296,13 +354,14 @@ def gain(stack: Stack, data: Splits, repeats: int = 8) -> float:
     states = [setup.generator.get_state() for setup in setups]
 
     def together() -> None:
+        stack.clear_gradients()
         reduce(torch.add, stack.losses(*many).values()).mean(1).sum().backward()
 
     def one() -> None:
         setup = setups[0]
         losses = setup.model.losses(x, setup.generator, labels)
+        setup.optimizer.zero_grad(set_to_none=False)  # which are parts of the stack's
         reduce(torch.add, losses.values()).mean().backward()
-        setup.optimizer.zero_grad()
 
     try:
         together()
@@ -310,7 +369,7 @@ def gain(stack: Stack, data: Splits, repeats: int = 8) -> float:
     except RuntimeError:  # an operation that cannot be batched, such as a gradient within a loss
         return 0
     finally:
-        stack.optimizer.zero_grad()
+        stack.clear_gradients()
         for setup, state in zip(setups, states, strict=True):
             setup.generator.set_state(state)
     return len(setups) * seconds[1] / seconds[0]

@@ -18,6 +18,7 @@ from test_jobs import Elsewhere, elsewhere  # noqa: F401
 
 from aecore.errors import InvalidRequest
 from aecore.jobs import TRIES, Jobs
+from aecore.jobs.queue import MOST_TOGETHER
 from aecore.jobs.sweeper import Sweeper, Sweeping, trial_jobs
 from aecore.runs import store, sweeps
 from aecore.runs.sweeps import Halving, Plan
@@ -154,18 +155,19 @@ def test_one_of_a_stack_is_cancelled_and_the_others_are_trained(jobs: Jobs) -> N
 
 
 def test_a_paused_sweep_takes_its_waiting_trials_back(jobs: Jobs) -> None:
-    plan = planned(20, epochs=40)
+    plan = planned(2 * MOST_TOGETHER + 4, epochs=40)
     sweeping = Sweeping(jobs, plan.name)
     wait_until(lambda: sweeping.step() and any(j.begun for _, j in trial_jobs(jobs, plan.name)))
     change(plan, "paused")
     while sweeping.step():
         time.sleep(0.05)
-    assert 1 <= states(plan).count("done") <= 16 and "cancelled" not in states(plan)
+    assert 1 <= states(plan).count("done") <= 2 * MOST_TOGETHER
+    assert "cancelled" not in states(plan)
     change(plan, "running")
     while sweeping.step():
         time.sleep(0.05)
     sweeping.close()
-    assert states(plan) == ["done"] * 20
+    assert states(plan) == ["done"] * (2 * MOST_TOGETHER + 4)
 
 
 def test_a_worker_of_two_is_killed_and_no_trial_is_lost_or_counted_twice(
@@ -207,6 +209,7 @@ def test_the_command_prints_one_list_of_trials_and_goes_on_with_a_sweep(tmp_path
 CARRY_OUT = """
 import os, signal, sys, time
 from aecore.jobs import TRIES, Jobs
+from aecore.jobs.queue import MOST_TOGETHER
 from aecore.jobs.sweeper import Sweeping
 from aecore.runs import sweeps
 
