@@ -1,7 +1,7 @@
 """Benchmark of the pages against a bare Streamlit page, in real Chromium.
 
     python -m benchmarks.pages            every measurement, as one JSON document
-    python -m benchmarks.pages paint      only one of: paint, slider, training, watched
+    python -m benchmarks.pages paint      only one of: paint, slider, training, watched, sweep
 
 `paint`     from the start of the server to the first paint: `make run` with four maps of digits,
             and with the page Start, against an empty app. Runs alternate.
@@ -10,6 +10,7 @@
 `training`  from a widget's change to its answer, while MNIST (or digits) trains and while idle.
 `watched`   an epoch of MNIST (or digits) while a browser shows its live map, and while none does;
             three epochs each by turns in one training, the first of them not counted.
+`sweep`     from the press on Start of a sweep of digits, its workers warm, to the first small map.
 
 Needs `make test` to have run once. Timings are noisy: what counts are the ratios of medians.
 """
@@ -213,6 +214,33 @@ def watched(browser: Browser, turns: int = 5) -> dict:
     return compared("no_browser", alone, "live_map_open", shown)
 
 
+def sweep(browser: Browser, repeats: int = 5) -> dict:
+    """Measure seconds from the press that starts a sweep to the first thumbnail of a trial."""
+    found = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(DASHBOARD, ROOT, AECORE_STORE=folder) as address,
+        browser.new_context() as context,
+    ):
+        page = context.new_page()
+        for turn in range(repeats + 1):
+            page.goto(f"{address}/what_if?dataset=digits&variant=ae")
+            page.get_by_role("button", name="Seeds", exact=True).click()
+            values = page.get_by_role("textbox", name="Values of Seed")
+            values.fill(", ".join(str(10 * turn + seed) for seed in range(4)))
+            values.press("Enter")
+            page.get_by_text("4 trainings").wait_for()
+            page.wait_for_timeout(1_000)
+            started = time.perf_counter()
+            page.get_by_role("button", name="Start", exact=True).click()
+            rows = page.get_by_test_id("stDataFrame").locator("tbody tr")
+            thumbnail = rows.filter(has_text="running").filter(has_text="data:image/png").first
+            thumbnail.wait_for(state="attached", timeout=120_000)
+            found.append(time.perf_counter() - started)
+            page.get_by_text("4 of 4 trained").wait_for(timeout=120_000)
+    return {"s": [round(each, 2) for each in found[1:]], "first_sweep_s": round(found[0], 2)}
+
+
 def wait_for_epoch(number: int) -> None:
     """Wait until the only training in the store has completed so many epochs."""
     from aecore.runs import store
@@ -272,5 +300,5 @@ def measure(kinds: dict[str, Callable[[Browser], dict]], usual: list[str], about
 
 
 if __name__ == "__main__":
-    KINDS = {"paint": paint, "slider": slider, "training": training, "watched": watched}
+    KINDS = {each.__name__: each for each in (paint, slider, training, watched, sweep)}
     measure(KINDS, list(KINDS), __doc__)
