@@ -32,7 +32,11 @@ PICTURES = {
     "generate": ("generate?run=mnist-vae", IMAGE),
     "recipes": ("recipes?recipe=manifold", ".st-key-canvas .js-plotly-plot"),
     "train": ("train?dataset=mnist&preset=mnist-map", READY),
+    "what_if": ("what_if?dataset=digits&variant=ae&sweep=widths", "[data-testid=stDataFrame]"),
 }
+SWEEP = [sys.executable, "-m", "aecore", "sweep", "--dataset", "digits", "--variant", "ae"]
+SWEEP += ["--set", "epochs=40", "--grid", "latent_dim=2,4,8", "--grid", "seed=0,1,2"]
+SWEEP += ["--name", "widths"]
 
 
 def main() -> None:
@@ -42,6 +46,8 @@ def main() -> None:
         store = Path(folder) / "store"
         copy_shipped(store)
         os.environ["AECORE_STORE"] = str(store)
+        if "what_if" in asked:
+            subprocess.run(SWEEP, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS)
         with dashboard() as address:
             for name in asked:
