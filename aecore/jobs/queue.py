@@ -5,7 +5,8 @@ One after another, each with all processors, except for tasks that compute with 
 
 The first job starts a small cluster of its own as a child process (`python -m
 aecore.jobs.serve`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
-scheduler to use instead.
+scheduler to use instead. Where none of its workers reaches the store, the files of a job travel
+with it (see `exchange`).
 Progress of a job and its end are published as Dask events. A job is cancelled at the scheduler, and
 its worker stops a task that the scheduler has cancelled.
 
@@ -22,14 +23,15 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aecore import files
 from aecore.errors import InvalidRequest
-from aecore.jobs import checks
+from aecore.jobs import checks, exchange
 from aecore.jobs.cluster import (
     START_WITHIN,
     TRIES,
@@ -41,7 +43,7 @@ from aecore.jobs.cluster import (
     scale_cluster,
     start_cluster,
 )
-from aecore.jobs.worker import TOPIC, Ended, State, carry_out, unpack_array
+from aecore.jobs.worker import TOPIC, Ended, State, carry_out, carry_out_apart, unpack_array
 from aecore.training import MOST_STACKED
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from aecore.progress import Task
+    from aecore.runs.store import Reservation
 
 
 FINISHED_KEPT = 50
@@ -64,6 +67,8 @@ LEAST_SECONDS = 5
 # Limits, in seconds. What does not answer is said at once or after twice `ANSWER_WITHIN`.
 LOOK_EVERY = 0.5
 ANSWER_WITHIN = 3
+FETCH_WITHIN = 300
+"""For the files of a job to come back."""
 STOP_WITHIN = 5
 """For a cancelled job to end by itself. Later its worker is killed, which loses nothing: every
 file is renamed into place, and the checkpoint of the last epoch is on disk."""
@@ -117,11 +122,21 @@ class Job:
     """Whether a worker has reported it."""
     stop_asked: float | None = None
     """`time.monotonic()` when it was cancelled while it ran."""
+    apart: bool = False
+    """Whether it was sent to a worker without the store."""
+    place: Reservation | None = None
+    """The name of its run, which is reserved here meanwhile."""
 
     @property
     def active(self) -> bool:
         """Whether the job waits or runs."""
         return self.state in ("queued", "running")
+
+    def release(self) -> None:
+        """Give up the name that is reserved for it."""
+        if self.place is not None:
+            self.place.__exit__()
+            self.place = None
 
     @property
     def seconds_left(self) -> float | None:
@@ -149,12 +164,12 @@ class Jobs:
         """Of our own cluster."""
         self.at_once = most_workers()
         """Parallel tasks that are carried out at the same time."""
-        self._checked: dict[str, str] = {}
-        """Why a scheduler not our own, or a worker by its id, cannot run jobs; or ""."""
+        self._checked: dict[str, checks.Answer] = {}
+        """Whether a scheduler not our own, or a worker by its id, can run jobs."""
         self.trouble = ""
         """Why the jobs that wait cannot be begun now, and what to do."""
-        self.left_out = ""
-        """Workers that get no jobs, though others do, and why."""
+        self.notice = ""
+        """Workers that get no jobs, though others do, and why; and whether files travel."""
 
     # --- Requests ---
 
@@ -224,6 +239,7 @@ class Jobs:
     def _end(self, job: Job, state: State, error: str = "", run: str = "") -> None:
         """Record the end of a job; later events of it are ignored."""
         with self._lock:
+            job.release()
             if job.active:
                 job.state, job.error, job.run, job.future = state, error, run, None
 
@@ -244,6 +260,7 @@ class Jobs:
 
     def _wait_again(self, job: Job) -> None:
         with self._lock:
+            job.release()
             if job.active:
                 job.state, job.what, job.future, job.begun = "queued", "Waiting", None, False
                 job.interrupted = None
@@ -310,23 +327,77 @@ class Jobs:
         from distributed.client import ClosedClientError
 
         client = self._connected()
-        options = {}
+        options, apart = {}, False
         if self._cluster is None:
-            able = self._able_workers(client)
+            able, apart = self._able_workers(client)
             self.at_once, options = sum(able.values()), {"workers": list(able)}
-        with self._lock:
-            for jobs in self._next():
-                key = f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}"
-                asked = [(job.id, job.task) for job in jobs]
-                try:
-                    future = client.submit(carry_out, *asked, key=key, pure=False, **options)
-                except ClosedClientError:  # since `_watch` looked, which will look again
+        try:
+            with self._lock:
+                groups = self._next()
+                if not apart:
+                    for jobs in groups:
+                        future = self._begin(jobs, client, carry_out, **options)
+                        for at, job in enumerate(jobs):
+                            future.add_done_callback(partial(self._over, job, at))
                     return
-                for at, job in enumerate(jobs):
-                    job.future, job.shared = future, len(jobs) > 1
-                    job.state, job.what, job.sent = "running", "Starting", time.monotonic()
-                    job.tries += 1
-                    future.add_done_callback(partial(self._over, job, at))
+            for jobs in groups:
+                self._send_with_files(jobs, client, options)
+        except ClosedClientError:  # since `_watch` looked, which will look again
+            return
+
+    def _begin(
+        self, jobs: Sequence[Job], client: Client, call: Any, *sent: Any, **options: Any
+    ) -> Future:
+        """Send jobs to a worker that carries them out together."""
+        key = f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}"
+        asked = [(job.id, job.task) for job in jobs]
+        future = client.submit(call, *sent, *asked, key=key, pure=False, **options)
+        for job in jobs:
+            job.future, job.shared = future, len(jobs) > 1
+            job.state, job.what, job.sent = "running", "Starting", time.monotonic()
+            job.tries += 1
+            job.apart = bool(sent)
+        return future
+
+    def _send_with_files(
+        self, jobs: Sequence[Job], client: Client, options: Mapping[str, Any]
+    ) -> None:
+        """Send jobs, with the files that they read, to a worker that does not reach the store.
+
+        Reading them takes its time, in which the pages look at the queue and jobs are cancelled.
+        """
+        import dask
+
+        patterns: set[str] = set()
+        for job in jobs:
+            try:
+                if name := job.task.reserves:
+                    job.place = exchange.reserve(name)
+                patterns.update(job.task.files)
+            except InvalidRequest as error:
+                self._end(job, "failed", str(error))
+        try:
+            sent = exchange.pack(sorted(patterns))
+        except (InvalidRequest, OSError) as error:
+            reason = files.sentence(error) if isinstance(error, OSError) else str(error)
+            for job in jobs:
+                self._end(job, "failed", reason)
+        with self._lock:
+            for job in jobs:
+                if job.state != "queued":  # cancelled meanwhile
+                    job.release()
+            if not (left := [job for job in jobs if job.state == "queued"]):
+                return
+            # Dask advises against it, but what a worker holds is lost with that worker.
+            quiet = {"distributed.admin.large-graph-warning-threshold": "1 TB"}
+            try:
+                with dask.config.set(quiet):
+                    future = self._begin(left, client, carry_out_apart, sent, **options)
+            except Exception:
+                for job in left:
+                    job.release()
+                raise
+            future.add_done_callback(partial(self._arrived, left))
 
     def _next(self) -> list[list[Job]]:
         """The waiting jobs that can be begun now; each list is carried out together."""
@@ -375,6 +446,40 @@ class Jobs:
             self._lost(job)
         self._submit_next()
 
+    def _arrived(self, jobs: Sequence[Job], future: Future) -> None:
+        """Store what jobs wrote at a worker without the store, and record how they ended."""
+        if future.status != "finished":
+            for at, job in enumerate(jobs):
+                self._over(job, at, future)
+            return
+        with self._lock:
+            waiting = {
+                at: job
+                for at, job in enumerate(jobs)
+                if job.future is future and job.stop_asked is None
+            }
+            places = {
+                job.task.reserves: job.place if at in waiting else None
+                for at, job in enumerate(jobs)
+                if job.task.reserves
+            }
+        if not waiting:
+            return
+        try:
+            ended, written = future.result(timeout=FETCH_WITHIN)
+            names = exchange.receive(written, places)
+            for at, job in waiting.items():
+                state, error, run = ended[at]
+                self._conclude(job, (state, error, names.get(run, run)))
+        except InvalidRequest as error:
+            for job in waiting.values():
+                self._end(job, "failed", str(error))
+        except Exception as error:
+            lost = isinstance(error, OSError)  # meanwhile, or it takes too long
+            for job in waiting.values():
+                self._lost(job, None if lost else error)
+        self._submit_next()
+
     def _lost(self, job: Job, error: BaseException | None = None) -> None:
         """End a job whose worker is lost, or queue it again if it had not begun."""
         killed = error is None or type(error).__name__ == "KilledWorker"
@@ -382,6 +487,7 @@ class Jobs:
             if job.stop_asked is not None:
                 self._end(job, "cancelled")
             elif killed and job.active and not job.begun and job.tries < TRIES:
+                job.release()
                 job.state, job.what, job.future = "queued", "Waiting", None
             else:
                 self._end(job, "failed", _explain(job, error))
@@ -390,7 +496,7 @@ class Jobs:
         """Give up a lost cluster; waiting jobs go to the next one."""
         client, cluster = self._client, self._cluster
         self._client = self._cluster = None
-        self.left_out = ""
+        self.notice = ""
         if cluster is not None:
             kill_cluster(cluster)
         if client is not None:
@@ -417,11 +523,14 @@ class Jobs:
         self._client = client
         return client
 
-    def _able_workers(self, client: Client) -> dict[str, int]:
-        """Number of threads of each usable worker, by its address, at an external scheduler."""
+    def _able_workers(self, client: Client) -> tuple[dict[str, int], bool]:
+        """Number of threads of each usable worker, by its address, at an external scheduler.
+
+        And whether files travel, because none of them reaches the store.
+        """
         self.trouble = ""
         if client.scheduler is None:  # closed meanwhile
-            return {}
+            return {}, False
         address = str(client.scheduler.address)
         try:
             workers = ask_apart(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)[
@@ -429,25 +538,29 @@ class Jobs:
             ]
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
-            return {}
+            return {}, False
         places = {worker["id"]: place for place, worker in workers.items()}
         places |= {checks.SCHEDULER: address}
         if unknown := {key: place for key, place in places.items() if key not in self._checked}:
             self._checked |= checks.examine(client, unknown, ANSWER_WITHIN)
-        reasons = {key: self._checked.get(key, "does not answer") for key in places}
-        in_words = checks.in_words(
-            {key if key == checks.SCHEDULER else places[key]: why for key, why in reasons.items()}
-        )
+        answers = {key: self._checked.get(key, checks.NO_ANSWER) for key in places}
+        scheduler = answers.pop(checks.SCHEDULER)
+        apart = checks.travelling(answers.values())
+        reasons = {
+            places[key]: "" if apart and each.apart else each.reason
+            for key, each in answers.items()
+        }
+        in_words = checks.in_words({checks.SCHEDULER: scheduler.reason, **reasons})
         able = {
             place: worker["nthreads"]
             for place, worker in workers.items()
-            if not reasons[worker["id"]] and not reasons[checks.SCHEDULER]
+            if not reasons[place] and not scheduler.reason
         }
-        self.left_out = in_words if able else ""
+        self.notice = f"{checks.notice() if apart else ''} {in_words}".strip() if able else ""
         if not able:
             in_words = in_words or f"The scheduler at {address} has no worker."
             self.trouble = f"{in_words} {checks.advice(address)}"
-        return able
+        return able, apart
 
     # --- The client's thread ---
 
@@ -461,7 +574,7 @@ class Jobs:
             job = self._jobs.get(message["job"])
             if job is None or job.state != "running":
                 return
-            if not job.begun and job.future is not None:
+            if not job.begun and job.future is not None and not job.apart:
                 # What has begun at a scheduler not our own may end though this process does.
                 fire_and_forget(job.future)
             job.begun = True
@@ -484,7 +597,7 @@ def _explain(job: Job, error: BaseException | None) -> str:
         log.error("job %s: %s", job.id, job.task.title, exc_info=error)
         return f"It ended with an error that was not expected, {type(error).__name__}: {error}"
     hint = "start it again."
-    if job.log.history:
+    if job.log.history and not job.apart:
         hint = f"the checkpoint of epoch {job.log.history[-1]['epoch']} is kept, resume it."
     if error is None and (address := os.environ.get("AECORE_SCHEDULER")):
         return (

@@ -887,13 +887,13 @@ pathlib.Path.write_text = write_text
     job = jobs.submit(projections.Prepare("iris"))
     wait_until(lambda: reason in jobs.trouble, seconds=30)
     assert "The worker at tcp://127.0.0.1:" in jobs.trouble and job.state == "queued"
-    assert f"dask worker {elsewhere.address}" in jobs.trouble and not jobs.left_out
+    assert f"dask worker {elsewhere.address}" in jobs.trouble and not jobs.notice
     assert checks.identity() in jobs.trouble and str(store.root()) in jobs.trouble
     assert not list(store.root().glob(".check-*"))
     elsewhere.worker()
     wait_until(lambda: not job.active)
     assert (job.state, job.error, jobs.trouble) == ("done", "", "")
-    assert reason in jobs.left_out and "workers" not in jobs.left_out
+    assert reason in jobs.notice and "workers" not in jobs.notice
 
 
 def test_a_worker_whose_files_do_not_arrive_gets_no_job(elsewhere: Elsewhere) -> None:
