@@ -334,37 +334,23 @@ class Jobs:
         try:
             with self._lock:
                 groups = self._next()
-                if not apart:
-                    for jobs in groups:
-                        future = self._begin(jobs, client, carry_out, **options)
-                        for at, job in enumerate(jobs):
-                            future.add_done_callback(partial(self._over, job, at))
-                    return
-            for jobs in groups:
+                for jobs in [] if apart else groups:
+                    future = client.submit(carry_out, *_asked(jobs), **_options(jobs), **options)
+                    _mark_sent(jobs)
+                    for at, job in enumerate(jobs):
+                        job.future = future
+                        future.add_done_callback(partial(self._over, job, at))
+            for jobs in groups if apart else []:
                 self._send_with_files(jobs, client, options)
         except ClosedClientError:  # since `_watch` looked, which will look again
             return
-
-    def _begin(
-        self, jobs: Sequence[Job], client: Client, call: Any, *sent: Any, **options: Any
-    ) -> Future:
-        """Send jobs to a worker that carries them out together."""
-        key = f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}"
-        asked = [(job.id, job.task) for job in jobs]
-        future = client.submit(call, *sent, *asked, key=key, pure=False, **options)
-        for job in jobs:
-            job.future, job.shared = future, len(jobs) > 1
-            job.state, job.what, job.sent = "running", "Starting", time.monotonic()
-            job.tries += 1
-            job.apart = bool(sent)
-        return future
 
     def _send_with_files(
         self, jobs: Sequence[Job], client: Client, options: Mapping[str, Any]
     ) -> None:
         """Send jobs, with the files that they read, to a worker that does not reach the store.
 
-        Reading them takes its time, in which the pages look at the queue and jobs are cancelled.
+        That takes its time, in which the pages look at the queue and jobs are cancelled.
         """
         import dask
 
@@ -388,16 +374,22 @@ class Jobs:
                     job.release()
             if not (left := [job for job in jobs if job.state == "queued"]):
                 return
-            # Dask advises against it, but what a worker holds is lost with that worker.
-            quiet = {"distributed.admin.large-graph-warning-threshold": "1 TB"}
-            try:
-                with dask.config.set(quiet):
-                    future = self._begin(left, client, carry_out_apart, sent, **options)
-            except Exception:
-                for job in left:
-                    job.release()
-                raise
-            future.add_done_callback(partial(self._arrived, left))
+            options = {**_options(left), **options}
+            _mark_sent(left, apart=True)
+        # Dask advises against large arguments, but what a worker holds is lost with that worker.
+        quiet = {"distributed.admin.large-graph-warning-threshold": "1 TB"}
+        try:
+            with dask.config.set(quiet):
+                future = client.submit(carry_out_apart, sent, *_asked(left), **options)
+        except Exception:
+            for job in left:
+                self._wait_again(job)
+            raise
+        with self._lock:
+            for job in left:
+                if job.active:
+                    job.future = future
+        future.add_done_callback(partial(self._arrived, left))
 
     def _next(self) -> list[list[Job]]:
         """The waiting jobs that can be begun now; each list is carried out together."""
@@ -589,6 +581,21 @@ class Jobs:
                 if message["what"] != job.what:
                     job.began = time.monotonic(), message["done"]
                 job.what, job.done, job.total = message["what"], message["done"], message["total"]
+
+
+def _asked(jobs: Sequence[Job]) -> list[tuple[str, Task]]:
+    return [(job.id, job.task) for job in jobs]
+
+
+def _options(jobs: Sequence[Job]) -> dict[str, Any]:
+    return {"key": f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}", "pure": False}
+
+
+def _mark_sent(jobs: Sequence[Job], apart: bool = False) -> None:
+    for job in jobs:
+        job.shared, job.apart = len(jobs) > 1, apart
+        job.state, job.what, job.sent = "running", "Starting", time.monotonic()
+        job.tries += 1
 
 
 def _explain(job: Job, error: BaseException | None) -> str:
