@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from aecore import artifacts, locations
 from aecore.errors import InvalidRequest, in_one_line, shown
-from aecore.files import DiskFault
+from aecore.files import DiskFault, writing
 from aecore.runs import store
 
 MOST_BYTES = 2**30
@@ -112,7 +112,7 @@ def own_store(files: Files, parent: str) -> Iterator[Callable[[], Written]]:
         _LOCAL.folder = tempfile.TemporaryDirectory(prefix="latent-loupe-", dir=parent)
     root = Path(_LOCAL.folder.name)
     with locations.store_at(root):
-        with locations.writing():
+        with writing(root, "start the worker with another --local-directory"):
             _fill(root, files)
         before = {path: _state(path) for path in _files_in(root)}
 
