@@ -23,7 +23,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -118,6 +118,8 @@ class Job:
     sent: float = 0
     """`time.monotonic()` when it was last sent to a cluster, and how often that was done."""
     tries: int = 0
+    workers: Sequence[str] = ()
+    """Addresses of those that it may go to, at a scheduler not our own."""
     begun: bool = False
     """Whether a worker has reported it."""
     stop_asked: float | None = None
@@ -294,7 +296,7 @@ class Jobs:
     def _watch(self) -> None:
         """Carry out cancellations; detect a cluster that is lost or does not answer."""
         own, now = self._cluster is not None, time.monotonic()
-        stuck = False
+        stuck, present = False, self._present()
         for job in self._in("running"):
             if job.stop_asked is not None:
                 if (future := job.future) is not None and not future.cancelled():
@@ -309,6 +311,8 @@ class Jobs:
             elif job.interrupted is not None:
                 if not job.begun or now - job.interrupted > STOP_WITHIN:
                     self._wait_again(job)
+            elif present is not None and present.isdisjoint(job.workers):
+                self._send_again(job)
             elif now - job.sent > SAY_AFTER:
                 with self._lock:
                     if not job.begun:
@@ -318,6 +322,33 @@ class Jobs:
         cut_off = self._client is not None and self._client.status != "running"
         if dead or cut_off or (stuck and own):
             self._drop()
+
+    def _present(self) -> Set[str] | None:
+        """Addresses of the workers of a scheduler not our own that has jobs; None if unknown."""
+        client = self._client
+        if self._cluster is not None or client is None or not self._in("running"):
+            return None
+        try:
+            info = ask_apart(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)
+        except Exception as error:  # it is closed, lost, or busy: `_watch` looks again
+            log.info("the workers are not known: %s", error)
+            return None
+        return set(info["workers"])
+
+    def _send_again(self, job: Job) -> None:
+        """Let a job wait again of which every worker that it may go to has left.
+
+        Those that have come in their place, as after the death of a worker or the end of its
+        walltime, have other addresses, so the scheduler would hold it for ever.
+        """
+        if (future := job.future) is not None:
+            with self._lock:
+                job.future = None
+            future.cancel(force=True)
+        if job.tries < TRIES:
+            self._wait_again(job)
+        else:
+            self._end(job, "failed", _explain(job, None, killed=True))
 
     def _send(self) -> None:
         """Send waiting jobs to the cluster, as many as it has free threads."""
@@ -336,7 +367,7 @@ class Jobs:
                 groups = self._next()
                 for jobs in [] if apart else groups:
                     future = client.submit(carry_out, *_asked(jobs), **_options(jobs), **options)
-                    _mark_sent(jobs)
+                    _mark_sent(jobs, options)
                     for at, job in enumerate(jobs):
                         job.future = future
                         future.add_done_callback(partial(self._over, job, at))
@@ -374,13 +405,15 @@ class Jobs:
                     job.release()
             if not (left := [job for job in jobs if job.state == "queued"]):
                 return
-            options = {**_options(left), **options}
-            _mark_sent(left, apart=True)
+            own_options = _options(left)
+            _mark_sent(left, options, apart=True)
         # Dask advises against large arguments, but what a worker holds is lost with that worker.
         quiet = {"distributed.admin.large-graph-warning-threshold": "1 TB"}
         try:
             with dask.config.set(quiet):
-                future = client.submit(carry_out_apart, sent, *_asked(left), **options)
+                future = client.submit(
+                    carry_out_apart, sent, *_asked(left), **own_options, **options
+                )
         except Exception:
             for job in left:
                 self._wait_again(job)
@@ -591,14 +624,14 @@ def _options(jobs: Sequence[Job]) -> dict[str, Any]:
     return {"key": f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}", "pure": False}
 
 
-def _mark_sent(jobs: Sequence[Job], apart: bool = False) -> None:
+def _mark_sent(jobs: Sequence[Job], options: Mapping[str, Any], apart: bool = False) -> None:
     for job in jobs:
-        job.shared, job.apart = len(jobs) > 1, apart
+        job.shared, job.apart, job.workers = len(jobs) > 1, apart, options.get("workers", ())
         job.state, job.what, job.sent = "running", "Starting", time.monotonic()
         job.tries += 1
 
 
-def _explain(job: Job, error: BaseException | None) -> str:
+def _explain(job: Job, error: BaseException | None, killed: bool = False) -> str:
     """Message for a job that ended abnormally."""
     if error is not None and type(error).__name__ != "KilledWorker":
         log.error("job %s: %s", job.id, job.task.title, exc_info=error)
@@ -606,8 +639,7 @@ def _explain(job: Job, error: BaseException | None) -> str:
     hint = "start it again."
     if job.log.history and not job.apart:
         hint = f"the checkpoint of epoch {job.log.history[-1]['epoch']} is kept, resume it."
-    if error is None and (address := os.environ.get("AECORE_SCHEDULER")):
-        return (
-            f"The connection to the scheduler at {address} was lost. If the job has ended: {hint}"
-        )
+    if error is None and not killed and (address := os.environ.get("AECORE_SCHEDULER")):
+        what = "The job, too, has ended" if job.apart else "If the job has ended"
+        return f"The connection to the scheduler at {address} was lost. {what}: {hint}"
     return f"The worker process ended unexpectedly (killed, or out of memory): {hint}"

@@ -492,3 +492,26 @@ def test_a_worker_that_reaches_the_store_is_preferred(
     first, second = done(jobs, projections.Prepare("wine"), projections.Prepare("s-curve"))
     assert not first.apart and not second.apart
     assert "No worker" not in jobs.notice and jobs.notice.count("has another store") == 2
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("common", [True, False])
+def test_a_trial_goes_on_when_every_worker_has_been_replaced(
+    common: bool,
+    jobs: Jobs,
+    elsewhere: Elsewhere,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    variables = {} if common else {"AECORE_STORE": str(tmp_path / "other")}
+    worker = elsewhere.worker(**variables)
+    plan, killed = planned(1, epochs=60), False
+    sweeping = Sweeping(jobs, plan.name)
+    while sweeping.step():
+        if not killed and any(job.log.history for _, job in trial_jobs(jobs, plan.name)):
+            worker.kill()
+            elsewhere.worker(**variables)
+            killed = True
+        time.sleep(0.05)
+    sweeping.close()
+    assert killed and states(plan) == ["done"] and not store.unfinished()
+    assert {job.state for job in jobs.all()} == {"done"}
