@@ -579,7 +579,7 @@ def _carry_out(plan: sweeps.Plan) -> None:
     try:
         with reporting() as reporter:
             while sweeping.step():
-                sentence = jobs.trouble or jobs.left_out
+                sentence = jobs.trouble or jobs.notice
                 looks = looks + 1 if sentence == heard else 0
                 heard = sentence
                 if heard and looks == LOOKS_UNTIL_SAID:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -33,8 +35,26 @@ def version() -> str:
     return metadata.version(NAME)
 
 
+_OF_THREAD: ContextVar[Path | None] = ContextVar("store", default=None)
+
+
+@contextmanager
+def store_at(folder: Path) -> Iterator[None]:
+    """Context in which the store of this thread is another folder."""
+    token = _OF_THREAD.set(folder)
+    try:
+        yield
+    finally:
+        _OF_THREAD.reset(token)
+
+
 def store() -> Path:
-    """Store of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data folder."""
+    """Store of the runs: `AECORE_STORE`; in a clone `models_store`; else the user's data folder.
+
+    Of a thread within `store_at`, that folder.
+    """
+    if own := _OF_THREAD.get():
+        return own
     if asked := files.from_environment("AECORE_STORE"):
         return asked
     if is_clone():

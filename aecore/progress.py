@@ -59,6 +59,14 @@ class Task(ABC):
         return ""
 
     @property
+    def files(self) -> Sequence[str]:
+        """Patterns, below the store, of the files and folders in it that the task reads.
+
+        They are sent to a worker that does not reach the store.
+        """
+        return ()
+
+    @property
     def parallel(self) -> bool:
         """Whether it computes with one thread, beside other such tasks."""
         return False

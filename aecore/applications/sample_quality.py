@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -291,6 +292,11 @@ class MeasureSamples(Task):
     @property
     def title(self) -> str:
         return f"quality of samples of {self.run_name}"
+
+    @property
+    def files(self) -> Sequence[str]:
+        dataset_name = store.load(self.run_name).spec.name
+        return [self.run_name, *projections.files_of(dataset_name, "classifier.safetensors")]
 
     def run(self, reporter: Reporter) -> Quality:
         """Measure the figures and store them."""

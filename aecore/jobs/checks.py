@@ -6,11 +6,11 @@ import hashlib
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aecore import locations
 from aecore.errors import InvalidRequest
@@ -40,6 +40,19 @@ if identity() != %r:
 STORE = "answer(%r, %r)"
 
 
+class Answer(NamedTuple):
+    """Whether a worker, or the scheduler, can run jobs."""
+
+    reason: str = ""
+    """Why it cannot; "" if it can."""
+    apart: bool = False
+    """Whether it can if the files of a job travel."""
+
+
+class Apart(RuntimeError):
+    """The worker does not reach the store, and nothing else is wrong with it."""
+
+
 @cache
 def identity() -> str:
     """Version of the package, and a digest of its modules, which differ between two commits."""
@@ -58,19 +71,19 @@ def identity() -> str:
 def answer(folder: str, name: str) -> None:
     """Copy the token in a folder of the store into a file beside it, on a worker.
 
-    Raises `RuntimeError`, which arrives at the client, with the reason where that fails.
+    Raises `Apart`, which arrives at the client, with the reason where that fails.
     """
     try:
         store = locations.store()
         token = (store / folder / TOKEN).read_text()
     except InvalidRequest as error:
-        raise RuntimeError(f"has no store ({error})") from None
+        raise Apart(f"has no store ({error})") from None
     except OSError:
-        raise RuntimeError(f"has another store, {store}") from None
+        raise Apart(f"has another store, {store}") from None
     try:
         (store / folder / name).write_text(token)
     except OSError as error:
-        raise RuntimeError(f"cannot write the store, {store} ({error.strerror})") from None
+        raise Apart(f"cannot write the store, {store} ({error.strerror})") from None
 
 
 @contextmanager
@@ -86,14 +99,14 @@ def _token() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def examine(client: Client, asked: Mapping[str, str], within: float) -> dict[str, str]:
-    """Why the scheduler and each worker cannot run jobs; "" for one that can.
+def examine(client: Client, asked: Mapping[str, str], within: float) -> dict[str, Answer]:
+    """Whether the scheduler and each worker can run jobs.
 
     Arguments
         asked: addresses by any key; the scheduler has the key `SCHEDULER`.
         within: seconds. Who has not answered by then is missing in the result.
     """
-    reasons: dict[str, str] = {}
+    found: dict[str, Answer] = {}
     package = PACKAGE % identity()
     with _token() as folder:
         answers = {}
@@ -108,12 +121,22 @@ def examine(client: Client, asked: Mapping[str, str], within: float) -> dict[str
             try:
                 each.result(max(until - time.monotonic(), 0))
                 seen = key == SCHEDULER or (folder / f"{number}").is_file()
-                reasons[key] = "" if seen else "writes into another store than it reads"
+                unseen = Answer("writes into another store than it reads", apart=True)
+                found[key] = Answer() if seen else unseen
             except (OSError, ValueError) as error:  # too late, or it has just left: asked again
                 log.info("%s does not answer: %s", asked[key], error)
             except Exception as error:
-                reasons[key] = f"{error}"
-    return reasons
+                found[key] = Answer(f"{error}", isinstance(error, Apart))
+    return found
+
+
+def travelling(answers: Iterable[Answer]) -> bool:
+    """Whether files are to travel: no worker reaches the store, and some need nothing else."""
+    answers = list(answers)
+    return Answer() not in answers and any(answer.apart for answer in answers)
+
+
+NO_ANSWER = Answer("does not answer")
 
 
 def survey(address: str) -> str:
@@ -125,13 +148,17 @@ def survey(address: str) -> str:
         answers = examine(client, asked, CONNECT_WITHIN)
     finally:
         ask_apart(client.close)
-    reasons = {place: answers.get(place, "does not answer") for place in asked}
-    problems = in_words(reasons)
+    scheduler = answers.pop(SCHEDULER, NO_ANSWER)
+    apart = travelling(answers.values())
+    reasons = {place: answers.get(place, NO_ANSWER) for place in info["workers"]}
+    wrong = {place: each.reason for place, each in reasons.items() if not (apart and each.apart)}
+    problems = in_words({SCHEDULER: scheduler.reason, **wrong})
     if not info["workers"]:
         problems = f"{problems} The scheduler at {address} has no worker.".strip()
     if problems:
         raise InvalidRequest(f"{problems} {advice(address)}")
-    return f"{address}, workers that can run jobs: {len(info['workers'])}"
+    how = f". {notice()}" if apart else ""
+    return f"{address}, workers that can run jobs: {len(info['workers'])}{how}"
 
 
 def in_words(reasons: Mapping[str, str]) -> str:
@@ -164,5 +191,13 @@ def advice(address: str) -> str:
     return (
         f"Start workers by 'dask worker {address} --nthreads 1', with latent-loupe {identity()} as "
         f"here and for the scheduler, and AECORE_STORE = '{locations.store()}' or wherever that "
-        "folder is mounted."
+        "folder is mounted; where no worker has it, the files of a job travel."
+    )
+
+
+def notice() -> str:
+    """Notice that files travel, and what is lost by it."""
+    return (
+        f"No worker reaches the store, {locations.store()}: files are sent with each job and come "
+        "back at its end. What a cancelled or lost job had done is lost."
     )

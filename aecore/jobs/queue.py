@@ -5,7 +5,8 @@ One after another, each with all processors, except for tasks that compute with 
 
 The first job starts a small cluster of its own as a child process (`python -m
 aecore.jobs.serve`), which ends when this process does; `AECORE_SCHEDULER` names the address of a
-scheduler to use instead.
+scheduler to use instead. Where none of its workers reaches the store, the files of a job travel
+with it (see `exchange`).
 Progress of a job and its end are published as Dask events. A job is cancelled at the scheduler, and
 its worker stops a task that the scheduler has cancelled.
 
@@ -22,14 +23,15 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aecore import files
 from aecore.errors import InvalidRequest
-from aecore.jobs import checks
+from aecore.jobs import checks, exchange
 from aecore.jobs.cluster import (
     START_WITHIN,
     TRIES,
@@ -41,7 +43,7 @@ from aecore.jobs.cluster import (
     scale_cluster,
     start_cluster,
 )
-from aecore.jobs.worker import TOPIC, Ended, State, carry_out, unpack_array
+from aecore.jobs.worker import TOPIC, Ended, State, carry_out, carry_out_apart, unpack_array
 from aecore.training import MOST_STACKED
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from aecore.progress import Task
+    from aecore.runs.store import Reservation
 
 
 FINISHED_KEPT = 50
@@ -64,6 +67,8 @@ LEAST_SECONDS = 5
 # Limits, in seconds. What does not answer is said at once or after twice `ANSWER_WITHIN`.
 LOOK_EVERY = 0.5
 ANSWER_WITHIN = 3
+FETCH_WITHIN = 300
+"""For the files of a job to come back."""
 STOP_WITHIN = 5
 """For a cancelled job to end by itself. Later its worker is killed, which loses nothing: every
 file is renamed into place, and the checkpoint of the last epoch is on disk."""
@@ -113,15 +118,27 @@ class Job:
     sent: float = 0
     """`time.monotonic()` when it was last sent to a cluster, and how often that was done."""
     tries: int = 0
+    workers: Sequence[str] = ()
+    """Addresses of those that it may go to, at a scheduler not our own."""
     begun: bool = False
     """Whether a worker has reported it."""
     stop_asked: float | None = None
     """`time.monotonic()` when it was cancelled while it ran."""
+    apart: bool = False
+    """Whether it was sent to a worker without the store."""
+    place: Reservation | None = None
+    """The name of its run, which is reserved here meanwhile."""
 
     @property
     def active(self) -> bool:
         """Whether the job waits or runs."""
         return self.state in ("queued", "running")
+
+    def release(self) -> None:
+        """Give up the name that is reserved for it."""
+        if self.place is not None:
+            self.place.__exit__()
+            self.place = None
 
     @property
     def seconds_left(self) -> float | None:
@@ -149,12 +166,12 @@ class Jobs:
         """Of our own cluster."""
         self.at_once = most_workers()
         """Parallel tasks that are carried out at the same time."""
-        self._checked: dict[str, str] = {}
-        """Why a scheduler not our own, or a worker by its id, cannot run jobs; or ""."""
+        self._checked: dict[str, checks.Answer] = {}
+        """Whether a scheduler not our own, or a worker by its id, can run jobs."""
         self.trouble = ""
         """Why the jobs that wait cannot be begun now, and what to do."""
-        self.left_out = ""
-        """Workers that get no jobs, though others do, and why."""
+        self.notice = ""
+        """Workers that get no jobs, though others do, and why; and whether files travel."""
 
     # --- Requests ---
 
@@ -224,6 +241,7 @@ class Jobs:
     def _end(self, job: Job, state: State, error: str = "", run: str = "") -> None:
         """Record the end of a job; later events of it are ignored."""
         with self._lock:
+            job.release()
             if job.active:
                 job.state, job.error, job.run, job.future = state, error, run, None
 
@@ -244,6 +262,7 @@ class Jobs:
 
     def _wait_again(self, job: Job) -> None:
         with self._lock:
+            job.release()
             if job.active:
                 job.state, job.what, job.future, job.begun = "queued", "Waiting", None, False
                 job.interrupted = None
@@ -277,7 +296,7 @@ class Jobs:
     def _watch(self) -> None:
         """Carry out cancellations; detect a cluster that is lost or does not answer."""
         own, now = self._cluster is not None, time.monotonic()
-        stuck = False
+        stuck, present = False, self._present()
         for job in self._in("running"):
             if job.stop_asked is not None:
                 if (future := job.future) is not None and not future.cancelled():
@@ -292,6 +311,8 @@ class Jobs:
             elif job.interrupted is not None:
                 if not job.begun or now - job.interrupted > STOP_WITHIN:
                     self._wait_again(job)
+            elif present is not None and present.isdisjoint(job.workers):
+                self._send_again(job)
             elif now - job.sent > SAY_AFTER:
                 with self._lock:
                     if not job.begun:
@@ -302,6 +323,33 @@ class Jobs:
         if dead or cut_off or (stuck and own):
             self._drop()
 
+    def _present(self) -> Set[str] | None:
+        """Addresses of the workers of a scheduler not our own that has jobs; None if unknown."""
+        client = self._client
+        if self._cluster is not None or client is None or not self._in("running"):
+            return None
+        try:
+            info = ask_apart(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)
+        except Exception as error:  # it is closed, lost, or busy: `_watch` looks again
+            log.info("the workers are not known: %s", error)
+            return None
+        return set(info["workers"])
+
+    def _send_again(self, job: Job) -> None:
+        """Let a job wait again of which every worker that it may go to has left.
+
+        Those that have come in their place, as after the death of a worker or the end of its
+        walltime, have other addresses, so the scheduler would hold it for ever.
+        """
+        if (future := job.future) is not None:
+            with self._lock:
+                job.future = None
+            future.cancel(force=True)
+        if job.tries < TRIES:
+            self._wait_again(job)
+        else:
+            self._end(job, "failed", _explain(job, None, killed=True))
+
     def _send(self) -> None:
         """Send waiting jobs to the cluster, as many as it has free threads."""
         if not self._in("queued"):
@@ -310,23 +358,71 @@ class Jobs:
         from distributed.client import ClosedClientError
 
         client = self._connected()
-        options = {}
+        options, apart = {}, False
         if self._cluster is None:
-            able = self._able_workers(client)
+            able, apart = self._able_workers(client)
             self.at_once, options = sum(able.values()), {"workers": list(able)}
+        try:
+            with self._lock:
+                groups = self._next()
+                for jobs in [] if apart else groups:
+                    future = client.submit(carry_out, *_asked(jobs), **_options(jobs), **options)
+                    _mark_sent(jobs, options)
+                    for at, job in enumerate(jobs):
+                        job.future = future
+                        future.add_done_callback(partial(self._over, job, at))
+            for jobs in groups if apart else []:
+                self._send_with_files(jobs, client, options)
+        except ClosedClientError:  # since `_watch` looked, which will look again
+            return
+
+    def _send_with_files(
+        self, jobs: Sequence[Job], client: Client, options: Mapping[str, Any]
+    ) -> None:
+        """Send jobs, with the files that they read, to a worker that does not reach the store.
+
+        That takes its time, in which the pages look at the queue and jobs are cancelled.
+        """
+        import dask
+
+        patterns: set[str] = set()
+        for job in jobs:
+            try:
+                if name := job.task.reserves:
+                    job.place = exchange.reserve(name)
+                patterns.update(job.task.files)
+            except InvalidRequest as error:
+                self._end(job, "failed", str(error))
+        try:
+            sent = exchange.pack(sorted(patterns))
+        except (InvalidRequest, OSError) as error:
+            reason = files.sentence(error) if isinstance(error, OSError) else str(error)
+            for job in jobs:
+                self._end(job, "failed", reason)
         with self._lock:
-            for jobs in self._next():
-                key = f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}"
-                asked = [(job.id, job.task) for job in jobs]
-                try:
-                    future = client.submit(carry_out, *asked, key=key, pure=False, **options)
-                except ClosedClientError:  # since `_watch` looked, which will look again
-                    return
-                for at, job in enumerate(jobs):
-                    job.future, job.shared = future, len(jobs) > 1
-                    job.state, job.what, job.sent = "running", "Starting", time.monotonic()
-                    job.tries += 1
-                    future.add_done_callback(partial(self._over, job, at))
+            for job in jobs:
+                if job.state != "queued":  # cancelled meanwhile
+                    job.release()
+            if not (left := [job for job in jobs if job.state == "queued"]):
+                return
+            own_options = _options(left)
+            _mark_sent(left, options, apart=True)
+        # Dask advises against large arguments, but what a worker holds is lost with that worker.
+        quiet = {"distributed.admin.large-graph-warning-threshold": "1 TB"}
+        try:
+            with dask.config.set(quiet):
+                future = client.submit(
+                    carry_out_apart, sent, *_asked(left), **own_options, **options
+                )
+        except Exception:
+            for job in left:
+                self._wait_again(job)
+            raise
+        with self._lock:
+            for job in left:
+                if job.active:
+                    job.future = future
+        future.add_done_callback(partial(self._arrived, left))
 
     def _next(self) -> list[list[Job]]:
         """The waiting jobs that can be begun now; each list is carried out together."""
@@ -375,6 +471,40 @@ class Jobs:
             self._lost(job)
         self._submit_next()
 
+    def _arrived(self, jobs: Sequence[Job], future: Future) -> None:
+        """Store what jobs wrote at a worker without the store, and record how they ended."""
+        if future.status != "finished":
+            for at, job in enumerate(jobs):
+                self._over(job, at, future)
+            return
+        with self._lock:
+            waiting = {
+                at: job
+                for at, job in enumerate(jobs)
+                if job.future is future and job.stop_asked is None
+            }
+            places = {
+                job.task.reserves: job.place if at in waiting else None
+                for at, job in enumerate(jobs)
+                if job.task.reserves
+            }
+        if not waiting:
+            return
+        try:
+            ended, written = future.result(timeout=FETCH_WITHIN)
+            names = exchange.receive(written, places)
+            for at, job in waiting.items():
+                state, error, run = ended[at]
+                self._conclude(job, (state, error, names.get(run, run)))
+        except InvalidRequest as error:
+            for job in waiting.values():
+                self._end(job, "failed", str(error))
+        except Exception as error:
+            lost = isinstance(error, OSError)  # meanwhile, or it takes too long
+            for job in waiting.values():
+                self._lost(job, None if lost else error)
+        self._submit_next()
+
     def _lost(self, job: Job, error: BaseException | None = None) -> None:
         """End a job whose worker is lost, or queue it again if it had not begun."""
         killed = error is None or type(error).__name__ == "KilledWorker"
@@ -382,6 +512,7 @@ class Jobs:
             if job.stop_asked is not None:
                 self._end(job, "cancelled")
             elif killed and job.active and not job.begun and job.tries < TRIES:
+                job.release()
                 job.state, job.what, job.future = "queued", "Waiting", None
             else:
                 self._end(job, "failed", _explain(job, error))
@@ -390,7 +521,7 @@ class Jobs:
         """Give up a lost cluster; waiting jobs go to the next one."""
         client, cluster = self._client, self._cluster
         self._client = self._cluster = None
-        self.left_out = ""
+        self.notice = ""
         if cluster is not None:
             kill_cluster(cluster)
         if client is not None:
@@ -417,11 +548,14 @@ class Jobs:
         self._client = client
         return client
 
-    def _able_workers(self, client: Client) -> dict[str, int]:
-        """Number of threads of each usable worker, by its address, at an external scheduler."""
+    def _able_workers(self, client: Client) -> tuple[dict[str, int], bool]:
+        """Number of threads of each usable worker, by its address, at an external scheduler.
+
+        And whether files travel, because none of them reaches the store.
+        """
         self.trouble = ""
         if client.scheduler is None:  # closed meanwhile
-            return {}
+            return {}, False
         address = str(client.scheduler.address)
         try:
             workers = ask_apart(client.scheduler_info, n_workers=-1).result(ANSWER_WITHIN)[
@@ -429,25 +563,29 @@ class Jobs:
             ]
         except TimeoutError:
             self.trouble = f"The scheduler at {address} does not answer: start it again."
-            return {}
+            return {}, False
         places = {worker["id"]: place for place, worker in workers.items()}
         places |= {checks.SCHEDULER: address}
         if unknown := {key: place for key, place in places.items() if key not in self._checked}:
             self._checked |= checks.examine(client, unknown, ANSWER_WITHIN)
-        reasons = {key: self._checked.get(key, "does not answer") for key in places}
-        in_words = checks.in_words(
-            {key if key == checks.SCHEDULER else places[key]: why for key, why in reasons.items()}
-        )
+        answers = {key: self._checked.get(key, checks.NO_ANSWER) for key in places}
+        scheduler = answers.pop(checks.SCHEDULER)
+        apart = checks.travelling(answers.values())
+        reasons = {
+            places[key]: "" if apart and each.apart else each.reason
+            for key, each in answers.items()
+        }
+        in_words = checks.in_words({checks.SCHEDULER: scheduler.reason, **reasons})
         able = {
             place: worker["nthreads"]
             for place, worker in workers.items()
-            if not reasons[worker["id"]] and not reasons[checks.SCHEDULER]
+            if not reasons[place] and not scheduler.reason
         }
-        self.left_out = in_words if able else ""
+        self.notice = f"{checks.notice() if apart else ''} {in_words}".strip() if able else ""
         if not able:
             in_words = in_words or f"The scheduler at {address} has no worker."
             self.trouble = f"{in_words} {checks.advice(address)}"
-        return able
+        return able, apart
 
     # --- The client's thread ---
 
@@ -461,7 +599,7 @@ class Jobs:
             job = self._jobs.get(message["job"])
             if job is None or job.state != "running":
                 return
-            if not job.begun and job.future is not None:
+            if not job.begun and job.future is not None and not job.apart:
                 # What has begun at a scheduler not our own may end though this process does.
                 fire_and_forget(job.future)
             job.begun = True
@@ -478,16 +616,30 @@ class Jobs:
                 job.what, job.done, job.total = message["what"], message["done"], message["total"]
 
 
-def _explain(job: Job, error: BaseException | None) -> str:
+def _asked(jobs: Sequence[Job]) -> list[tuple[str, Task]]:
+    return [(job.id, job.task) for job in jobs]
+
+
+def _options(jobs: Sequence[Job]) -> dict[str, Any]:
+    return {"key": f"{TOPIC}-{jobs[0].id}-{jobs[0].tries}", "pure": False}
+
+
+def _mark_sent(jobs: Sequence[Job], options: Mapping[str, Any], apart: bool = False) -> None:
+    for job in jobs:
+        job.shared, job.apart, job.workers = len(jobs) > 1, apart, options.get("workers", ())
+        job.state, job.what, job.sent = "running", "Starting", time.monotonic()
+        job.tries += 1
+
+
+def _explain(job: Job, error: BaseException | None, killed: bool = False) -> str:
     """Message for a job that ended abnormally."""
     if error is not None and type(error).__name__ != "KilledWorker":
         log.error("job %s: %s", job.id, job.task.title, exc_info=error)
         return f"It ended with an error that was not expected, {type(error).__name__}: {error}"
     hint = "start it again."
-    if job.log.history:
+    if job.log.history and not job.apart:
         hint = f"the checkpoint of epoch {job.log.history[-1]['epoch']} is kept, resume it."
-    if error is None and (address := os.environ.get("AECORE_SCHEDULER")):
-        return (
-            f"The connection to the scheduler at {address} was lost. If the job has ended: {hint}"
-        )
+    if error is None and not killed and (address := os.environ.get("AECORE_SCHEDULER")):
+        what = "The job, too, has ended" if job.apart else "If the job has ended"
+        return f"The connection to the scheduler at {address} was lost. {what}: {hint}"
     return f"The worker process ended unexpectedly (killed, or out of memory): {hint}"

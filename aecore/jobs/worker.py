@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from aecore.errors import Cancelled, InvalidRequest
+from aecore.jobs import exchange
 from aecore.runs import store
 
 if TYPE_CHECKING:
@@ -61,16 +64,40 @@ Ended = tuple[State, str, str]
 
 def carry_out(*jobs: tuple[str, Task]) -> list[Ended]:
     """Run a task, or tasks that are alike; publish and return how each ended."""
+    with _reporters(jobs) as reporters:
+        ended = _run([task for _, task in jobs], reporters)
+    for reporter, each in zip(reporters, ended, strict=True):
+        reporter.say(ended=each)
+    return ended
+
+
+def carry_out_apart(
+    files: exchange.Files, *jobs: tuple[str, Task]
+) -> tuple[list[Ended], exchange.Written]:
+    """Run them in a store of these files alone; return how each ended, and what was written."""
+    with _reporters(jobs) as reporters:
+        try:
+            with exchange.own_store(files, reporters[0].worker.local_directory) as written:
+                ended = _run([task for _, task in jobs], reporters)
+                new = written()
+        except InvalidRequest as error:  # a full disk, or more than can travel
+            ended, new = [("failed", str(error), "")] * len(jobs), exchange.Written({})
+    for reporter, each in zip(reporters, ended, strict=True):
+        # Any other end is that of its files in the store.
+        reporter.say(ended=each if each[0] == "cancelled" else None)
+    return ended, new
+
+
+@contextmanager
+def _reporters(jobs: Sequence[tuple[str, Task]]) -> Iterator[list[WorkerReporter]]:
+    """Context of the reporters of jobs, which says if it is left by an error."""
     reporters = [WorkerReporter(job_id) for job_id, _ in jobs]
     try:
-        ended = _run([task for _, task in jobs], reporters)
+        yield reporters
     except BaseException:
         for reporter in reporters:
             reporter.say(ended=None)
         raise
-    for reporter, each in zip(reporters, ended, strict=True):
-        reporter.say(ended=each)
-    return ended
 
 
 def _run(tasks: Sequence[Task], reporters: Sequence[WorkerReporter]) -> list[Ended]:

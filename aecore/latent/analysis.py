@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -251,6 +252,10 @@ class Analyse(Task):
     @property
     def title(self) -> str:
         return f"analysing {self.run_name}"
+
+    @property
+    def files(self) -> Sequence[str]:
+        return [self.run_name, *Prepare(store.load(self.run_name).spec.name).files]
 
     def run(self, reporter: Reporter) -> Analysis:
         """Analyse the run and store the result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,6 +116,10 @@ class FitMixture(Task):
     @property
     def title(self) -> str:
         return f"mixture of codes of {self.run_name}"
+
+    @property
+    def files(self) -> Sequence[str]:
+        return Analyse(self.run_name).files
 
     def run(self, reporter: Reporter) -> None:
         """Fit the mixture and store it."""

@@ -6,6 +6,7 @@ from aecore.projections.base import (
     GRAPH_NEIGHBORS as GRAPH_NEIGHBORS,
     Projection as Projection,
     data_folder as data_folder,
+    files_of as files_of,
     folder as folder,
 )
 from aecore.projections.maps import (

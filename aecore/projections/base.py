@@ -57,6 +57,16 @@ def data_folder(dataset_name: str, fingerprint: str) -> Path:
     return locations.store() / "_maps" / f"{dataset_name}-{fingerprint[:12]}"
 
 
+def files_of(dataset_name: str, *computed: str) -> list[str]:
+    """Patterns, below the store, of a stored dataset and of files that were computed of it.
+
+    Arguments
+        computed: patterns in its `data_folder`, of any fingerprint, which may not be known yet.
+    """
+    folder = f"_maps/{dataset_name}-{'?' * 12}"
+    return [f"_datasets/{dataset_name}", *(f"{folder}/{each}" for each in computed)]
+
+
 def folder(dataset: str | Dataset, fingerprint: str, subset: Subset = TEST_SPLIT) -> Path:
     """Folder of the maps of one subset of a dataset."""
     path = data_folder(dataset if isinstance(dataset, str) else dataset.name, fingerprint)

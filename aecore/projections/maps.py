@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from aecore.data import TEST_SPLIT, Dataset, Subset
 from aecore.data.idx import fetch_data
 from aecore.errors import InvalidRequest, unknown
 from aecore.progress import Progress, Reporter, Task, no_progress
-from aecore.projections.base import Projection, folder
+from aecore.projections.base import Projection, files_of, folder
 from aecore.projections.pca import PCAProjection, pca_mse
 from aecore.projections.tsne import TSNEProjection
 from aecore.projections.umap import UMAPProjection
@@ -166,6 +167,11 @@ class Project(Task):
         if self.subset != TEST_SPLIT:
             title += f", {self.subset.split}, up to {self.subset.limit:,} samples"
         return title
+
+    @property
+    def files(self) -> Sequence[str]:
+        own = f"{self.subset.key}/*.safetensors"
+        return files_of(self.dataset_name, "*.safetensors", own)
 
     def run(self, reporter: Reporter) -> Map:
         """Return the map."""

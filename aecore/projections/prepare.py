@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import numpy as np
 from aecore import artifacts, data, locations
 from aecore.data.idx import fetch_data
 from aecore.progress import Reporter, Task
-from aecore.projections.base import data_folder
+from aecore.projections.base import data_folder, files_of
 from aecore.projections.pca import components
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class Prepare(Task):
     @property
     def title(self) -> str:
         return f"preparing {self.dataset_name}"
+
+    @property
+    def files(self) -> Sequence[str]:
+        return files_of(self.dataset_name, "components.safetensors", "sheet-*.gz")
 
     def run(self, reporter: Reporter) -> None:
         """Compute whatever is missing."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from aecore import locations
+from aecore import locations, projections
 from aecore.artifacts import Artifact
 from aecore.errors import Damaged
 from aecore.progress import Reporter, Task
@@ -43,6 +44,10 @@ class Reproduce(Task):
     @property
     def title(self) -> str:
         return f"recipe {self.name}"
+
+    @property
+    def files(self) -> Sequence[str]:
+        return projections.files_of(get(self.name).dataset, "*.safetensors")
 
     def run(self, reporter: Reporter) -> Outcome:
         """Run the recipe and return its outcome."""

@@ -92,6 +92,7 @@ MOST_EPOCHS, MOST_FOLLOWED = 1_000, 1_000
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 RunName = Annotated[str, StringConstraints(pattern=f"^{RUN_NAME.pattern}$")]
 RUN_FILES = {"config.json", "weights.safetensors", "codes.safetensors", "history.json"}
+MANIFEST = "manifest.json"
 FORMAT = 1
 
 
@@ -299,7 +300,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
     readable: list[Run] = []
     broken: list[Broken] = []
     folders = _run_folders()
-    ends = [f"/{file}" for file in ("manifest.json", *sorted(RUN_FILES))]
+    ends = [f"/{file}" for file in (MANIFEST, *sorted(RUN_FILES))]
     files = {
         name: [start + end for end in ends]
         for name, start in zip(folders, map(str, folders.values()), strict=True)
@@ -392,7 +393,7 @@ def _run_folders() -> dict[str, Path]:
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / "manifest.json").is_file()
+    return (folder / MANIFEST).is_file()
 
 
 def _open(folder: Path) -> Run:
@@ -410,7 +411,7 @@ def _refuse_name(folder: Path) -> None:
 
 def _read(folder: Path, name: str) -> Run:
     """Read the run `name` from a folder that may have another name while it is written."""
-    manifest_path = folder / "manifest.json"
+    manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
         raise InvalidRequest("manifest.json is missing, so it is not a complete run.")
     manifest = Manifest.model_validate(_read_json(manifest_path, MAX_MANIFEST))
@@ -590,7 +591,12 @@ def save(
         },
         **manifest,
     )
-    contents["manifest.json"] = _json(complete.model_dump(mode="json"))
+    contents[MANIFEST] = _json(complete.model_dump(mode="json"))
+    return put(name, contents)
+
+
+def put(name: str, contents: Mapping[str, bytes]) -> Run:
+    """Store the files of a complete run by their names; raises `Taken` if its name exists."""
     with writing():
         files.make_folder(root())
         files.remove_stale(root(), "_writing-*")
@@ -808,19 +814,24 @@ def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> No
     """Write the checkpoint of an unfinished run, replacing the last in one rename."""
     from safetensors.torch import save as tensors_to_bytes
 
-    folder = _unfinished(name)
     tensors = {key: value.cpu().contiguous() for key, value in checkpoint.tensors.items()}
     content = tensors_to_bytes(tensors, {"json": json.dumps(checkpoint.progress)})
+    put_checkpoint(name, _json(config.model_dump(mode="json")), content)
+
+
+def put_checkpoint(name: str, config: bytes, checkpoint: bytes) -> None:
+    """Store the files of an unfinished run, replacing the last checkpoint in one rename."""
+    folder = _unfinished(name)
     with writing():
         if folder.is_dir():
-            files.replace(folder / CHECKPOINT, content)
+            files.replace(folder / CHECKPOINT, checkpoint)
             return
         files.make_folder(folder.parent)
         for pattern in (".*", "_writing-*"):
             files.remove_stale(folder.parent, pattern)
         with _moved_into(folder, files.partial(folder)) as aside:
-            files.write_new(aside / "config.json", _json(config.model_dump(mode="json")))
-            files.write_new(aside / CHECKPOINT, content)
+            files.write_new(aside / "config.json", config)
+            files.write_new(aside / CHECKPOINT, checkpoint)
 
 
 def checkpoints() -> tuple[list[Unfinished], list[Broken]]:
@@ -878,8 +889,13 @@ def discard(name: str) -> None:
             held.discard()
 
 
+def unfinished_folder(name: str) -> str:
+    """Folder of an unfinished run, below the store."""
+    return f"_unfinished/{name}"
+
+
 def _unfinished(name: str) -> Path:
-    return root() / "_unfinished" / name
+    return root() / unfinished_folder(name)
 
 
 def _names_of_unfinished() -> list[str]:
@@ -906,7 +922,7 @@ def refuse_unknown(name: str) -> None:
         return
     if RUN_NAME.fullmatch(name):
         refuse_held(name)
-        if (root() / name / "manifest.json").is_file():
+        if (root() / name / MANIFEST).is_file():
             raise InvalidRequest(
                 f"The run '{name}' is complete: there is nothing to resume or discard."
             )

@@ -47,6 +47,11 @@ class Training(Task):
     def reserves(self) -> str:
         return self.name
 
+    @property
+    def files(self) -> Sequence[str]:
+        computed = "components.safetensors", "pca.safetensors"
+        return projections.files_of(self.config.dataset, *computed)
+
 
 @dataclass(frozen=True)
 class Train(Training):
@@ -98,6 +103,10 @@ class Resume(Training):
     @property
     def title(self) -> str:
         return f"{super().title}, resumed"
+
+    @property
+    def files(self) -> Sequence[str]:
+        return [*super().files, store.unfinished_folder(self.name)]
 
     def check(self) -> None:
         """Raise `InvalidRequest` if another process is training it."""

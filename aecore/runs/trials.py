@@ -42,6 +42,11 @@ class TrainTrial(Training):
         return f"Trial {self.number} of {self.sweep}"
 
     @property
+    def files(self) -> Sequence[str]:
+        plan = f"_sweeps/{self.sweep}/plan.json"
+        return [*super().files, store.unfinished_folder(self.name), plan]
+
+    @property
     def parallel(self) -> bool:
         return True
 

@@ -27,8 +27,8 @@ def job_list() -> None:
         with st.popover(_label(current), icon=":material/pending_actions:", key="jobs"):
             if not current:
                 st.caption("No job is running or waiting.")
-            elif left_out := cache.jobs().left_out:
-                st.warning(plain(left_out), icon=":material/warning:")
+            elif notice := cache.jobs().notice:
+                st.warning(plain(notice), icon=":material/warning:")
             for job in reversed(current):
                 progress(job)
                 offer_to_cancel(job, "listed")

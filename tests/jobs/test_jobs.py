@@ -855,55 +855,69 @@ def test_a_worker_without_the_package_is_said_and_outlives_it(elsewhere: Elsewhe
     [
         ("version", "has another latent-loupe, 9.9.9 ("),
         ("modules", f"has another latent-loupe, {locations.version()} ("),
-        ("store", "has another store, "),
-        ("full", "cannot write the store, "),
     ],
 )
-def test_a_worker_of_another_version_or_store_is_said_and_gets_no_job(
+def test_a_worker_of_another_version_is_said_and_gets_no_job(
     wrong: str, reason: str, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
-    if wrong == "store":
-        elsewhere.worker(AECORE_STORE=str(other))
-    elif wrong == "full":
-        full = """
-import pathlib
-def write_text(path, text):
-    raise OSError(28, "No space left on device")
-pathlib.Path.write_text = write_text
-"""
-        elsewhere.worker(before=full)
+    shutil.copytree(ROOT / "aecore", other / "aecore")
+    shutil.copy(ROOT / "app.py", other)
+    project = (ROOT / "pyproject.toml").read_text()
+    if wrong == "version":
+        project = project.replace(f'version = "{locations.version()}"', 'version = "9.9.9"', 1)
     else:
-        shutil.copytree(ROOT / "aecore", other / "aecore")
-        shutil.copy(ROOT / "app.py", other)
-        project = (ROOT / "pyproject.toml").read_text()
-        if wrong == "version":
-            project = project.replace(f'version = "{locations.version()}"', 'version = "9.9.9"', 1)
-        else:
-            (other / "aecore" / "new.py").touch()
-        (other / "pyproject.toml").write_text(project)
-        elsewhere.worker(PYTHONPATH=str(other))
+        (other / "aecore" / "new.py").touch()
+    (other / "pyproject.toml").write_text(project)
+    elsewhere.worker(PYTHONPATH=str(other))
     jobs = Jobs()
     job = jobs.submit(projections.Prepare("iris"))
     wait_until(lambda: reason in jobs.trouble, seconds=30)
     assert "The worker at tcp://127.0.0.1:" in jobs.trouble and job.state == "queued"
-    assert f"dask worker {elsewhere.address}" in jobs.trouble and not jobs.left_out
+    assert f"dask worker {elsewhere.address}" in jobs.trouble and not jobs.notice
     assert checks.identity() in jobs.trouble and str(store.root()) in jobs.trouble
     assert not list(store.root().glob(".check-*"))
     elsewhere.worker()
     wait_until(lambda: not job.active)
     assert (job.state, job.error, jobs.trouble) == ("done", "", "")
-    assert reason in jobs.left_out and "workers" not in jobs.left_out
+    assert reason in jobs.notice and "workers" not in jobs.notice
 
 
-def test_a_worker_whose_files_do_not_arrive_gets_no_job(elsewhere: Elsewhere) -> None:
-    """As in a container that keeps what it writes over the folder to itself."""
-    lost = "import pathlib; pathlib.Path.write_text = lambda self, text: len(text)"
-    elsewhere.worker(before=lost)
+FULL = """
+import pathlib
+def write_text(path, text):
+    raise OSError(28, "No space left on device")
+pathlib.Path.write_text = write_text
+"""
+LOST = "import pathlib; pathlib.Path.write_text = lambda self, text: len(text)"
+"""As in a container that keeps what it writes over the folder to itself."""
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ("", "has another store, "),
+        (FULL, "cannot write the store, "),
+        (LOST, "writes into another store than it reads"),
+    ],
+)
+def test_a_worker_that_does_not_reach_the_store_gets_jobs_only_while_no_other_does(
+    before: str, reason: str, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    elsewhere.worker(before=before, **({} if before else {"AECORE_STORE": str(tmp_path / "other")}))
     jobs = Jobs()
-    job = jobs.submit(projections.Prepare("iris"))
-    wait_until(lambda: "writes into another store than it reads" in jobs.trouble, seconds=30)
-    jobs.cancel(job)
+    apart = jobs.submit(projections.Prepare("iris"))
+    wait_until(lambda: not apart.active)
+    assert (apart.state, apart.error, apart.apart, jobs.trouble) == ("done", "", True, "")
+    assert list(store.root().glob("_maps/iris-*/components.safetensors"))
+    assert "No worker reaches the store" in jobs.notice and not (tmp_path / "other").exists()
+    elsewhere.worker()
+    wait_until(lambda: len(jobs._client.scheduler_info()["workers"]) == 2)
+    here = jobs.submit(projections.Prepare("wine"))
+    wait_until(lambda: not here.active)
+    assert (here.state, here.error, here.apart) == ("done", "", False)
+    assert reason in jobs.notice and "No worker" not in jobs.notice
+    assert not list(store.root().glob(".check-*"))
 
 
 def test_a_scheduler_of_another_version_is_said(
@@ -953,16 +967,17 @@ SWEEP = ("sweep", "--dataset", "iris", "--variant", "ae", "--grid", "seed=0,1", 
 
 
 def test_the_command_line_says_why_a_sweep_waits(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    elsewhere.worker(AECORE_STORE=str(tmp_path / "other"))
+    elsewhere.worker(with_package=False)
     sweep = subprocess.Popen(
         [sys.executable, "-m", "aecore", *SWEEP], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
-    line = next(line for line in sweep.stderr if "has another store" in line)
+    line = next(line for line in sweep.stderr if "cannot import latent-loupe" in line)
     assert f"dask worker {elsewhere.address}" in line
-    elsewhere.worker()
+    elsewhere.worker(AECORE_STORE=str(tmp_path / "other"))
     _, rest = sweep.communicate(timeout=120)
     assert sweep.returncode == 0
-    assert "has another store" in rest  # that worker is left out
+    # The one is left out, and what the other gets travels.
+    assert "No worker reaches the store" in rest and "cannot import latent-loupe" in rest
     assert [run.name for run in store.runs()[0]] == ["seeds-2", "seeds-1"]
 
 

@@ -782,7 +782,7 @@ def test_what_keeps_jobs_waiting_is_said_beside_them(idle_jobs: Jobs) -> None:
 
 
 def test_workers_that_get_no_jobs_are_said_in_the_list_of_jobs(idle_jobs: Jobs) -> None:
-    idle_jobs.left_out = "The worker at tcp://a:2 has another store."
+    idle_jobs.notice = "The worker at tcp://a:2 has another store."
     assert not opened(TRAIN).warning
     idle_jobs.submit(projections.Prepare("iris"))
     assert "has another store" in opened(TRAIN).warning[0].value

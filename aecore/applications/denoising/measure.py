@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,6 +31,11 @@ class MeasureDenoising(Task):
     @property
     def title(self) -> str:
         return f"denoising by {self.run_name}"
+
+    @property
+    def files(self) -> Sequence[str]:
+        dataset_name = store.load(self.run_name).spec.name
+        return [self.run_name, *TuneFilters(dataset_name, self.noise, self.clip).files]
 
     def run(self, reporter: Reporter) -> RunCurve:
         """Compute the curve and store it."""

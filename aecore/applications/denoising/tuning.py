@@ -150,6 +150,11 @@ class TuneFilters(Task):
     def title(self) -> str:
         return f"tuning filters for {self.noise} noise on {self.dataset_name}"
 
+    @property
+    def files(self) -> Sequence[str]:
+        own = f"filters-{suffix(self.noise, self.clip)}"
+        return projections.files_of(self.dataset_name, "components.safetensors", own)
+
     def run(self, reporter: Reporter) -> Tuned:
         """Return the tuned settings; levels that are missing are searched and stored."""
         noise, clip = self.noise, self.clip
