@@ -21,6 +21,8 @@ MOST_CATEGORIES = 50
 """Distinct values of a text column up to which it is a category and not text."""
 LARGEST = 1e30
 """Numbers beyond it are refused: their squares leave the range of double precision."""
+BLOCK = 16
+"""Features that are written at a time."""
 NAMED_PLACES = 5
 """Lines that a sentence names."""
 MISSING = ("", "?", "-", "\N{EN DASH}", ".")
@@ -255,19 +257,22 @@ def apply(
     problems = [f"Column {shown(name)} is missing: add it." for name in absent]
     n = len(table) if rows is None else len(rows)
     features = np.empty((n, sum(column.width for column in preparation.columns)), np.float32)
-    start = 0
-    for column in preparation.columns:
-        end = start + column.width
+    block: list[np.ndarray] = []
+    start, end = 0, 0
+    for at, column in enumerate(preparation.columns, 1):
+        values = np.zeros((column.width, n), np.float32)
         if column.name not in absent:
             part = table[column.name] if rows is None else table[column.name].iloc[rows]
             where = lines if lines is None or rows is None else lines[rows]
-            if column.kind == "number":
-                block, wrong = _number_features(column, part, where)
-            else:
-                block, wrong = _category_features(column, part, where)
+            prepare = _number_features if column.kind == "number" else _category_features
+            values, wrong = prepare(column, part, where)
             problems += wrong
-            features[:, start:end] = block
-        start = end
+        block.append(values)
+        end += column.width
+        # Several at a time: single columns of a row-wise array are a cache line a value apart.
+        if end - start >= BLOCK or at == len(preparation.columns):
+            features[:, start:end] = np.concatenate(block).T
+            block, start = [], end
     if problems:
         raise InvalidRequest(problems)
     return features
@@ -276,6 +281,7 @@ def apply(
 def _number_features(
     column: Column, part: pandas.Series, lines: np.ndarray | None
 ) -> tuple[np.ndarray, list[str]]:
+    """Features (1, n) of a column, and its problems."""
     values = as_numbers(part, column.decimal_comma)
     problems = number_problems(column.name, part, values, column.log, lines)
     if column.fill is not None:
@@ -288,12 +294,13 @@ def _number_features(
         values = (values - column.offset) / column.scale
         if column.unit_range:
             values = values.clip(0, 1)
-        return values[:, None], problems
+        return values[None].astype(np.float32), problems
 
 
 def _category_features(
     column: Column, part: pandas.Series, lines: np.ndarray | None
 ) -> tuple[np.ndarray, list[str]]:
+    """Features (n_categories, n) of a column, and its problems."""
     text = as_text(part)
     problems = []
     if column.fill is None:
@@ -301,7 +308,7 @@ def _category_features(
     else:
         text = text.fillna(str(column.fill))
     values = text.to_numpy(object)
-    return np.stack([values == each for each in column.categories], axis=1), problems
+    return np.stack([values == each for each in column.categories]).astype(np.float32), problems
 
 
 def _missing_problem(column: Column, missing: np.ndarray, lines: np.ndarray | None) -> list[str]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -37,6 +38,8 @@ MAX_HEADER = 4_096
 """Bytes of the header of the arrays."""
 MAX_ARRAYS = 4 * 2**30
 SPLITS = ("train", "test")
+DTYPES = {np.float32: "F32", np.int64: "I64"}
+"""Numbers in the arrays, by their names in the file."""
 
 Split = tuple[np.ndarray, np.ndarray]
 """Features (n, n_features), and labels (n,)."""
@@ -205,8 +208,6 @@ def remove(name: str) -> None:
 
 
 def _write(name: str, card: bytes, arrays: Mapping[str, np.ndarray]) -> None:
-    from safetensors.numpy import save
-
     place = root() / name
     with files.writing(root(), locations.OTHERWISE):
         files.make_folder(root())
@@ -214,7 +215,7 @@ def _write(name: str, card: bytes, arrays: Mapping[str, np.ndarray]) -> None:
         aside = files.partial(place)
         aside.mkdir()
         try:
-            files.write_new(aside / ARRAYS, save(dict(arrays)))
+            files.write_new(aside / ARRAYS, *_as_safetensors(arrays))
             files.write_new(aside / CARD, card)
             files.sync_folder(aside)
             try:
@@ -229,6 +230,24 @@ def _write(name: str, card: bytes, arrays: Mapping[str, np.ndarray]) -> None:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         files.sync_folder(root())
+
+
+def _as_safetensors(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:
+    """Parts of a safetensors file of contiguous arrays, which the library would copy twice."""
+    header: dict[str, Any] = {}
+    end = 0
+    # Integers first, so that each array begins at a multiple of the size of its numbers.
+    ordered = sorted(arrays.items(), key=lambda each: -each[1].itemsize)
+    for name, array in ordered:
+        start, end = end, end + array.nbytes
+        kind = DTYPES[array.dtype.type]
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": (start, end)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    for _, array in ordered:
+        yield array.data.cast("B") if array.nbytes else b""
 
 
 # --- Arrays -------------------------------------------------------------------------------------
