@@ -379,6 +379,13 @@ def test_rows_without_a_label_are_left_out_and_said(put: Put) -> None:
     assert "2 of 40 rows have no label and are left out (lines 2 and 4)." in report.notes
 
 
+def test_a_class_of_which_no_row_remains_is_none(put: Put) -> None:
+    content = text() + ",2.0,red,arose\n,2.0,red,tulip\n"
+    dataset = importers.add_file(put("own.csv", content), "own")
+    assert dataset.label_names == ("setosa", "virginica")
+    assert np.bincount(dataset.train.labels).tolist() == [16, 16]
+
+
 @pytest.mark.parametrize(("n_classes", "fine"), [(10_000, True), (10_001, False)])
 def test_so_many_classes_and_no_more(put: Put, n_classes: int, fine: bool) -> None:
     lines = "".join(f"{at / 7},name{at % n_classes}\n" for at in range(2 * n_classes))

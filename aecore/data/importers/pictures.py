@@ -17,14 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore.data.importers.formats import (
-    NAMED,
-    Content,
-    Format,
-    in_list,
-    register,
-    unreadable,
-)
+from aecore.data.importers.formats import NAMED, Content, Format, in_list, register, unreadable
 from aecore.errors import InvalidRequest, in_one_line, printable
 
 if TYPE_CHECKING:

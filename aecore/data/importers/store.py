@@ -15,7 +15,7 @@ from aecore.data.catalog import get
 from aecore.data.importers.choices import Choices
 from aecore.data.importers.formats import Content, read
 from aecore.data.importers.pictures import as_sample
-from aecore.data.importers.understand import Plan, plan, report
+from aecore.data.importers.understand import plan, report
 from aecore.data.preparation import apply
 from aecore.data.spec import MOST_NAMED_FEATURES, DataSpec
 from aecore.errors import InvalidRequest, printable
@@ -23,6 +23,7 @@ from aecore.settings import check_settings
 
 if TYPE_CHECKING:
     from aecore.data.dataset import Dataset
+    from aecore.data.importers.plan import Plan
     from aecore.data.importers.report import Report
 
 
@@ -58,46 +59,46 @@ def save(
     Raises `InvalidRequest` with everything that prevents it; nothing is stored then.
     """
     problems = stored.name_problems(name, DATASETS)
-    made = plan(content or read(path), choices)
-    if problems or made.problems:
-        raise InvalidRequest([*problems, *made.problems])
-    n_values = (len(made.train) + len(made.test)) * math.prod(made.shape)
+    draft = plan(content or read(path), choices)
+    if problems or draft.problems:
+        raise InvalidRequest([*problems, *draft.problems])
+    n_values = (len(draft.train) + len(draft.test)) * math.prod(draft.shape)
     if 4 * n_values > stored.MAX_ARRAYS:
         raise InvalidRequest(
             f"The dataset would have {4 * n_values:,} bytes, more than {stored.MAX_ARRAYS:,}: give "
             "fewer samples or columns, or smaller images."
         )
-    columns = made.preparation.columns
+    columns = draft.preparation.columns
     names = [each for column in columns for each in column.feature_names]
     distinct = len(set(names)) == len(names) <= MOST_NAMED_FEATURES and all(names)
-    in_range = bool(made.preparation.picture) or all(
+    in_range = bool(draft.preparation.picture) or all(
         column.unit_range or column.kind == "category" for column in columns
     )
     spec = DataSpec(
         name=name,
         title=printable(title)[:500] or printable(path.stem)[:500],
-        modality="image" if made.preparation.picture else "table",
-        shape=made.shape,
-        n_train=len(made.train),
-        n_test=len(made.test),
+        modality="image" if draft.preparation.picture else "table",
+        shape=draft.shape,
+        n_train=len(draft.train),
+        n_test=len(draft.test),
         value_range=(0, 1) if in_range else None,
-        label_names=made.labels.names,
+        label_names=draft.labels.names,
         feature_names=tuple(names) if distinct else (),
         licence=printable(licence)[:500],
         source=printable(source)[:500],
     )
     train, test = (
-        (_features(made, rows), made.labels.values[rows]) for rows in (made.train, made.test)
+        (_features(draft, rows), draft.labels.values[rows]) for rows in (draft.train, draft.test)
     )
-    stored.add(spec, train, test, DATASETS, made.preparation)
+    stored.add(spec, train, test, DATASETS, draft.preparation)
     return get(name)
 
 
-def _features(made: Plan, rows: np.ndarray) -> np.ndarray:
+def _features(draft: Plan, rows: np.ndarray) -> np.ndarray:
     """Features (n, n_features) float32 of some rows."""
-    content, fit = made.content, made.preparation.picture
+    content, fit = draft.content, draft.preparation.picture
     if fit is None:
-        return apply(made.preparation, content.table, rows, content.lines)
+        return apply(draft.preparation, content.table, rows, content.lines)
     assert content.pictures is not None
     features = np.empty((len(rows), math.prod(fit.shape)), np.float32)
     for at, row in enumerate(rows.tolist()):
