@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -37,8 +37,10 @@ MAX_CARD = 8 * 2**20
 MAX_HEADER = 4_096
 """Bytes of the header of the arrays."""
 MAX_ARRAYS = 4 * 2**30
+MAPPED_FROM = 2**27
+"""Bytes of arrays that are mapped into memory instead of read, so that processes share them."""
 SPLITS = ("train", "test")
-DTYPES = {np.float32: "F32", np.int64: "I64"}
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "I64": np.dtype(np.int64)}
 """Numbers in the arrays, by their names in the file."""
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -128,7 +130,8 @@ def read(stored: Entry, split: str) -> Split:
     try:
         with open_tensors(stored.folder / ARRAYS, "np", MAX_HEADER, MAX_ARRAYS) as file:
             refuse_shapes(file, _expected_arrays(spec))
-            x, labels = (file.get_tensor(f"{split}.{part}") for part in ("x", "labels"))
+            names = [f"{split}.{part}" for part in ("x", "labels")]
+            x, labels = _read_arrays(file, stored.folder / ARRAYS, names)
         for part, array in (("x", x), ("labels", labels)):
             if _digest(array) != digests[f"{split}.{part}"]:
                 raise Damaged(f"{split}.{part} has changed since it was stored")
@@ -154,6 +157,25 @@ def name_problems(name: str, reserved: Iterable[str] = ()) -> list[str]:
     if name in {*reserved, *names()}:
         return [f"name = '{name}' is taken: choose another, or remove that dataset first."]
     return []
+
+
+def _read_arrays(file: Any, path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Arrays of an open file whose shapes have been checked; those of a large one are mapped.
+
+    A mapping outlasts the removal of the file, which is written once and never changed.
+    """
+    headers = {name: file.get_slice(name) for name in file.offset_keys()}
+    kinds = {name: header.get_dtype() for name, header in headers.items()}
+    if path.stat().st_size < MAPPED_FROM or not DTYPES.keys() >= set(kinds.values()):
+        return [file.get_tensor(name) for name in names]
+    with path.open("rb") as opened:
+        start = 8 + int.from_bytes(opened.read(8), "little")  # where the arrays begin
+    arrays = {}
+    for name, header in headers.items():
+        dtype, shape = DTYPES[kinds[name]], tuple(header.get_shape())
+        arrays[name] = np.asarray(np.memmap(path, dtype, "r", start, shape))
+        start += arrays[name].nbytes
+    return [arrays[name] for name in names]
 
 
 def add(
@@ -240,7 +262,7 @@ def _as_safetensors(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memory
     ordered = sorted(arrays.items(), key=lambda each: -each[1].itemsize)
     for name, array in ordered:
         start, end = end, end + array.nbytes
-        kind = DTYPES[array.dtype.type]
+        kind = next(kind for kind, dtype in DTYPES.items() if dtype == array.dtype)
         header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": (start, end)}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)

@@ -506,6 +506,8 @@ def test_everything_is_fitted_on_the_training_split_alone(
     if scale == "unit-range":
         assert features[0].min() == 0 and features[0].max() == 1
         assert data.get("changed").value_range == (0, 1)
+        said = stored.entry("changed").card.preparation.decisions
+        assert any("numbers of the test split are beyond the range" in each for each in said)
 
 
 def test_a_missing_value_becomes_the_median_of_the_training_split(put: Put) -> None:

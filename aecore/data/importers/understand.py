@@ -245,21 +245,29 @@ def _fit_columns(draft: Plan, features: list[Seen]) -> None:
     """Fit the preparation of each column on the training split."""
     choices = draft.choices
     fitted: list[Column] = []
+    cut_off = 0
     for column in features:
         if column.kind == "category":
             train = as_text(column.values.iloc[draft.train])
             fitted.append(fit_category(column.name, train, missing=choices.missing))
             continue
-        numbers = as_numbers(column.values, column.decimal_comma)[draft.train]
-        fitted.append(
-            fit_number(
-                column.name,
-                numbers,
-                missing=choices.missing,
-                scale=choices.scale,
-                log=column.name in choices.log,
-                decimal_comma=column.decimal_comma,
-            )
+        numbers = as_numbers(column.values, column.decimal_comma)
+        number = fit_number(
+            column.name,
+            numbers[draft.train],
+            missing=choices.missing,
+            scale=choices.scale,
+            log=column.name in choices.log,
+            decimal_comma=column.decimal_comma,
+        )
+        fitted.append(number)
+        if number.unit_range:
+            test = np.log1p(numbers[draft.test]) if number.log else numbers[draft.test]
+            cut_off += int(((test < number.offset) | (test > number.offset + number.scale)).sum())
+    if cut_off:
+        draft.notes.append(
+            f"{cut_off:,} numbers of the test split are beyond the range of the training split and "
+            "are cut off there."
         )
     draft.preparation = Preparation(columns=tuple(each for each in fitted if each.width))
     if not draft.shape:
