@@ -284,7 +284,11 @@ BAD: dict[str, tuple[str, bytes | str, list[str]]] = {
         "a,b\n" + "".join(f"{at}.5,{at * at}\n" for at in range(30)) + "inf,abc\n3,-1e99\n",
         ["Column 'a' is infinite", "Column 'b' is infinite", "Column 'b' is no number in line 32"],
     ),
-    "one value a column": ("a.csv", "a,b\n" + "1,x\n" * 9, ["No column can be a feature"]),
+    "one value a column": (
+        "a.csv",
+        "a,b\n" + "1,x\n" * 9,
+        ["No column can be a feature. Left out: columns 'a', 'b' (one value only). Give"],
+    ),
     "one row": ("a.csv", "a,b\n1,2\n", ["No column can be a feature", "two are needed"]),
     "objects": ("a.npy", saved(np.save, np.array([{}], object)), ["Python objects"]),
     "objects by name": ("a.npz", saved(np.savez, x=np.array([{}], object)), ["Python objects"]),
@@ -331,6 +335,18 @@ def test_a_file_that_is_too_large_is_not_read(put: Put, monkeypatch: pytest.Monk
     assert "more than the 100 that are read" in refusal(path)[0]
 
 
+def test_a_file_that_may_not_be_read_is_a_sentence(
+    put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put("own.csv", text())
+
+    def refuse(*arguments: Any) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert "own.csv cannot be used: that is not permitted" in refusal(path)[0]
+
+
 def test_a_missing_file_and_unknown_choices_are_sentences(put: Put, tmp_path: Path) -> None:
     assert "is no file or folder" in refusal(tmp_path / "nothing.csv")[0]
     path = put("own.csv", text())
@@ -363,6 +379,11 @@ def test_labels_are_guessed_named_and_can_be_changed(put: Put) -> None:
         assert report.problems == ()
     low, high = frame()["length"].min(), frame()["length"].max()
     assert look(path, label="length").label_range == pytest.approx((low, high))
+
+
+def test_coordinates_are_no_labels(put: Put) -> None:
+    lines = "".join(f"{at / 3},{at / 7}\n" for at in range(20))
+    assert look(put("own.csv", f"x,y\n{lines}")).label is None
 
 
 def test_labels_that_are_numbers_or_absent_are_stored(put: Put) -> None:
@@ -427,6 +448,9 @@ def test_columns_have_kinds_and_what_is_no_feature_is_said(put: Put) -> None:
         assert column.role != "left out" or f"'{column.name}'" in said
     assert look(path, keep=("id", "again")).shape == (7,)
     assert "'day' has dates" in look(path, keep="day").problems[0]
+    offered = [doubt.alternatives for doubt in report.doubts if doubt.setting == "keep"]
+    for name in (name for names in offered for name in names):
+        assert look(path, label="species", keep=name).problems == ()
 
 
 def test_duplicates_of_rows_and_missing_values_are_counted(put: Put) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from aecore import files
 from aecore.errors import InvalidRequest, in_one_line, printable
 
 if TYPE_CHECKING:
@@ -130,7 +131,10 @@ def format_of(path: Path) -> type[Format]:
 
 def read(path: Path) -> Content:
     """Read a file or folder, before any choice; raises `InvalidRequest` with all its faults."""
-    return format_of(path).read(path)
+    try:
+        return format_of(path).read(path)
+    except OSError as error:
+        raise InvalidRequest(files.sentence(error)) from error
 
 
 def unreadable(name: str, kind: str, error: Exception) -> InvalidRequest:

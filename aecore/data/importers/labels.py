@@ -59,7 +59,10 @@ def choose_label(draft: Plan, split: Seen | None) -> None:
 
 def _guessed(columns: list[Seen], among_features: bool) -> Seen | None:
     """The column that is named like a label, else the last or first one of few values."""
+    named = [column.name.lower() for column in columns]
     for wanted in LABEL_NAMES:
+        if wanted == "y" and "x" in named:  # coordinates
+            continue
         for column in columns:
             if column.name.lower() == wanted and column.kind != "identifier":
                 return column

@@ -152,7 +152,8 @@ def _refuse_unknown(draft: Plan, names: list[str]) -> None:
 def _features(draft: Plan, split: Seen | None) -> list[Seen]:
     """Columns that become features; the others are noted with the reason."""
     choices, features = draft.choices, []
-    left_out: dict[str, list[str]] = {}
+    left_out: dict[str, list[Seen]] = {}
+    sentences: list[str] = []
     for column in draft.columns:
         if column is draft.label or (split and column.name == split.name):
             continue
@@ -162,7 +163,7 @@ def _features(draft: Plan, split: Seen | None) -> list[Seen]:
                 f"keep: column {shown(column.name)} has {reason}: leave it out there."
             )
         elif reason:
-            left_out.setdefault(reason, []).append(column.name)
+            left_out.setdefault(reason, []).append(column)
         else:
             column.role = "feature"
             features.append(column)
@@ -174,24 +175,31 @@ def _features(draft: Plan, split: Seen | None) -> list[Seen]:
                     column.name in choices.log,
                     draft.content.lines,
                 )
-    for reason, names in left_out.items():
-        listed = ", ".join(shown(name) for name in names[:10])
-        more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
-        noun = "column" if len(names) == 1 else "columns"
-        sentence = f"Left out: {noun} {listed}{more} ({reason})."
-        if reason in (IDENTIFIES, REPEATS, FEW):
+    for reason, columns in left_out.items():
+        listed = ", ".join(shown(column.name) for column in columns[:10])
+        more = f" and {len(columns) - 10:,} more" if len(columns) > 10 else ""
+        noun = "column" if len(columns) == 1 else "columns"
+        sentences.append(f"Left out: {noun} {listed}{more} ({reason}).")
+        # A text that identifies rows cannot be used all the same.
+        usable = [
+            column.name
+            for column in columns
+            if column.kind != "identifier" or column.low is not None
+        ]
+        if reason in (IDENTIFIES, REPEATS, FEW) and usable:
             draft.doubts.append(
-                Doubt(sentence=sentence, setting="keep", alternatives=tuple(names[:50]))
+                Doubt(sentence=sentences[-1], setting="keep", alternatives=tuple(usable[:50]))
             )
         else:
-            draft.notes.append(sentence)
+            draft.notes.append(sentences[-1])
     draft.problems += [
         f"log: column {shown(column.name)} is no column of numbers: leave it out there."
         for column in draft.columns
         if column.name in choices.log and column.kind != "number"
     ]
     if not features and not draft.problems:
-        draft.problems.append("No column can be a feature: give columns of numbers or few texts.")
+        why = " ".join(["No column can be a feature.", *sentences])
+        draft.problems.append(f"{why} Give columns of numbers, or of few different texts.")
     draft.problems = in_list(draft.problems, "columns")
     return features
 
