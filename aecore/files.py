@@ -133,13 +133,14 @@ def make_folder(path: Path) -> list[Path]:
     return missing
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Create a file, synced to disk.
+def write_new(path: Path, *content: bytes | memoryview) -> None:
+    """Create a file of one or more parts, synced to disk.
 
     Raises `FileExistsError` where there is one; a link is not followed.
     """
     with path.open("xb") as file:
-        file.write(content)
+        for part in content:
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())
 

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from aecore import files, locations
 from aecore.artifacts import Array, check_size, open_tensors, refuse_shapes
+from aecore.data.preparation import Preparation
 from aecore.data.spec import DataSpec, Sha256, StoredSpec
-from aecore.errors import Damaged, InvalidRequest, in_one_line, unknown
+from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
@@ -35,7 +37,11 @@ MAX_CARD = 8 * 2**20
 MAX_HEADER = 4_096
 """Bytes of the header of the arrays."""
 MAX_ARRAYS = 4 * 2**30
+MAPPED_FROM = 2**27
+"""Bytes of arrays that are mapped into memory instead of read, so that processes share them."""
 SPLITS = ("train", "test")
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "I64": np.dtype(np.int64)}
+"""Numbers in the arrays, by their names in the file."""
 
 Split = tuple[np.ndarray, np.ndarray]
 """Features (n, n_features), and labels (n,)."""
@@ -50,6 +56,8 @@ class Card(BaseModel):
     spec: StoredSpec
     digests: tuple[Sha256, Sha256, Sha256, Sha256]
     """SHA-256 of the bytes of each array, in the order of `array_names`."""
+    preparation: Preparation | None = None
+    """How the features came from a file; None where arrays were given."""
 
 
 class Entry(NamedTuple):
@@ -122,7 +130,8 @@ def read(stored: Entry, split: str) -> Split:
     try:
         with open_tensors(stored.folder / ARRAYS, "np", MAX_HEADER, MAX_ARRAYS) as file:
             refuse_shapes(file, _expected_arrays(spec))
-            x, labels = (file.get_tensor(f"{split}.{part}") for part in ("x", "labels"))
+            names = [f"{split}.{part}" for part in ("x", "labels")]
+            x, labels = _read_arrays(file, stored.folder / ARRAYS, names)
         for part, array in (("x", x), ("labels", labels)):
             if _digest(array) != digests[f"{split}.{part}"]:
                 raise Damaged(f"{split}.{part} has changed since it was stored")
@@ -134,33 +143,73 @@ def read(stored: Entry, split: str) -> Split:
     return arrays[f"{split}.x"], arrays[f"{split}.labels"]
 
 
-def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ()) -> Entry:
+def name_problems(name: str, reserved: Iterable[str] = ()) -> list[str]:
+    """Reasons why a dataset cannot be stored as `name`, as sentences.
+
+    Arguments
+        reserved: names that are taken by others.
+    """
+    if not NAME.fullmatch(name):
+        return [
+            f"name = '{printable(name)}' is not possible: give up to 30 lower-case letters, digits "
+            "and hyphens, beginning with a letter or digit."
+        ]
+    if name in {*reserved, *names()}:
+        return [f"name = '{name}' is taken: choose another, or remove that dataset first."]
+    return []
+
+
+def _read_arrays(file: Any, path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Arrays of an open file whose shapes have been checked; those of a large one are mapped.
+
+    A mapping outlasts the removal of the file, which is written once and never changed.
+    """
+    headers = {name: file.get_slice(name) for name in file.offset_keys()}
+    kinds = {name: header.get_dtype() for name, header in headers.items()}
+    if path.stat().st_size < MAPPED_FROM or not DTYPES.keys() >= set(kinds.values()):
+        return [file.get_tensor(name) for name in names]
+    with path.open("rb") as opened:
+        start = 8 + int.from_bytes(opened.read(8), "little")  # where the arrays begin
+    arrays = {}
+    for name, header in headers.items():
+        dtype, shape = DTYPES[kinds[name]], tuple(header.get_shape())
+        arrays[name] = np.asarray(np.memmap(path, dtype, "r", start, shape))
+        start += arrays[name].nbytes
+    return [arrays[name] for name in names]
+
+
+def add(
+    spec: DataSpec,
+    train: Split,
+    test: Split,
+    reserved: Iterable[str] = (),
+    preparation: Preparation | None = None,
+) -> Entry:
     """Store a dataset atomically: complete in the catalogue, or not at all.
 
     Arguments
         train, test: features (n, n_features), numbers in `spec.value_range` where that is given,
             and labels (n,): class numbers, or numbers where `spec.label_names` is empty.
         reserved: names that are taken by others.
+        preparation: how the features came from a file.
 
     Raises `InvalidRequest` with every reason why it cannot be stored.
     """
     arrays, problems = _checked_arrays(spec, {"train": train, "test": test})
     problems += spec.traits.display_problems(spec.shape, spec.value_range)
-    if not NAME.fullmatch(spec.name):
-        problems.append(
-            f"name = '{spec.name}' is not possible: give up to 30 lower-case letters, digits and "
-            "hyphens, beginning with a letter or digit."
-        )
-    elif spec.name in {*reserved, *names()}:
-        problems.append(
-            f"name = '{spec.name}' is taken: choose another, or remove that dataset first."
-        )
+    problems += name_problems(spec.name, reserved)
     if problems:
         raise InvalidRequest(problems)
     spec = spec.model_copy(update={"fingerprint": None})  # which follows from the digests
     digests = tuple(_digest(arrays[name]) for name in array_names())
-    card = Card(format=FORMAT, spec=spec, digests=digests)
-    _write(spec.name, card, arrays)
+    card = Card(format=FORMAT, spec=spec, digests=digests, preparation=preparation)
+    content = (card.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
+    if len(content) > MAX_CARD:
+        raise InvalidRequest(
+            f"Names of columns, categories and classes take {len(content):,} bytes, more than "
+            f"{MAX_CARD:,}: shorten them."
+        )
+    _write(spec.name, content, arrays)
     stored = entry(spec.name)
     assert stored is not None
     return stored
@@ -180,9 +229,7 @@ def remove(name: str) -> None:
         shutil.rmtree(aside, ignore_errors=True)  # what is left is removed as stale
 
 
-def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
-    from safetensors.numpy import save
-
+def _write(name: str, card: bytes, arrays: Mapping[str, np.ndarray]) -> None:
     place = root() / name
     with files.writing(root(), locations.OTHERWISE):
         files.make_folder(root())
@@ -190,8 +237,8 @@ def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
         aside = files.partial(place)
         aside.mkdir()
         try:
-            files.write_new(aside / ARRAYS, save(dict(arrays)))
-            files.write_new(aside / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+            files.write_new(aside / ARRAYS, *_as_safetensors(arrays))
+            files.write_new(aside / CARD, card)
             files.sync_folder(aside)
             try:
                 aside.rename(place)
@@ -205,6 +252,24 @@ def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         files.sync_folder(root())
+
+
+def _as_safetensors(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:
+    """Parts of a safetensors file of contiguous arrays, which the library would copy twice."""
+    header: dict[str, Any] = {}
+    end = 0
+    # Integers first, so that each array begins at a multiple of the size of its numbers.
+    ordered = sorted(arrays.items(), key=lambda each: -each[1].itemsize)
+    for name, array in ordered:
+        start, end = end, end + array.nbytes
+        kind = next(kind for kind, dtype in DTYPES.items() if dtype == array.dtype)
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": (start, end)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    for _, array in ordered:
+        yield array.data.cast("B") if array.nbytes else b""
 
 
 # --- Arrays -------------------------------------------------------------------------------------

@@ -198,8 +198,12 @@ def use(name: str) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_a_damaged_dataset_is_named_and_hides_no_other(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(48))
+def test_a_damaged_dataset_is_named_and_hides_no_other(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if seed % 3 == 0:
+        monkeypatch.setattr(own_data, "MAPPED_FROM", 0)
     add()
     pictures("healthy")
     folder, chance = own_data.root() / "flowers", random.Random(seed)
@@ -262,6 +266,19 @@ def test_a_folder_without_a_card_is_named(store_folder: Path) -> None:
     (store_folder / "_datasets" / ".aside").mkdir()
     assert own_data.names() == ["nothing"]
     assert "card.json cannot be read" in data.entries()[1][0]
+
+
+def test_large_arrays_are_mapped_and_outlast_their_removal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(own_data, "MAPPED_FROM", 0)
+    add()
+    mapped = own_data.read(own_data.entry("flowers"), "train")
+    assert isinstance(mapped[0].base, np.memmap) and not mapped[0].flags.writeable
+    own_data.remove("flowers")
+    np.testing.assert_array_equal(mapped[0], samples(60).x)
+    np.testing.assert_array_equal(mapped[1], samples(60).labels)
+    assert mapped[0].dtype == np.float32 and mapped[1].dtype == np.int64
 
 
 # --- Runs ---------------------------------------------------------------------------------------
