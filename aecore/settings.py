@@ -78,7 +78,7 @@ class Setting:
     """Description of one setting for forms and tables."""
 
     name: str
-    kind: Literal["whole number", "number", "choice", "switch", "widths"]
+    kind: Literal["whole number", "number", "choice", "switch", "widths", "text", "names"]
     default: Any
     description: str
     title: str = ""
@@ -106,7 +106,8 @@ class Setting:
             return self.titles[value]
         if self.kind == "switch":
             return "yes" if value else "no"
-        return ", ".join(map(str, value)) or "none" if self.kind == "widths" else f"{value}"
+        several = self.kind in ("widths", "names")
+        return ", ".join(map(str, value)) or "none" if several else f"{value}"
 
     @property
     def meant(self) -> str:
@@ -122,6 +123,10 @@ class Setting:
             return "one of " + ", ".join(self.choices)
         if self.kind == "switch":
             return "true or false"
+        if self.kind == "text":
+            return f"a text of up to {self.maximum:g} characters"
+        if self.kind == "names":
+            return f"up to {self.maximum:g} names"
         if self.kind == "widths":
             return (
                 f"whole numbers from 1 to {self.widest} separated by commas, such as 512,128, "
@@ -164,6 +169,10 @@ def _allowed_by(declared: FieldInfo) -> dict[str, Any]:
     if declared.annotation is bool:
         return {"kind": "switch"}
     limits = _limits(declared)
+    if declared.annotation is str:
+        return {"kind": "text", "maximum": limits["max_length"]}
+    if declared.annotation == tuple[str, ...]:
+        return {"kind": "names", "maximum": limits["max_length"]}
     if get_origin(declared.annotation) is tuple:
         each = get_args(get_args(declared.annotation)[0])[1]
         return {

@@ -14,6 +14,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -129,8 +130,7 @@ def escaped(text: str) -> str:
 
 def commands() -> Iterator[str]:
     """Reference of each command with its arguments and options."""
-    group = typer.main.get_command(app)
-    for name, command in group.commands.items():
+    for name, command in all_commands(typer.main.get_command(app), ""):
         yield f"## {name}\n\n{command.help}"
         rows = []
         for parameter in command.params:
@@ -142,6 +142,15 @@ def commands() -> Iterator[str]:
             rows.append((called, escaped(getattr(parameter, "help", "") or "")))
         if rows:
             yield table(("argument or option", "meaning"), rows)
+
+
+def all_commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    """Commands of a group and of the groups in it, by what is typed."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from all_commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def first_line(path: Path) -> str:

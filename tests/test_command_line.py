@@ -25,7 +25,8 @@ from typer.testing import CliRunner, Result
 
 from aecore import data, files, projections, recipes, training
 from aecore.applications import denoising, sample_quality
-from aecore.cli import app, print_table
+from aecore.cli import app
+from aecore.console import print_table
 from aecore.data import DATASETS, Subset
 from aecore.errors import Cancelled, InvalidRequest
 from aecore.models.variants import VARIANTS

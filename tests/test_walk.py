@@ -35,6 +35,8 @@ LAYERS = (
     {"plots"},
     {"viewer"},
     {"estimator"},
+    {"console"},
+    {"cli_data"},
     {"cli"},
     {"__main__"},
 )

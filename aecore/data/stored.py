@@ -24,8 +24,9 @@ from pydantic import BaseModel, ConfigDict
 
 from aecore import files, locations
 from aecore.artifacts import Array, check_size, open_tensors, refuse_shapes
+from aecore.data.preparation import Preparation
 from aecore.data.spec import DataSpec, Sha256, StoredSpec
-from aecore.errors import Damaged, InvalidRequest, in_one_line, unknown
+from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
@@ -50,6 +51,8 @@ class Card(BaseModel):
     spec: StoredSpec
     digests: tuple[Sha256, Sha256, Sha256, Sha256]
     """SHA-256 of the bytes of each array, in the order of `array_names`."""
+    preparation: Preparation | None = None
+    """How the features came from a file; None where arrays were given."""
 
 
 class Entry(NamedTuple):
@@ -134,33 +137,54 @@ def read(stored: Entry, split: str) -> Split:
     return arrays[f"{split}.x"], arrays[f"{split}.labels"]
 
 
-def add(spec: DataSpec, train: Split, test: Split, reserved: Iterable[str] = ()) -> Entry:
+def name_problems(name: str, reserved: Iterable[str] = ()) -> list[str]:
+    """Reasons why a dataset cannot be stored as `name`, as sentences.
+
+    Arguments
+        reserved: names that are taken by others.
+    """
+    if not NAME.fullmatch(name):
+        return [
+            f"name = '{printable(name)}' is not possible: give up to 30 lower-case letters, digits "
+            "and hyphens, beginning with a letter or digit."
+        ]
+    if name in {*reserved, *names()}:
+        return [f"name = '{name}' is taken: choose another, or remove that dataset first."]
+    return []
+
+
+def add(
+    spec: DataSpec,
+    train: Split,
+    test: Split,
+    reserved: Iterable[str] = (),
+    preparation: Preparation | None = None,
+) -> Entry:
     """Store a dataset atomically: complete in the catalogue, or not at all.
 
     Arguments
         train, test: features (n, n_features), numbers in `spec.value_range` where that is given,
             and labels (n,): class numbers, or numbers where `spec.label_names` is empty.
         reserved: names that are taken by others.
+        preparation: how the features came from a file.
 
     Raises `InvalidRequest` with every reason why it cannot be stored.
     """
     arrays, problems = _checked_arrays(spec, {"train": train, "test": test})
     problems += spec.traits.display_problems(spec.shape, spec.value_range)
-    if not NAME.fullmatch(spec.name):
-        problems.append(
-            f"name = '{spec.name}' is not possible: give up to 30 lower-case letters, digits and "
-            "hyphens, beginning with a letter or digit."
-        )
-    elif spec.name in {*reserved, *names()}:
-        problems.append(
-            f"name = '{spec.name}' is taken: choose another, or remove that dataset first."
-        )
+    problems += name_problems(spec.name, reserved)
     if problems:
         raise InvalidRequest(problems)
     spec = spec.model_copy(update={"fingerprint": None})  # which follows from the digests
     digests = tuple(_digest(arrays[name]) for name in array_names())
-    card = Card(format=FORMAT, spec=spec, digests=digests)
-    _write(spec.name, card, arrays)
+    card = Card(format=FORMAT, spec=spec, digests=digests, preparation=preparation)
+    content = (card.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
+    if len(content) > MAX_CARD:
+        raise InvalidRequest(
+            f"Names of columns, categories and classes take {len(content):,} bytes, more than "
+            f"{MAX_CARD:,}: shorten them."
+        )
+    _write(spec.name, content, arrays)
     stored = entry(spec.name)
     assert stored is not None
     return stored
@@ -180,7 +204,7 @@ def remove(name: str) -> None:
         shutil.rmtree(aside, ignore_errors=True)  # what is left is removed as stale
 
 
-def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
+def _write(name: str, card: bytes, arrays: Mapping[str, np.ndarray]) -> None:
     from safetensors.numpy import save
 
     place = root() / name
@@ -191,7 +215,7 @@ def _write(name: str, card: Card, arrays: Mapping[str, np.ndarray]) -> None:
         aside.mkdir()
         try:
             files.write_new(aside / ARRAYS, save(dict(arrays)))
-            files.write_new(aside / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+            files.write_new(aside / CARD, card)
             files.sync_folder(aside)
             try:
                 aside.rename(place)

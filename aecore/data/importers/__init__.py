@@ -1,0 +1,17 @@
+"""Files of one's own as datasets: read, understood, prepared and stored."""
+
+from __future__ import annotations
+
+from aecore.data.importers import arrays, pictures, table  # which add their formats
+from aecore.data.importers.choices import Choices as Choices
+from aecore.data.importers.formats import FORMATS as FORMATS, Content as Content, read as read
+from aecore.data.importers.report import Doubt as Doubt, Report as Report
+from aecore.data.importers.store import (
+    add_file as add_file,
+    check as check,
+    save as save,
+    understand as understand,
+)
+from aecore.data.preparation import apply as apply, undo as undo
+
+__all__ = ["arrays", "pictures", "table"]

@@ -1,0 +1,121 @@
+"""Understanding a file under given choices, and storing it as a dataset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aecore.data import stored
+from aecore.data.builtin import DATASETS
+from aecore.data.catalog import get
+from aecore.data.importers.choices import Choices
+from aecore.data.importers.formats import Content, read
+from aecore.data.importers.pictures import as_sample
+from aecore.data.importers.understand import Plan, plan, report
+from aecore.data.preparation import apply
+from aecore.data.spec import MOST_NAMED_FEATURES, DataSpec
+from aecore.errors import InvalidRequest, printable
+from aecore.settings import check_settings
+
+if TYPE_CHECKING:
+    from aecore.data.dataset import Dataset
+    from aecore.data.importers.report import Report
+
+
+def check(choices: Mapping[str, Any]) -> Choices:
+    """Validate choices by name; raises `InvalidRequest` with every problem."""
+    return check_settings(Choices, choices)
+
+
+def understand(
+    path: Path, choices: Choices | None = None, content: Content | None = None
+) -> Report:
+    """Report what a file holds and what would be stored of it; nothing is stored.
+
+    Arguments
+        content: what `read(path)` returned, so that a second look does not read it again.
+
+    Raises `InvalidRequest` where the file cannot be read as a whole.
+    """
+    return report(plan(content or read(path), choices or Choices()), path)
+
+
+def save(
+    path: Path,
+    choices: Choices,
+    name: str,
+    title: str = "",
+    licence: str = "",
+    source: str = "",
+    content: Content | None = None,
+) -> Dataset:
+    """Store a file as a dataset, with its preparation on the card.
+
+    Raises `InvalidRequest` with everything that prevents it; nothing is stored then.
+    """
+    problems = stored.name_problems(name, DATASETS)
+    made = plan(content or read(path), choices)
+    if problems or made.problems:
+        raise InvalidRequest([*problems, *made.problems])
+    n_values = (len(made.train) + len(made.test)) * math.prod(made.shape)
+    if 4 * n_values > stored.MAX_ARRAYS:
+        raise InvalidRequest(
+            f"The dataset would have {4 * n_values:,} bytes, more than {stored.MAX_ARRAYS:,}: give "
+            "fewer samples or columns, or smaller images."
+        )
+    columns = made.preparation.columns
+    names = [each for column in columns for each in column.feature_names]
+    distinct = len(set(names)) == len(names) <= MOST_NAMED_FEATURES and all(names)
+    in_range = bool(made.preparation.picture) or all(
+        column.unit_range or column.kind == "category" for column in columns
+    )
+    spec = DataSpec(
+        name=name,
+        title=printable(title)[:500] or printable(path.stem)[:500],
+        modality="image" if made.preparation.picture else "table",
+        shape=made.shape,
+        n_train=len(made.train),
+        n_test=len(made.test),
+        value_range=(0, 1) if in_range else None,
+        label_names=made.labels.names,
+        feature_names=tuple(names) if distinct else (),
+        licence=printable(licence)[:500],
+        source=printable(source)[:500],
+    )
+    train, test = (
+        (_features(made, rows), made.labels.values[rows]) for rows in (made.train, made.test)
+    )
+    stored.add(spec, train, test, DATASETS, made.preparation)
+    return get(name)
+
+
+def _features(made: Plan, rows: np.ndarray) -> np.ndarray:
+    """Features (n, n_features) float32 of some rows."""
+    content, fit = made.content, made.preparation.picture
+    if fit is None:
+        return apply(made.preparation, content.table, rows, content.lines)
+    assert content.pictures is not None
+    features = np.empty((len(rows), math.prod(fit.shape)), np.float32)
+    for at, row in enumerate(rows.tolist()):
+        features[at] = as_sample(content.pictures.image(row), fit)
+    return features
+
+
+def add_file(
+    path: str | Path,
+    name: str,
+    *,
+    title: str = "",
+    licence: str = "",
+    source: str = "",
+    **choices: Any,
+) -> Dataset:
+    """Store a file as a dataset called `name`; the choices are fields of `Choices`.
+
+    Raises `InvalidRequest` with everything that prevents it.
+    """
+    return save(Path(path), check(choices), name, title, licence, source)
