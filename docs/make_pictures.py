@@ -26,6 +26,7 @@ IMAGE = "[data-testid=stImage] img"
 PICTURES = {
     # file: address, what the page has when it is ready
     "start": ("", READY),
+    "data": ("data", "text=What was decided"),
     "latent_map": ("latent_map?run=mnist-vae", READY),
     "reconstructions": ("reconstructions?run=mnist-ae", IMAGE),
     "denoise": ("denoise?run=mnist-ae", ".live-picture[src]"),
@@ -55,6 +56,8 @@ def main() -> None:
                 page = browser.new_page(viewport=WINDOW)
                 page.set_default_timeout(120_000)
                 page.goto(f"{address}/{path}")
+                if name == "data":
+                    page.set_input_files("input[type=file]", wine(Path(folder)))
                 if name == "train":
                     page.get_by_role("button", name="Train", exact=True).click()
                     page.get_by_text("epoch 3 of").first.wait_for()
@@ -64,6 +67,17 @@ def main() -> None:
                 page.close()
                 print(f"docs/{name}.png")
         browser.close()
+
+
+def wine(folder: Path) -> Path:
+    """The wines as the CSV file of a person, with some values missing."""
+    from sklearn.datasets import load_wine
+
+    table = load_wine(as_frame=True)
+    rows = table.data.assign(cultivar=table.target_names[table.target])
+    rows.loc[::20, "alcohol"] = None
+    rows.to_csv(folder / "wines.csv", index=False)
+    return folder / "wines.csv"
 
 
 def copy_shipped(store: Path) -> None:

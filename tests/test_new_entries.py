@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pandas
 import pytest
 from conftest import Listener, run_config
 from pydantic import Field
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from aecore import data, latent, projections, recipes
 from aecore.cli import app
 from aecore.data import Dataset, Subset
+from aecore.data.importers.formats import FORMATS, Content, Format, register as register_format
 from aecore.data.modalities import MODALITIES, Modality, register as register_modality
 from aecore.models.variants import VARIANTS
 from aecore.models.variants.base import register as register_variant
@@ -31,7 +33,7 @@ from aecore.runs.train import Train
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
-REGISTRIES = (MODALITIES, VARIANTS, PROJECTIONS, RECIPES)
+REGISTRIES = (MODALITIES, VARIANTS, PROJECTIONS, RECIPES, FORMATS)
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +47,18 @@ def entries() -> Iterator[None]:
 
         name = "spectrum"
         noun = "spectrum"
+
+    @register_format
+    class Pairs(Format):
+        """Two whole numbers of one digit in each line."""
+
+        name = "PAIRS file"
+        endings = (".pairs",)
+
+        @classmethod
+        def read(cls, path: Path) -> Content:
+            rows = [[int(sign) for sign in line] for line in path.read_text().split()]
+            return Content(pandas.DataFrame(rows, columns=["first", "second"]))
 
     @register_variant("scaled", title="Scaled", source="Nobody (2026), Nothing")
     class Scaled(Deep):
@@ -119,3 +133,14 @@ def test_the_command_line_takes_up_new_entries() -> None:
     assert store.load("iris-scaled").config.model.gain == 3
     project = CliRunner().invoke(app, ["project", "--dataset", "iris", "--method", "corner"])
     assert project.exit_code == 0
+
+
+def test_the_page_and_the_command_line_read_a_new_format(tmp_path: Path) -> None:
+    content = "\n".join(f"{number % 10}{number * 7 % 10}" for number in range(40))
+    at = opened(ROOT / "pages" / "data.py")
+    at.file_uploader[0].upload("few.pairs", content.encode()).run()
+    assert not at.exception and any("PAIRS file of 40" in each.value for each in at.markdown)
+    (tmp_path / "few.pairs").write_text(content)
+    options = ["data", "add", str(tmp_path / "few.pairs"), "--name", "few", "--label", "none"]
+    assert CliRunner().invoke(app, options).exit_code == 0
+    assert data.get("few").n_features == 2

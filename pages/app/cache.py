@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
 import streamlit as st
 
 from aecore import data, latent, locations, metrics, neighbors, projections
-from aecore.data import Subset
+from aecore.data import Subset, importers, stored
 from aecore.errors import Damaged
 from aecore.plots import images
 from aecore.runs import description, search, store, sweeps
@@ -24,9 +26,8 @@ from aecore.viewer import payload
 from pages.app import server, state
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from aecore.artifacts import Artifact
+    from aecore.data.importers import Choices, Content, Report
     from aecore.jobs import Jobs
     from aecore.jobs.sweeper import Sweeper
     from aecore.latent import Analysis
@@ -394,3 +395,66 @@ def drawn_images(dataset: str, fingerprint: str) -> tuple[bool, float]:
     entry = data.get(dataset)
     first = entry.test.x[:500].reshape(-1, *entry.shape)
     return data.are_drawings(first), data.filled(first)
+
+
+# --- Files of one's own -------------------------------------------------------------------------
+
+
+class File(NamedTuple):
+    """A file that may become a dataset, as it was read."""
+
+    path: Path
+    content: Content
+    number: str
+    """Another for each file, as a part of the keys of its fields."""
+    folder: tempfile.TemporaryDirectory[str] | None = None
+    """That holds an uploaded one, as long as this does."""
+
+
+@bounded(4)
+def uploaded(number: str, name: str, _content: Callable[[], memoryview]) -> File:
+    """An uploaded file; raises `InvalidRequest` if it cannot be read."""
+    folder = tempfile.TemporaryDirectory(prefix="latent-loupe-")
+    path = Path(folder.name) / Path(name).name
+    path.write_bytes(_content())
+    return File(path, importers.read(path), number, folder)
+
+
+def file_at(path: Path) -> File:
+    """The file or folder at a path; raises `InvalidRequest` if it cannot be read."""
+    facts = path.stat() if path.exists() else None
+    return _file_at(str(path), facts and facts.st_mtime_ns, facts and facts.st_size)
+
+
+@bounded(2)
+def _file_at(path: str, changed: int | None, size: int | None) -> File:
+    number = hashlib.sha256(f"{path} {changed} {size}".encode()).hexdigest()[:16]
+    return File(Path(path), importers.read(Path(path)), number)
+
+
+def understood(file: File, choices: Choices) -> Report:
+    """What is understood of a file under given choices."""
+    return _understood(file.number, choices.model_dump_json(), file, choices)
+
+
+@bounded(16)
+def _understood(number: str, chosen: str, _file: File, _choices: Choices) -> Report:
+    return importers.understand(_file.path, _choices, _file.content)
+
+
+@bounded(8)
+def first_samples(dataset: str, fingerprint: str, count: int) -> data.Samples:
+    """The first test samples of a dataset."""
+    x, labels = data.get(dataset).test
+    return data.Samples(x[:count], labels[:count])
+
+
+@bounded(8)
+def first_rows(dataset: str, fingerprint: str, count: int) -> dict[str, np.ndarray]:
+    """The first test samples of a table as columns, in their own units where these are known."""
+    chosen, entry = data.get(dataset), stored.entry(dataset)
+    x, labels = chosen.test.x[:count], chosen.test.labels[:count]
+    label = np.array(chosen.label_names)[labels] if chosen.n_classes else labels
+    if entry is not None and entry.card.preparation is not None:
+        return {"label": label} | importers.undo(entry.card.preparation, x)
+    return {"label": label} | dict(zip(chosen.spec.column_names, x.T, strict=True))

@@ -42,6 +42,13 @@ MENU = (
         "it.",
     ),
     Entry(
+        "pages/data.py",
+        "Data",
+        ":material/database:",
+        "All datasets, with some samples of the chosen one. A file of your own on the left becomes "
+        "one: the report on the right says what was understood of it, before anything is stored.",
+    ),
+    Entry(
         "pages/train.py",
         "Train",
         ":material/model_training:",

@@ -287,6 +287,11 @@ def end_tour() -> None:
     st.query_params.pop(TOUR, None)
 
 
+def asked(key: str) -> str:
+    """Part of the address; "" if it has none."""
+    return st.query_params.get(key, "")
+
+
 def put_query(query: Mapping[str, str]) -> None:
     """Set parts of the address; a button's callback."""
     st.query_params.update(query)

@@ -1,0 +1,21 @@
+"""Data: the datasets, and files of one's own that become datasets."""
+
+from __future__ import annotations
+
+from pages.app import frame
+from pages.components import workbench
+from pages.views.data import catalogue, form, report, upload
+
+PANEL = 380  # pixels
+
+with frame.page("Data"):
+    canvas, panel = workbench.split("left", PANEL)
+    file = choices = None
+    with panel, frame.guarded():
+        file = upload.ask()
+        choices = form.ask(file) if file is not None else None
+    with canvas, frame.guarded():
+        if file is None or choices is None:
+            catalogue.show()
+        else:
+            report.show(file, choices)
