@@ -74,7 +74,8 @@ def in_words(report: Report) -> str:
 2 to test on.'
     """
     shape = " x ".join(map(str, report.shape))
-    each = f", each of {shape} " + ("pixels" if report.modality == "image" else "features")
+    noun = "pixels" if report.modality == "image" else f"feature{'s' * (report.shape != (1,))}"
+    each = f", each of {shape} {noun}"
     label = "" if report.label is None else f", labelled by *{plain(report.label)}*"
     classes = f" ({len(report.classes):,} classes)" if report.classes else ""
     said = f"A {report.format} of {report.n_samples:,} samples"
