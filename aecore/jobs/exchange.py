@@ -166,10 +166,7 @@ def reserve(name: str) -> store.Reservation:
         return place
 
 
-Places = Mapping[str, store.Reservation | None]
-
-
-def receive(written: Written, places: Places) -> dict[str, str]:
+def receive(written: Written, places: Mapping[str, store.Reservation | None]) -> dict[str, str]:
     """Store what jobs wrote elsewhere; return the names of its runs, by their names there.
 
     Arguments
@@ -188,7 +185,7 @@ def receive(written: Written, places: Places) -> dict[str, str]:
     names = {}
     for folder, contents in folders.items():
         top, _, below = folder.partition("/")
-        if top not in FOLDERS and store.MANIFEST in contents:
+        if not below and top not in FOLDERS and store.MANIFEST in contents:
             if places.get(folder, folder) is not None:
                 names[folder] = _put_run(folder, contents, folder in places)
         elif top == "_unfinished":

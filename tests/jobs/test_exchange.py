@@ -156,6 +156,7 @@ def test_a_link_is_replaced_and_never_written_through(store_folder: Path, tmp_pa
 def test_what_belongs_to_nothing_here_is_left_out(store_folder: Path) -> None:
     strange = {
         "gone/latent.safetensors": b"",
+        "gone/below/manifest.json": b"{}",
         "_sweeps/gone/3.json": b"{}",
         "_unfinished/gone/checkpoint.safetensors": b"",
         "_datasets/new/card.json": b"{}",
