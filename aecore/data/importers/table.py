@@ -229,7 +229,8 @@ class Parquet(Format):
         from pyarrow import parquet
 
         try:
-            with parquet.ParquetFile(path) as file:
+            # Reading ahead would hold the packed file beside the table.
+            with parquet.ParquetFile(path, pre_buffer=False) as file:
                 facts = file.metadata
                 _check_extent(facts.num_rows, file.schema_arrow.names)
                 kept, notes = _readable(file.schema_arrow)
