@@ -475,7 +475,7 @@ def test_the_split_is_stratified_and_fixed_by_the_seed(put: Put) -> None:
 def test_a_class_of_one_sample_makes_a_plain_split_which_is_said(put: Put) -> None:
     content = text() + "1.0,2.0,red,unique\n"
     report = look(put("own.csv", content))
-    assert "without regard to classes: 1 of them have one sample only." in report.notes[-1]
+    assert "without regard to classes, of which 1 with one sample only." in report.notes[-1]
     assert report.n_train + report.n_test == N + 1
 
 
@@ -679,7 +679,7 @@ def test_a_table_of_metadata_gives_the_labels(put: Put) -> None:
     members["metadata.csv"] = f"file_name,kind\n{lines}absent.png,a\n"
     report = look(put("own.zip", archive(members)))
     assert report.label == "kind" and report.classes == {"a": 3, "b": 3}
-    assert "such as absent.png" in " ".join(report.notes)
+    assert "such as that of absent.png" in " ".join(report.notes)
 
 
 def test_names_in_an_archive_lead_nowhere(put: Put, tmp_path: Path) -> None:
