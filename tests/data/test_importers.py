@@ -381,6 +381,15 @@ def test_labels_are_guessed_named_and_can_be_changed(put: Put) -> None:
     assert look(path, label="length").label_range == pytest.approx((low, high))
 
 
+def test_labels_in_text_are_numbers_where_all_are(put: Put) -> None:
+    lines = [f"{at / 3};{at},5\n" for at in range(20)]
+    path = put("own.csv", "size;price\n" + "".join(lines))
+    assert look(path, label="price").label_range == (0.5, 19.5)
+    path = put("own.csv", "size;price\n" + "".join(lines) + "1;unknown\n")
+    assert len(look(path, label="price").classes) == 21
+    assert "no number in line 22" in look(path, label="none").problems[0]
+
+
 def test_coordinates_are_no_labels(put: Put) -> None:
     lines = "".join(f"{at / 3},{at / 7}\n" for at in range(20))
     assert look(put("own.csv", f"x,y\n{lines}")).label is None
