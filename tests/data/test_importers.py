@@ -264,7 +264,12 @@ BAD: dict[str, tuple[str, bytes | str, list[str]]] = {
     "empty": ("a.csv", "", ["a.csv is empty"]),
     "blank": ("a.csv", "\n \n", ["a.csv has no text"]),
     "header alone": ("a.csv", "a,b\n", ["has a header and no rows"]),
-    "other content": ("a.csv", WHOLE["Parquet file"][1](), ["holds a Parquet file: give it"]),
+    "other content": (
+        "a.csv",
+        WHOLE["Parquet file"][1](),
+        ["no CSV file but begins like: Parquet file."],
+    ),
+    "a spreadsheet": ("a.csv", archive({"xl/sheet.xml": "a"}), ["like: NPZ file or ZIP archive"]),
     "other ending": ("a.parquet", text(), ["a.parquet is no Parquet file"]),
     "unknown ending": ("a.xyz", text(), ["unknown ending: give a file with one of .csv"]),
     "binary": ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(99), ["a.csv is no text"]),
