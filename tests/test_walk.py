@@ -42,7 +42,18 @@ LAYERS = (
 )
 """The modules and wings of the engine; each imports from those before it alone."""
 PLACE = {wing: place for place, wings in enumerate(LAYERS) for wing in wings}
-HEAVY = {"torch", "sklearn", "umap", "numba", "openTSNE", "distributed", "dask", "plotly"}
+HEAVY = {
+    "torch",
+    "sklearn",
+    "umap",
+    "numba",
+    "openTSNE",
+    "distributed",
+    "dask",
+    "plotly",
+    "pandas",
+    "pyarrow",
+}
 
 
 def module_name(path: Path) -> str:

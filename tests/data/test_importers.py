@@ -264,7 +264,12 @@ BAD: dict[str, tuple[str, bytes | str, list[str]]] = {
     "empty": ("a.csv", "", ["a.csv is empty"]),
     "blank": ("a.csv", "\n \n", ["a.csv has no text"]),
     "header alone": ("a.csv", "a,b\n", ["has a header and no rows"]),
-    "other content": ("a.csv", WHOLE["Parquet file"][1](), ["holds a Parquet file: give it"]),
+    "other content": (
+        "a.csv",
+        WHOLE["Parquet file"][1](),
+        ["no CSV file but begins like: Parquet file."],
+    ),
+    "a spreadsheet": ("a.csv", archive({"xl/sheet.xml": "a"}), ["like: NPZ file or ZIP archive"]),
     "other ending": ("a.parquet", text(), ["a.parquet is no Parquet file"]),
     "unknown ending": ("a.xyz", text(), ["unknown ending: give a file with one of .csv"]),
     "binary": ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(99), ["a.csv is no text"]),
@@ -381,6 +386,15 @@ def test_labels_are_guessed_named_and_can_be_changed(put: Put) -> None:
     assert look(path, label="length").label_range == pytest.approx((low, high))
 
 
+def test_labels_in_text_are_numbers_where_all_are(put: Put) -> None:
+    lines = [f"{at / 3};{at},5\n" for at in range(20)]
+    path = put("own.csv", "size;price\n" + "".join(lines))
+    assert look(path, label="price").label_range == (0.5, 19.5)
+    path = put("own.csv", "size;price\n" + "".join(lines) + "1;unknown\n")
+    assert len(look(path, label="price").classes) == 21
+    assert "no number in line 22" in look(path, label="none").problems[0]
+
+
 def test_coordinates_are_no_labels(put: Put) -> None:
     lines = "".join(f"{at / 3},{at / 7}\n" for at in range(20))
     assert look(put("own.csv", f"x,y\n{lines}")).label is None
@@ -475,7 +489,7 @@ def test_the_split_is_stratified_and_fixed_by_the_seed(put: Put) -> None:
 def test_a_class_of_one_sample_makes_a_plain_split_which_is_said(put: Put) -> None:
     content = text() + "1.0,2.0,red,unique\n"
     report = look(put("own.csv", content))
-    assert "without regard to classes: 1 of them have one sample only." in report.notes[-1]
+    assert "without regard to classes, of which 1 with one sample only." in report.notes[-1]
     assert report.n_train + report.n_test == N + 1
 
 
@@ -679,7 +693,7 @@ def test_a_table_of_metadata_gives_the_labels(put: Put) -> None:
     members["metadata.csv"] = f"file_name,kind\n{lines}absent.png,a\n"
     report = look(put("own.zip", archive(members)))
     assert report.label == "kind" and report.classes == {"a": 3, "b": 3}
-    assert "such as absent.png" in " ".join(report.notes)
+    assert "such as that of absent.png" in " ".join(report.notes)
 
 
 def test_names_in_an_archive_lead_nowhere(put: Put, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import pytest
 from conftest import Listener
 from streamlit.testing.v1 import AppTest
 from test_catalog import add, pictures, samples, trained
+from test_importers import text
 from test_pages import idle_jobs, opened, panes  # noqa: F401
 
 from aecore import data, latent, projections
-from aecore.data import stored as own_data
+from aecore.data import importers, stored as own_data
 from aecore.jobs import Jobs
 from aecore.runs import store
 
@@ -104,3 +105,16 @@ def test_a_run_without_its_dataset_opens_on_every_page(how: str, images: bool) -
         at = faultless(opened(GENERATE, run="own", view=view))
         needs_data = view in ("Samples", "Health")
         assert (missing in said(at)) or not needs_data
+
+
+@pytest.mark.parametrize("label", ["none", "length", "species"])
+def test_every_page_shows_a_run_of_a_file_of_ones_own(tmp_path: Path, label: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(text(90))
+    importers.add_file(path, "flowers", label=label, test_share=0.4)
+    trained("flowers")
+    projections.Prepare("flowers").run(Listener())
+    latent.Analyse("own").run(Listener())
+    for page in (ROOT / "app.py", LATENT_MAP, RECONSTRUCTIONS, GENERATE):
+        at = faultless(opened(page, run="own"))
+        assert "missing" not in said(at) and "has changed" not in said(at)

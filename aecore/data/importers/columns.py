@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 IDENTIFIER = re.compile(r"(.*[ _.-])?(id|index|nr|number|key|uuid)|unnamed.*|column 1", re.I)
 DATE = r"\d{4}-\d\d?-\d\d?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
 DATE_FORMATS = ("ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+SAMPLE = 1_000
+"""Texts of which few are numbers are not looked at further."""
 MOSTLY = 0.9
 """Share of readable numbers from which on a column of text is a column of numbers with faults."""
 
@@ -90,7 +92,8 @@ def _seen_number(name: str, values: pandas.Series, draft: Plan, comma: bool = Fa
 
 def _identifies(name: str, present: np.ndarray, missing: np.ndarray) -> bool:
     """Whether numbers count the rows, or are all different under the name of an identifier."""
-    if missing.any() or len(present) < 3 or (present != np.rint(present)).any():
+    whole = np.isfinite(present) & (present == np.rint(present))
+    if missing.any() or len(present) < 3 or not whole.all():
         return False
     if (np.diff(present) == 1).all() and present[0] in (0, 1):
         return True
@@ -102,11 +105,13 @@ def _seen_text(name: str, text: pandas.Series, missing: np.ndarray, draft: Plan)
     import pandas
 
     present = text[~missing]
+    # Labels are classes where a single one is no number.
+    least = 1.0 if name == draft.choices.label else MOSTLY
+    if max(_shares_of_numbers(present.iloc[:: len(present) // SAMPLE + 1])) >= MOSTLY / 2:
+        shares = _shares_of_numbers(present)
+        if max(shares) >= least:
+            return _seen_number(name, text, draft, _decimal_comma(name, present, shares, draft))
     n = int(present.nunique())
-    shares = [float((~np.isnan(as_numbers(present, comma))).mean()) for comma in (False, True)]
-    if max(shares) >= MOSTLY and name != draft.choices.label:
-        comma = _decimal_comma(name, present, shares, draft)
-        return _seen_number(name, text, draft, comma)
     if n == 1:
         return Seen(name, text, "constant", missing, distinct=1)
     if re.match(DATE, str(present.iloc[0])):
@@ -119,6 +124,11 @@ def _seen_text(name: str, text: pandas.Series, missing: np.ndarray, draft: Plan)
     if n == len(present):
         return Seen(name, text, "identifier", missing, distinct=n)
     return Seen(name, text, "text", missing, distinct=n)
+
+
+def _shares_of_numbers(text: pandas.Series) -> list[float]:
+    """Shares of a text that are numbers, with decimal points and with decimal commas."""
+    return [float((~np.isnan(as_numbers(text, comma))).mean()) for comma in (False, True)]
 
 
 def _decimal_comma(name: str, present: pandas.Series, shares: list[float], draft: Plan) -> bool:

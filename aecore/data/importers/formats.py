@@ -116,11 +116,14 @@ def format_of(path: Path) -> type[Format]:
         head = file.read(16)
     if kind.signatures and head.startswith(kind.signatures):
         return kind
-    for other in FORMATS.values():
-        if other.signatures and head.startswith(other.signatures):
-            raise InvalidRequest(
-                f"{name} holds a {other.name}: give it the ending {other.endings[0]}."
-            )
+    alike = [other for other in FORMATS.values() if head.startswith(other.signatures)]
+    if alike:
+        names = " or ".join(other.name for other in alike)
+        endings = " or ".join(other.endings[0] for other in alike)
+        raise InvalidRequest(
+            f"{name} is no {kind.name} but begins like: {names}. Save it again as what its name "
+            f"says, or give it the ending {endings}."
+        )
     if kind.signatures:
         raise InvalidRequest(
             f"{name} is no {kind.name}, or its beginning is damaged: save it again, or give it "

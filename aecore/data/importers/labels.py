@@ -98,21 +98,22 @@ def read_labels(draft: Plan) -> None:
         return
     if is_numeric(column.values) or column.kind == "number":
         values = as_numbers(column.values, column.decimal_comma)
+        problems = number_problems(column.name, column.values, values, False, draft.content.lines)
+        if problems:
+            draft.problems += problems
+            return
         missing = np.isnan(values)
         unique = np.unique(values[~missing])
         if (unique != np.rint(unique)).any() or len(unique) > MOST_NUMBERED_CLASSES:
-            draft.problems += number_problems(
-                column.name, column.values, values, False, draft.content.lines
-            )
             draft.labels = Labels(np.nan_to_num(values).astype(np.float32), missing=missing)
             return
         names = [f"{number:.0f}" for number in unique]
         codes = np.searchsorted(unique, np.where(missing, unique[0], values))
     else:
-        text = as_text(column.values)
-        missing = text.isna().to_numpy(bool)
-        filled = text.fillna(text[~missing].iloc[0]).to_numpy(object)
-        classes, codes = np.unique(filled.astype(str), return_inverse=True)
+        import pandas
+
+        codes, classes = pandas.factorize(as_text(column.values), sort=True)
+        missing, codes = codes < 0, codes.clip(0)
         names = [printable(str(each))[:100] for each in classes]
     column.distinct = len(names)
     if len(names) > MOST_CLASSES:

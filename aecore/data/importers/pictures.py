@@ -143,26 +143,25 @@ class Archive(Format):
     @classmethod
     def read(cls, path: Path) -> Content:
         try:
-            with zipfile.ZipFile(path) as archive:
-                infos = [each for each in archive.infolist() if not each.is_dir()]
-                total = sum(each.file_size for each in infos)
-                problems = []
-                if len(infos) > MOST_MEMBERS:
-                    problems.append(f"It holds {len(infos):,} files: give up to {MOST_MEMBERS:,}.")
-                limit = min(MAX_TOTAL, max(MAX_RATIO * path.stat().st_size, MAX_MEMBER))
-                if total > limit:
-                    problems.append(
-                        f"Its files would have {total:,} bytes when unpacked: give an archive of "
-                        f"up to {limit:,}."
-                    )
-                if problems:
-                    raise InvalidRequest(problems)
-            opened = zipfile.ZipFile(path)
+            archive = zipfile.ZipFile(path)  # which is closed when its last member goes
+            infos = [each for each in archive.infolist() if not each.is_dir()]
+            total = sum(each.file_size for each in infos)
+            limit = min(MAX_TOTAL, max(MAX_RATIO * path.stat().st_size, MAX_MEMBER))
+            problems = []
+            if len(infos) > MOST_MEMBERS:
+                problems.append(f"It holds {len(infos):,} files: give up to {MOST_MEMBERS:,}.")
+            if total > limit:
+                problems.append(
+                    f"Its files would have {total:,} bytes when unpacked: give an archive of up to "
+                    f"{limit:,}."
+                )
+            if problems:
+                raise InvalidRequest(problems)
             members = [
                 Member(
                     info.filename.replace("\\", "/"),
                     info.file_size,
-                    partial(_unzipped, opened, info),
+                    partial(_unzipped, archive, info),
                 )
                 for info in infos
             ]
@@ -330,8 +329,8 @@ def _metadata(
     notes = [f"The columns of {METADATA} were read: {', '.join(map(str, whole.columns))}."[:500]]
     if len(absent):
         notes.append(
-            f"{METADATA} names {len(absent):,} files that are no readable images here, such as "
-            f"{printable(str(absent[0]))}: their rows are left out."
+            f"Rows of {METADATA} whose file is no readable image here are left out: "
+            f"{len(absent):,}, such as that of {printable(str(absent[0]))}."
         )
     joined = whole.reindex(names).reset_index(drop=True)
     return pandas.concat([table, joined], axis=1), notes

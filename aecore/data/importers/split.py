@@ -83,14 +83,8 @@ def draw_split(draft: Plan, split: Seen | None, rows: np.ndarray) -> None:
     else:
         groups = [rows]
         few = int((counts < 2).sum()) if draft.labels.names else 0
-        draft.notes.append(
-            f"{share:.0%} of the samples were drawn at random for testing"
-            + (
-                f", without regard to classes: {few:,} of them have one sample only."
-                if few
-                else "."
-            )
-        )
+        why = f", without regard to classes, of which {few:,} with one sample only" if few else ""
+        draft.notes.append(f"{share:.0%} of the samples were drawn at random for testing{why}.")
     held = []
     for group in groups:
         n_held = min(max(round(share * len(group)), 1), len(group) - 1)

@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,6 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 SNIFFED_LINES = 50
-LONGEST_FIELD = 100_000
-"""Characters of one field, beyond which a quotation mark is missing rather than a text long."""
 
 
 def check_names(names: list[str]) -> list[str]:
@@ -89,52 +88,59 @@ class TSV(_Delimited):
 
 def read_text(name: str, content: bytes, delimiters: str = ",;\t|") -> Content:
     """Read the bytes of a text file; raises `InvalidRequest` with all its faults."""
-    text, notes = _decoded(name, content)
-    if not text.strip():
-        raise InvalidRequest(f"{name} has no text: save it again.")
-    delimiter = _delimiter(text, delimiters)
-    names, lines, headless = _structure(name, text, delimiter)
+    encoding, notes = _encoding(name, content)
+    delimiter = _delimiter(content[: 2**20].decode(encoding, "ignore"), delimiters)
+    names, lines, headless = _structure(name, content, encoding, delimiter)
     if headless:
         notes.append(
             "The first line holds numbers and no names: the columns are called column 1, "
             "column 2 and so on."
         )
-    table = _parsed(name, text, delimiter, names, headless)
-    return Content(table, lines=lines, decimal_comma=delimiter == ";", notes=tuple(notes))
+    table = _parsed(name, content, encoding, delimiter, names, headless)
+    aligned = len(lines) == len(table)
+    return Content(
+        table,
+        lines=lines if aligned else None,
+        decimal_comma=delimiter == ";",
+        notes=tuple(notes),
+    )
 
 
-def _decoded(name: str, content: bytes) -> tuple[str, list[str]]:
-    """Text of a file, and what was decided about its encoding."""
+def _encoding(name: str, content: bytes) -> tuple[str, list[str]]:
+    """Encoding of a text, and what was decided about it."""
     encoding = next((known for mark, known in BYTE_ORDER_MARKS if content.startswith(mark)), "")
     if not encoding and b"\0" in content[:4096]:
         half = [content[start:4096:2].count(0) for start in (0, 1)]
         encoding = "utf-16-be" if half[0] > half[1] else "utf-16-le"
+    notes = []
     try:
-        text, notes = content.decode(encoding or "utf-8"), []
+        text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:
         if encoding:
             raise InvalidRequest(
                 f"{name} is no text, or damaged at byte {error.start:,}: save it as CSV in UTF-8."
             ) from None
         line = content.count(b"\n", 0, error.start) + 1
-        text = content.decode("latin-1")
-        notes = [
+        encoding = "latin-1"
+        text = content.decode(encoding)
+        notes.append(
             f"Line {line} is not UTF-8: the file was read as Latin-1. Where letters are wrong, "
             "save it in UTF-8."
-        ]
+        )
     if "\0" in text:
         raise InvalidRequest(f"{name} is no text: save it as CSV in UTF-8.")
-    return text, notes
+    if not text.strip():
+        raise InvalidRequest(f"{name} has no text: save it again.")
+    return encoding or "utf-8", notes
 
 
-def _rows(text: str, delimiter: str) -> Any:
-    csv.field_size_limit(LONGEST_FIELD)
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+def _rows(lines: Iterable[str], delimiter: str) -> Any:
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
 
 
 def _delimiter(text: str, candidates: str) -> str:
     """The delimiter by which most of the first lines have as many fields as the header."""
-    head = "".join(text[: 2**20].splitlines(keepends=True)[:SNIFFED_LINES])
+    head = text.splitlines(keepends=True)[:SNIFFED_LINES]
 
     def score(delimiter: str) -> tuple[float, int]:
         try:
@@ -148,12 +154,15 @@ def _delimiter(text: str, candidates: str) -> str:
     return max(candidates, key=score)
 
 
-def _structure(name: str, text: str, delimiter: str) -> tuple[list[str], np.ndarray, bool]:
+def _structure(
+    name: str, content: bytes, encoding: str, delimiter: str
+) -> tuple[list[str], np.ndarray, bool]:
     """Names of the columns, line of each row, and whether the first line is a row already.
 
     Raises `InvalidRequest` with every line that has another number of fields than the first.
     """
-    reader = _rows(text, delimiter)
+    stream = io.TextIOWrapper(io.BytesIO(content), encoding, newline="")
+    reader = _rows(stream, delimiter)
     header: list[str] = []
     lines: list[int] = []
     ragged: list[str] = []
@@ -194,13 +203,14 @@ def _structure(name: str, text: str, delimiter: str) -> tuple[list[str], np.ndar
 
 
 def _parsed(
-    name: str, text: str, delimiter: str, names: list[str], headless: bool
+    name: str, content: bytes, encoding: str, delimiter: str, names: list[str], headless: bool
 ) -> pandas.DataFrame:
     import pandas
 
     try:
         return pandas.read_csv(
-            io.StringIO(text),
+            io.BytesIO(content),
+            encoding=encoding,
             sep=delimiter,
             header=None if headless else 0,
             names=names,
@@ -229,7 +239,8 @@ class Parquet(Format):
         from pyarrow import parquet
 
         try:
-            with parquet.ParquetFile(path) as file:
+            # Reading ahead would hold the packed file beside the table.
+            with parquet.ParquetFile(path, pre_buffer=False) as file:
                 facts = file.metadata
                 _check_extent(facts.num_rows, file.schema_arrow.names)
                 kept, notes = _readable(file.schema_arrow)
