@@ -174,7 +174,7 @@ def build_payload(
         split = (samples.rows >= run.manifest.n_test).astype(np.int64)
         columns.add_classes("split", "split", split, ("test", "train"))
     for name, column in known_columns(dataset, samples.rows).items():
-        columns.add_classes(f"column-{name}", name, *column)
+        columns.add_classes(f"data-{name}", name, *column)
     for dimension in range(min(samples.codes.shape[1], WIDEST)):
         title = f"code dimension {dimension + 1}"
         columns.add(f"code{dimension}", title, samples.codes[:, dimension])

@@ -219,8 +219,9 @@ def check_decoder(lab: Page, model: Autoencoder, d: int = 3) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_decoder_decodes_as_the_model(lab: Page, name: str) -> None:
-    check_decoder(lab, build(name))
+@pytest.mark.parametrize("shape", [(8, 8), (6, 5, 3)], ids=str)
+def test_every_decoder_decodes_as_the_model(lab: Page, name: str, shape: tuple[int, ...]) -> None:
+    check_decoder(lab, build(name, of_shape(*shape)))
 
 
 @pytest.mark.parametrize("activation", sorted(set(ACTIVATION_LAYERS) - {"identity"}))
