@@ -153,11 +153,11 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "shapes-vae",
-            "Six dimensions by convolutions",
+            "Ten dimensions by convolutions",
             "shapes",
             "conv-vae",
-            {"channels": (16, 32, 32), "latent_dim": 6, "activation": "gelu"},
-            {"epochs": 30, "batch_size": 128, "learning_rate": 3e-3},
+            {"channels": (16, 32, 32), "latent_dim": 10, "activation": "gelu"},
+            {"epochs": 60, "batch_size": 128, "learning_rate": 3e-3},
             "Colour images of known factors: what of them does each dimension hold?",
         ),
         Preset(

@@ -250,7 +250,7 @@ def test_convolutions_of_any_size_decode_as_the_model(
     check_decoder(lab, build(name, of_shape(*shape), **settings), d)
 
 
-@pytest.mark.parametrize("name", ["digits-ae", "digits-vae", "mnist-ae", "mnist-vae"])
+@pytest.mark.parametrize("name", ["digits-ae", "digits-vae", "mnist-ae", "mnist-vae", "shapes-vae"])
 def test_the_shipped_decoders_give_the_same_pictures(lab: Page, name: str) -> None:
     """No pixel is another by more than one step in 255, also where no sample lies."""
     with pytest.MonkeyPatch.context() as patch:
