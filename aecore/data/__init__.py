@@ -6,6 +6,7 @@ from aecore.data.builtin import DATASETS as DATASETS
 from aecore.data.catalog import add as add, entries as entries, get as get, names as names
 from aecore.data.dataset import (
     ROUNDING as ROUNDING,
+    Column as Column,
     Dataset as Dataset,
     Samples as Samples,
     without_rounding as without_rounding,

@@ -6,7 +6,19 @@ Its entries are cheap to list; arrays are read on the first access to `train` or
 from __future__ import annotations
 
 from aecore.data.dataset import Dataset
-from aecore.data.generated import curve, s_curve, stratified, swiss_roll, tilted_ring
+from aecore.data.generated import (
+    SHAPES,
+    SHAPES_SIDE,
+    SHAPES_TEST,
+    SHAPES_TRAIN,
+    curve,
+    s_curve,
+    shape_factors,
+    shapes,
+    stratified,
+    swiss_roll,
+    tilted_ring,
+)
 from aecore.data.idx import DIGESTS, N_TEST, N_TRAIN, SIDE, read_idx
 from aecore.data.spec import DataSpec
 
@@ -77,6 +89,23 @@ DATASETS: dict[str, Dataset] = {
             ),
             read=read_idx("fashion-mnist"),
             digests=DIGESTS["fashion-mnist"],
+        ),
+        Dataset(
+            DataSpec(
+                name="shapes",
+                title="Shapes of known factors, in colour, 32 x 32",
+                modality="image",
+                shape=(SHAPES_SIDE, SHAPES_SIDE, 3),
+                n_train=SHAPES_TRAIN,
+                n_test=SHAPES_TEST,
+                value_range=(0, 1),
+                label_names=SHAPES,
+                source="Generated after Matthey, Higgins, Hassabis & Lerchner (2017), dSprites: a "
+                "square, ellipse or heart of a hue, size, place and rotation, seed 0",
+                licence="Apache-2.0",
+            ),
+            read=shapes,
+            columns=shape_factors,
         ),
         Dataset(
             DataSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +30,25 @@ SplitReader = Callable[[str], Samples]
 """Turns "train" or "test" into that split."""
 
 
+class Column(NamedTuple):
+    """What is known of each sample of a split beside its features and label."""
+
+    values: np.ndarray
+    """Numbers, (n,) float32; or of a category, (n,) int64 positions in `names`."""
+    names: tuple[str, ...] = ()
+    """Of a category's values; empty for numbers."""
+    colors: tuple[str, ...] = ()
+    """Of a category's values, "#rrggbb", where they have colours of their own."""
+
+
+ColumnReader = Callable[[str], Mapping[str, Column]]
+"""Turns "train" or "test" into the columns of that split by their names."""
+
+
+def _no_columns(split: str) -> Mapping[str, Column]:
+    return {}
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A dataset: its specification, and its arrays, read on demand."""
@@ -38,6 +57,9 @@ class Dataset:
     read: SplitReader = field(repr=False)
     digests: tuple[str, ...] = ()
     """Known SHA-256 of the decoded files; empty where the arrays themselves are hashed."""
+    columns: ColumnReader = field(default=_no_columns, repr=False)
+    """Columns of "train" or "test", such as the factors that an image was drawn from; no part of
+    the fingerprint."""
     missing: str = ""
     """Why there are no arrays, in a sentence; empty where there are."""
 
@@ -76,7 +98,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one sample: (height, width) of an image, else (n_features,)."""
+        """Shape of one sample: (height, width[, channels]) of an image, else (n_features,)."""
         return self.spec.shape
 
     @property

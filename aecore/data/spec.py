@@ -72,7 +72,7 @@ class DataSpec(BaseModel):
     modality: str
     """A name in `MODALITIES`."""
     shape: Annotated[tuple[Side, ...], Field(min_length=1, max_length=4)]
-    """Shape of one sample: (height, width) of an image, else (n_features,)."""
+    """Shape of one sample: (height, width[, channels]) of an image, else (n_features,)."""
     n_train: Count
     n_test: Count
     value_range: tuple[FiniteFloat, FiniteFloat] | None = None

@@ -1,7 +1,8 @@
 """Encoder and decoder networks, independent of the loss.
 
-Every network takes and gives batches of flat samples, (batch, n_features); those that convolve
-turn them into images and back themselves.
+Every network takes and gives batches of flat samples, (batch, n_features), an image row after row
+with the channels of a pixel beside each other. Those that convolve turn them into images with the
+channels first, (batch, channels, height, width), and back themselves: `ToImage`, `ToFeatures`.
 """
 
 from __future__ import annotations

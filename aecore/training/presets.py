@@ -152,6 +152,15 @@ PRESETS: dict[str, Preset] = {
             "A variational map of MNIST by convolutions.",
         ),
         Preset(
+            "shapes-vae",
+            "Ten dimensions by convolutions",
+            "shapes",
+            "conv-vae",
+            {"channels": (16, 32, 32), "latent_dim": 10, "activation": "gelu"},
+            {"epochs": 60, "batch_size": 128, "learning_rate": 3e-3},
+            "Colour images of known factors: what of them does each dimension hold?",
+        ),
+        Preset(
             "wine-map",
             "Map in two dimensions",
             "wine",

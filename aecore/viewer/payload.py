@@ -17,7 +17,7 @@ from aecore.plots import colors
 if TYPE_CHECKING:
     import pandas
 
-    from aecore.data import Dataset, Subset
+    from aecore.data import Column, Dataset, Subset
     from aecore.projections import Map
     from aecore.runs.store import Run
 
@@ -173,6 +173,8 @@ def build_payload(
     if len(set(samples.rows >= run.manifest.n_test)) == 2:
         split = (samples.rows >= run.manifest.n_test).astype(np.int64)
         columns.add_classes("split", "split", split, ("test", "train"))
+    for name, column in known_columns(dataset, samples.rows).items():
+        columns.add_classes(f"data-{name}", name, *column)
     for dimension in range(min(samples.codes.shape[1], WIDEST)):
         title = f"code dimension {dimension + 1}"
         columns.add(f"code{dimension}", title, samples.codes[:, dimension])
@@ -342,12 +344,28 @@ class Columns:
         self.arrays[f"column/{key}"] = values
         self.facts.append({"key": key, "title": title})
 
-    def add_classes(self, key: str, title: str, values: np.ndarray, names: tuple[str, ...]) -> None:
+    def add_classes(
+        self,
+        key: str,
+        title: str,
+        values: np.ndarray,
+        names: tuple[str, ...],
+        own: tuple[str, ...] = (),
+    ) -> None:
         """Add a column of class numbers with colours, or of positions if classes have no names."""
         self.add(key, title, values)
         if names:
-            own = [colors.class_color(number) for number in range(len(names))]
-            self.facts[-1] |= {"names": names, "colors": own}
+            usual = [colors.class_color(number) for number in range(len(names))]
+            self.facts[-1] |= {"names": names, "colors": own or usual}
+
+
+def known_columns(dataset: Dataset, rows: np.ndarray) -> dict[str, Column]:
+    """The dataset's own columns of samples by their rows in the test split, then in training."""
+    test, train = dataset.columns("test"), dataset.columns("train")
+    return {
+        name: column._replace(values=np.concatenate([column.values, train[name].values])[rows])
+        for name, column in test.items()
+    }
 
 
 def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str, str]:
@@ -400,6 +418,8 @@ def table(
         "label": np.array(dataset.label_names)[labels] if dataset.label_names else labels,
         "error": samples.error[chosen],
     }
+    for name, column in known_columns(dataset, rows).items():
+        columns[name] = np.array(column.names)[column.values] if column.names else column.values
     codes = samples.codes[chosen]
     columns |= {f"code_{number}": codes[:, number - 1] for number in range(1, codes.shape[1] + 1)}
     planes = {"bottleneck": samples.plane, **{name: map_.plane for name, map_ in maps.items()}}

@@ -81,12 +81,58 @@ def test_no_sample_is_in_both_splits(name: str) -> None:
     assert shared <= 1
 
 
+@pytest.mark.parametrize("name", WITHOUT_FILES)
+def test_columns_have_a_value_for_each_sample(name: str) -> None:
+    dataset = data.get(name)
+    assert dataset.columns("train").keys() == dataset.columns("test").keys()
+    for split, n in (("train", dataset.n_train), ("test", dataset.n_test)):
+        for column in dataset.columns(split).values():
+            assert column.values.shape == (n,)
+            assert column.values.dtype == (np.int64 if column.names else np.float32)
+            if column.names:
+                assert set(column.values) == set(range(len(column.names)))
+            assert len(column.colors) in (0, len(column.names))
+
+
+def test_shapes_lie_where_their_factors_say_in_the_colour_of_their_hue() -> None:
+    shapes = data.get("shapes")
+    factors = shapes.columns("test")
+    pictures = shapes.test.x.reshape(-1, *shapes.shape)
+    brightness = pictures.max(axis=3)
+    total = brightness.sum((1, 2))
+    # The middle of a square or an ellipse is its centre; that of a heart is not.
+    even = shapes.test.labels < 2
+    middle = np.arange(32) + 0.5
+    for name, axis in (("x", 1), ("y", 2)):
+        found = brightness.sum(axis) @ middle / total
+        np.testing.assert_allclose(found[even], factors[name].values[even], atol=0.1)
+    # The area grows with the square of the size: 2.56 of it for a square, 0.6 pi for an ellipse.
+    for label, area in ((0, 1.6**2), (1, 0.6 * np.pi)):
+        own = shapes.test.labels == label
+        expected = area * factors["size"].values[own] ** 2
+        np.testing.assert_allclose(total[own], expected, rtol=0.05)
+    colors = np.array([list(bytes.fromhex(c[1:])) for c in factors["hue"].colors]) / 255
+    brightest = pictures.max((1, 2))
+    np.testing.assert_allclose(brightest, colors[factors["hue"].values], atol=1 / 255)
+
+
+def test_no_two_shapes_have_all_factors_alike_and_values_have_eight_bits() -> None:
+    shapes = data.get("shapes")
+    rows = []
+    for split in ("train", "test"):
+        samples: Samples = getattr(shapes, split)
+        columns = [column.values for column in shapes.columns(split).values()]
+        rows.append(np.stack([samples.labels, *columns], axis=1))
+        np.testing.assert_allclose(samples.x * 255, np.round(samples.x * 255), atol=1e-4)
+    assert len(np.unique(np.concatenate(rows), axis=0)) == shapes.n_train + shapes.n_test
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_what_is_known_without_reading_is_complete(name: str) -> None:
     dataset = DATASETS[name]
     assert dataset.name == name
     assert dataset.title and dataset.spec.source and dataset.spec.licence
-    assert (dataset.modality == "image") == (len(dataset.shape) == 2)
+    assert (dataset.modality == "image") == (len(dataset.shape) > 1)
     if dataset.modality != "image":
         assert len(dataset.feature_names) == dataset.n_features
 

@@ -327,6 +327,28 @@ def test_the_last_feature_map_can_be_the_code(name: str, shape: tuple[int, ...])
         RunConfig.check(request(name, channels="4, 3", dense=False, latent_dim=5), dataset)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_colour_images_go_through_every_variant(name: str) -> None:
+    dataset = of_shape(6, 5, 3)
+    variant = RunConfig.check(request(name), dataset).model
+    x, y = batch(7, 90), labels()
+    torch.manual_seed(0)
+    model = variant.build(dataset)
+    losses = model.train().losses(x, seeded(), y)
+    assert all(values.shape == (7,) and values.isfinite().all() for values in losses.values())
+    sum(losses.values()).mean().backward()
+    for part, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), part
+    wanted = model.eval().reconstruct(x, labels=y)
+    assert wanted.shape == x.shape and model.encode(x, labels=y).shape == (7, 3)
+    assert variant.n_parameters(dataset) == sum(
+        each.numel() for each in {id(each): each for each in model.parameters()}.values()
+    )
+    other = variant.build(dataset).eval()
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.reconstruct(x, labels=y), wanted)
+
+
 def test_colours_stay_with_their_pixels() -> None:
     """A network that only moves numbers gives an image back as it was."""
     from torch import nn

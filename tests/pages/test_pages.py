@@ -101,6 +101,14 @@ def test_shows_the_shipped_runs_without_an_error(page: Path, shipped_runs: Path)
     ]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_shows_a_run_of_colour_images_without_an_error(page: Path, store_folder: Path) -> None:
+    for name in ("shapes-vae", "_maps"):
+        shutil.copytree(ROOT / "models_store" / name, store_folder / name)
+    at = opened(page, run="shapes-vae")
+    assert not at.exception and not at.error
+
+
 def test_styles_name_containers_that_the_pages_have() -> None:
     text = "".join(module.read_text() for module in MODULES)
     files = (ROOT / "pages").rglob("*.*")

@@ -456,7 +456,7 @@ def test_odd_data_give_figures_or_a_fault(what: str, name: str) -> None:
         assert np.ptp(found.plane) > 0.1, "drawn into one point"
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist"])
+@pytest.mark.parametrize("name", ["digits", "mnist", "shapes"])
 @pytest.mark.parametrize("projection", [PCAProjection(), TSNEProjection(), UMAPProjection()])
 def test_the_shipped_maps_are_found(
     name: str, projection: Projection, monkeypatch: pytest.MonkeyPatch

@@ -219,8 +219,9 @@ def check_decoder(lab: Page, model: Autoencoder, d: int = 3) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_decoder_decodes_as_the_model(lab: Page, name: str) -> None:
-    check_decoder(lab, build(name))
+@pytest.mark.parametrize("shape", [(8, 8), (6, 5, 3)], ids=str)
+def test_every_decoder_decodes_as_the_model(lab: Page, name: str, shape: tuple[int, ...]) -> None:
+    check_decoder(lab, build(name, of_shape(*shape)))
 
 
 @pytest.mark.parametrize("activation", sorted(set(ACTIVATION_LAYERS) - {"identity"}))
@@ -249,7 +250,7 @@ def test_convolutions_of_any_size_decode_as_the_model(
     check_decoder(lab, build(name, of_shape(*shape), **settings), d)
 
 
-@pytest.mark.parametrize("name", ["digits-ae", "digits-vae", "mnist-ae", "mnist-vae"])
+@pytest.mark.parametrize("name", ["digits-ae", "digits-vae", "mnist-ae", "mnist-vae", "shapes-vae"])
 def test_the_shipped_decoders_give_the_same_pictures(lab: Page, name: str) -> None:
     """No pixel is another by more than one step in 255, also where no sample lies."""
     with pytest.MonkeyPatch.context() as patch:

@@ -118,6 +118,28 @@ def test_labels_have_the_colours_that_all_figures_have(shipped: store.Run) -> No
     assert facts["ramp"] == list(colors.POSITION_COLORS)
 
 
+def test_samples_are_coloured_by_the_columns_of_their_dataset(store_folder: Path) -> None:
+    run, shapes = copied("shapes-vae", store_folder), data.get("shapes")
+    arrays, facts = packed(run, shapes, Subset(limit=100))
+    assert facts["shape"] == [32, 32, 3]
+    known = shapes.columns("test")
+    for name, values in known.items():
+        np.testing.assert_array_equal(
+            arrays[f"column/data-{name}"], values.values[arrays["rows"]].astype(np.float32)
+        )
+        assert column(arrays, facts, f"data-{name}")["title"] == name
+    hue = column(arrays, facts, "data-hue")
+    assert hue["names"] == list(known["hue"].names) and hue["colors"] == list(known["hue"].colors)
+    assert hue["colors"][0] == "#ff0000"
+    table = payload.table(payload.shown(run, shapes, Subset()), shapes, {}, np.array([3, 1999]))
+    assert table["hue"].tolist() == [hue["names"][n] for n in known["hue"].values[[3, 1999]]]
+    np.testing.assert_array_equal(table["x"], known["x"].values[[3, 1999]])
+    both = payload.known_columns(shapes, np.array([1999, 2000]))["size"].values
+    assert (
+        both[0] == known["size"].values[-1] and both[1] == shapes.columns("train")["size"].values[0]
+    )
+
+
 def test_everything_is_of_a_type_that_a_browser_knows(analysed: store.Run) -> None:
     arrays, _ = packed(analysed, maps=True)
     assert {values.dtype.str for values in arrays.values()} == {"<f4", "<i4"}

@@ -94,7 +94,8 @@ export class Card {
     if (error !== undefined) facts.push(`error ${error.toFixed(4)}`);
     if (!["label", "error", "split"].includes(maps.column.key)) {
       const value = maps.arrays[`column/${maps.column.key}`].values[i];
-      if (Number.isFinite(value)) facts.push(`${maps.column.title} ${value.toPrecision(3)}`);
+      const said = maps.column.names?.[value] ?? value.toPrecision(3);
+      if (Number.isFinite(value)) facts.push(`${maps.column.title} ${said}`);
     }
     this.about.textContent = facts.join(" · ");
     this.drawOriginal(i);
