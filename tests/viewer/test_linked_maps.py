@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -654,6 +655,10 @@ def contents(
         both = Subset(split="all")
         content = payload.build_payload(runs["ae"], digits, both, {}, None, sheets, "all")
         found["both"] = content, payload.shown(runs["ae"], digits, both), digits
+        shutil.copytree(ROOT / "models_store" / "shapes-vae", folder / "shapes-vae")
+        run, shapes = store.load("shapes-vae"), data.get("shapes")
+        content = payload.build_payload(run, shapes, subset, {}, None, {}, "all")
+        found["shapes"] = content, payload.shown(run, shapes, subset), shapes
     return found
 
 
@@ -873,6 +878,33 @@ def test_without_an_analysis_there_is_nothing_to_decode(shown: Shown) -> None:
         "() => document.querySelector('.loupe').loupe.selection.select((i) => i < 5)"
     )
     assert shown.page.get_by_text("the dataset is missing").is_visible()
+
+
+@showing("shapes")
+def test_a_colour_image_is_decoded_in_colour_and_its_category_named(shown: Shown) -> None:
+    shown.page.get_by_label("Colour by").select_option("data-hue")
+    shown.page.mouse.move(*shown.place(0, *shown.samples.plane[3]))
+    card = shown.page.locator(".loupe-card")
+    number = int(card.get_attribute("data-sample"))
+    hue = shown.dataset.columns("test")["hue"]
+    assert f"hue {hue.names[hue.values[number]]}" in card.inner_text()
+    chips = shown.page.locator(".loupe-chip").all_inner_texts()
+    assert [chip.strip() for chip in chips] == list(hue.names)
+    painted = shown.page.evaluate(
+        f"""() => {{
+          const {{ canvas }} = {MAPS}.card.reconstructed;
+          const whole = [0, 0, canvas.width, canvas.height];
+          return [...canvas.getContext("2d").getImageData(...whole).data];
+        }}"""
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AECORE_STORE", str(ROOT / "models_store"))
+        model = store.load("shapes-vae").model()
+    with torch.inference_mode():
+        wanted = model.decode(torch.tensor(shown.samples.codes[number][None])).numpy()
+    found = np.reshape(painted, (32, 32, 4))
+    assert (found[..., 3] == 255).all() and np.ptp(found[..., :3], axis=2).max() > 100
+    assert np.abs(found[..., :3] / 255 - wanted.reshape(32, 32, 3)).max() < 1 / 255
 
 
 @showing("iris")
