@@ -280,8 +280,10 @@ def test_the_defaults_suit_every_dataset_or_are_refused_with_a_reason(
 @pytest.mark.parametrize("name", WITH_A_CHOICE)
 def test_reconstructions_of_data_in_a_range_stay_in_it(name: str, dataset: str) -> None:
     settings = RunConfig.check({"dataset": dataset, "variant": name}).model
-    model = settings.build(DATASETS[dataset])
-    reconstruction = model.reconstruct(10 * batch(7, DATASETS[dataset].n_features), labels=labels())
+    spec = DATASETS[dataset].spec
+    model = settings.build(spec)
+    classes = labels() % max(spec.n_classes, 1)
+    reconstruction = model.reconstruct(10 * batch(7, spec.n_features), labels=classes)
     assert reconstruction.min() >= 0 and reconstruction.max() <= 1
 
 

@@ -82,7 +82,8 @@ def test_no_address_breaks_a_page(page: Any, view: str) -> None:
     keys = bound(opened(page, **own)) - {"view"}
     keys |= {"place", "level_gaussian"}  # of sliders of our own
     keys |= {"sweep"} if page.stem == "what_if" else set()  # of a picker that there is not yet
-    assert page.stem in ("app", "recipes") or view == "Code usage" or len(keys) > 4
+    keys |= {"dataset"} if page.stem == "data" else set()  # of the rows of a table
+    assert page.stem in ("app", "data", "recipes") or view == "Code usage" or len(keys) > 4
     for evil in EVIL.values():
         at = calm(opened(page, **own | dict.fromkeys(keys, evil)))
         assert at.title
@@ -90,7 +91,13 @@ def test_no_address_breaks_a_page(page: Any, view: str) -> None:
         assert all(len(error.value) < 2_000 for error in at.error)
 
 
-NAMES = {"run": "latent_map", "recipe": "recipes", "view": "generate", "other": "latent_map"}
+NAMES = {
+    "run": "latent_map",
+    "recipe": "recipes",
+    "view": "generate",
+    "other": "latent_map",
+    "dataset": "data",
+}
 
 
 @pytest.mark.parametrize("key", NAMES)
