@@ -57,10 +57,8 @@ def show() -> None:
         key="datasets",
         on_select="rerun",
         selection_mode="single-row",
-        column_config={
-            "of": "Samples",
-            **{key: key.capitalize() for key in rows[0] if key != "of"},
-        },
+        column_config=HEADINGS,
+        placeholder="",
         alt="All datasets, with their sizes",
     ).selection.rows
     if ticked and usable[ticked[0]] is not chosen:
@@ -93,7 +91,8 @@ def one(dataset: Dataset) -> None:
         x, labels = cache.first_samples(dataset.name, dataset.fingerprint, SAMPLES)
         shaped = dataset.traits.shaped(x, dataset.shape)
         classes = [dataset.label_names[label] for label in labels] if dataset.n_classes else []
-        st.image(images.compose([images.Row("", shaped, classes)], cell=CELL))
+        png = cache.composed([images.Row("", shaped, classes)], CELL)
+        st.image(png, alt=f"The first {len(x)} test images of {dataset.title}")
     else:
         st.dataframe(cache.first_rows(dataset.name, dataset.fingerprint, SAMPLES))
 

@@ -22,18 +22,21 @@ OF_IMAGES = ("size", "fit", "colour", "background")
 FIRST = ("label", "missing", "scale", "size", "fit", "colour")
 """What is asked at once; the rest stands behind *More choices*."""
 LABELS = {"": "guess", NO_LABEL: "no label", AT_RANDOM: "at random"}
-REFUSED = "data-refused"
 
 
-def ask(file: cache.File) -> Choices | None:
+def ask(file: cache.File) -> Choices:
     """Fields of the choices; a press on *Store* stores the file and empties them."""
     columns = list(map(str, file.content.table.columns))
     other = OF_TABLES if file.content.pictures is not None else OF_IMAGES
     settings = [each for each in list_settings(Choices) if each.name not in other]
-    given = {each.name: _widget(each, columns, file.number) for each in settings if _first(each)}
+    given = {
+        each.name: _widget(each, columns, file.number) for each in settings if each.name in FIRST
+    }
     with st.expander("More choices", icon=":material/tune:"):
         more = {
-            each.name: _widget(each, columns, file.number) for each in settings if not _first(each)
+            each.name: _widget(each, columns, file.number)
+            for each in settings
+            if each.name not in FIRST
         }
         title, source, licence = (
             st.text_input(label, key=f"{key}-{file.number}", placeholder=example, max_chars=500)
@@ -67,10 +70,6 @@ def ask(file: cache.File) -> Choices | None:
     return choices
 
 
-def _first(setting: Setting) -> bool:
-    return setting.name in FIRST
-
-
 def free_name(file: str) -> str:
     """A name for the dataset, made of that of its file, which none has.
 
@@ -85,7 +84,7 @@ def free_name(file: str) -> str:
     return name
 
 
-def _widget(setting: Setting, columns: list[str], number: int) -> Any:
+def _widget(setting: Setting, columns: list[str], number: str) -> Any:
     """Field of one choice; columns are chosen by their names."""
     common = {"key": f"{setting.name}-{number}", "help": help_of(setting)}
     if setting.name in ("label", "split_by"):
