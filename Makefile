@@ -24,8 +24,9 @@ run: .venv/.for-run
 	$(BIN)/streamlit run app.py --server.address=$(HOST) --server.port=$(PORT) \
 		$(HOSTS:%=--server.allowedHosts=%)
 
-# A test in the browser that fails is run up to twice more, and reported as rerun: on a busy machine a
-# press during a run of a page can be lost.
+# A test in the browser that fails is run up to twice more, and one of processes once more; both are
+# reported as rerun. On a busy machine a press during a run of a page can be lost, and a connection of
+# Dask's can time out.
 test: .venv/.for-test
 	$(BIN)/python tests/chromium.py
 ifdef ARGS
@@ -33,7 +34,7 @@ ifdef ARGS
 else
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not serial and not browser"
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser --reruns 2
-	$(PYTEST) -m serial
+	$(PYTEST) -m serial --reruns 1
 endif
 
 test-fast: .venv/.for-test

@@ -379,9 +379,9 @@ def test_a_scheduler_that_does_not_answer_is_said_while_jobs_wait_for_it(
         monkeypatch.setenv("AECORE_SCHEDULER", address)
         jobs = Jobs()
         job = jobs.submit(projections.Prepare("iris"))
-        wait_until(lambda: address in jobs.trouble, seconds=10)
+        wait_until(lambda: address in jobs.trouble)
         assert job.state == "queued"
-        wait_until(lambda: not job.active, seconds=10)
+        wait_until(lambda: not job.active)
     assert job.state == "failed" and f"AECORE_SCHEDULER = '{address}'" in job.error
     assert jobs.trouble == ""
 
@@ -723,7 +723,7 @@ def test_a_worker_that_does_not_answer_is_replaced_when_its_job_is_cancelled(job
         jobs.cancel(job)
         assert time.monotonic() - began < 1
         assert (job.state, job.what) == ("running", "Stopping")
-        wait_until(lambda: not job.active, seconds=30)
+        wait_until(lambda: not job.active)
         assert (job.state, job.error) == ("cancelled", "")
         wait_until(lambda: not any(other.active for other in waiting))
     assert {other.state for other in waiting} == {"done"}
@@ -737,7 +737,7 @@ def test_what_waits_when_the_cluster_is_killed_runs_on_a_new_one(jobs: Jobs) -> 
     waiting = ten_jobs(jobs)
     with answering(jobs):
         os.kill(jobs._cluster.pid, signal.SIGKILL)
-        wait_until(lambda: not job.active, seconds=10)
+        wait_until(lambda: not job.active)
         assert job.state == "failed" and "is kept, resume it" in job.error
         wait_until(lambda: not any(other.active for other in waiting))
     assert [(other.state, other.error) for other in waiting] == [("done", "")] * 10
@@ -823,7 +823,7 @@ def test_a_scheduler_without_a_worker_is_said_and_what_was_cancelled_never_runs(
 ) -> None:
     jobs = Jobs()
     job = jobs.submit(Train.named(run_config(), "unwanted"))
-    wait_until(lambda: "has no worker" in jobs.trouble, seconds=20)
+    wait_until(lambda: "has no worker" in jobs.trouble)
     assert f"{elsewhere.address} has no worker" in jobs.trouble
     assert f"dask worker {elsewhere.address}" in jobs.trouble
     jobs.cancel(job)
@@ -839,7 +839,7 @@ def test_a_worker_without_the_package_is_said_and_outlives_it(elsewhere: Elsewhe
     poor = elsewhere.worker(with_package=False)
     jobs = Jobs()
     job = jobs.submit(Train.named(run_config(), "unwanted"))
-    wait_until(lambda: "No module named 'aecore'" in jobs.trouble, seconds=20)
+    wait_until(lambda: "No module named 'aecore'" in jobs.trouble)
     assert elsewhere.address in jobs.trouble
     jobs.cancel(job)
     other = jobs.submit(Train.named(run_config(), "wanted"))
@@ -872,7 +872,7 @@ def test_a_worker_of_another_version_is_said_and_gets_no_job(
     elsewhere.worker(PYTHONPATH=str(other))
     jobs = Jobs()
     job = jobs.submit(projections.Prepare("iris"))
-    wait_until(lambda: reason in jobs.trouble, seconds=30)
+    wait_until(lambda: reason in jobs.trouble)
     assert "The worker at tcp://127.0.0.1:" in jobs.trouble and job.state == "queued"
     assert f"dask worker {elsewhere.address}" in jobs.trouble and not jobs.notice
     assert checks.identity() in jobs.trouble and str(store.root()) in jobs.trouble
@@ -927,16 +927,16 @@ def test_a_scheduler_of_another_version_is_said(
     monkeypatch.setattr(checks, "identity", lambda: "9.9.9 (ours)")
     jobs = Jobs()
     job = jobs.submit(projections.Prepare("iris"))
-    wait_until(lambda: "The scheduler has another latent-loupe" in jobs.trouble, seconds=30)
+    wait_until(lambda: "The scheduler has another latent-loupe" in jobs.trouble)
     jobs.cancel(job)
 
 
 def test_a_scheduler_that_stops_to_answer_is_said(elsewhere: Elsewhere) -> None:
     jobs = Jobs()
     job = jobs.submit(projections.Prepare("iris"))
-    wait_until(lambda: "has no worker" in jobs.trouble, seconds=30)
+    wait_until(lambda: "has no worker" in jobs.trouble)
     os.kill(elsewhere.processes[0].pid, signal.SIGSTOP)
-    wait_until(lambda: "does not answer: start it again" in jobs.trouble, seconds=30)
+    wait_until(lambda: "does not answer: start it again" in jobs.trouble)
     elsewhere.worker()
     os.kill(elsewhere.processes[0].pid, signal.SIGCONT)
     wait_until(lambda: not job.active)
@@ -994,18 +994,20 @@ def test_a_sweep_is_refused_where_the_scheduler_does_not_answer(
 def test_what_was_sent_and_is_cancelled_before_a_worker_is_free_never_runs(
     elsewhere: Elsewhere,
 ) -> None:
-    from distributed import Client
+    from distributed import Client, Event
 
     elsewhere.worker()
     with Client(elsewhere.address, set_as_default=False) as stranger:
         stranger.wait_for_workers(1)
-        busy = stranger.submit(time.sleep, 12)
+        over = Event("over", client=stranger)
+        busy = stranger.submit(over.wait)
         jobs = Jobs()
         job = jobs.submit(Train.named(run_config(), "unwanted"))
         wait_until(lambda: job.what == "Waiting for a worker to begin it")
         jobs.cancel(job)
-        wait_until(lambda: not job.active, seconds=5)
+        wait_until(lambda: not job.active)
         other = jobs.submit(Train.named(run_config(), "wanted"))
+        over.set()
         busy.result()
     wait_until(lambda: not other.active)
     assert [job.state, other.state, other.error] == ["cancelled", "done", ""]
