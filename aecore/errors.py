@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 LONGEST = 80
 """Characters of a value in a sentence."""
+_PASSWORD = re.compile(r"//[^/@\s]*@")
 
 
 class InvalidRequest(ValueError):
@@ -75,3 +77,12 @@ def in_one_line(error: Exception) -> str:
     else:
         text = f"{error}" or type(error).__name__
     return printable(" ".join(text.split()))[:400]
+
+
+def without_password(text: str) -> str:
+    """The text without the users and passwords of its addresses, which no log should hold.
+
+    >>> without_password("No server at https://me:secret@example.org.")
+    'No server at https://example.org.'
+    """
+    return _PASSWORD.sub("//", text)

@@ -53,6 +53,7 @@ HEAVY = {
     "plotly",
     "pandas",
     "pyarrow",
+    "fsspec",
 }
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from aecore import locations
-from aecore.errors import InvalidRequest
+from aecore.errors import InvalidRequest, without_password
 from aecore.files import make_folder
+from aecore.jobs import depot
 from aecore.jobs.cluster import CONNECT_WITHIN, ask_apart, connect_to, log
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ except ImportError:
 if identity() != %r:
     raise RuntimeError(f"has another latent-loupe, {identity()}")
 """
-STORE = "answer(%r, %r)"
+STORE = "answer(%r, %r, %r)"
 
 
 class Answer(NamedTuple):
@@ -68,11 +69,27 @@ def identity() -> str:
     return f"{locations.version()} ({digest.hexdigest()[:8]})"
 
 
-def answer(folder: str, name: str) -> None:
+def answer(folder: str, name: str, address: str) -> None:
     """Copy the token in a folder of the store into a file beside it, on a worker.
 
-    Raises `Apart`, which arrives at the client, with the reason where that fails.
+    Arguments
+        address: where files of jobs lie for workers without the store; "" if they are sent.
+
+    Raises `Apart`, which arrives at the client, with the reason where that fails, and
+    `RuntimeError` where the worker does not reach that address either.
     """
+    try:
+        _copy_token(folder, name)
+    except Apart as error:
+        if address:
+            try:
+                depot.refuse_unreachable(address)
+            except InvalidRequest as unreachable:
+                raise RuntimeError(f"{error}, and says: {unreachable}") from None
+        raise
+
+
+def _copy_token(folder: str, name: str) -> None:
     try:
         store = locations.store()
         token = (store / folder / TOKEN).read_text()
@@ -107,14 +124,14 @@ def examine(client: Client, asked: Mapping[str, str], within: float) -> dict[str
         within: seconds. Who has not answered by then is missing in the result.
     """
     found: dict[str, Answer] = {}
-    package = PACKAGE % identity()
+    package, address = PACKAGE % identity(), depot.address()
     with _token() as folder:
         answers = {}
         for number, (key, place) in enumerate(asked.items()):
             if key == SCHEDULER:
                 answers[key] = ask_apart(client.run_on_scheduler, exec, package, {})
             else:
-                script = package + STORE % (folder.name, f"{number}")
+                script = package + STORE % (folder.name, f"{number}", address)
                 answers[key] = ask_apart(client.run, exec, script, {}, workers=[place])
         until = time.monotonic() + within
         for number, (key, each) in enumerate(answers.items()):
@@ -141,6 +158,8 @@ NO_ANSWER = Answer("does not answer")
 
 def survey(address: str) -> str:
     """How many workers of a scheduler can run jobs; raises `InvalidRequest` if any cannot."""
+    if depot.address():
+        depot.refuse_unreachable(depot.address())
     client = connect_to(address)
     try:
         info = ask_apart(client.scheduler_info, n_workers=-1).result(CONNECT_WITHIN)
@@ -197,7 +216,8 @@ def advice(address: str) -> str:
 
 def notice() -> str:
     """Notice that files travel, and what is lost by it."""
+    at = depot.address() and f" by {without_password(depot.address())}"
     return (
-        f"No worker reaches the store, {locations.store()}: files are sent with each job and come "
-        "back at its end. What a cancelled or lost job had done is lost."
+        f"No worker reaches the store, {locations.store()}: files are sent with each job{at} and "
+        "come back at its end. What a cancelled or lost job had done is lost."
     )

@@ -19,10 +19,11 @@ from typing import NamedTuple
 from aecore import artifacts, locations
 from aecore.errors import InvalidRequest, in_one_line, shown
 from aecore.files import DiskFault, writing
+from aecore.jobs import depot
 from aecore.runs import store
 
 MOST_BYTES = 2**30
-"""Of all files that travel at once; the scheduler has them in memory, too."""
+"""Of all files that travel at once through the scheduler, which has them in memory, too."""
 FOLDERS = {"_datasets", "_maps", "_recipes", "_sweeps", "_unfinished"}
 """Folders of the store that travel, as those of runs do."""
 
@@ -32,10 +33,14 @@ Files = Mapping[str, bytes]
 log = logging.getLogger(__name__)
 
 
+Sent = Files | depot.Deposited
+"""Files that go through the scheduler, or lie at an address."""
+
+
 class Written(NamedTuple):
     """What a job changed in the store of its worker."""
 
-    files: Files
+    files: Sent
     removed: Sequence[str] = ()
     """Of the files that were sent."""
 
@@ -43,25 +48,36 @@ class Written(NamedTuple):
 # --- Reading ------------------------------------------------------------------------------------
 
 
-def pack(patterns: Sequence[str]) -> Files:
+def pack(patterns: Sequence[str], address: str = "") -> Sent:
     """Read the files of the store that match, and those in folders that match.
 
-    Raises `InvalidRequest` where they are too large.
+    Arguments
+        address: where to leave them; "" if they go through the scheduler.
+
+    Raises `InvalidRequest` where they are too large for that, or cannot be left there.
     """
     root = locations.store()
     places = {place for pattern in patterns for place in root.glob(pattern)}
-    return _read(root, {path for place in places for path in _files_in(place)})
+    return _read(root, {path for place in places for path in _files_in(place)}, address)
 
 
-def _read(root: Path, paths: Set[Path]) -> Files:
+def _read(root: Path, paths: Set[Path], address: str) -> Sent:
     sizes = {path: path.stat().st_size for path in sorted(paths)}
-    if (size := sum(sizes.values())) > MOST_BYTES:
+    if not address and (size := sum(sizes.values())) > MOST_BYTES:
         raise InvalidRequest(
             f"Files of {size / 1e9:.3g} GB would have to travel between the store and a worker "
             f"that does not reach it, and {MOST_BYTES / 1e9:.3g} GB is the most: start workers "
-            "with AECORE_STORE on a shared folder."
+            f"with AECORE_STORE on a shared folder, or name an address by {depot.VARIABLE}."
         )
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sizes}
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sizes}
+    return depot.deposit(files, address) if address else files
+
+
+def _contents(sent: Sent) -> Files:
+    """Files that arrived; raises `InvalidRequest` where that is not so."""
+    files = depot.fetch(sent) if isinstance(sent, depot.Deposited) else sent
+    _refuse_strange(files)
+    return files
 
 
 def _files_in(place: Path) -> Iterator[Path]:
@@ -98,15 +114,17 @@ _LOCAL = threading.local()
 
 
 @contextmanager
-def own_store(files: Files, parent: str) -> Iterator[Callable[[], Written]]:
+def own_store(sent: Sent, parent: str) -> Iterator[Callable[[], Written]]:
     """Context in which the store of this thread is a folder of its own with exactly these files.
 
     Arguments
         parent: folder that the store is created in.
 
-    Yields what returns what was written since; that raises `InvalidRequest` where it is too large.
+    Yields what returns what was written since, as files were sent; that raises `InvalidRequest`
+    where it is too large.
     """
-    _refuse_strange(files)
+    files = _contents(sent)
+    address = sent.address if isinstance(sent, depot.Deposited) else ""
     if not hasattr(_LOCAL, "folder"):
         # Removed with the thread, at the end of the process at the latest.
         _LOCAL.folder = tempfile.TemporaryDirectory(prefix="latent-loupe-", dir=parent)
@@ -120,7 +138,7 @@ def own_store(files: Files, parent: str) -> Iterator[Callable[[], Written]]:
             now = set(_files_in(root))
             new = {path for path in now if before.get(path) != _state(path)}
             removed = [path.relative_to(root).as_posix() for path in before.keys() - now]
-            return Written(_read(root, new), removed)
+            return Written(_read(root, new, address), removed)
 
         yield written
 
@@ -177,9 +195,8 @@ def receive(written: Written, places: Mapping[str, store.Reservation | None]) ->
     What belongs to a job, a run or a sweep that is not there any more is left out. Raises
     `InvalidRequest` where files cannot be stored, or are not what a job writes.
     """
-    _refuse_strange(written.files)
     folders: dict[str, dict[str, bytes]] = {}
-    for path, content in written.files.items():
+    for path, content in _contents(written.files).items():
         folder, _, name = path.rpartition("/")
         folders.setdefault(folder, {})[name] = content
     names = {}

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from aecore import files
 from aecore.errors import InvalidRequest
-from aecore.jobs import checks, exchange
+from aecore.jobs import checks, depot, exchange
 from aecore.jobs.cluster import (
     START_WITHIN,
     TRIES,
@@ -394,7 +394,7 @@ class Jobs:
             except InvalidRequest as error:
                 self._end(job, "failed", str(error))
         try:
-            sent = exchange.pack(sorted(patterns))
+            sent = exchange.pack(sorted(patterns), depot.address())
         except (InvalidRequest, OSError) as error:
             reason = files.sentence(error) if isinstance(error, OSError) else str(error)
             for job in jobs:

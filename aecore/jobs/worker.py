@@ -72,7 +72,7 @@ def carry_out(*jobs: tuple[str, Task]) -> list[Ended]:
 
 
 def carry_out_apart(
-    files: exchange.Files, *jobs: tuple[str, Task]
+    files: exchange.Sent, *jobs: tuple[str, Task]
 ) -> tuple[list[Ended], exchange.Written]:
     """Run them in a store of these files alone; return how each ended, and what was written."""
     with _reporters(jobs) as reporters:

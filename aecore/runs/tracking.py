@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aecore import locations
-from aecore.errors import in_one_line
+from aecore.errors import in_one_line, without_password
 from aecore.runs.scalars import final_metrics, flat_settings, scalars
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """Variables of MLflow, unless they are set."""
-SECRET = re.compile(r"//[^/@\s]*@")
-"""User and password in an address, which no log should hold."""
 MOST_METRICS = 1_000
 """In one request."""
 
@@ -57,7 +54,7 @@ def log_run(run: Run, progress: Progress) -> None:
             "The run '%s' is stored, but not logged to MLflow: MLFLOW_TRACKING_URI = '%s' does not "
             "take it (%s). Start a server there, give its address, or unset the variable.",
             run.name,
-            *(SECRET.sub("//", text) for text in (address, in_one_line(error))),
+            *(without_password(text) for text in (address, in_one_line(error))),
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Listener, run_config, wait_until
+from fsspec.core import url_to_fs
 from test_jobs import Elsewhere, elsewhere, endless  # noqa: F401
 from test_sweeper import planned, states
 
@@ -19,8 +20,9 @@ from aecore import data, latent, locations, projections
 from aecore.applications import denoising, sample_quality
 from aecore.data import Samples, Subset
 from aecore.errors import Cancelled, InvalidRequest
-from aecore.jobs import Job, Jobs, exchange
+from aecore.jobs import Job, Jobs, depot, exchange
 from aecore.jobs.checks import survey
+from aecore.jobs.depot import Deposited
 from aecore.jobs.exchange import Written, own_store, pack, receive, reserve
 from aecore.jobs.sweeper import Sweeping, trial_jobs
 from aecore.progress import Task
@@ -167,6 +169,70 @@ def test_what_belongs_to_nothing_here_is_left_out(store_folder: Path) -> None:
 
 
 # --- Tasks --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    address = f"file://{tmp_path}/exchange"
+    monkeypatch.setenv("AECORE_EXCHANGE", address)
+    return address
+
+
+@pytest.mark.parametrize("address", ["memory://loupe/exchange", "file://{}/exchange", "{}/plain/"])
+def test_what_is_sent_by_an_address_arrives_and_is_written_once(
+    address: str, store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = address.format(tmp_path)
+    monkeypatch.setattr(exchange, "MOST_BYTES", 0)
+    write(store_folder, {"mine/a": b"content", "mine/b": b"content", "mine/empty": b""})
+    sent = exchange.pack(["mine"], address)
+    assert isinstance(sent, Deposited) and len(set(sent.digests.values())) == 2
+    with own_store(sent, str(tmp_path)) as written:
+        assert contents(locations.store()) == contents(store_folder)
+        write(locations.store(), {"_maps/x-1/pca.safetensors": b"map"})
+        new = written()
+    assert isinstance(new.files, Deposited)
+    receive(new, {})
+    assert (store_folder / "_maps/x-1/pca.safetensors").read_bytes() == b"map"
+    before = url_to_fs(address)[0].find(address)
+    exchange.pack(["mine"], address)
+    assert url_to_fs(address)[0].find(address) == before and len(before) == 3
+
+
+def test_what_was_changed_or_is_gone_at_an_address_is_not_taken(
+    exchanged: str, tmp_path: Path
+) -> None:
+    sent = depot.deposit({"mine/a": b"content"}, exchanged)
+    (place,) = (tmp_path / "exchange").iterdir()
+    place.write_bytes(b"forged!")
+    with (
+        pytest.raises(InvalidRequest, match="another content than was written"),
+        own_store(sent, str(tmp_path)),
+    ):
+        pass
+    place.write_bytes(b"cut")
+    assert depot.fetch(depot.deposit({"mine/a": b"content"}, exchanged)) == {"mine/a": b"content"}
+    place.unlink()
+    with pytest.raises(InvalidRequest, match=r"AECORE_EXCHANGE = .* cannot be used"):
+        receive(Written(sent), {})
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nonsense://x", "Protocol not known"),
+        ("file:///proc/nowhere", "No such file|not permitted|denied"),
+        ("s3://user:secret@bucket/folder", "Install s3fs|cannot be used"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_said_before_anything_starts(
+    address: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AECORE_EXCHANGE", address)
+    with pytest.raises(InvalidRequest, match=reason) as error:
+        survey("tcp://127.0.0.1:1")
+    assert "AECORE_EXCHANGE" in str(error.value) and "secret" not in str(error.value)
+
 
 SEEDS = {"values": {"seed": "0,1"}, "name": "seeds"}
 
@@ -379,6 +445,33 @@ def test_trainings_and_maps_come_back_from_workers_without_the_store(
     for name, array in here.arrays.items():
         np.testing.assert_array_equal(analysis.arrays[name], array)
     np.testing.assert_array_equal(plane, projections.compute(iris, tsne).plane)
+
+
+@pytest.mark.serial
+@pytest.mark.usefixtures("workers")
+def test_trainings_come_back_by_an_address(
+    jobs: Jobs, exchanged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "MOST_BYTES", 0)  # nothing goes through the scheduler
+    done(jobs, Train(run_config("digits", epochs=2), "one"), projections.Prepare("wine"))
+    assert f"files are sent with each job by {exchanged} and" in jobs.notice
+    assert store.load("one").history and list((tmp_path / "exchange").iterdir())
+
+
+@pytest.mark.serial
+@pytest.mark.usefixtures("workers")
+def test_workers_that_reach_no_address_are_said(
+    jobs: Jobs,
+    elsewhere: Elsewhere,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done(jobs, projections.Prepare("wine"))
+    monkeypatch.setenv("AECORE_EXCHANGE", "memory://of-this-process")
+    monkeypatch.setattr(depot, "refuse_unreachable", lambda address: None)
+    assert "sent with each job by memory://" in survey(elsewhere.address)
+    monkeypatch.setenv("AECORE_EXCHANGE", "nonsense://x")
+    with pytest.raises(InvalidRequest, match=r"has another store.*Protocol not known: nonsense"):
+        survey(elsewhere.address)
 
 
 @pytest.mark.serial
