@@ -29,7 +29,7 @@ from aecore import artifacts, cli_data, data, locations, projections, recipes, t
 from aecore.console import AsJson, cell, sentences_not_tracebacks, show, show_one
 from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
-from aecore.runs import deleted, description, store
+from aecore.runs import deleted, description, stopping, store
 from aecore.settings import check_settings, list_settings
 
 if TYPE_CHECKING:
@@ -587,6 +587,7 @@ def run_row(run: store.Run) -> dict[str, Any]:
         "seconds": run.manifest.seconds,
         "epochs": run.epochs,
         **{fact: getattr(run.manifest, fact) for fact in OF_TRAINING},
+        "how": stopping.in_words(run),
         "created": run.manifest.created.isoformat(),
         **_described(run).model_dump(mode="json"),
         "config": run.config.model_dump(mode="json"),

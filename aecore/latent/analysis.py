@@ -195,6 +195,7 @@ class AnalysisFacts(BaseModel):
     trustworthiness: FiniteFloat | None = None
     continuity: FiniteFloat | None = None
     knn_accuracy: FiniteFloat | None = None
+    knn_balanced: FiniteFloat | None = None
     spearman: FiniteFloat | None = None
     silhouette: FiniteFloat | None = None
     measured: int | None = None

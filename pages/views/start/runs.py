@@ -18,7 +18,7 @@ from aecore.models.variants import VARIANTS
 from aecore.runs import deleted, description
 from pages.app import cache, controls, frame, server, state
 from pages.app.text import define, plain
-from pages.components import pickers
+from pages.components import further, pickers
 from pages.components.settings_form import as_typed
 from pages.views.start import differences
 
@@ -197,6 +197,7 @@ def one(run: store.Run, listing: cache.Listing) -> None:
         query_params=settings_query(run),
         help="Opens the form with the settings of this run.",
     )
+    further.offer(run)
     if st.button("Describe", icon=":material/edit:", key=f"describe-{run.name}"):
         describe(run, listing.descriptions)
     if controls.button("Delete", ":material/delete:", key=f"delete-{run.name}"):

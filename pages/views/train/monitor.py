@@ -10,12 +10,13 @@ import streamlit as st
 
 from aecore import data
 from aecore.plots import figures, images
+from aecore.runs import stopping
 from aecore.runs.train import Training
 from aecore.training.history import facts_in_words
 from aecore.viewer import payload
 from pages.app import cache, frame, job_list, state
 from pages.app.text import define, explain, plain
-from pages.components import maps
+from pages.components import further, maps
 
 if TYPE_CHECKING:
     from aecore.jobs import Job
@@ -67,25 +68,27 @@ def _show(job: Job | None) -> None:
 
 
 def _loss(job: Job) -> None:
-    epochs = [entry["epoch"] for entry in job.log.history]
+    history = job.log.history
+    epochs = [entry["epoch"] for entry in history]
+    splits = [split for split in ("train", "test", "validation") if split in history[-1]]
+    best = stopping.best_epoch(history)
     curves = figures.curves(
         epochs,
-        {
-            split: [entry[split]["total"] for entry in job.log.history]
-            for split in ("train", "test")
-        },
+        {split: [entry[split]["total"] for entry in history] for split in splits},
         "epoch",
         "loss per sample",
         height=280,
         dotted=("train",),
+        marks={f"best: {best}": best} if best else {},
     )
-    last = job.log.history[-1]
+    last = history[-1]
     st.plotly_chart(
         curves,
         key="live-loss",
         config=figures.MODEBAR,
         alt=f"Loss on the training and the test split over {len(epochs)} epochs; the last "
-        f"test loss is {last['test']['total']:.4g}",
+        f"test loss is {last['test']['total']:.4g}"
+        + (f"; the loss on the validation part is smallest in epoch {best}" if best else ""),
     )
     if facts := facts_in_words(last):
         st.caption(f"After epoch {last['epoch']}: {plain(facts)}", help=explain(facts))
@@ -99,15 +102,18 @@ def _head(job: Job | None) -> None:
         job_list.progress(job)
         job_list.offer_to_cancel(job, "shown")
     elif job.state == "done":
-        metrics = cache.run(job.run).manifest.metrics
+        run = cache.run(job.run)
+        metrics, how = run.manifest.metrics, stopping.in_words(run)
         st.markdown(
             f":green[:material/check_circle:] **{plain(job.run)}** is trained and stored: "
-            f"test MSE **{metrics['test_mse']:.4f}**, PCA **{metrics['pca_mse']:.4f}**",
+            f"test MSE **{metrics['test_mse']:.4f}**, PCA **{metrics['pca_mse']:.4f}**"
+            + (f"  \n:small[{plain(how)}]" if how else ""),
             width="stretch",
-            help=define("Test MSE", "PCA"),
+            help=define("Test MSE", "PCA", *(["Validation part", "Patience"] if how else [])),
         )
         for entry in frame.OF_A_RUN:
             frame.link(entry, {state.RUN: job.run})
+        further.offer(run)
     elif job.state == "cancelled":
         st.info(f"{plain(job.task.title)} was cancelled.", icon=":material/stop_circle:")
     else:
