@@ -68,6 +68,12 @@ def progress_in_words(plan: Plan, trials: Sequence[Trial]) -> str:
     return ", ".join([f"{counts['done']} of {plan.planned(len(trials))} trained", *others])
 
 
+def loss_of_split(plan: Plan) -> str:
+    """Name of the part of the data whose loss the curves of trials show."""
+    held = plan.base["training"].get("validation") or "validation" in plan.settings
+    return "validation" if held else "test"
+
+
 def value_of(result: Result, measure: str) -> float | None:
     """A measure of a trial; None where it was not measured."""
     return result.metrics.get(measure)

@@ -9,7 +9,11 @@ from aecore.training.history import loss_of
 
 if TYPE_CHECKING:
     from aecore.runs.store import Run
-    from aecore.training import TrainingConfig
+
+RATES = {
+    "one-cycle": "one more cycle of the learning rate up to",
+    "constant": "a constant learning rate of",
+}
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int | None:
@@ -26,7 +30,8 @@ def in_words(run: Run) -> str:
     if manifest.continues:
         said.append(
             f"It goes on from '{manifest.continues}' after {_epochs(manifest.epochs_before)}, with "
-            f"new moments of the optimiser and {schedule_in_words(settings)}."
+            f"new moments of the optimiser and {RATES[settings.schedule]} "
+            f"{settings.learning_rate:g}."
         )
     if manifest.best_epoch:
         said.append(
@@ -41,19 +46,6 @@ def in_words(run: Run) -> str:
         else:
             said.append(f"All {_epochs(run.epochs)} were trained.")
     return " ".join(said)
-
-
-def schedule_in_words(settings: TrainingConfig) -> str:
-    """How the learning rate goes in further epochs.
-
-    >>> from aecore.training import TrainingConfig
-    >>> schedule_in_words(TrainingConfig(learning_rate=0.004))
-    'one more cycle of the learning rate up to 0.004'
-    """
-    rate = f"{settings.learning_rate:g}"
-    if settings.schedule == "constant":
-        return f"a constant learning rate of {rate}"
-    return f"one more cycle of the learning rate up to {rate}"
 
 
 def _epochs(n: int) -> str:

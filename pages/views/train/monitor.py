@@ -90,6 +90,11 @@ def _loss(job: Job) -> None:
         f"test loss is {last['test']['total']:.4g}"
         + (f"; the loss on the validation part is smallest in epoch {best}" if best else ""),
     )
+    if job.run:
+        run = cache.run(job.run)
+        if how := stopping.in_words(run):
+            st.caption(plain(how), help=define("Validation part", "Patience"))
+        further.offer(run, here=True)
     if facts := facts_in_words(last):
         st.caption(f"After epoch {last['epoch']}: {plain(facts)}", help=explain(facts))
 
@@ -103,17 +108,15 @@ def _head(job: Job | None) -> None:
         job_list.offer_to_cancel(job, "shown")
     elif job.state == "done":
         run = cache.run(job.run)
-        metrics, how = run.manifest.metrics, stopping.in_words(run)
+        metrics = run.manifest.metrics
         st.markdown(
             f":green[:material/check_circle:] **{plain(job.run)}** is trained and stored: "
-            f"test MSE **{metrics['test_mse']:.4f}**, PCA **{metrics['pca_mse']:.4f}**"
-            + (f"  \n:small[{plain(how)}]" if how else ""),
+            f"test MSE **{metrics['test_mse']:.4f}**, PCA **{metrics['pca_mse']:.4f}**",
             width="stretch",
-            help=define("Test MSE", "PCA", *(["Validation part", "Patience"] if how else [])),
+            help=define("Test MSE", "PCA"),
         )
         for entry in frame.OF_A_RUN:
             frame.link(entry, {state.RUN: job.run})
-        further.offer(run)
     elif job.state == "cancelled":
         st.info(f"{plain(job.task.title)} was cancelled.", icon=":material/stop_circle:")
     else:
