@@ -29,7 +29,7 @@ from aecore import artifacts, cli_data, data, locations, projections, recipes, t
 from aecore.console import AsJson, cell, sentences_not_tracebacks, show, show_one
 from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
-from aecore.runs import deleted, description, store
+from aecore.runs import deleted, description, stopping, store
 from aecore.settings import check_settings, list_settings
 
 if TYPE_CHECKING:
@@ -288,14 +288,31 @@ def train(
     optimizer: Annotated[
         str | None, typer.Option(help="adam, adamw, sgd, adadelta or rmsprop.")
     ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(help="Share of the training split by which the best epoch is chosen."),
+    ] = None,
+    patience: Annotated[
+        str | None, typer.Option(help="Epochs without a better one until training stops early.")
+    ] = None,
     seed: Annotated[str | None, typer.Option(help="Fixes all random numbers.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with an unfinished run.")] = None,
+    further: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Train a stored run for --epochs more, and store that as a new run."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model and store the run. Stop it with Ctrl-C and go on with --resume."""
+    """Train a model and store the run. Stop it with Ctrl-C and go on with --resume.
+
+    What is left out is chosen by the data, as on the page Train. A run that is trained --further
+    keeps its settings but for those given; its learning rate makes a new cycle.
+    """
     start = None if preset is None else training.preset(preset)
     given = {
         "epochs": epochs,
@@ -303,20 +320,31 @@ def train(
         "learning_rate": learning_rate,
         "schedule": schedule,
         "optimizer": optimizer,
+        "validation": validation,
+        "patience": patience,
         "seed": seed,
         "device": device,
         "precision": precision,
     }
+    changes = {setting: value for setting, value in given.items() if value is not None}
     request = {
         "dataset": start.dataset if start and dataset is None else dataset,
         "variant": start.variant if start and variant is None else variant,
         "model": {**(start.model if start else {}), **assignments(set_)},
         "training": {
             **(start.training if start else {}),
-            **{setting: value for setting, value in given.items() if value is not None},
+            **changes,
         },
     }
-    if resume:
+    if further:
+        if any(value is not None for value in (dataset, variant, preset, set_, resume)):
+            raise InvalidRequest(
+                "--further brings the dataset and the model of its run: leave out --dataset, "
+                "--variant, --preset, --set and --resume."
+            )
+        if epochs is None:
+            raise InvalidRequest("--further needs --epochs: say how many more.")
+    elif resume:
         others = (dataset, variant, preset, set_, name, *given.values())
         if any(value is not None for value in others):
             raise InvalidRequest(
@@ -325,9 +353,13 @@ def train(
     else:
         config = training.RunConfig.check(request)
 
-    from aecore.runs.train import Resume, Train
+    from aecore.runs.train import Resume, Train, TrainFurther
 
-    task = Resume.of(resume) if resume else Train.named(config, name)
+    task: Resume | Train | TrainFurther
+    if further:
+        task = TrainFurther.of(further, name=name, **changes)
+    else:
+        task = Resume.of(resume) if resume else Train.named(config, name)
     try:
         with reporting() as reporter:
             run = task.run(reporter)
@@ -541,6 +573,9 @@ def list_sweeps(as_json: AsJson = False) -> None:
 RUN_COLUMNS = ("run", "dataset", "variant", "test_mse", "pca_mse", "epochs", "seconds")
 
 
+OF_TRAINING = ("best_epoch", "ended", "continues", "epochs_before")
+
+
 def run_row(run: store.Run) -> dict[str, Any]:
     """Row of a run in the tables and the JSON of the command line."""
     return {
@@ -550,7 +585,9 @@ def run_row(run: store.Run) -> dict[str, Any]:
         **dict.fromkeys(("test_mse", "pca_mse")),  # which a manifest may lack
         **dict[str, Any](run.manifest.metrics.items()),
         "seconds": run.manifest.seconds,
-        "epochs": run.config.training.epochs,
+        "epochs": run.epochs,
+        **{fact: getattr(run.manifest, fact) for fact in OF_TRAINING},
+        "how": stopping.in_words(run),
         "created": run.manifest.created.isoformat(),
         **_described(run).model_dump(mode="json"),
         "config": run.config.model_dump(mode="json"),

@@ -30,6 +30,8 @@ OWN = {
     "that the decoder was trained on.",
     "Autoencoder": "A network that copies its input through a code: the encoder computes the code, "
     "and the decoder the copy.",
+    "Balanced": "A balanced figure is the mean of the figures of the classes, so that a rare class "
+    "counts as much as a common one (Brodersen et al. 2010).",
     "Bayesian search": "A search that draws settings where the trials before were good, by a "
     "tree-structured Parzen estimator (Bergstra et al. 2011).",
     "Bottleneck": "The layer between encoder and decoder, whose values are the code. A map of the "
@@ -183,7 +185,16 @@ PARTS: tuple[Mapping[str, str], ...] = (
     OWN,
     _metrics(),
     _variants(),
-    _settings(TrainingConfig, "epochs", "batch_size", "learning_rate", "optimizer", "seed"),
+    _settings(
+        TrainingConfig,
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "optimizer",
+        "validation",
+        "patience",
+        "seed",
+    ),
     _settings(PROJECTIONS["tsne"], "perplexity"),
     _settings(VARIANTS["ae"], "dropout", "l2", "tied"),
 )
@@ -207,12 +218,14 @@ FORMS = {
     "KL divergence": ("KL divergence", "KL"),
     "Latent space": ("latent space", "code space"),
     "Mixture of Gaussians": ("mixture of Gaussians", "mixture"),
+    "Balanced": ("balanced",),
     "MSE": ("MSE", "mean squared error"),
     "PCA": ("PCA", "principal component", "principal components"),
     "RBM": ("RBM", "Boltzmann machine", "Boltzmann machines"),
     "Sigmoid": ("sigmoid", "logistic"),
     "Split": ("split", "splits", "test samples", "training samples", "test images"),
     "SSIM": ("SSIM", "structural similarity"),
+    "Validation part": ("validation part", "validation"),
     "Wavelet filter": ("wavelet", "wavelets"),
     "Median filter": ("median", "median filter"),
 }

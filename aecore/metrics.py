@@ -14,6 +14,8 @@ from aecore import neighbors
 from aecore.artifacts import ROUNDING
 
 CHUNK = 250
+IMBALANCED = 1.5
+"""Ratio of the largest class to the smallest above which figures are balanced, too."""
 ACTIVE = 0.01
 """The variance of a unit in use."""
 
@@ -182,9 +184,41 @@ def knn_accuracy(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> floa
         labels: (n,) class numbers, integers from 0.
         k: neighbours, less than n.
     """
+    return float(knn_agreement(embedding, labels, k).mean())
+
+
+def knn_agreement(embedding: np.ndarray, labels: np.ndarray, k: int = 10) -> np.ndarray:
+    """Whether the label of each sample is the most frequent among its k nearest, (n,) bool.
+
+    Arguments as of `knn_accuracy`, which is its mean; its mean by class is balanced accuracy.
+    """
     votes = labels[neighbors.nearest(embedding, k).indices]
     counts = (votes[:, :, None] == np.arange(labels.max() + 1)).sum(axis=1)
-    return float((counts.argmax(axis=1) == labels).mean())
+    return counts.argmax(axis=1) == labels
+
+
+def is_imbalanced(labels: np.ndarray) -> bool:
+    """Whether the largest of the classes that occur has over 1.5 times the samples of the smallest.
+
+    Arguments
+        labels: (n,) class numbers, integers from 0.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    return len(counts) > 1 and bool(counts.max() > IMBALANCED * counts.min())
+
+
+def balanced(values: np.ndarray, labels: np.ndarray) -> float:
+    """Balanced mean: the mean of the values of each class, and of these means, each counting once.
+
+    1/C sum_c 1/n_c sum_{i in c} values_i; of hits and misses it is the balanced accuracy
+    (Brodersen et al. 2010).
+
+    Arguments
+        values: (n,), one for each sample.
+        labels: (n,) class numbers, integers from 0; classes that do not occur are left out.
+    """
+    _, of_class, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return float((np.bincount(of_class, values) / counts).mean())
 
 
 def psnr(x: np.ndarray, reconstruction: np.ndarray) -> float:
@@ -287,6 +321,12 @@ DEFINITIONS = {
         "Share of samples whose label is the commonest among their ten nearest on the map, "
         "themselves left out. Empty where labels are positions.",
     ),
+    "knn_balanced": Definition(
+        "10-NN, balanced",
+        "Mean over the classes of the 10-NN accuracy within each, so that a rare class counts as "
+        "much as a common one (balanced accuracy, Brodersen et al. 2010). Measured where the "
+        "largest class has over 1.5 times the samples of the smallest.",
+    ),
     "spearman": Definition(
         "Spearman",
         "Rank correlation of all distances between 1,000 samples (seed 0) in the data and on "
@@ -325,13 +365,14 @@ MetricName = Literal[
     "trustworthiness",
     "continuity",
     "knn_accuracy",
+    "knn_balanced",
     "spearman",
     "silhouette",
     "measured",
 ]
 RANGES: dict[MetricName, tuple[float, float]] = {
     **dict.fromkeys(("test_mse", "test_squared_error", "pca_mse", "measured"), (0, math.inf)),
-    **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy"), (0, 1)),
+    **dict.fromkeys(("trustworthiness", "continuity", "knn_accuracy", "knn_balanced"), (0, 1)),
     **dict.fromkeys(("spearman", "silhouette"), (-1, 1)),
 }
 """Bounds of each metric; a loss has none."""

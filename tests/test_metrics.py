@@ -157,6 +157,29 @@ def test_a_tie_goes_to_the_smallest_label() -> None:
     assert metrics.knn_accuracy(embedding, labels, k=1) == pytest.approx(3 / 5)
 
 
+@pytest.mark.parametrize("counts", [(90, 9, 1), (60, 40), (30, 30, 30)])
+def test_the_balanced_accuracy_is_scikit_learns(counts: tuple[int, ...]) -> None:
+    from sklearn.metrics import balanced_accuracy_score
+
+    labels = np.repeat(np.arange(len(counts)) * 2, counts)  # of which some do not occur
+    embedding = points(len(labels), 2) + labels[:, None] / 4
+    predicted = KNeighborsClassifier(5).fit(embedding, labels).predict(None)
+    agreement = metrics.knn_agreement(embedding, labels, 5)
+    expected = balanced_accuracy_score(labels, predicted)
+    assert metrics.balanced(agreement, labels) == pytest.approx(expected)
+    assert agreement.mean() == metrics.knn_accuracy(embedding, labels, 5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [((3, 2), False), ((31, 20), True), ((10,), False), ((5, 0, 5), False), ((5, 0, 3), True)],
+)
+def test_classes_are_imbalanced_from_a_ratio_of_one_and_a_half(
+    counts: tuple[int, ...], said: bool
+) -> None:
+    assert metrics.is_imbalanced(np.repeat(np.arange(len(counts)), counts)) is said
+
+
 def test_mean_squared_error_is_one_value_a_sample() -> None:
     x, other = points(8, 5), points(8, 5) + 1
     expected = mean_squared_error(x.T, other.T, multioutput="raw_values")

@@ -157,7 +157,7 @@ def refuse_unless_answered(name: str, *answers: np.ndarray) -> None:
 
 
 def negative_elbo(run: Run) -> float | None:
-    """-E_q[log p(x|z)] + KL(q(z|x) || N(0, I)) in nats a test sample, after the last epoch.
+    """-E_q[log p(x|z)] + KL(q(z|x) || N(0, I)) in nats a test sample, of the stored weights.
 
     From one draw of each posterior, or the mean over the draws of an importance-weighted model.
     None where the model is not variational, or where its likelihood is no Bernoulli: a squared
@@ -166,7 +166,7 @@ def negative_elbo(run: Run) -> float | None:
     can = run.capabilities
     if can.likelihood != "bernoulli" or not can.kl_weight:
         return None
-    terms = run.history[-1]["test"]
+    terms = run.stored_entry["test"]
     if not {"reconstruction", "kl"} <= terms.keys():  # whoever wrote it
         return None
     return terms["reconstruction"] + terms["kl"] / can.kl_weight
@@ -195,6 +195,7 @@ class AnalysisFacts(BaseModel):
     trustworthiness: FiniteFloat | None = None
     continuity: FiniteFloat | None = None
     knn_accuracy: FiniteFloat | None = None
+    knn_balanced: FiniteFloat | None = None
     spearman: FiniteFloat | None = None
     silhouette: FiniteFloat | None = None
     measured: int | None = None

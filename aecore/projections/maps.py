@@ -122,8 +122,8 @@ def measure(
 
     Returns
         `trustworthiness`, `continuity`, `knn_accuracy`, `spearman`, `silhouette` and how many
-        samples were `measured`; and `trustworthiness` and `continuity` (n,) of each sample, NaN
-        where it was not measured.
+        samples were `measured`, and, of imbalanced classes, `knn_balanced`; and `trustworthiness`
+        and `continuity` (n,) of each sample, NaN where it was not measured.
     """
     if not np.isfinite(plane).all():
         raise InvalidRequest(
@@ -149,7 +149,10 @@ def measure(
     if classes is not None:
         facts["silhouette"] = metrics.silhouette(plane, classes)
         if len(x) > VOTERS:
-            facts["knn_accuracy"] = metrics.knn_accuracy(plane, classes, VOTERS)
+            agreement = metrics.knn_agreement(plane, classes, VOTERS)
+            facts["knn_accuracy"] = float(agreement.mean())
+            if metrics.is_imbalanced(classes):
+                facts["knn_balanced"] = metrics.balanced(agreement, classes)
     return facts, each
 
 

@@ -82,7 +82,7 @@ def write(run: Run, folder: Path) -> Written:
 def _write_scalars(writer: SummaryWriter, run: Run) -> None:
     for name, value, epoch, when in scalars(run):
         writer.add_scalar(name, value, epoch, when.timestamp())
-    last = run.config.training.epochs
+    last = run.stored_epoch
     for name, value in final_metrics(run).items():
         if name != "test_mse":
             writer.add_scalar(name, value, last, run.manifest.created.timestamp())
@@ -103,7 +103,7 @@ def _write_hparams(writer: SummaryWriter, run: Run) -> None:
 
 
 def _write_histograms(writer: SummaryWriter, run: Run) -> None:
-    last = run.config.training.epochs
+    last = run.stored_epoch
     for name, value in run.model().state_dict().items():
         if value.is_floating_point() and value.numel():
             writer.add_histogram(f"weights/{name}", value, last)
@@ -116,7 +116,7 @@ def _write_histograms(writer: SummaryWriter, run: Run) -> None:
 
 
 def _write_images(writer: SummaryWriter, run: Run) -> None:
-    last = run.config.training.epochs
+    last = run.stored_epoch
     originals, labels = (part[:IMAGES] for part in run.dataset.test)
     reconstructions = models.inference.reconstruct(run.model(), originals, labels)
     for name, values in {"original": originals, "reconstruction": reconstructions}.items():
@@ -134,7 +134,7 @@ def _write_codes(writer: SummaryWriter, run: Run, pictures: bool) -> int:
         codes[:n],
         [[names[label] if names else label, sample, error] for label, sample, error in rows],
         _square(_images(run, run.dataset.test.x[:n])) if pictures else None,
-        run.config.training.epochs,
+        run.stored_epoch,
         tag="codes",
         metadata_header=["label", "sample", "squared error"],
     )

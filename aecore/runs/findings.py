@@ -16,6 +16,7 @@ import numpy as np
 from aecore import metrics
 from aecore.runs import store
 from aecore.runs.sweeps import ENDED, Plan, Result, State, Trial, settings_of
+from aecore.training.history import loss_of
 
 if TYPE_CHECKING:
     from aecore.settings import Setting
@@ -67,6 +68,12 @@ def progress_in_words(plan: Plan, trials: Sequence[Trial]) -> str:
     return ", ".join([f"{counts['done']} of {plan.planned(len(trials))} trained", *others])
 
 
+def loss_of_split(plan: Plan) -> str:
+    """Name of the part of the data whose loss the curves of trials show."""
+    held = plan.base["training"].get("validation") or "validation" in plan.settings
+    return "validation" if held else "test"
+
+
 def value_of(result: Result, measure: str) -> float | None:
     """A measure of a trial; None where it was not measured."""
     return result.metrics.get(measure)
@@ -98,7 +105,7 @@ def followed(result: Result, history: Sequence[Mapping[str, Any]]) -> Result:
     if not history or result.trial.state == "done":
         return result
     losses = dict(enumerate(result.losses, start=1))
-    losses |= {entry["epoch"]: entry["test"]["total"] for entry in history}
+    losses |= {entry["epoch"]: loss_of(entry) for entry in history}
     last = history[-1]
     return replace(
         result,
@@ -227,7 +234,7 @@ def rate_distortion(results: Sequence[Result]) -> list[tuple[float, float, float
     for result in results:
         beta = result.trial.settings.get("beta")
         if result.trial.state == "done" and beta:
-            terms = store.load(result.trial.name).history[-1]["test"]
+            terms = store.load(result.trial.name).stored_entry["test"]
             if {"reconstruction", "kl"} <= terms.keys():
                 points.append((beta, terms["kl"] / beta, terms["reconstruction"]))
     return sorted(points)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from aecore.runs.store import Run
 
 
+GROUPS = ("train", "validation", "test", "facts")
 EACH_EPOCH = ("test_mse", "learning_rate", "samples_per_second")
 
 
@@ -38,11 +39,11 @@ def _plain(value: Any) -> str | float:
 
 
 def scalars(run: Run) -> Iterator[Scalar]:
-    """Numbers of each epoch: terms of the loss on both splits, error, learning rate and facts."""
+    """Numbers of each epoch: terms of the loss on each split, error, learning rate and facts."""
     when = run.manifest.created - timedelta(seconds=run.manifest.seconds)
     for entry in run.history:
         when += timedelta(seconds=entry["seconds"])
-        groups = {group: entry.get(group, {}) for group in ("train", "test", "facts")}
+        groups = {group: entry.get(group, {}) for group in GROUPS}
         named = {
             f"{group}/{name}": each for group in groups for name, each in groups[group].items()
         }
@@ -54,5 +55,5 @@ def scalars(run: Run) -> Iterator[Scalar]:
 
 
 def final_metrics(run: Run) -> dict[str, float]:
-    """Metrics of the trained run by name; `test_mse` is that of the last epoch."""
+    """Metrics of the trained run by name; `test_mse` is that of the stored weights."""
     return {name: value for name, value in run.manifest.metrics.items() if value is not None}

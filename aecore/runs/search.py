@@ -33,10 +33,11 @@ class Combination(NamedTuple):
 
     @property
     def loss(self) -> float | None:
-        """Mean loss on the test split over the seeds that are done; None where none is."""
-        losses = [
-            each.losses[-1] for each in self.results if each.trial.state == "done" and each.losses
-        ]
+        """Mean loss of the stored weights over the seeds that are done; None where none is.
+
+        On the validation part, or on the test split where there is none.
+        """
+        losses = [each.loss for each in self.results if each.trial.state == "done" and each.losses]
         return float(np.mean(losses)) if losses else None
 
 

@@ -125,6 +125,17 @@ class Manifest(BaseModel):
     """The sweep that it is a trial of."""
     parent: Word = ""
     """The run that it is a what-if of."""
+    continues: Word = ""
+    """The run whose weights its training went on from."""
+    epochs_before: int = Field(0, ge=0)
+    """Epochs that these weights were trained: the first ones of its history."""
+    epochs_done: int | None = Field(None, ge=1)
+    """Epochs trained, where training ended before the last; those of its settings otherwise."""
+    best_epoch: int | None = Field(None, ge=1)
+    """The epoch whose weights are stored, where the training had a validation part: that of the
+    smallest loss on it. The last one otherwise."""
+    ended: Literal["", "patience", "epochs"] = ""
+    """Why a training with a validation part ended: early, or with its last epoch."""
     files: dict[Word, tuple[int, Sha256]] = Field(max_length=len(RUN_FILES))
     """Size in bytes and SHA-256 of each file."""
 
@@ -154,6 +165,8 @@ class Epoch(BaseModel, extra="allow"):
     # Runs of earlier versions may lack these.
     learning_rate: FiniteFloat = Field(0, ge=0)
     samples_per_second: FiniteFloat = Field(0, ge=0)
+    validation: Terms = {}
+    """Of trainings with a validation part."""
 
 
 HISTORY = TypeAdapter(list[Epoch])
@@ -217,11 +230,30 @@ class Run:
         """Folder of the run's computed values: in the store, also if the run only ships."""
         return root() / self.name
 
+    @property
+    def epochs(self) -> int:
+        """Epochs trained."""
+        return self.manifest.epochs_done or self.config.training.epochs
+
+    @property
+    def stored_epoch(self) -> int:
+        """The epoch whose weights are stored: the best one on the validation part, or the last."""
+        return self.manifest.best_epoch or self.epochs
+
     @cached_property
     def history(self) -> list[dict[str, Any]]:
-        """History, an entry per epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more."""
+        """History, an entry per epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more.
+
+        With a validation part the terms of its loss are called `validation`. Of a training that
+        went on from another run the first entries are those of that run.
+        """
         with self._reading("history.json") as path:
-            return _history(path, self.config.training.epochs)
+            return _history(path, self.epochs)
+
+    @property
+    def stored_entry(self) -> dict[str, Any]:
+        """Entry in the history of the epoch whose weights are stored."""
+        return self.history[self.stored_epoch - 1]
 
     @cached_property
     def codes(self) -> dict[str, np.ndarray]:
@@ -436,6 +468,16 @@ def _read(folder: Path, name: str) -> Run:
     if config.dataset != spec.name:
         raise InvalidRequest(
             f"it was trained on {spec.name}, and its settings say {config.dataset}."
+        )
+    epochs = manifest.epochs_done or config.training.epochs
+    if (
+        not max(manifest.epochs_before, manifest.best_epoch or 0)
+        <= epochs
+        <= (config.training.epochs)
+    ):
+        raise InvalidRequest(
+            f"its epochs contradict each other: {manifest.epochs_before} before it, the best one "
+            f"{manifest.best_epoch}, {epochs} trained of {config.training.epochs}."
         )
     check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
     with open_tensors(folder / "codes.safetensors", "np") as file:
@@ -806,8 +848,10 @@ class CheckpointFacts(BaseModel):
 
     epochs_done: int = Field(ge=1, strict=True)
     history: list[dict[str, Any]]
-    manifest: dict[Literal["sweep", "parent"], Word] = {}
+    manifest: dict[Literal["sweep", "parent", "continues"], Word] = {}
     """Further facts of the run."""
+    epochs_before: int = Field(0, ge=0, strict=True)
+    """Epochs of the run that it goes on from."""
 
 
 def write_checkpoint(name: str, config: RunConfig, checkpoint: Checkpoint) -> None:

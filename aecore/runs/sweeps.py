@@ -30,6 +30,7 @@ from aecore.models.variants import VARIANTS
 from aecore.runs import store
 from aecore.settings import Setting, list_settings, read_settings
 from aecore.training import RunConfig, TrainingConfig
+from aecore.training.history import loss_of
 
 MOST_TRIALS = 1_000
 MAX_BYTES = 16 * 2**20
@@ -52,8 +53,10 @@ class Range(BaseModel):
 class Halving(BaseModel):
     """Successive halving: poor trials are stopped early (Jamieson & Talwalkar 2016).
 
-    All trials train `least` epochs; the best 1 / `factor` of them, by their loss on the test split
-    at that equal epoch, train `factor` times as many, and so on.
+    All trials train `least` epochs; the best 1 / `factor` of them, by their loss at that equal
+    epoch, train `factor` times as many, and so on. The loss is that on the validation part, or on
+    the test split where there is none. A trial that has stopped early is compared by the loss of
+    its stored weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -428,7 +431,7 @@ class End(BaseModel):
     test_mse: FiniteFloat | None = None
     seconds: FiniteFloat = 0
     losses: tuple[FiniteFloat, ...] = ()
-    """Loss on the test split after each epoch."""
+    """Loss after each epoch, on the validation part, or on the test split where there is none."""
 
 
 @dataclass(frozen=True)
@@ -576,7 +579,7 @@ def next_trials(plan: Plan, listed: Sequence[Trial]) -> list[tuple[Trial, int | 
         return [(trial, None) for trial in listed if trial.state not in ENDED]
     alive = [trial for trial in listed if trial.state not in ("failed", "cancelled")]
     rungs = plan.halving.rungs(plan.config(listed[0].settings).training.epochs)
-    losses = {trial.number: result_of(trial).losses for trial in alive}
+    losses = {trial.number: result_of(trial).until(rungs[-1]) for trial in alive}
     if plan.search == "bayesian":  # whose trials do not begin together
         return list(_next_of_each(plan, plan.halving, alive, rungs, losses))
     for rung in rungs[:-1]:
@@ -635,7 +638,7 @@ def end_unfinished(
         test_loss=last and last["test"]["total"],
         test_mse=last and last["test_mse"],
         seconds=sum(entry["seconds"] for entry in history),
-        losses=tuple(entry["test"]["total"] for entry in history),
+        losses=tuple(map(loss_of, history)),
     )
     write_end(plan, trial.number, end)
     store.discard(trial.name)
@@ -650,10 +653,22 @@ class Result:
 
     trial: Trial
     losses: Sequence[float] = ()
-    """On the test split after each epoch."""
+    """After each epoch, on the validation part, or on the test split where there is none."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Of a trial that is done, as in `store.Manifest.metrics`."""
     seconds: float = 0
+    stored_epoch: int | None = None
+    """The epoch whose weights are stored; None for the last."""
+
+    @property
+    def loss(self) -> float:
+        """Loss of the stored weights of a trial that is done."""
+        return self.losses[(self.stored_epoch or len(self.losses)) - 1]
+
+    def until(self, epoch: int) -> list[float]:
+        """Losses; those of a trial that ended before an epoch, up to it, as they would stay."""
+        rest = epoch - len(self.losses) if self.trial.state == "done" and self.losses else 0
+        return [*self.losses, *[self.loss] * rest] if rest > 0 else [*self.losses]
 
     def row(self) -> dict[str, Any]:
         """Row of a table, and of the JSON of the command line."""
@@ -684,11 +699,11 @@ def result_of(trial: Trial) -> Result:
         return Result(trial, end.losses, metrics, end.seconds)
     if trial.state == "done":
         run = store.load(trial.name)
-        losses = [entry["test"]["total"] for entry in run.history]
+        losses = [loss_of(entry) for entry in run.history]
         metrics = dict[str, Any](run.manifest.metrics.items())
-        return Result(trial, losses, metrics, run.manifest.seconds)
+        return Result(trial, losses, metrics, run.manifest.seconds, run.stored_epoch)
     if trial.state == "unfinished":
         history = store.checkpoint_history(trial.name)
-        losses = [entry["test"]["total"] for entry in history]
+        losses = [loss_of(entry) for entry in history]
         return Result(trial, losses, seconds=sum(entry["seconds"] for entry in history))
     return Result(trial)

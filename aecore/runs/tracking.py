@@ -69,6 +69,7 @@ def _log(run: Run, client: MlflowClient) -> None:
         "run": run.name,
         "sweep": manifest.sweep,
         "parent": manifest.parent,
+        "continues": manifest.continues,
         "fingerprint": manifest.fingerprint,
     }
     tags = [RunTag(f"{locations.NAME}.{name}", value) for name, value in facts.items() if value]
@@ -77,7 +78,7 @@ def _log(run: Run, client: MlflowClient) -> None:
     metrics = [
         Metric(each.name, each.value, _milliseconds(each.when), each.epoch) for each in scalars(run)
     ]
-    end, last = _milliseconds(manifest.created), run.config.training.epochs
+    end, last = _milliseconds(manifest.created), run.stored_epoch
     logged = {metric.key for metric in metrics}
     metrics += [
         Metric(name, value, end, last)

@@ -16,12 +16,13 @@ from pydantic import ValidationError
 from aecore import data, locations, models, projections, training
 from aecore.data import Dataset, Subset
 from aecore.data.idx import fetch_data
-from aecore.errors import InvalidRequest
+from aecore.errors import InvalidRequest, shown
 from aecore.files import DiskFault
 from aecore.models.variants import VARIANTS
 from aecore.progress import Reporter, Task
 from aecore.projections import plane_of
 from aecore.runs import store, tracking
+from aecore.settings import read_settings
 from aecore.training.history import history_entry
 
 if TYPE_CHECKING:
@@ -120,6 +121,98 @@ class Resume(Training):
         return completed(run, reporter)
 
 
+@dataclass(frozen=True)
+class TrainFurther(Training):
+    """Train a stored run for more epochs, as a new run; the old one stays.
+
+    It begins with the stored weights of that run, whose history up to them is its own, and epochs
+    are numbered on. The optimiser's moments are not stored, so they begin anew, and so does the
+    schedule: a one-cycle rate makes one cycle more, over the further epochs, a constant one stays.
+    The validation part is the same, so that nothing of it has been learned from.
+
+    Arguments
+        config: of the new run; its epochs are all, those before included.
+        name: reserved while it trains.
+        continues: name of the run that it goes on from.
+    """
+
+    config: RunConfig
+    name: str
+    continues: str
+    history: Sequence[dict[str, Any]] = field(default=(), compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        continues: str,
+        epochs: Any,
+        name: str | None = None,
+        **changes: Any,
+    ) -> Self:
+        """Task that trains a run for so many more epochs.
+
+        Arguments
+            epochs: how many more, as a number or as typed.
+            changes: other settings of the training than its own.
+
+        Raises `InvalidRequest` with all problems, such as a dataset that has changed since.
+        """
+        run = store.load(continues)
+        problems: list[str] = []
+        own, given = run.config.training, changes | {"epochs": epochs}
+        further, wrong = read_settings(training.TrainingConfig, given, problems)
+        problems += [
+            f"{name} = {shown(changes[name])} is not possible: {why}"
+            for name, why in FIXED.items()
+            if name in changes.keys() - wrong and getattr(further, name) != getattr(own, name)
+        ]
+        before, most = run.stored_epoch, training.MOST_EPOCHS
+        if not problems and before + further.epochs > most:
+            problems.append(
+                f"epochs = {further.epochs} is not possible: '{run.name}' was trained {before} "
+                f"epochs, and {most:,} is the most, so give at most {most - before:,}."
+            )
+        if run.dataset.missing:
+            problems.append(run.dataset.missing)
+        elif data.is_available(run.dataset) and not run.has_data():
+            problems.append(run.data_changed)
+        if problems:
+            raise InvalidRequest(problems)
+        config = run.config.model_dump(mode="json")
+        config["training"] |= changes | {"epochs": before + further.epochs}
+        checked = training.RunConfig.check(config)
+        return cls(checked, store.free_name(checked, name), run.name, run.history[:before])
+
+    @property
+    def title(self) -> str:
+        return f"{super().title}, trained further"
+
+    @property
+    def files(self) -> Sequence[str]:
+        return [*super().files, self.continues]
+
+    def check(self) -> None:
+        """Raise `InvalidRequest` if the name was taken, or the old run deleted, meanwhile."""
+        store.load(self.continues)
+        store.free_name(self.config, self.name)
+
+    def run(self, reporter: Reporter) -> store.Run:
+        """Train the further epochs, and return the stored run."""
+        parent = store.load(self.continues)
+        with store.reserve(self.name) as place:
+            run = train(Recording(self.config, place, reporter, continues=parent))
+        return completed(run, reporter)
+
+
+FIXED = {
+    "validation": "it would hold out samples that the run has learned from already. Leave it out, "
+    "or train anew.",
+    "seed": "the run keeps that of its beginning, which draws its validation part. Leave it out, "
+    "or train anew.",
+}
+"""Settings of a run that training further cannot change, and why."""
+
+
 class Paused(Exception):
     """The training has reached the epoch until which it was asked for; its checkpoint is stored."""
 
@@ -132,6 +225,7 @@ class Recording:
         checkpoint: where the training goes on from.
         until: epoch after which to stop with a checkpoint; None for the last.
         checkpoint_every: least seconds between checkpoints, which are stored after an epoch.
+        continues: the run that the training goes on from, where there is no checkpoint yet.
         manifest: further facts of the run, `sweep` and `parent`.
 
     Raises `InvalidRequest` where the checkpoint is damaged or the store takes no files.
@@ -146,6 +240,7 @@ class Recording:
         *,
         until: int | None = None,
         checkpoint_every: float = 0,
+        continues: store.Run | None = None,
         **manifest: str,
     ) -> None:
         self.config, self.place, self.reporter, self.checkpoint = (
@@ -161,14 +256,32 @@ class Recording:
         locations.refuse_unwritable(_bytes_needed(config, self.dataset))
         self._history: list[dict[str, Any]] = []
         self._kept: list[np.ndarray] = []
+        self._before = 0
+        self.start: training.Start | None = None
+        if continues is not None and checkpoint is None:
+            self._begin_with(continues)
         if checkpoint is not None:
             if problems := _history_problems(checkpoint, config, self.dataset):
                 raise store.damaged_checkpoint(place.name, problems)
             self._history = checkpoint.progress["history"]
             self._kept = list(checkpoint.tensors["history.codes"].numpy())
             self._manifest = checkpoint.progress.get("manifest", {}) | manifest
+            self._before = checkpoint.progress.get("epochs_before", 0)
+        self._best = None if checkpoint is None else training.best_of(checkpoint)
         self._model: Any = None
         self._stored = time.monotonic()
+
+    def _begin_with(self, run: store.Run) -> None:
+        """Begin with the stored weights of a run, with its history and codes up to them."""
+        if self.dataset.fingerprint != run.manifest.fingerprint:
+            raise InvalidRequest(run.data_changed)
+        self._before = run.stored_epoch
+        self._history = run.history[: self._before]
+        self._kept = [run.codes["codes"][: _samples_kept(self.dataset, self.config)]]
+        self._manifest = {**self._manifest, "continues": run.name}
+        watched = run.stored_entry.get("validation")
+        weights = run.model().state_dict()
+        self.start = training.Start(weights, self._before, watched and watched["total"])
 
     def add(self, record: EpochRecord | training.Diverged) -> None:
         """Record an epoch and report it.
@@ -180,11 +293,12 @@ class Recording:
             self.place.discard()  # resumed, it would only diverge in the same epoch again
             raise record
         config, dataset = self.config, self.dataset
-        self._model = record.model
+        self._model, self._best = record.model, record.best
         self._history.append(history_entry(record))
-        if record.epoch in _epochs_kept(config.training.epochs):
+        if record.epoch in _epochs_kept(config.training.epochs, self._before):
             self._kept.append(record.test.codes[: _samples_kept(dataset, config)])
-        pause = record.epoch == self._until and self._until < config.training.epochs
+        last = record.epoch == config.training.epochs or record.stopped
+        pause = record.epoch == self._until and not last
         if pause or time.monotonic() - self._stored >= self._every:
             self._stored = time.monotonic()
             state = record.checkpoint()
@@ -194,7 +308,12 @@ class Recording:
                 config,
                 training.Checkpoint(
                     state.tensors | {"history.codes": _stack(self._kept, config)},
-                    state.progress | {"history": self._history, "manifest": self._manifest},
+                    state.progress
+                    | {
+                        "history": self._history,
+                        "manifest": self._manifest,
+                        "epochs_before": self._before,
+                    },
                 ),
             )
         self.reporter.epoch(self._history[-1], _view(record, dataset))
@@ -207,16 +326,36 @@ class Recording:
             self._model = training.build(self.config, self.dataset.spec)
             if self.checkpoint is not None:
                 self._model.load_state_dict(training.weights(self.checkpoint))
+        facts: dict[str, Any] = dict(self._manifest)
+        done = len(self._history)
+        if self._before:
+            facts["epochs_before"] = self._before
+        if done < self.config.training.epochs:
+            facts["epochs_done"] = done
+        if self._best is not None:
+            self._model.load_state_dict(self._best.weights)
+            facts["best_epoch"] = self._best.epoch
+            facts["ended"] = "patience" if "epochs_done" in facts else "epochs"
         return _finish(
             self.place,
             self.config,
             self.dataset,
             self._model,
             self._history,
-            self._kept,
+            self._frames(),
             self.reporter,
-            self._manifest,
+            facts,
         )
+
+    def _frames(self) -> dict[int, np.ndarray]:
+        """Codes by the epochs that they are kept of, up to that of the stored weights."""
+        epochs = sorted(_epochs_kept(self.config.training.epochs, self._before))
+        last = len(self._history) if self._best is None else self._best.epoch
+        return {
+            epoch: codes
+            for epoch, codes in zip(epochs, self._kept, strict=False)  # it may have stopped early
+            if epoch <= last
+        }
 
 
 def train(recording: Recording) -> store.Run:
@@ -229,6 +368,7 @@ def train(recording: Recording) -> store.Run:
         recording.config,
         recording.dataset,
         resume=recording.checkpoint,
+        start=recording.start,
         progress=recording.reporter.progress,
     )
     try:
@@ -256,8 +396,10 @@ def _bytes_needed(config: RunConfig, dataset: Dataset) -> int:
     per_epoch = 4 * _samples_kept(dataset, config) * config.model.latent_dim
     epochs = len(_epochs_kept(config.training.epochs)) * per_epoch
     history = HISTORY_ENTRY * config.training.epochs
-    # Of a checkpoint there are two for a moment; it holds up to two moments of each weight.
-    return 2 * (3 * weights + epochs + history) + weights + codes + history
+    # Of a checkpoint there are two for a moment; it holds up to two moments of each weight, and
+    # those of the best epoch.
+    copies = 4 if config.training.validation else 3
+    return 2 * (copies * weights + epochs + history) + weights + codes + history
 
 
 def _history_problems(checkpoint: Checkpoint, config: RunConfig, dataset: Dataset) -> list[str]:
@@ -269,7 +411,8 @@ def _history_problems(checkpoint: Checkpoint, config: RunConfig, dataset: Datase
             problems.append(f"its history has other epochs than 1 to {done}")
     except ValidationError as error:
         problems.append(f"its history has {error.error_count()} wrong entries")
-    kept = sum(epoch <= done for epoch in _epochs_kept(config.training.epochs))
+    before = checkpoint.progress.get("epochs_before", 0)
+    kept = sum(epoch <= done for epoch in _epochs_kept(config.training.epochs, before))
     shape = (kept, _samples_kept(dataset, config) if kept else 0, config.model.latent_dim)
     codes = checkpoint.tensors.get("history.codes")
     if codes is None or tuple(codes.shape) != shape:
@@ -278,10 +421,14 @@ def _history_problems(checkpoint: Checkpoint, config: RunConfig, dataset: Datase
     return problems
 
 
-def _epochs_kept(epochs: int) -> set[int]:
-    """Epochs whose codes are stored: all of a short training, evenly spaced ones of a long one."""
-    stride = math.ceil(epochs / EPOCHS_KEPT)
-    return {*range(stride, epochs + 1, stride), epochs}
+def _epochs_kept(epochs: int, before: int = 0) -> set[int]:
+    """Epochs whose codes are stored: all of a short training, evenly spaced ones of a long one.
+
+    Of a training that goes on after the epochs `before`, the last of these and its own.
+    """
+    stride = math.ceil((epochs - before) / EPOCHS_KEPT)
+    start = {before} if before else set()
+    return {*range(before + stride, epochs + 1, stride), epochs} | start
 
 
 def _samples_kept(dataset: Dataset, config: RunConfig) -> int:
@@ -314,9 +461,9 @@ def _finish(
     dataset: Dataset,
     model: Any,
     history: list[dict[str, Any]],
-    kept: list[np.ndarray],
+    kept: dict[int, np.ndarray],
     reporter: Reporter,
-    further: Mapping[str, str],
+    further: Mapping[str, Any],
 ) -> store.Run:
     """Measure a trained model on the test split and store it as a run."""
     import torch
@@ -329,6 +476,8 @@ def _finish(
         return training.evaluate(model, x, labels)
 
     test = evaluate(dataset.test)
+    last = further.get("best_epoch", len(history))
+    kept = {**kept, last: kept.get(last, test.codes[: _samples_kept(dataset, config)])}
     # A code of two dimensions is drawn as it is, so nothing is fitted.
     codes_train = evaluate(dataset.train).codes if test.codes.shape[1] > 2 else test.codes
     codes = {
@@ -336,8 +485,8 @@ def _finish(
         "plane": plane_of(test.codes, fitted_on=codes_train),
         "labels": dataset.test.labels.astype(np.int16 if dataset.label_names else np.float32),
         "error": test.mse,
-        "epochs": np.stack([plane_of(each, fitted_on=codes_train) for each in kept]),
-        "epochs_kept": np.array(sorted(_epochs_kept(config.training.epochs)), np.int32),
+        "epochs": np.stack([plane_of(each, fitted_on=codes_train) for each in kept.values()]),
+        "epochs_kept": np.array([*kept], np.int32),
     }
     drawn = codes["plane"] if test.codes.shape[1] > 2 else test.codes
     shown = Subset()

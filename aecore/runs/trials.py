@@ -90,6 +90,9 @@ class TrainTrial(Training):
                     if record is not None and at not in outcomes:
                         with tasks[at]._ending(outcomes, at):
                             begun[at].add(record)
+                            if not isinstance(record, training.Diverged) and record.stopped:
+                                run = begun[at].finish()
+                                outcomes[at] = completed(run, begun[at].reporter)
                 if len(outcomes) == len(tasks):
                     break
             for at in begun.keys() - outcomes.keys():

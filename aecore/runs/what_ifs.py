@@ -105,7 +105,8 @@ def estimate(drafted: Draft, runs: Sequence[store.Run], at_once: int) -> Estimat
         mine = _work(config, spec)
         nearest = min(work, key=lambda name: abs(math.log(work[name] / mine)))
         run = by_name[nearest]
-        per_step = run.manifest.seconds / _steps(run.config, run.spec)
+        trained = _steps(run.config, run.spec) * run.epochs / run.config.training.epochs
+        per_step = run.manifest.seconds / trained
         seconds.append(per_step * mine / work[nearest] * _steps(config, spec))
         sources.add(nearest)
     n = count(drafted)
@@ -129,7 +130,8 @@ def _work(config: RunConfig, spec: DataSpec) -> float:
 
 def _steps(config: RunConfig, spec: DataSpec) -> int:
     """Steps of a training."""
-    return config.training.epochs * math.ceil(spec.n_train / config.training.batch_size)
+    n = spec.n_train * (1 - config.training.validation)
+    return config.training.epochs * math.ceil(n / config.training.batch_size)
 
 
 def _share_trained(drafted: Draft, n: int) -> float:

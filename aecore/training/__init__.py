@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aecore.training.config import (
+    MOST_EPOCHS as MOST_EPOCHS,
     MOST_STACKED as MOST_STACKED,
     RunConfig as RunConfig,
     TrainingConfig as TrainingConfig,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from aecore.training.checkpoint import (
         Checkpoint as Checkpoint,
         Misfit as Misfit,
+        best_of as best_of,
         weights as weights,
     )
     from aecore.training.loop import (
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         Diverged as Diverged,
         EpochRecord as EpochRecord,
         Evaluation as Evaluation,
+        Start as Start,
         build as build,
         evaluate as evaluate,
         fit as fit,
@@ -41,11 +44,13 @@ if TYPE_CHECKING:
 HEAVY = {
     "Checkpoint": "aecore.training.checkpoint",
     "Misfit": "aecore.training.checkpoint",
+    "best_of": "aecore.training.checkpoint",
     "weights": "aecore.training.checkpoint",
     "BESIDE_OTHERS": "aecore.training.loop",
     "Diverged": "aecore.training.loop",
     "EpochRecord": "aecore.training.loop",
     "Evaluation": "aecore.training.loop",
+    "Start": "aecore.training.loop",
     "build": "aecore.training.loop",
     "evaluate": "aecore.training.loop",
     "fit": "aecore.training.loop",

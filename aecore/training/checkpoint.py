@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -23,9 +24,17 @@ class Checkpoint(NamedTuple):
     """Complete state of a training after an epoch."""
 
     tensors: dict[str, Tensor]
-    """Weights, the optimiser's moments and the random state."""
+    """Weights, the optimiser's moments and the random state; perhaps those of the best epoch."""
     progress: dict[str, Any]
-    """Epochs done and the state of the schedule; JSON."""
+    """Epochs done, the best one, and the state of the schedule; JSON."""
+
+
+class Best(NamedTuple):
+    """The epoch with the smallest loss on the validation part so far."""
+
+    epoch: int
+    loss: float
+    weights: dict[str, Tensor]
 
 
 def checkpoint_of(
@@ -34,6 +43,7 @@ def checkpoint_of(
     schedule: LRScheduler,
     generator: torch.Generator,
     epochs_done: int,
+    best: Best | None = None,
 ) -> Checkpoint:
     """The state of a training after an epoch."""
     state = optimizer.state_dict()
@@ -46,16 +56,28 @@ def checkpoint_of(
         "param_groups": state["param_groups"],
         "schedule": schedule.state_dict(),
     }
+    if best is not None:
+        tensors |= {f"best.{name}": value for name, value in best.weights.items()}
+        progress["best"] = {"epoch": best.epoch, "loss": best.loss}
     return Checkpoint(tensors, progress)
 
 
-def weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Weights of the model in a checkpoint."""
+def weights(checkpoint: Checkpoint, part: str = "model") -> dict[str, Tensor]:
+    """Weights of the model in a checkpoint: those of the last epoch, or of the "best"."""
     return {
-        name.removeprefix("model."): value
+        name.removeprefix(f"{part}."): value
         for name, value in checkpoint.tensors.items()
-        if name.startswith("model.")
+        if name.startswith(f"{part}.")
     }
+
+
+def best_of(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Best | None:
+    """The best epoch in a checkpoint; None where the training has no validation part."""
+    best = checkpoint.progress.get("best")
+    if best is None:
+        return None
+    kept = weights(checkpoint, "best")
+    return Best(best["epoch"], best["loss"], {name: kept[name].to(device) for name in kept})
 
 
 def restore(
@@ -121,6 +143,11 @@ def _refuse_misfit(
             problems.append(f"{key} is missing")
         elif _outline(given.progress[key]) != _outline(value):
             problems.append(f"{key} is not that of this optimiser and schedule")
+    if not problems and (best := given.progress.get("best")):
+        if not (0 < best["epoch"] <= given.progress["epochs_done"]):
+            problems.append(f"best epoch {best['epoch']} is none of those done")
+        if not math.isfinite(best["loss"]):
+            problems.append("the loss of the best epoch is no finite number")
     if problems:
         raise Misfit(problems)
 

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from aecore.data.spec import DataSpec
 
 
+MOST_EPOCHS = 10_000
+
+
 class TrainingConfig(BaseModel):
     """Settings of training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(5, ge=1, le=10_000, description="Passes over the training split.")
+    epochs: int = Field(5, ge=1, le=MOST_EPOCHS, description="Passes over the training split.")
     batch_size: int = Field(
         256, ge=1, le=60_000, description="Samples in each step; smaller is slower and noisier."
     )
@@ -56,11 +59,30 @@ class TrainingConfig(BaseModel):
         "momentum 0.9 and wants a smaller learning rate, 'adadelta' one of about 1.",
         json_schema_extra=ADVANCED,
     )
+    validation: float = Field(
+        0,
+        ge=0,
+        le=0.5,
+        title="Validation part",
+        description="Share of the training split that nothing is learned from, each class in "
+        "proportion: the weights of the epoch with its smallest loss are the ones stored. 0 stores "
+        "those of the last epoch.",
+        json_schema_extra=ADVANCED,
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=MOST_EPOCHS,
+        description="Early stopping: epochs without a smaller loss on the validation part after "
+        "which training ends (Prechelt 1998). 0 trains all epochs.",
+        json_schema_extra=ADVANCED,
+    )
     seed: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
-        description="Fixes the random numbers: initial weights, order of the samples, noise.",
+        description="Fixes the random numbers: initial weights, validation part, order of the "
+        "samples, noise.",
         json_schema_extra=ADVANCED,
     )
     device: Annotated[
@@ -132,6 +154,8 @@ class RunConfig(BaseModel):
                 f"batch_size = {training.batch_size} is larger than the data: {spec.name} has "
                 f"{spec.n_train} training samples, so give at most {spec.n_train}."
             )
+        if trains and not wrong_training:
+            problems += _wrong_validation(training, spec)
         if variant:
             asked = chosen["model"] | dict(request.get("model", {}))
             model, wrong = read_settings(variant, asked, problems)
@@ -156,11 +180,13 @@ EVALUATION_BATCH = 2_000
 def training_memory(model: Variant, training: TrainingConfig, spec: DataSpec) -> int:
     """Estimate the memory of a training in bytes, without the data.
 
-    4 bytes times: parameters, gradients and the optimiser's moments; the activations of a batch,
+    4 bytes times: parameters, those of the best epoch where there is a validation part, gradients
+    and the optimiser's moments; the activations of a batch,
     or, in evaluation, those of two layers for more samples.
     """
     batch_size = min(training.batch_size, spec.n_train)
-    copies = (2 + MOMENTS[training.optimizer]) * model.n_parameters(spec)
+    kept = training.validation > 0  # the best weights so far
+    copies = (2 + MOMENTS[training.optimizer] + kept) * model.n_parameters(spec)
     samples = max(batch_size, min(EVALUATION_BATCH, spec.n_test) // 3)
     return 4 * (copies + samples * model.n_activations(spec, batch_size))
 
@@ -205,6 +231,21 @@ def _wrong_form(request: Any) -> list[str]:
         if not right or (kind is dict and not all(isinstance(name, str) for name in value)):
             problems.append(f"{part} = {shown(value)} is not possible: {FORMS[kind]}.")
     return problems
+
+
+def _wrong_validation(training: TrainingConfig, spec: DataSpec | None) -> list[str]:
+    """Problems of the settings of early stopping."""
+    if training.patience and not training.validation:
+        return [
+            f"patience = {training.patience} waits for the loss on a validation part, and there is "
+            "none: give validation, such as 0.1, or leave patience out."
+        ]
+    if training.validation and spec and spec.n_train < 2:
+        return [
+            f"validation = {training.validation:g} leaves nothing to train on: {spec.name} has "
+            f"{spec.n_train} training sample."
+        ]
+    return []
 
 
 def _longer_than_training(model: Variant, training: TrainingConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -16,7 +17,13 @@ def history_entry(record: Any) -> dict[str, Any]:
         "seconds": record.seconds,
         "samples_per_second": record.samples_per_second,
         "facts": record.test.facts,
+        **({"validation": record.validation} if record.validation else {}),
     }
+
+
+def loss_of(entry: Mapping[str, Any]) -> float:
+    """Loss by which an epoch is compared: on the validation part, or else on the test split."""
+    return entry.get("validation", entry["test"])["total"]
 
 
 def facts_in_words(entry: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,16 @@ from torch import Tensor
 from aecore.errors import InvalidRequest
 from aecore.models.pretraining import Stage
 from aecore.progress import Progress, no_progress
-from aecore.training.checkpoint import Checkpoint, _moments, _refuse_misfit, checkpoint_of, restore
+from aecore.training import validation
+from aecore.training.checkpoint import (
+    Best,
+    Checkpoint,
+    _moments,
+    _refuse_misfit,
+    best_of,
+    checkpoint_of,
+    restore,
+)
 from aecore.training.config import EVALUATION_BATCH, RunConfig, TrainingConfig
 from aecore.training.optimizers import OPTIMIZERS, _schedule
 from aecore.training.threads import AdaptiveWaiting
@@ -68,6 +77,12 @@ class EpochRecord:
     model: Autoencoder
     checkpoint: Callable[[], Checkpoint]
     """The state to resume from; call it before asking for the next epoch."""
+    validation: dict[str, float] | None = None
+    """Terms of the loss on the validation part, and their `total`."""
+    best: Best | None = None
+    """The epoch whose weights are to be kept, so far; None for the last."""
+    stopped: bool = False
+    """Whether the training ends here, before its last epoch."""
 
 
 def pick_device(asked: str) -> torch.device:
@@ -111,7 +126,37 @@ class Setup:
     schedule: torch.optim.lr_scheduler.LRScheduler
     generator: torch.Generator
     """Of the order of the samples, and of what the loss draws."""
+    rows: Tensor
+    """Rows of the training split to learn from."""
+    held: Tensor | None = None
+    """Those of the validation part, of which nothing is learned."""
     epochs_done: int = 0
+    best: Best | None = None
+
+    def order(self) -> Tensor:
+        """The rows to learn from, in a new order."""
+        n, device = len(self.rows), self.rows.device
+        return self.rows[torch.randperm(n, generator=self.generator, device=device)]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the loss on the validation part has not fallen for as long as was asked."""
+        patience = self.settings.patience
+        return (
+            self.best is not None
+            and 0 < patience <= self.epochs_done - self.best.epoch
+            and self.epochs_done < self.settings.epochs
+        )
+
+
+class Start(NamedTuple):
+    """Trained weights that a further training goes on from."""
+
+    weights: Mapping[str, Tensor]
+    epochs: int
+    """Epochs that they were trained."""
+    loss: float | None = None
+    """On the validation part, after these."""
 
 
 class Splits(NamedTuple):
@@ -131,10 +176,16 @@ class Splits(NamedTuple):
         return cls(*(torch.tensor(array, device=device) for array in arrays))
 
 
-def set_up(config: RunConfig, dataset: Dataset, device: torch.device) -> Setup:
+def set_up(
+    config: RunConfig, dataset: Dataset, device: torch.device, start: Start | None = None
+) -> Setup:
     """A training before its first epoch, without the variant's pretraining."""
     settings = config.training
     model = build(config, dataset.spec).to(device)
+    before = 0
+    if start is not None:
+        before = start.epochs
+        model.load_state_dict(start.weights)
     convolutional = any(isinstance(layer, torch.nn.Conv2d) for layer in model.modules())
     if convolutional:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no overload has it
@@ -143,26 +194,45 @@ def set_up(config: RunConfig, dataset: Dataset, device: torch.device) -> Setup:
     )
     chosen = OPTIMIZERS[settings.optimizer]
     optimizer = chosen.kind(model.parameters(), lr=settings.learning_rate, **chosen.options)
-    steps = settings.epochs * math.ceil(dataset.n_train / settings.batch_size)
+    rows, held = torch.arange(dataset.n_train, device=device), None
+    if settings.validation:
+        labels, classes = dataset.train.labels, bool(dataset.n_classes)
+        parts = validation.split(labels, settings.validation, settings.seed, classes)
+        rows, held = (torch.from_numpy(part).to(device) for part in parts)
+    steps = (settings.epochs - before) * math.ceil(len(rows) / settings.batch_size)
     schedule = _schedule(settings, optimizer, max(steps, 2))
-    generator = torch.Generator(device).manual_seed(settings.seed)
-    return Setup(settings, model, optimizer, schedule, generator)
+    # Epochs that go on from others draw anew, not the same once more.
+    generator = torch.Generator(device).manual_seed(settings.seed + before)
+    setup = Setup(settings, model, optimizer, schedule, generator, rows, held, before)
+    if start is not None and start.loss is not None:
+        setup.best = _best_now(setup, start.loss)
+    return setup
+
+
+def _best_now(setup: Setup, loss: float) -> Best:
+    """The weights of a training as they are, as those of its best epoch."""
+    weights = {name: value.detach().clone() for name, value in setup.model.state_dict().items()}
+    return Best(setup.epochs_done, loss, weights)
 
 
 def begin(
     setup: Setup, config: RunConfig, x: Tensor, resume: Checkpoint | None, progress: Progress
 ) -> None:
-    """Bring a training to where its checkpoint is; pretrain the model where there is none.
+    """Bring a training to where its checkpoint is; pretrain an untrained model where there is none.
 
     Raises `Misfit` where `resume` is the checkpoint of another training, or damaged.
     """
     model, optimizer, schedule = setup.model, setup.optimizer, setup.schedule
     if resume is None:
-        config.model.pretrain(model, x, Stage(setup.settings.batch_size, setup.generator, progress))
+        if not setup.epochs_done:
+            stage = Stage(setup.settings.batch_size, setup.generator, progress)
+            config.model.pretrain(model, x if setup.held is None else x[setup.rows], stage)
         return
-    fresh = checkpoint_of(model, optimizer, schedule, setup.generator, 0)
+    best = None if setup.held is None else _best_now(setup, 0.0)
+    fresh = checkpoint_of(model, optimizer, schedule, setup.generator, 0, best)
     _refuse_misfit(resume, fresh, [*model.parameters()], _moments(setup.settings.optimizer))
     setup.epochs_done = restore(resume, model, optimizer, schedule, setup.generator)
+    setup.best = best_of(resume, x.device)
 
 
 def fit(
@@ -170,6 +240,7 @@ def fit(
     dataset: Dataset,
     *,
     resume: Checkpoint | None = None,
+    start: Start | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[EpochRecord]:
     """Train a run, yielding a record after every epoch.
@@ -178,8 +249,14 @@ def fit(
     one-cycle learning rate (Smith 2018), after the variant's own pretraining. A resumed run is
     bit-equal to one that never stopped, on the same machine.
 
+    With a validation part the record says which epoch was the best on it so far, and the training
+    ends once that is as long ago as the patience (early stopping, Prechelt 1998).
+
     Arguments
         resume: where an earlier run of the same config got to.
+        start: weights to go on from, of `start.epochs` of all the epochs: neither the optimiser's
+            moments nor the schedule are of these, so that a one-cycle rate makes a cycle of its own
+            over the further epochs.
         progress: called after each batch with the stage, and the batches done and to do
             of it; what it raises ends the training.
 
@@ -188,10 +265,10 @@ def fit(
     """
     settings = config.training
     device = pick_device(settings.device)
-    setup = set_up(config, dataset, device)
+    setup = set_up(config, dataset, device, start)
     model, optimizer, generator = setup.model, setup.optimizer, setup.generator
     data = Splits.of(dataset, device)
-    batches = math.ceil(len(data.train) / settings.batch_size)
+    batches = math.ceil(len(setup.rows) / settings.batch_size)
     with AdaptiveWaiting(device) as waiting:
 
         def report(what: str, done: float, total: float) -> None:
@@ -200,12 +277,13 @@ def fit(
 
         begin(setup, config, data.train, resume, report)
         for epoch in range(setup.epochs_done + 1, settings.epochs + 1):
+            if setup.stopped:
+                return
             started = time.perf_counter()
             waiting.restart()
             model.train()
             sums: dict[str, Tensor] = {}
-            order = torch.randperm(len(data.train), generator=generator, device=device)
-            for number, batch in enumerate(order.split(settings.batch_size), start=1):
+            for number, batch in enumerate(setup.order().split(settings.batch_size), start=1):
                 model.epochs_seen = epoch - 1 + number / batches
                 losses = model.losses(data.train[batch], generator, data.train_labels[batch])
                 optimizer.zero_grad()
@@ -234,10 +312,17 @@ def record_of(
         sums: of each term of the loss over the training samples.
         seconds: that the epoch took.
     """
-    n, model = len(data.train), setup.model
+    n, model = len(setup.rows), setup.model
     train = with_total({name: float(total) / n for name, total in sums.items()})
     test = evaluate(model, data.test, data.test_labels)
-    _refuse_unless_finite(epoch, model, train, test, setup.settings)
+    setup.epochs_done, watched = epoch, None
+    if setup.held is not None:
+        held = data.train[setup.held], data.train_labels[setup.held]
+        watched = evaluate(model, *held).terms
+    _refuse_unless_finite(epoch, model, (train, test.terms, watched or {}), test, setup.settings)
+    if watched and (setup.best is None or watched["total"] < setup.best.loss):
+        setup.best = _best_now(setup, watched["total"])
+    best = setup.best
     return EpochRecord(
         epoch,
         train,
@@ -246,7 +331,12 @@ def record_of(
         seconds,
         n / seconds,
         model,
-        partial(checkpoint_of, model, setup.optimizer, setup.schedule, setup.generator, epoch),
+        partial(
+            checkpoint_of, model, setup.optimizer, setup.schedule, setup.generator, epoch, best
+        ),
+        watched,
+        best,
+        setup.stopped,
     )
 
 
@@ -280,7 +370,7 @@ def evaluate(model: Autoencoder, x: Tensor, labels: Tensor | None = None) -> Eva
 def _refuse_unless_finite(
     epoch: int,
     model: Autoencoder,
-    train: Mapping[str, float],
+    losses: Iterable[Mapping[str, float]],
     test: Evaluation,
     settings: TrainingConfig,
 ) -> None:
@@ -292,7 +382,7 @@ def _refuse_unless_finite(
     }
     codes = int((~np.isfinite(test.codes)).sum())
     causes = []
-    if not math.isfinite(train["total"]) or not math.isfinite(test.terms["total"]):
+    if not all(math.isfinite(terms.get("total", 0)) for terms in losses):
         causes.append("the loss is no longer a number")
     if damaged:
         named = [f"{count} of {name}" for name, count in list(damaged.items())[:NAMED]]

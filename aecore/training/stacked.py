@@ -56,7 +56,8 @@ def fit_stacked(
 ) -> Iterator[list[EpochRecord | Diverged | None]] | None:
     """Train several runs of equal `architecture` at once, yielding their records epoch by epoch.
 
-    A run that diverges yields the error once, and None from then on. The seconds of a record are
+    A run that diverges yields the error once, and None from then on, as one does that has stopped
+    early. The seconds of a record are
     those of the epoch divided by the number of runs.
 
     Arguments
@@ -85,16 +86,17 @@ def _epochs(
     stack: Stack, data: Splits, progress: Progress
 ) -> Iterator[list[EpochRecord | Diverged | None]]:
     setups, settings = stack.setups, stack.setups[0].settings
-    n, device = len(data.train), data.train.device
-    batches = math.ceil(n / settings.batch_size)
-    alive = [True] * len(setups)
+    batches = math.ceil(len(setups[0].rows) / settings.batch_size)
+    alive = [not setup.stopped for setup in setups]
     stack.take_up()
     for epoch in range(setups[0].epochs_done + 1, settings.epochs + 1):
+        if not any(alive):
+            return
         started = time.perf_counter()
         for setup in setups:
             setup.model.train()
         sums: dict[str, Tensor] = {}
-        orders = [torch.randperm(n, generator=each.generator, device=device) for each in setups]
+        orders = [setup.order() for setup in setups]
         for number, batch in enumerate(torch.stack(orders).split(settings.batch_size, dim=1), 1):
             for setup in setups:
                 setup.model.epochs_seen = epoch - 1 + number / batches
@@ -114,6 +116,7 @@ def _epochs(
                 own = {name: values[at] for name, values in sums.items()}
                 try:
                     records[place] = record_of(setup, epoch, own, seconds, data)
+                    alive[at] = not setup.stopped
                 except Diverged as error:
                     alive[at], records[place] = False, error
         yield records

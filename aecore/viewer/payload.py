@@ -374,6 +374,8 @@ def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str,
     said = [f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None]
     if metrics.get("knn_accuracy") is not None:
         said.append(f"10-NN {metrics['knn_accuracy']:.1%}")
+    if metrics.get("knn_balanced") is not None:
+        said[-1] += f", balanced {metrics['knn_balanced']:.1%}"
     return {"key": key, "title": title, "note": " · ".join(said)}
 
 

@@ -289,6 +289,7 @@ FORMATS = {
     "trustworthiness": "%.3f",
     "continuity": "%.3f",
     "knn_accuracy": "percent",
+    "knn_balanced": "percent",
     "spearman": "%.3f",
     "silhouette": "%.3f",
     "test_mse": "%.4f",

@@ -8,6 +8,7 @@ import streamlit as st
 
 from aecore import data, metrics
 from aecore.models.variants import VARIANTS
+from aecore.runs import stopping
 from pages.app.text import define, plain
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def facts_popover(run: store.Run) -> None:
         "Data set": run.dataset.title,
         "Variant": VARIANTS[config.variant].title,
         "Code size": config.model.latent_dim,
-        "Epochs": config.training.epochs,
+        "Epochs": run.epochs,
         "Seed": config.training.seed,
         "Trained on": f"{manifest.n_train:,} samples",
         "Tested on": f"{manifest.n_test:,} others",
@@ -31,6 +32,8 @@ def facts_popover(run: store.Run) -> None:
     }
     with st.popover("About this run", icon=":material/info:", type="tertiary", key="about"):
         st.table({plain(name): plain(value) for name, value in facts.items()}, border="horizontal")
+        if how := stopping.in_words(run):
+            st.markdown(plain(how), help=define("Validation part", "Patience"))
         st.caption(
             "What these mean", help=define("Variant", "Code", "Epochs", "Seed", "Test MSE", "PCA")
         )

@@ -30,7 +30,7 @@ from aecore.projections import PCAProjection, Project, TSNEProjection
 from aecore.recipes import Reproduce
 from aecore.runs import store, sweeps
 from aecore.runs.sweeps import Halving
-from aecore.runs.train import Resume, Train, Training
+from aecore.runs.train import Resume, Train, TrainFurther, Training
 from aecore.runs.trials import TrainTrial
 
 # --- Files --------------------------------------------------------------------------------------
@@ -259,6 +259,7 @@ def filled(store_folder: Path) -> None:
 TASKS: dict[str, Callable[[], Task]] = {
     "train": lambda: Train(run_config("own"), "new"),
     "resume": lambda: Resume(run_config("own"), "left"),
+    "further": lambda: TrainFurther.of("whole", 1, "more"),
     "trial": lambda: TrainTrial(run_config("own"), "seeds-1", "seeds", 1),
     "part of a trial": lambda: TrainTrial(run_config("own"), "seeds-2", "seeds", 2, until=1),
     "prepare": lambda: projections.Prepare("own"),

@@ -391,6 +391,7 @@ def test_only_test_samples_are_measured_where_there_are_any() -> None:
         assert np.isnan(each[name][~test]).all()
         assert facts[name] == pytest.approx(values.mean())
     assert facts["knn_accuracy"] == metrics.knn_accuracy(plane[test], labels)
+    assert "knn_balanced" not in facts  # its classes are as large as each other, about
     assert facts["spearman"] == metrics.spearman(x, plane[test])
     assert facts["silhouette"] == metrics.silhouette(plane[test], labels)
     assert facts["measured"] == test.sum()
@@ -467,3 +468,14 @@ def test_the_shipped_maps_are_found(
     found = projections.map_artifact(name, folder.name.removeprefix(f"{name}-"), projection).load()
     assert found is not None and len(found.plane) == data.get(name).n_test
     assert found.metrics["trustworthiness"] == pytest.approx(found.trustworthiness.mean())
+
+
+def test_of_imbalanced_classes_the_accuracy_is_balanced_too() -> None:
+    """A class of few samples in the midst of the other, which the plain figure does not show."""
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [90, 10])
+    x = random.normal(size=(100, 4)).astype(np.float32)
+    dataset = IRIS.derived(lambda split: Samples(x, labels), n_train=100, n_test=100)
+    facts, _ = projections.measure(dataset, Subset(), x[:, :2])
+    assert facts["knn_accuracy"] == pytest.approx(0.9, abs=0.05)
+    assert facts["knn_balanced"] == pytest.approx(0.5, abs=0.1)

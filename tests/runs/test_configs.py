@@ -89,7 +89,7 @@ def test_every_fault_of_a_request_is_in_one_message() -> None:
         "activation, likelihood, code_activation, initialization, tied, dropout, l2, pretraining, "
         "pretraining_epochs.",
         "Unknown setting 'sead': did you mean 'seed'? Known: epochs, batch_size, learning_rate, "
-        "schedule, optimizer, seed, device, precision.",
+        "schedule, optimizer, validation, patience, seed, device, precision.",
         "batch_size",
         "device",
         "epochs",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from aecore import metrics
 from pages.app import cache
 from pages.app.text import define, plain
 
@@ -77,6 +78,17 @@ def classes(dataset: Dataset, split: str, errors: Errors) -> None:
     st.markdown(
         f"**Mean squared error of each class**, {split} split, worst first", help=define("MSE")
     )
+    if metrics.is_imbalanced(labels):
+        said = ", ".join(
+            f"{name if name == PCA else plain(cache.title(name))} "
+            f"**{metrics.balanced(values, labels):.4f}**"
+            for name, values in errors.items()
+        )
+        st.markdown(
+            f"Balanced, each class counting once: {said}",
+            help=f"Classes have from {count[order].min():,} to {count[order].max():,} samples, so "
+            "that the MSE above is mostly that of the common ones.\n\n" + define("Balanced"),
+        )
     most = max(float(values.max()) for values in means.values())
     bar = st.column_config.ProgressColumn
     with st.container(width=720 if len(means) < 4 else "stretch"):

@@ -18,7 +18,7 @@ from aecore.models.variants import VARIANTS
 from aecore.runs import deleted, description
 from pages.app import cache, controls, frame, server, state
 from pages.app.text import define, plain
-from pages.components import pickers
+from pages.components import further, pickers
 from pages.components.settings_form import as_typed
 from pages.views.start import differences
 
@@ -141,7 +141,7 @@ def row(run: store.Run, title: str, about: description.Description) -> dict[str,
         "variant": VARIANTS[run.config.variant].title,
         "code": run.config.model.latent_dim,
         **{name: run.manifest.metrics.get(name) for name in SHOWN},
-        "epochs": run.config.training.epochs,
+        "epochs": run.epochs,
         "created": run.manifest.created,
         "tags": about.tags,
         "note": about.note[:MOST_OF_NOTE],
@@ -197,6 +197,7 @@ def one(run: store.Run, listing: cache.Listing) -> None:
         query_params=settings_query(run),
         help="Opens the form with the settings of this run.",
     )
+    further.offer(run)
     if st.button("Describe", icon=":material/edit:", key=f"describe-{run.name}"):
         describe(run, listing.descriptions)
     if controls.button("Delete", ":material/delete:", key=f"delete-{run.name}"):

@@ -10,12 +10,13 @@ import streamlit as st
 
 from aecore import data
 from aecore.plots import figures, images
+from aecore.runs import stopping
 from aecore.runs.train import Training
 from aecore.training.history import facts_in_words
 from aecore.viewer import payload
 from pages.app import cache, frame, job_list, state
 from pages.app.text import define, explain, plain
-from pages.components import maps
+from pages.components import further, maps
 
 if TYPE_CHECKING:
     from aecore.jobs import Job
@@ -67,26 +68,33 @@ def _show(job: Job | None) -> None:
 
 
 def _loss(job: Job) -> None:
-    epochs = [entry["epoch"] for entry in job.log.history]
+    history = job.log.history
+    epochs = [entry["epoch"] for entry in history]
+    splits = [split for split in ("train", "test", "validation") if split in history[-1]]
+    best = stopping.best_epoch(history)
     curves = figures.curves(
         epochs,
-        {
-            split: [entry[split]["total"] for entry in job.log.history]
-            for split in ("train", "test")
-        },
+        {split: [entry[split]["total"] for entry in history] for split in splits},
         "epoch",
         "loss per sample",
         height=280,
         dotted=("train",),
+        marks={f"best: {best}": best} if best else {},
     )
-    last = job.log.history[-1]
+    last = history[-1]
     st.plotly_chart(
         curves,
         key="live-loss",
         config=figures.MODEBAR,
         alt=f"Loss on the training and the test split over {len(epochs)} epochs; the last "
-        f"test loss is {last['test']['total']:.4g}",
+        f"test loss is {last['test']['total']:.4g}"
+        + (f"; the loss on the validation part is smallest in epoch {best}" if best else ""),
     )
+    if job.run:
+        run = cache.run(job.run)
+        if how := stopping.in_words(run):
+            st.caption(plain(how), help=define("Validation part", "Patience"))
+        further.offer(run, here=True)
     if facts := facts_in_words(last):
         st.caption(f"After epoch {last['epoch']}: {plain(facts)}", help=explain(facts))
 
@@ -99,7 +107,8 @@ def _head(job: Job | None) -> None:
         job_list.progress(job)
         job_list.offer_to_cancel(job, "shown")
     elif job.state == "done":
-        metrics = cache.run(job.run).manifest.metrics
+        run = cache.run(job.run)
+        metrics = run.manifest.metrics
         st.markdown(
             f":green[:material/check_circle:] **{plain(job.run)}** is trained and stored: "
             f"test MSE **{metrics['test_mse']:.4f}**, PCA **{metrics['pca_mse']:.4f}**",

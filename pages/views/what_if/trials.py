@@ -148,10 +148,11 @@ def follow(name: str, measure: str, busy: bool) -> None:
         best = [f"trial {each.trial.number}" for each in ranked[:MOST_MARKED]]
         if curves:
             st.plotly_chart(
-                figures.learning_curves(curves, "test loss", best),
+                figures.learning_curves(curves, f"{findings.loss_of_split(plan)} loss", best),
                 key="sweep-curves",
                 config=figures.MODEBAR,
-                alt=f"Test loss by epoch of {len(curves)} trials",
+                alt=f"{findings.loss_of_split(plan).capitalize()} loss by epoch of {len(curves)} "
+                "trials",
             )
 
 
