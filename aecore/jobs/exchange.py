@@ -204,7 +204,7 @@ def receive(written: Written, places: Mapping[str, store.Reservation | None]) ->
 
 def _put_run(name: str, contents: Mapping[str, bytes], reserved: bool) -> str:
     """Store a run, and return its name."""
-    if contents.keys() != {*store.RUN_FILES, store.MANIFEST}:
+    if store.MANIFEST not in contents or contents.keys() - store.ALL_FILES:
         raise InvalidRequest(
             f"The run '{name}' arrived with other files than a run has: {', '.join(contents)}."
         )
