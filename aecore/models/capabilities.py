@@ -44,8 +44,8 @@ class Capabilities:
     """How reconstructions are scored."""
     kl_weight: float | None = None
     """Weight of the KL divergence in its loss; None where there is none."""
-    trained: bool = True
-    """Whether it was trained here, so that its settings can be trained again."""
+    trainable: bool = True
+    """Whether its settings are those of a variant, so that it can be trained again."""
     corruption: CorruptionSettings | None = None
     """What is done to its input in training."""
 

@@ -69,20 +69,21 @@ def write(run: Run, folder: Path) -> Written:
     """
     place = folder / run.name
     pictures = run.spec.traits.pictures and run.has_data()
+    whole = not run.lacks("Reconstruction", "encode", "decode")
     with files.writing(folder), _writer()(str(place)) as writer:
         _write_scalars(writer, run)
         _write_hparams(writer, run)
         _write_histograms(writer, run)
-        if pictures:
+        if pictures and whole:
             _write_images(writer, run)
         codes = _write_codes(writer, run, pictures)
-    return Written(place, codes, min(run.spec.n_test, IMAGES) if pictures else 0)
+    return Written(place, codes, min(run.spec.n_test, IMAGES) if pictures and whole else 0)
 
 
 def _write_scalars(writer: SummaryWriter, run: Run) -> None:
     for name, value, epoch, when in scalars(run):
         writer.add_scalar(name, value, epoch, when.timestamp())
-    last = run.config.training.epochs
+    last = run.epochs or 0
     for name, value in final_metrics(run).items():
         if name != "test_mse":
             writer.add_scalar(name, value, last, run.manifest.created.timestamp())
@@ -103,12 +104,15 @@ def _write_hparams(writer: SummaryWriter, run: Run) -> None:
 
 
 def _write_histograms(writer: SummaryWriter, run: Run) -> None:
-    last = run.config.training.epochs
-    for name, value in run.model().state_dict().items():
+    last = run.epochs or 0
+    weights = run.model().state_dict() if run.capabilities.trainable else {}
+    for name, value in weights.items():
         if value.is_floating_point() and value.numel():
             writer.add_histogram(f"weights/{name}", value, last)
     for dimension, values in enumerate(run.codes["codes"].T[:MOST_DIMENSIONS], start=1):
         writer.add_histogram(f"codes/{dimension}", values, last)
+    if not run.trained:
+        return
     planes = zip(run.codes["epochs_kept"].tolist(), run.codes["epochs"], strict=True)
     for epoch, plane in planes:
         for axis, values in zip("xy", plane.T, strict=True):
@@ -116,7 +120,7 @@ def _write_histograms(writer: SummaryWriter, run: Run) -> None:
 
 
 def _write_images(writer: SummaryWriter, run: Run) -> None:
-    last = run.config.training.epochs
+    last = run.epochs or 0
     originals, labels = (part[:IMAGES] for part in run.dataset.test)
     reconstructions = models.inference.reconstruct(run.model(), originals, labels)
     for name, values in {"original": originals, "reconstruction": reconstructions}.items():
@@ -134,7 +138,7 @@ def _write_codes(writer: SummaryWriter, run: Run, pictures: bool) -> int:
         codes[:n],
         [[names[label] if names else label, sample, error] for label, sample, error in rows],
         _square(_images(run, run.dataset.test.x[:n])) if pictures else None,
-        run.config.training.epochs,
+        (run.epochs or 0),
         tag="codes",
         metadata_header=["label", "sample", "squared error"],
     )

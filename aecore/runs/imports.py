@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -166,12 +166,14 @@ def import_model(
     decoder: Path | None = None,
     codes: Path | None = None,
     progress: Progress = no_progress,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> store.Run:
     """Store a model in ONNX files as the run `name`.
 
     Arguments
         dataset: name of the data that it was trained on.
         codes: file of the codes of all samples, where there is no encoder.
+        say: called with each sentence on what was understood.
 
     Raises `InvalidRequest` with all that prevents it; nothing is stored then.
     """
@@ -187,6 +189,8 @@ def import_model(
         problems += error.problems
     if problems or understood is None or entry is None:
         raise InvalidRequest(problems)
+    for sentence in understood.sentences:
+        say(sentence)
     names = [path.name for path in (encoder, decoder, codes) if path is not None]
     return save(
         name,
@@ -304,6 +308,7 @@ def import_codes(
     label: str = "",
     key: str = "",
     progress: Progress = no_progress,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> store.Run:
     """Store codes alone as the run `name`, which has neither encoder nor decoder.
 
@@ -313,6 +318,7 @@ def import_codes(
             run, of the codes themselves.
         label: column of the labels; guessed if it is not given, 'none' for none.
         key: of `obsm` in an AnnData file; "" for its first.
+        say: called with each sentence on what was understood.
 
     Raises `InvalidRequest` with all that prevents it; nothing is stored then.
     """
@@ -335,7 +341,9 @@ def import_codes(
     if problems:
         raise InvalidRequest(problems)
     if made is not None:
-        spec, train, test = made
+        spec, train, test, decisions = made
+        for sentence in decisions:
+            say(sentence)
         codes = Codes(train.x, test.x)
         entry = data.add(spec, train, test)
     assert entry is not None and codes is not None
@@ -357,8 +365,8 @@ def import_codes(
 
 def _as_dataset(
     name: str, path: Path, label: str, key: str
-) -> tuple[DataSpec, data.Samples, data.Samples]:
-    """Codes of a file as the samples of a dataset."""
+) -> tuple[DataSpec, data.Samples, data.Samples, Sequence[str]]:
+    """Codes of a file as the samples of a dataset, and what was decided about them."""
     draft = plan(content_of(path, key), importers.Choices(label=label))
     if draft.problems:
         raise InvalidRequest(draft.problems)
@@ -379,7 +387,7 @@ def _as_dataset(
         feature_names=tuple(names) if len(set(names)) == len(names) == values.shape[1] else (),
         source=f"Codes of {printable(path.name)}"[:500],
     )
-    return spec, splits[0], splits[1]
+    return spec, splits[0], splits[1], draft.preparation.decisions
 
 
 # --- Storing ------------------------------------------------------------------------------------

@@ -231,7 +231,7 @@ class Run:
 
     @property
     def trained(self) -> bool:
-        """Whether it was trained here, epoch by epoch."""
+        """Whether it was trained as a run, whose history is known."""
         return HISTORY_FILE in self.manifest.files
 
     @property
@@ -241,8 +241,8 @@ class Run:
 
     @property
     def epochs(self) -> int | None:
-        """Number of epochs that it was trained here; None if it was not."""
-        return self.config.training.epochs if self.trained else None
+        """Number of epochs that it was trained; None if it was made elsewhere."""
+        return self.config.training.epochs if self.capabilities.trainable else None
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:

@@ -80,7 +80,7 @@ def _log(run: Run, client: MlflowClient) -> None:
     metrics = [
         Metric(each.name, each.value, _milliseconds(each.when), each.epoch) for each in scalars(run)
     ]
-    end, last = _milliseconds(manifest.created), run.config.training.epochs
+    end, last = _milliseconds(manifest.created), run.epochs or 0
     logged = {metric.key for metric in metrics}
     metrics += [
         Metric(name, value, end, last)

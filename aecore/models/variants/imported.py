@@ -43,7 +43,7 @@ class Imported(Variant):
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            encode=self.encoder, decode=self.decoder, posterior=self.posterior, trained=False
+            encode=self.encoder, decode=self.decoder, posterior=self.posterior, trainable=False
         )
 
     @property
