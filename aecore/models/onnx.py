@@ -524,11 +524,11 @@ def export(module: nn.Module, example: Tensor) -> bytes:
 
     Raises `InvalidRequest` where torch cannot export it.
     """
+    import copy
     import tempfile
     import warnings
 
     refuse_missing()
-    before = module.training
     try:
         with (
             tempfile.TemporaryDirectory(prefix="latent-loupe-") as folder,
@@ -538,7 +538,7 @@ def export(module: nn.Module, example: Tensor) -> bytes:
             warnings.simplefilter("ignore")
             file = Path(folder) / "model.onnx"
             torch.onnx.export(
-                module.eval(),
+                copy.deepcopy(module).cpu().eval(),
                 (example,),
                 file,
                 input_names=["input"],
@@ -551,5 +551,3 @@ def export(module: nn.Module, example: Tensor) -> bytes:
             f"{type(module).__name__} cannot be exported to ONNX ({in_one_line(error)[:300]}): "
             "export it yourself, and import the files."
         ) from error
-    finally:
-        module.train(before)

@@ -6,8 +6,10 @@ same settings and manifest as any other. It has no history, because it was not t
 
 from __future__ import annotations
 
+import copy
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from pydantic import ValidationError
 
 from aecore import data, locations, metrics, models, projections, training
 from aecore.data import Dataset, Subset, importers, stored
@@ -25,7 +28,7 @@ from aecore.data.importers.choices import NO_LABEL
 from aecore.data.importers.understand import plan
 from aecore.data.preparation import as_numbers
 from aecore.data.spec import DataSpec
-from aecore.errors import InvalidRequest, printable
+from aecore.errors import InvalidRequest, in_one_line, printable, shown
 from aecore.models.capabilities import WIDEST_CODE
 from aecore.models.variants.imported import DECODER, ENCODER, Imported
 from aecore.progress import Progress, Reporter, Task, no_progress
@@ -33,6 +36,8 @@ from aecore.projections import plane_of
 from aecore.runs import store
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from aecore.models.autoencoder import Autoencoder
     from aecore.models.inference import Encoded
     from aecore.models.onnx import ImportedModel
@@ -388,6 +393,234 @@ def _as_dataset(
         source=f"Codes of {printable(path.name)}"[:500],
     )
     return spec, splits[0], splits[1], draft.preparation.decisions
+
+
+# --- From Python --------------------------------------------------------------------------------
+
+
+def dataset_of(
+    name: str,
+    train: tuple[Any, Any],
+    test: tuple[Any, Any] | None = None,
+    *,
+    shape: tuple[int, ...] | None = None,
+    classes: Sequence[Any] | None = None,
+    unit: bool = False,
+) -> Draft:
+    """Arrays as a dataset that can be stored.
+
+    Arguments
+        train, test: samples (n, n_features) and labels (n,) or None. Without a test split a fifth
+            of the training samples is drawn, of each class in proportion, with seed 0.
+        shape: of a sample that is an image; None for a table.
+        classes: labels in the order of their numbers; those that there are if they are not given.
+        unit: whether all values are to lie in [0, 1].
+
+    Raises `InvalidRequest` with all that is wrong with the arrays.
+    """
+    problems = [*_name_problems(name), *stored.name_problems(name, DATASETS)]
+    parts, labels = [np.asarray(train[0])], [train[1]]
+    if test is not None:
+        parts, labels = [*parts, np.asarray(test[0])], [*labels, test[1]]
+    for at, x in enumerate(parts):
+        which = "x" if at == 0 else "test"
+        if x.ndim < 2 or not len(x) or x.dtype.kind not in "fiub":
+            problems.append(f"{which} is of shape {x.shape}: give numbers, a row for each sample.")
+        elif not np.isfinite(x).all():
+            problems.append(f"{which} has values that are no finite numbers: replace them.")
+        elif x.shape[1:] != parts[0].shape[1:]:
+            problems.append(
+                f"test is of shape {x.shape}, and x of {parts[0].shape}: give one kind."
+            )
+        if labels[at] is not None and np.shape(labels[at]) != (len(x),):
+            problems.append(
+                f"The labels of {which} are of shape {np.shape(labels[at])}: give one of each of "
+                f"its {len(x):,} samples."
+            )
+    if test is not None and (labels[0] is None) != (labels[1] is None):
+        problems.append("Give labels of both splits, or of none.")
+    if problems:
+        raise InvalidRequest(list(dict.fromkeys(problems)))
+    x = np.concatenate(parts).reshape(sum(map(len, parts)), -1).astype(np.float32)
+    y = None if labels[0] is None else np.concatenate([np.asarray(each) for each in labels])
+    numbers, names = _classes(y, len(x), classes)
+    if test is None:
+        is_test = _held_out(numbers if names else np.zeros(len(x), np.int64))
+    else:
+        is_test = np.arange(len(x)) >= len(parts[0])
+    bounded = data.without_rounding(x)
+    in_unit = bool(bounded.min() >= 0 and bounded.max() <= 1)
+    if (unit or in_unit) and in_unit:
+        x = bounded.astype(np.float32)
+    drawn = "" if test is not None else "; the test samples were drawn from those given"
+    try:
+        spec = DataSpec(
+            name=name,
+            title=name,
+            modality="table" if shape is None else "image",
+            shape=(x.shape[1],) if shape is None else shape,
+            n_train=int((~is_test).sum()),
+            n_test=int(is_test.sum()),
+            value_range=(0, 1) if in_unit else None,
+            label_names=names,
+            source=f"Given in Python{drawn}",
+        )
+    except ValidationError as error:
+        raise InvalidRequest(in_one_line(error)) from error
+    if shape is not None and not in_unit:
+        spec = spec.model_copy(update={"value_range": (float(x.min()), float(x.max()))})
+    sides = [data.Samples(x[side], numbers[side]) for side in (~is_test, is_test)]
+    return Draft(spec, sides[0], sides[1])
+
+
+class Draft(NamedTuple):
+    """A dataset that is stored with the run that is its first."""
+
+    spec: DataSpec
+    train: data.Samples
+    test: data.Samples
+
+    def as_dataset(self) -> Dataset:
+        """The dataset before it is stored."""
+        return Dataset(self.spec, {"train": self.train, "test": self.test}.__getitem__)
+
+
+def _classes(
+    y: np.ndarray | None, n: int, classes: Sequence[Any] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class numbers and names of labels, or the labels themselves where they are quantities."""
+    if y is None:
+        return np.zeros(n, np.float32), ()
+    if y.dtype.kind == "f" and classes is None and not (y == np.round(y)).all():
+        if not np.isfinite(y).all():
+            raise InvalidRequest("y has values that are no finite numbers: replace them.")
+        return y.astype(np.float32), ()
+    known = np.array(classes, y.dtype) if classes is not None else np.unique(y)
+    if not np.isin(y, known).all():
+        raise InvalidRequest("y has labels that the model was not fitted with: leave them out.")
+    names = tuple(printable(str(each))[:100] or "empty" for each in known.tolist())
+    if y.dtype.kind == "f":
+        names = tuple(str(int(each)) for each in known)
+    return np.searchsorted(known, y).astype(np.int64), names
+
+
+def _held_out(labels: np.ndarray) -> np.ndarray:
+    """A fifth of each class, and of each of two samples or more at least one, (n,) bool."""
+    if len(labels) < 2:
+        raise InvalidRequest(f"x has {len(labels)} sample(s): give two or more.")
+    random = np.random.default_rng(0)
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        held[random.permutation(members)[: round(len(members) / 5)]] = True
+    if not held.any():
+        held[-1] = True
+    return held
+
+
+def save_with(
+    draft: Draft,
+    settings: Any,
+    model: Autoencoder,
+    *,
+    parts: Mapping[str, bytes] | None = None,
+    origin: str,
+    training_settings: Mapping[str, Any] | None = None,
+) -> store.Run:
+    """Store a dataset and the first run of it under one name, both or neither."""
+    dataset = data.add(*draft)
+    try:
+        return save(
+            dataset.name,
+            dataset,
+            settings,
+            model,
+            parts=parts,
+            origin=origin,
+            training_settings=training_settings,
+        )
+    except BaseException:
+        stored.remove(dataset.name)
+        raise
+
+
+def add_torch(
+    name: str,
+    encoder: nn.Module | None,
+    decoder: nn.Module | None,
+    train: tuple[Any, Any] | None,
+    test: tuple[Any, Any] | None = None,
+    dataset: str = "",
+) -> store.Run:
+    """Export torch modules, and store them as a run; see `aecore.add_model`."""
+    import torch
+
+    refuse = [
+        f"{part} = {shown(module)} is no torch.nn.Module: give one."
+        for part, module in (("encoder", encoder), ("decoder", decoder))
+        if module is not None and not isinstance(module, torch.nn.Module)
+    ]
+    if refuse:
+        raise InvalidRequest(refuse)
+    if (train is None) == (not dataset):
+        raise InvalidRequest("Give x, or the name of a dataset: one of the two.")
+    if encoder is None:
+        raise InvalidRequest("There is no encoder: give one, a decoder alone shows no data.")
+    draft = None
+    if train is None:
+        entry = data.get(dataset)
+        refuse_absent(entry)
+        sizes: tuple[int, ...] = (entry.n_features,)
+    else:
+        train = np.asarray(_plain(train[0])), _plain(train[1])
+        test = test and (np.asarray(_plain(test[0])), _plain(test[1]))
+        sizes = train[0].shape[1:]
+        shape = None
+        if len(sizes) in (2, 3):
+            channels_first = len(sizes) == 3
+            shape = (*sizes[1:], sizes[0]) if channels_first else sizes
+            if shape[2:] == (1,):
+                shape = shape[:2]
+            train = _channels_last(train[0]), train[1]
+            test = test and (_channels_last(test[0]), test[1])
+        draft = dataset_of(name, train, test, shape=shape)
+        entry = draft.as_dataset()
+    with tempfile.TemporaryDirectory(prefix="latent-loupe-") as folder:
+        paths = {"encoder": Path(folder) / "encoder", "decoder": Path(folder) / "decoder"}
+        example = torch.zeros(2, *sizes)
+        paths["encoder"].write_bytes(models.onnx.export(encoder, example))
+        if decoder is not None:
+            with torch.no_grad():
+                code = copy.deepcopy(encoder).cpu().eval()(example)
+            code = code[0] if isinstance(code, tuple | list) else code
+            paths["decoder"].write_bytes(models.onnx.export(decoder, code))
+        understood = understand(
+            entry, paths["encoder"], None if decoder is None else paths["decoder"]
+        )
+    origin = "aecore.add_model"
+    if draft is None:
+        if problems := _name_problems(name):
+            raise InvalidRequest(problems)
+        return save(
+            name,
+            entry,
+            understood.settings,
+            understood.model,
+            parts=understood.parts,
+            origin=origin,
+        )
+    return save_with(
+        draft, understood.settings, understood.model, parts=understood.parts, origin=origin
+    )
+
+
+def _plain(values: Any) -> Any:
+    """Tensors as arrays; anything else as it is."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
+
+
+def _channels_last(x: np.ndarray) -> np.ndarray:
+    return np.moveaxis(x, 1, -1) if x.ndim == 4 else x
 
 
 # --- Storing ------------------------------------------------------------------------------------
