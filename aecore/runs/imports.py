@@ -340,7 +340,8 @@ def import_codes(
             refuse_absent(entry)
             codes = read_codes(path, entry, key)
         else:
-            made = _as_dataset(name, path, label, key)
+            # What is wrong with the file is said as well where the name is.
+            made = _as_dataset("codes" if problems else name, path, label, key)
     except InvalidRequest as error:
         problems += error.problems
     if problems:
