@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from aecore import data, locations, metrics, models, projections, training
+from aecore import data, files, locations, metrics, models, projections, training
 from aecore.data import Dataset, Subset, importers, stored
 from aecore.data.annotated import read_embedding
 from aecore.data.builtin import DATASETS
@@ -220,6 +220,14 @@ def refuse_absent(dataset: Dataset) -> None:
         )
 
 
+def refuse_name(name: str, new_dataset: bool) -> None:
+    """Raise `InvalidRequest` if no run, and no dataset where one is stored, can have a name."""
+    problems = _name_problems(name)
+    problems += stored.name_problems(name, DATASETS) if new_dataset and not problems else []
+    if problems:
+        raise InvalidRequest(problems)
+
+
 def _name_problems(name: str) -> list[str]:
     try:
         locations.refuse_unwritable()
@@ -367,6 +375,24 @@ def import_codes(
         if made is not None:
             stored.remove(entry.name)
         raise
+
+
+def understand_codes(path: Path, dataset: str = "", label: str = "", key: str = "") -> list[str]:
+    """Read a file of codes; nothing is stored. Arguments as of `import_codes`.
+
+    Raises `InvalidRequest` with all that is wrong with the file.
+    """
+    if dataset:
+        codes = read_codes(path, data.get(dataset), key)
+        n, decisions = sum(map(len, codes)), list[str]()
+        d = codes.test.shape[1]
+        title = f", one of each sample of {dataset}"
+    else:
+        spec, _, _, said = _as_dataset("codes", path, label, key)
+        n, d, decisions = spec.n_train + spec.n_test, spec.n_features, list(said)
+        title = f", in {spec.n_classes} classes" if spec.n_classes else ""
+    dimensions = f"{d:,} dimension{'s' * (d > 1)}"
+    return [f"{n:,} codes of {dimensions}{title}.", *decisions]
 
 
 def _as_dataset(
@@ -728,6 +754,16 @@ def _versions() -> dict[str, str]:
 
 
 # --- Jobs ---------------------------------------------------------------------------------------
+
+
+def staging_folder(token: str) -> Path:
+    """New folder in the store for files that a job imports; those of old ones are removed."""
+    place = locations.store() / STAGED
+    with store.writing():
+        files.make_folder(place)
+        files.remove_stale(place, "*")
+        (place / token).mkdir()
+    return place / token
 
 
 @dataclass(frozen=True)
