@@ -15,7 +15,10 @@ with frame.page("Data"):
     file = choices = None
     with panel:
         kind = controls.one_of(
-            "Add", made_elsewhere.KINDS, "add", help="What was made elsewhere, and is to be added."
+            "Add",
+            made_elsewhere.KINDS,
+            "add",
+            help="A file as a dataset, a model that was made elsewhere, or codes alone.",
         )
     if kind != made_elsewhere.DATASET:
         made_elsewhere.show(kind, canvas, panel)

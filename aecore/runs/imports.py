@@ -725,7 +725,7 @@ def save(
         weights = {key: value.cpu() for key, value in model.float().state_dict().items()}
     with store.reserve(name) as place:
         place.verify()
-        return store.save(
+        run = store.save(
             name,
             config,
             weights,
@@ -741,6 +741,9 @@ def save(
             origin=printable(origin)[:100],
             versions={"python": platform.python_version(), **_versions()},
         )
+    # The first baseline, which the page of maps would offer to compute.
+    projections.compute(dataset, projections.PCAProjection(), progress)
+    return run
 
 
 def _versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,11 +36,12 @@ ABOUT_CODES = (
     "Parquet, Feather, or the first matrix of obsm in an .h5ad file."
 )
 EXPORTS = """```python
-import aecore                       # PyTorch: one call from the modules to a run
+# PyTorch, without files: from the modules to a run
 aecore.add_model(encoder, decoder, images, labels, name="mine")
 
-encoder.export("encoder.onnx", format="onnx")                    # Keras
-skl2onnx.to_onnx(model, x[:1]).SerializeToString()               # scikit-learn
+# Keras
+encoder.export("encoder.onnx", format="onnx")
+decoder.export("decoder.onnx", format="onnx")
 ```"""
 
 
@@ -151,7 +153,7 @@ def ask_name(stem: str) -> str:
 # --- What was understood ------------------------------------------------------------------------
 
 
-def understood(asked: Asked) -> list[str]:
+def understood(asked: Asked) -> Sequence[str]:
     """Sentences on what was understood; raises `InvalidRequest` with all that is wrong."""
     numbers = tuple((part, file.number) for part, file in asked.files.items())
     fingerprint = data.get(asked.dataset).fingerprint if asked.dataset else ""
@@ -165,7 +167,7 @@ def _understood(
     numbers: tuple[tuple[str, str], ...],
     label: str,
     _files: dict[str, cache.Upload],
-) -> list[str]:
+) -> Sequence[str]:
     paths = {part: file.path for part, file in _files.items()}
     if set(paths) == {"codes"}:
         return imports.understand_codes(paths["codes"], dataset, label)
