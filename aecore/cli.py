@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from aecore import artifacts, cli_data, data, locations, projections, recipes, training
+from aecore import artifacts, cli_data, cli_imports, data, locations, projections, recipes, training
 from aecore.console import AsJson, cell, sentences_not_tracebacks, show, show_one
 from aecore.errors import InvalidRequest
 from aecore.models.variants import VARIANTS
@@ -43,6 +43,7 @@ app = typer.Typer(
     help="Latent Loupe: train autoencoders and map what they learned.",
 )
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_imports.app)
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given several times."),

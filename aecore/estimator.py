@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ from aecore.training import RunConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from aecore.runs.store import Run
 
 DEFAULTS = TrainingConfig()
 ARRAYS = {"dtype": (np.float64, np.float32), "order": "C"}
@@ -206,6 +209,62 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         x = self._samples(X)
         return -float(np.mean((x - self._inferred(inference.reconstruct, x, y)) ** 2))
+
+    def score_samples(self, X: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
+        """Minus the mean squared reconstruction error of each sample per feature, (n,).
+
+        Arguments
+            X: samples, (n, n_features).
+            y: labels, (n,), where the variant is conditioned on them.
+
+        Raises `InvalidRequest` where they are missing.
+        """
+        x = self._samples(X)
+        return -np.mean((x - self._inferred(inference.reconstruct, x, y)) ** 2, axis=1)
+
+    def save_run(
+        self,
+        name: str,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        test: tuple[ArrayLike, ArrayLike | None] | None = None,
+    ) -> Run:
+        """Store the fitted model as a run of the dashboard, with its data as a dataset of its name.
+
+        Arguments
+            name: of both: up to 30 lower-case letters, digits and hyphens.
+            X: samples that it was fitted on, (n, n_features).
+            y: labels to colour by, (n,), also where the variant does not read them; text and whole
+                numbers are classes, other numbers are not. None for none.
+            test: samples and labels that it was not fitted on. Without them a fifth of X is shown
+                as the test split, drawn with seed 0, and its figures are those of samples that the
+                model has seen.
+
+        Raises `InvalidRequest` with all that prevents it; nothing is stored then.
+        """
+        from aecore.runs import imports
+
+        x = self._samples(X)
+        held = None if test is None else (self._samples(test[0]), test[1])
+        encoder = self.label_encoder_ if self.model_.n_classes else None
+        if encoder is not None and y is None:
+            raise InvalidRequest(f"variant = '{self.config_.variant}' reads labels: give y.")
+        shape = None if self.shape is None else tuple(int(side) for side in self.shape)
+        dataset = imports.dataset_of(
+            name,
+            (x, y),
+            held,
+            shape=shape,
+            classes=None if encoder is None else encoder.classes_.tolist(),
+            unit=self.config_.model.capabilities.likelihood != "gaussian",
+        )
+        return imports.save_with(
+            dataset,
+            self.config_.model,
+            copy.deepcopy(self.model_).float(),
+            origin="aecore.Autoencoder.save_run",
+            training_settings=self.config_.training.model_dump(mode="json"),
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -513,4 +572,68 @@ def _is_image_of(shape: Any, n_features: int) -> bool:
         and len(shape) in (2, 3)
         and all(isinstance(side, Integral) and int(side) > 0 for side in shape)
         and math.prod(shape) == n_features
+    )
+
+
+def load_run(name: str) -> Autoencoder:
+    """Fitted estimator of the run `name`, trained or imported; raises `InvalidRequest` if absent.
+
+    It has `transform`, `inverse_transform`, `score` and `score_samples`, as far as its model has an
+    encoder and a decoder; a conditioned model reads class numbers as y. Samples are in the units of
+    the run's dataset.
+    """
+    from aecore.runs import store
+
+    run = store.load(name)
+    config, spec = run.config, run.spec
+    settings = config.model.model_dump(mode="json", exclude={"latent_dim"})
+    estimator = Autoencoder(
+        config.variant,
+        config.model.latent_dim,
+        settings,
+        spec.shape if len(spec.shape) in (2, 3) else None,
+        **{name: value for name, value in config.training if name != "seed"},
+        random_state=config.training.seed,
+    )
+    estimator.model_, estimator.config_ = run.model(), config
+    estimator.history_ = [entry["train"] for entry in run.history]
+    estimator.n_iter_ = run.epochs or 0
+    estimator.n_features_in_ = spec.n_features
+    if estimator.model_.n_classes:
+        estimator.label_encoder_ = LabelEncoder()
+        estimator.label_encoder_.classes_ = np.arange(spec.n_classes)
+    return estimator
+
+
+def add_model(
+    encoder: torch.nn.Module | None,
+    decoder: torch.nn.Module | None,
+    x: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    *,
+    name: str,
+    test: tuple[ArrayLike, ArrayLike | None] | None = None,
+    dataset: str = "",
+) -> Run:
+    """Export torch modules to ONNX and store them as the run `name`, with their data.
+
+    Arguments
+        encoder: samples to codes (n, latent_dim), or to mean and log-variance; None for none.
+        decoder: codes to samples; None for none.
+        x: samples as the encoder takes them, (n, ...); a sample with two or three dimensions is an
+            image, with channels first where it has three, as in torch.
+        labels: (n,); None for none.
+        test: samples and labels that the model was not trained on; a fifth of x, drawn with seed 0,
+            if they are not given.
+        dataset: name of a dataset that exists, in place of x, labels and test.
+
+    Raises `InvalidRequest` with all that prevents it; nothing is stored then.
+
+    For example `aecore.add_model(vae.encoder, vae.decoder, images, digits, name="mine")`, and then
+    the run "mine" on the page Latent map.
+    """
+    from aecore.runs import imports
+
+    return imports.add_torch(
+        name, encoder, decoder, None if x is None else (x, labels), test, dataset
     )

@@ -1,16 +1,28 @@
-"""Data: the datasets, and files of one's own that become datasets."""
+"""Data: the datasets, and files of one's own that become datasets, or runs."""
 
 from __future__ import annotations
 
-from pages.app import frame
+import streamlit as st
+
+from pages.app import controls, frame
 from pages.components import workbench
-from pages.views.data import catalogue, form, report, upload
+from pages.views.data import catalogue, form, made_elsewhere, report, upload
 
 PANEL = 380  # pixels
 
 with frame.page("Data"):
     canvas, panel = workbench.split("left", PANEL)
     file = choices = None
+    with panel:
+        kind = controls.one_of(
+            "Add",
+            made_elsewhere.KINDS,
+            "add",
+            help="A file as a dataset, a model that was made elsewhere, or codes alone.",
+        )
+    if kind != made_elsewhere.DATASET:
+        made_elsewhere.show(kind, canvas, panel)
+        st.stop()
     with panel, frame.guarded():
         file = upload.ask()
         choices = form.ask(file) if file is not None else None

@@ -12,6 +12,6 @@ with frame.page("Denoise") as header:
     run = pickers.pick_run(header)
     if run is None:
         st.stop()
-    if not comparison.applies(run) or not job_status.ensure_ready(run):
+    if not comparison.applies(run) or not job_status.ensure_ready(run, "Denoising"):
         st.stop()
     comparison.show([run, *pickers.pinned(run, header)])

@@ -12,7 +12,7 @@ with frame.page("Reconstructions") as header:
     run = pickers.pick_run(header)
     if run is None:
         st.stop()
-    if not job_status.ensure_ready(run):
+    if not job_status.ensure_ready(run, "Reconstruction"):
         st.stop()
     runs = [run, *pickers.pinned(run, header)]
     comparison.show(runs)

@@ -20,6 +20,7 @@ with frame.page("What if"):
     pickers.show_broken(broken)
     canvas, panel = workbench.split("left", PANEL)
     with panel:
-        ask.ask({entry.name: entry for entry in usable}, runs)
+        trainable = [run for run in runs if run.capabilities.trainable]
+        ask.ask({entry.name: entry for entry in usable}, trainable)
     with canvas:
         trials.show()

@@ -36,7 +36,7 @@ LAYERS = (
     {"viewer"},
     {"estimator"},
     {"console"},
-    {"cli_data"},
+    {"cli_data", "cli_imports"},
     {"cli"},
     {"__main__"},
 )

@@ -263,7 +263,8 @@ def _train_codes(run: Run, model: Autoencoder, dataset: Dataset) -> np.ndarray:
     analysis = latent.analysis_artifact(run).load_intact()
     if analysis is not None and analysis.facts["complete"]:
         return analysis.arrays["train_codes"]
-    codes = models.inference.encode(model, *dataset.train)
+    own = latent.codes_of_training(run)
+    codes = models.inference.encode(model, *dataset.train) if own is None else own
     latent.refuse_unless_finite(run, codes)
     return codes
 

@@ -24,7 +24,7 @@ from aecore.runs import store
 
 MOST_BYTES = 2**30
 """Of all files that travel at once through the scheduler, which has them in memory, too."""
-FOLDERS = {"_datasets", "_maps", "_recipes", "_sweeps", "_unfinished"}
+FOLDERS = {"_datasets", "_imports", "_maps", "_recipes", "_sweeps", "_unfinished"}
 """Folders of the store that travel, as those of runs do."""
 
 Files = Mapping[str, bytes]
@@ -221,7 +221,7 @@ def receive(written: Written, places: Mapping[str, store.Reservation | None]) ->
 
 def _put_run(name: str, contents: Mapping[str, bytes], reserved: bool) -> str:
     """Store a run, and return its name."""
-    if contents.keys() != {*store.RUN_FILES, store.MANIFEST}:
+    if store.MANIFEST not in contents or contents.keys() - store.ALL_FILES:
         raise InvalidRequest(
             f"The run '{name}' arrived with other files than a run has: {', '.join(contents)}."
         )

@@ -8,6 +8,7 @@ from aecore.latent.analysis import (
     Analysis as Analysis,
     analyse as analyse,
     analysis_artifact as analysis_artifact,
+    codes_of_training as codes_of_training,
     negative_elbo as negative_elbo,
     plane_of_run as plane_of_run,
     refuse_changed as refuse_changed,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aecore.runs.store import Run
 
 
+NO_DECODER = "This run has no decoder, so no place can be decoded."
 VALUES_KEPT = 2 * 2**20
 """Numbers of the stored training codes: 8 MiB of float32."""
 MOST_SAMPLES = 100_000
@@ -58,7 +59,8 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> Analysis:
     """Compute and store the analysis of a run's latent space that the pages show.
 
     Always: the maps of `reliability` as `grid_x`, `grid_y`, `density`, `cycle_error` and
-    `sensitivity`, and the decoder as `browser_decoder` lists it, its weights as `weight/<name>`,
+    `sensitivity`, the last two as far as the model has encoder and decoder, and the decoder as
+    `browser_decoder` lists it, its weights as `weight/<name>`,
     unless it is larger than 8 MiB.
 
     With the dataset: `train_codes` (m, d), `train_rows` (m,), the numbers of these samples in the
@@ -79,10 +81,15 @@ def analyse(run: Run, dataset: Dataset | None, progress: Progress) -> Analysis:
     if dataset is not None:
         arrays, facts = _with_data(run, model, dataset, progress)
         codes, labels = arrays["train_codes"], arrays["train_labels"].astype(np.int64)
-    maps = reliability(model, plane_of_run(run), codes, labels=labels, progress=progress)
+    can = run.capabilities
+    maps = reliability(model, plane_of_run(run), codes, labels=labels, progress=progress, can=can)
     arrays |= {"grid_x": maps.x, "grid_y": maps.y, "density": maps.density}
-    arrays |= {"cycle_error": maps.cycle_error, "sensitivity": maps.sensitivity}
-    layers, weights, note = decoder_for_browser(model)
+    arrays |= {
+        name: values
+        for name in ("cycle_error", "sensitivity")
+        if (values := getattr(maps, name)) is not None
+    }
+    layers, weights, note = decoder_for_browser(model) if can.decode else (None, {}, NO_DECODER)
     arrays |= {f"weight/{name}": weight for name, weight in weights.items()}
     facts |= {
         "layers": layers,
@@ -105,7 +112,10 @@ def _with_data(
     n, d = run.codes["codes"].shape
     chosen = Subset(split="train", limit=min(max(VALUES_KEPT // d, 10), MOST_SAMPLES))
     samples = chosen.samples(dataset)
-    codes, _, errors = models.inference.encode_with_errors(model, *samples)
+    own = codes_of_training(run, chosen.rows(dataset) - n)
+    codes, _, errors = models.inference.encode_with_errors(
+        model, *samples, codes=own, decodes=run.capabilities.decode
+    )
     refuse_unless_finite(run, codes)
     arrays = {
         "train_codes": codes,
@@ -115,8 +125,9 @@ def _with_data(
         "train_reach": reach(codes),
     }
     progress("Encoding the test samples", 0, 1)
-    spread = models.inference.encode_with_errors(model, *dataset.test).deviations
-    if spread is not None:
+    if run.capabilities.posterior:
+        spread = models.inference.encode_with_errors(model, *dataset.test, decodes=False).deviations
+        assert spread is not None
         refuse_unless_answered(run.name, spread)
         arrays["spread"] = spread
     progress("Measuring the plane", 0, 1)
@@ -128,6 +139,17 @@ def _with_data(
         arrays[name] = np.full(n, np.nan, np.float32)
         arrays[name][shown.rows(dataset)] = values
     return arrays, facts
+
+
+def codes_of_training(run: Run, rows: np.ndarray | None = None) -> np.ndarray | None:
+    """Stored codes of training samples, of all where no rows are given.
+
+    None of a run with an encoder, which gives them.
+    """
+    if run.capabilities.encode:
+        return None
+    codes = run.codes["train"]
+    return codes if rows is None else codes[rows]
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
@@ -164,7 +186,7 @@ def negative_elbo(run: Run) -> float | None:
     error lacks the constants that would make it comparable.
     """
     can = run.capabilities
-    if can.likelihood != "bernoulli" or not can.kl_weight:
+    if can.likelihood != "bernoulli" or not can.kl_weight or not run.trained:
         return None
     terms = run.stored_entry["test"]
     if not {"reconstruction", "kl"} <= terms.keys():  # whoever wrote it
@@ -214,8 +236,11 @@ def _analysis_arrays(run: Run, facts: AnalysisFacts) -> dict[str, Array]:
     dataset, d = run.dataset, run.config.model.latent_dim
     side, classes = Size("side", 1_000), dataset.n_classes
     axis, grid = Array((side,), rises=True), Array((side, side), low=0, finite=False)
-    wanted = {"grid_x": axis, "grid_y": axis, "density": grid, "cycle_error": grid}
-    wanted["sensitivity"] = grid
+    wanted = {"grid_x": axis, "grid_y": axis, "density": grid}
+    if run.capabilities.decode:
+        wanted["sensitivity"] = grid
+        if run.capabilities.encode:
+            wanted["cycle_error"] = grid
     if facts.complete:
         m = Size("training samples", dataset.n_train)
         each = replace(SHARE, shape=(dataset.n_test,))

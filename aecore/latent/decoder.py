@@ -68,6 +68,8 @@ def decoder_for_browser(
     model: Autoencoder,
 ) -> tuple[list[dict[str, Any]] | None, dict[str, np.ndarray], str]:
     """Layers and weights of the decoder for the browser, and the reason if there are none."""
+    if not model.differentiable:  # it is in a file of its own
+        return None, {}, "This decoder was made elsewhere, so the server runs it."
     described = browser_decoder(model)
     if described is None:
         return None, {}, "The browser cannot run this decoder: it has a layer of an unknown kind."

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aecore.models.autoencoder import Autoencoder
+    from aecore.models.capabilities import Capabilities
     from aecore.projections import Plane
 
 
 NEIGHBORS = 10
 WIDEST_DIFFERENTIATED = 8
 MARGIN = 0.15
+STEP = 0.005
+"""Of a standard deviation, between the rounding of float32 and the curvature of a decoder."""
 
 
 class Reliability(NamedTuple):
@@ -30,10 +33,10 @@ class Reliability(NamedTuple):
     """(g,)."""
     density: np.ndarray
     """(g, g) float32, share of the samples per unit of area."""
-    cycle_error: np.ndarray
-    """(g, g) float32, in units of the code."""
-    sensitivity: np.ndarray
-    """(g, g) float32, units of the data per unit of the code."""
+    cycle_error: np.ndarray | None
+    """(g, g) float32, in units of the code; None without encoder and decoder."""
+    sensitivity: np.ndarray | None
+    """(g, g) float32, units of the data per unit of the code; None without a decoder."""
 
 
 def reliability(
@@ -43,6 +46,7 @@ def reliability(
     size: int = 96,
     labels: np.ndarray | None = None,
     progress: Progress = no_progress,
+    can: Capabilities | None = None,
 ) -> Reliability:
     """Compute maps of the density of codes, the cycle error and the decoder's sensitivity.
 
@@ -51,7 +55,8 @@ def reliability(
     cycle error: ||E(D(z)) - z||, with the posterior's mean for E;
     sensitivity: ||dD/dz||_F, the root of the trace of the metric that the decoder gives the code
     space (Arvanitidis, Hansen & Hauberg 2018), sqrt(sum_j ||dD/dz v_j||^2) over all d directions of
-    the code; for d > 8 only over the two axes of the plane.
+    the code; for d > 8 only over the two axes of the plane. Where torch cannot differentiate the
+    decoder, dD/dz v = (D(z + h v) - D(z - h v)) / 2h, h of 0.005 standard deviations of the codes.
 
     Arguments
         codes: (n, d). The grid covers the box from the 0.5th to the 99.5th percentile of their
@@ -59,6 +64,7 @@ def reliability(
         size: g, places along each side.
         labels: (n,) of the codes. A model that is conditioned on the label reads that of the
             code whose place is nearest.
+        can: capabilities of the model; None for all.
 
     Raises `InvalidRequest` where the model is conditioned on the label and there are no labels.
     """
@@ -66,6 +72,11 @@ def reliability(
 
     places = plane.project(codes)
     x, y = (_side(column, size) for column in places.T)
+    density = _density(places, x, y)
+    if can is not None and not can.decode:
+        return Reliability(x, y, density, None, None)
+    encodes = can is None or can.encode
+    step = STEP * float(codes.std(axis=0, dtype=np.float64).mean() or 1)
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     z = plane.embed(grid).astype(np.float32)
     nearest_label = None
@@ -84,10 +95,18 @@ def reliability(
         progress("Mapping where the decoder can be trusted", start, len(z))
         code = z[start : start + batch]
         label = None if nearest_label is None else nearest_label[start : start + batch]
-        cycle.append(models.inference.cycle_error(model, code, label))
-        sensitivity.append(np.sqrt(_squared_derivatives(model, code, label, directions)))
-    maps = (np.concatenate(each).reshape(size, size) for each in (cycle, sensitivity))
-    return Reliability(x, y, _density(places, x, y), *maps)
+        if encodes:
+            cycle.append(models.inference.cycle_error(model, code, label))
+        squared = (
+            _squared_derivatives(model, code, label, directions)
+            if model.differentiable
+            else _squared_differences(model, code, label, directions.numpy(), step)
+        )
+        sensitivity.append(np.sqrt(squared))
+    maps = [
+        np.concatenate(each).reshape(size, size) if each else None for each in (cycle, sensitivity)
+    ]
+    return Reliability(x, y, density, *maps)
 
 
 def _side(column: np.ndarray, size: int) -> np.ndarray:
@@ -115,6 +134,24 @@ def _squared_derivatives(
     with torch.no_grad():
         # All directions at once share one pass through the decoder.
         return torch.func.vmap(along)(directions).sum(0).numpy()
+
+
+def _squared_differences(
+    model: Autoencoder,
+    codes: np.ndarray,
+    labels: np.ndarray | None,
+    directions: np.ndarray,
+    step: float,
+) -> np.ndarray:
+    """sum_j ||dD/dz v_j||^2 of each code, (n,), by central differences."""
+    total = np.zeros(len(codes), np.float32)
+    for direction in directions.astype(np.float32):
+        ahead, behind = (
+            models.inference.decode(model, codes + sign * step * direction, labels)
+            for sign in (np.float32(1), np.float32(-1))
+        )
+        total += np.square((ahead - behind) / (2 * step)).sum(axis=1)
+    return total
 
 
 def _density(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

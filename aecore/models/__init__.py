@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         inference as inference,
         likelihoods as likelihoods,
         networks as networks,
+        onnx as onnx,
         penalties as penalties,
         pretraining as pretraining,
     )
@@ -25,6 +26,7 @@ HEAVY = {
     "inference",
     "likelihoods",
     "networks",
+    "onnx",
     "penalties",
     "pretraining",
 }

@@ -31,6 +31,9 @@ class Autoencoder(nn.Module):
             further features (one-hot), and every method needs `labels`, (batch,).
     """
 
+    differentiable = True
+    """Whether torch can differentiate it; else derivatives are taken by differences."""
+
     def __init__(
         self,
         encoder: nn.Module,

@@ -86,19 +86,38 @@ class Encoded(NamedTuple):
     deviations: np.ndarray | None
     """(n, latent_dim), the posteriors' standard deviations; None where the code is a point."""
     errors: np.ndarray
-    """(n,), the mean over the features of (x - reconstruction)^2."""
+    """(n,), the mean over the features of (x - reconstruction)^2; NaN without a decoder."""
 
 
 @torch.inference_mode()
-def encode_with_errors(model: Autoencoder, x: np.ndarray, labels: Labels = None) -> Encoded:
-    """Encode samples (n, n_features), with standard deviations and reconstruction errors."""
+def encode_with_errors(
+    model: Autoencoder,
+    x: np.ndarray,
+    labels: Labels = None,
+    codes: np.ndarray | None = None,
+    decodes: bool = True,
+) -> Encoded:
+    """Encode samples (n, n_features), with standard deviations and reconstruction errors.
+
+    Arguments
+        codes: of the samples, (n, latent_dim), of a model without an encoder.
+        decodes: whether there are errors to compute.
+    """
     means, deviations, errors = [], [], []
+    done = 0
     for batch, label in _batches(model, x, labels):
-        posterior = model.posterior(batch, label)
-        means.append(posterior.mean)
-        if posterior.log_variance is not None:
-            deviations.append(torch.exp(posterior.log_variance / 2))
-        errors.append((model.decode(posterior.mean, label) - batch).square().mean(1))
+        if codes is None:
+            posterior = model.posterior(batch, label)
+            means.append(posterior.mean)
+            if posterior.log_variance is not None:
+                deviations.append(torch.exp(posterior.log_variance / 2))
+        else:
+            means.append(torch.tensor(codes[done : done + len(batch)]).to(batch))
+            done += len(batch)
+        if decodes:
+            errors.append((model.decode(means[-1], label) - batch).square().mean(1))
+        else:
+            errors.append(torch.full((len(batch),), torch.nan))
     return Encoded(_joined(means), _joined(deviations) if deviations else None, _joined(errors))
 
 
@@ -106,7 +125,8 @@ def _batches(
     model: Autoencoder, values: np.ndarray, labels: Labels
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Batches on the model's device, with labels if it reads them; an empty input is one batch."""
-    parameter = next(model.parameters())
+    # A model that was made elsewhere has no parameters here: it computes on the CPU.
+    parameter = next(model.parameters(), torch.empty(0))
     size = batch_size(values.shape[1])
     for start in range(0, max(len(values), 1), size):
         # A copy in any case: the arrays of a dataset are read-only, which tensors cannot be.

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from aecore import artifacts, locations
 from aecore.errors import Damaged, InvalidRequest, in_one_line, shown
-from aecore.models.variants import VARIANTS
 from aecore.runs import store
 from aecore.runs.index import Index
 
@@ -126,7 +125,7 @@ def usual_title(run: store.Run) -> str:
     # A dataset's title goes on with its size.
     dataset = run.spec.title.split(",")[0]
     model = run.config.model
-    return f"{dataset} · {VARIANTS[run.config.variant].title} · {model.latent_dim}-D"
+    return f"{dataset} · {run.variant_title} · {model.latent_dim}-D"
 
 
 def titles(runs: Sequence[store.Run], given: Sequence[str]) -> dict[str, str]:

@@ -69,14 +69,15 @@ def write(run: Run, folder: Path) -> Written:
     """
     place = folder / run.name
     pictures = run.spec.traits.pictures and run.has_data()
+    whole = not run.lacks("Reconstruction", "encode", "decode")
     with files.writing(folder), _writer()(str(place)) as writer:
         _write_scalars(writer, run)
         _write_hparams(writer, run)
         _write_histograms(writer, run)
-        if pictures:
+        if pictures and whole:
             _write_images(writer, run)
         codes = _write_codes(writer, run, pictures)
-    return Written(place, codes, min(run.spec.n_test, IMAGES) if pictures else 0)
+    return Written(place, codes, min(run.spec.n_test, IMAGES) if pictures and whole else 0)
 
 
 def _write_scalars(writer: SummaryWriter, run: Run) -> None:
@@ -104,11 +105,14 @@ def _write_hparams(writer: SummaryWriter, run: Run) -> None:
 
 def _write_histograms(writer: SummaryWriter, run: Run) -> None:
     last = run.stored_epoch
-    for name, value in run.model().state_dict().items():
+    weights = run.model().state_dict() if run.capabilities.trainable else {}
+    for name, value in weights.items():
         if value.is_floating_point() and value.numel():
             writer.add_histogram(f"weights/{name}", value, last)
     for dimension, values in enumerate(run.codes["codes"].T[:MOST_DIMENSIONS], start=1):
         writer.add_histogram(f"codes/{dimension}", values, last)
+    if not run.trained:
+        return
     planes = zip(run.codes["epochs_kept"].tolist(), run.codes["epochs"], strict=True)
     for epoch, plane in planes:
         for axis, values in zip("xy", plane.T, strict=True):

@@ -28,6 +28,8 @@ class Scalar(NamedTuple):
 def flat_settings(run: Run) -> dict[str, str | float]:
     """Every setting of a run by name; those of several numbers as text."""
     config = run.config.model_dump(mode="json")
+    if not run.capabilities.trainable:
+        config["training"] = {}
     named = {**config.pop("model"), **config.pop("training"), **config}
     return {name: _plain(value) for name, value in named.items() if value is not None}
 

@@ -26,7 +26,7 @@ def best_epoch(history: Sequence[Mapping[str, Any]]) -> int | None:
 def in_words(run: Run) -> str:
     """Sentences: which epoch is stored, why training ended, what it went on from; perhaps none."""
     manifest, settings = run.manifest, run.config.training
-    said = []
+    said, epochs = [], _epochs(run.epochs or 0)
     if manifest.continues:
         said.append(
             f"It goes on from '{manifest.continues}' after {_epochs(manifest.epochs_before)}, with "
@@ -40,11 +40,11 @@ def in_words(run: Run) -> str:
         )
         if manifest.ended == "patience":
             said.append(
-                f"Training stopped early, after {_epochs(run.epochs)} of {settings.epochs}: the "
-                f"last {settings.patience} brought no better one."
+                f"Training stopped early, after {epochs} of {settings.epochs}: the last "
+                f"{settings.patience} brought no better one."
             )
         else:
-            said.append(f"All {_epochs(run.epochs)} were trained.")
+            said.append(f"All {epochs} were trained.")
     return " ".join(said)
 
 

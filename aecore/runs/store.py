@@ -1,9 +1,11 @@
 """Store of runs on disk: one folder a run, written atomically.
 
     models_store/<run>/config.json          what was asked
-                       weights.safetensors  the trained model
+                       weights.safetensors  the trained model, or
+                       encoder.onnx, decoder.onnx  one or both of a model that was made elsewhere
                        codes.safetensors    test codes, labels, errors and the codes of each epoch
-                       history.json         terms of the loss, epoch by epoch
+                       history.json         terms of the loss, epoch by epoch, where it was
+                                            trained here
                        manifest.json        what came of it; written last
     models_store/_unfinished/<run>/         config.json and checkpoint.safetensors of a training
                                             that runs, or was stopped, cancelled or killed
@@ -52,7 +54,7 @@ from pydantic import (
     model_validator,
 )
 
-from aecore import data, files, locations, training
+from aecore import data, files, locations, models, training
 from aecore.artifacts import (
     Array,
     Size,
@@ -67,7 +69,9 @@ from aecore.data import Dataset
 from aecore.data.spec import Count, DataSpec, Sha256, StoredSpec
 from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 from aecore.metrics import Metrics
-from aecore.models.variants import VARIANTS
+from aecore.models.capabilities import MAX_ONNX
+from aecore.models.variants import VARIANTS, kind_of
+from aecore.models.variants.imported import DECODER, ENCODER
 from aecore.runs.index import Index
 from aecore.training import RunConfig
 
@@ -76,7 +80,7 @@ if TYPE_CHECKING:
     import torch
 
     from aecore.models.autoencoder import Autoencoder
-    from aecore.models.variants import Capabilities
+    from aecore.models.capabilities import Capabilities, Part
     from aecore.training import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -92,7 +96,9 @@ MOST_EPOCHS, MOST_FOLLOWED = 1_000, 1_000
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 RunName = Annotated[str, StringConstraints(pattern=f"^{RUN_NAME.pattern}$")]
 RUN_FILES = {"config.json", "weights.safetensors", "codes.safetensors", "history.json"}
-MANIFEST = "manifest.json"
+"""Files of a run that was trained here."""
+HISTORY_FILE, MANIFEST = "history.json", "manifest.json"
+ALL_FILES = {*RUN_FILES, ENCODER, DECODER, MANIFEST}
 FORMAT = 1
 
 
@@ -136,6 +142,8 @@ class Manifest(BaseModel):
     smallest loss on it. The last one otherwise."""
     ended: Literal["", "patience", "epochs"] = ""
     """Why a training with a validation part ended: early, or with its last epoch."""
+    origin: Word = ""
+    """Where its model came from, if it was not trained here."""
     files: dict[Word, tuple[int, Sha256]] = Field(max_length=len(RUN_FILES))
     """Size in bytes and SHA-256 of each file."""
 
@@ -225,30 +233,52 @@ class Run:
         """Capabilities of the run's model."""
         return self.config.model.capabilities
 
+    def lacks(self, use: str, *needed: Part) -> str:
+        """Sentence on what a use needs and this run has not; empty where it has all."""
+        return self.capabilities.lack(self.name, use, *needed)
+
     @property
     def computed(self) -> Path:
         """Folder of the run's computed values: in the store, also if the run only ships."""
         return root() / self.name
 
     @property
-    def epochs(self) -> int:
-        """Epochs trained."""
+    def trained(self) -> bool:
+        """Whether it was trained as a run, whose history is known."""
+        return HISTORY_FILE in self.manifest.files
+
+    @property
+    def variant_title(self) -> str:
+        """Title of its variant."""
+        return type(self.config.model).title
+
+    @property
+    def epochs(self) -> int | None:
+        """Number of epochs that it was trained; None if it was made elsewhere."""
+        if not self.capabilities.trainable:
+            return None
         return self.manifest.epochs_done or self.config.training.epochs
 
     @property
     def stored_epoch(self) -> int:
-        """The epoch whose weights are stored: the best one on the validation part, or the last."""
-        return self.manifest.best_epoch or self.epochs
+        """The epoch whose weights are stored: the best one on the validation part, or the last.
+
+        0 if it was made elsewhere.
+        """
+        return self.manifest.best_epoch or self.epochs or 0
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """History, an entry per epoch: `epoch`, `train`, `test`, `test_mse`, `seconds` and more.
 
         With a validation part the terms of its loss are called `validation`. Of a training that
-        went on from another run the first entries are those of that run.
+        went on from another run the first entries are those of that run. Empty for a run that was
+        not trained here.
         """
-        with self._reading("history.json") as path:
-            return _history(path, self.epochs)
+        if not self.trained:
+            return []
+        with self._reading(HISTORY_FILE) as path:
+            return _history(path, self.epochs or 0)
 
     @property
     def stored_entry(self) -> dict[str, Any]:
@@ -261,14 +291,21 @@ class Run:
 
         `codes` (n, latent_dim); `plane` (n, 2), what is drawn; `labels` (n,); `error` (n,), the
         mean squared error of each sample; `epochs` (epochs kept, m, 2), the plane of the first m
-        samples as training went; `epochs_kept` says which epochs these are.
+        samples as training went; `epochs_kept` says which epochs these are. A run that was not
+        trained here lacks the last two; one without an encoder has `train`, (n_train, d), the
+        codes of the training split.
         """
         with self._reading("codes.safetensors") as path:
-            arrays, _ = read_arrays(path, _codes(self.config, self.spec))
+            arrays, _ = read_arrays(path, _codes(self.config, self.spec, self.trained))
             return arrays
 
     def model(self) -> Autoencoder:
-        """The trained model in evaluation mode, on the CPU."""
+        """The model in evaluation mode, on the CPU.
+
+        Raises `InvalidRequest` where it was made elsewhere, and what runs it is not installed.
+        """
+        if self.config.model.imported:
+            return self._imported()
         import torch
 
         with torch.device("meta"):  # names and shapes alone, which take no memory
@@ -280,6 +317,28 @@ class Run:
             weights = {name: torch.tensor(array) for name, array in arrays.items()}
             model.load_state_dict(weights, assign=True)
         return model.eval()
+
+    def _imported(self) -> Autoencoder:
+        """The model of ONNX files."""
+        if self.config.model.files:
+            models.onnx.refuse_missing()
+        contents: dict[str, bytes] = {}
+        for file in self.config.model.files:
+            with self._reading(file) as path:
+                contents[file] = models.onnx.read(path)
+        try:
+            return models.onnx.load(
+                contents.get(ENCODER),
+                contents.get(DECODER),
+                self.spec,
+                self.config.model.latent_dim,
+                (ENCODER, DECODER),
+            ).eval()
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                f"The model of the run '{self.name}' cannot be loaded: {each}"
+                for each in error.problems
+            ) from error
 
     @contextmanager
     def _reading(self, file: str) -> Iterator[Path]:
@@ -332,7 +391,7 @@ def runs() -> tuple[list[Run], list[Broken]]:
     readable: list[Run] = []
     broken: list[Broken] = []
     folders = _run_folders()
-    ends = [f"/{file}" for file in (MANIFEST, *sorted(RUN_FILES))]
+    ends = [f"/{file}" for file in (MANIFEST, *sorted(ALL_FILES - {MANIFEST}))]
     files = {
         name: [start + end for end in ends]
         for name, start in zip(folders, map(str, folders.values()), strict=True)
@@ -351,7 +410,10 @@ def _with_settings(config: Any) -> Any:
     """A stored configuration with the settings of its variant built."""
     if not isinstance(config, dict):
         return config
-    return config | {"model": VARIANTS[config["variant"]].model_validate(config["model"])}
+    kind = kind_of(config["variant"])
+    if kind is None:
+        raise ValueError(unknown("variant", config["variant"], VARIANTS))
+    return config | {"model": kind.model_validate(config["model"])}
 
 
 class _Stored(BaseModel):
@@ -451,8 +513,8 @@ def _read(folder: Path, name: str) -> Run:
         raise InvalidRequest(
             f"its format is {manifest.format}, and this version reads format {FORMAT}."
         )
-    if manifest.files.keys() != RUN_FILES:
-        raise InvalidRequest(f"its manifest lists {', '.join(manifest.files) or 'no files'}.")
+    if not manifest.files.keys() >= {"config.json", "codes.safetensors"}:
+        raise _other_files(manifest)
     for file, (size, _) in manifest.files.items():
         if not (folder / file).is_file():
             raise InvalidRequest(f"{file} is missing.")
@@ -479,12 +541,26 @@ def _read(folder: Path, name: str) -> Run:
             f"its epochs contradict each other: {manifest.epochs_before} before it, the best one "
             f"{manifest.best_epoch}, {epochs} trained of {config.training.epochs}."
         )
-    check_size(folder / "history.json", MAX_JSON + MAX_EPOCH * config.training.epochs)
+    trained, imported = HISTORY_FILE in manifest.files, config.model.imported
+    own = {"config.json", "codes.safetensors", *config.model.files}
+    # What was trained elsewhere has no history.
+    if manifest.files.keys() - {HISTORY_FILE} != own or (trained and imported):
+        raise _other_files(manifest)
+    if trained:
+        check_size(folder / HISTORY_FILE, MAX_JSON + MAX_EPOCH * config.training.epochs)
     with open_tensors(folder / "codes.safetensors", "np") as file:
-        refuse_shapes(file, _codes(config, spec), "codes.safetensors: ")
-    with open_tensors(folder / "weights.safetensors", "np") as file:
-        _refuse_count(file, config.model.n_parameters(spec))
+        refuse_shapes(file, _codes(config, spec, trained), "codes.safetensors: ")
+    if imported:
+        for part in config.model.files:
+            check_size(folder / part, MAX_ONNX)
+    else:
+        with open_tensors(folder / "weights.safetensors", "np") as file:
+            _refuse_count(file, config.model.n_parameters(spec))
     return Run(name, folder, config, manifest, spec)
+
+
+def _other_files(manifest: Manifest) -> InvalidRequest:
+    return InvalidRequest(f"its manifest lists {', '.join(manifest.files) or 'no files'}.")
 
 
 def _built_in(request: Any, manifest: Manifest) -> DataSpec:
@@ -500,18 +576,22 @@ def _built_in(request: Any, manifest: Manifest) -> DataSpec:
     return spec.model_copy(update={fact: getattr(manifest, fact) for fact in facts})
 
 
-def _codes(config: RunConfig, spec: DataSpec) -> dict[str, Array]:
+def _codes(config: RunConfig, spec: DataSpec, trained: bool) -> dict[str, Array]:
     """Expected arrays of a run's codes; those of a diverged training may be infinite or NaN."""
     n, d, classes = spec.n_test, config.model.latent_dim, spec.n_classes
     kept = Size("epochs", min(config.training.epochs, MOST_EPOCHS))
-    return {
+    wanted = {
         "codes": Array((n, d), finite=False),
         "plane": Array((n, 2), finite=False),
         "labels": Array((n,), "i", 0, classes - 1) if classes else Array((n,)),
         "error": Array((n,), low=0, finite=False),
-        "epochs": Array((kept, Size("followed", MOST_FOLLOWED), 2), finite=False),
-        "epochs_kept": Array((kept,), "i", 1, config.training.epochs, rises=True),
     }
+    if trained:
+        wanted["epochs"] = Array((kept, Size("followed", MOST_FOLLOWED), 2), finite=False)
+        wanted["epochs_kept"] = Array((kept,), "i", 1, config.training.epochs, rises=True)
+    if not config.model.capabilities.encode:
+        wanted["train"] = Array((spec.n_train, d), finite=False)
+    return wanted
 
 
 def _history(path: Path, epochs: int) -> list[dict[str, Any]]:
@@ -553,7 +633,7 @@ def free_name(config: RunConfig, asked: str | None = None) -> str:
     """
     locations.refuse_unwritable()
     if asked:
-        _refuse_impossible(asked)
+        refuse_impossible(asked)
         refuse_held(asked)
         refuse_taken(asked)
         return asked
@@ -578,7 +658,8 @@ def name_beside(name: str) -> str:
     return next(name for name in beside if not _is_taken(name))
 
 
-def _refuse_impossible(name: str) -> None:
+def refuse_impossible(name: str) -> None:
+    """Raise `InvalidRequest` if no run can have this name."""
     if not RUN_NAME.fullmatch(name):
         raise InvalidRequest(
             f"name = '{name}' is not possible: give up to 60 lower-case letters, digits and "
@@ -609,21 +690,33 @@ def _is_taken(name: str) -> bool:
 def save(
     name: str,
     config: RunConfig,
-    weights: Mapping[str, torch.Tensor],
+    weights: Mapping[str, torch.Tensor] | None,
     codes: Mapping[str, np.ndarray],
-    history: list[dict[str, Any]],
+    history: list[dict[str, Any]] | None,
+    parts: Mapping[str, bytes] | None = None,
     **manifest: Any,
 ) -> Run:
-    """Write a run to a temporary folder and rename it; raises `Taken` if the name exists."""
+    """Write a run to a temporary folder and rename it; raises `Taken` if the name exists.
+
+    Arguments
+        weights, parts: the model: tensors of one of the variants, or ONNX files by their names.
+        history: None where it was not trained here.
+    """
     from safetensors.numpy import save as arrays_to_bytes
-    from safetensors.torch import save as tensors_to_bytes
 
     contents = {
         "config.json": _json(config.model_dump(mode="json")),
-        "weights.safetensors": tensors_to_bytes({k: v.contiguous() for k, v in weights.items()}),
         "codes.safetensors": arrays_to_bytes(contiguous(codes)),
-        "history.json": _json(history),
+        **(parts or {}),
     }
+    if weights is not None:
+        from safetensors.torch import save as tensors_to_bytes
+
+        contents["weights.safetensors"] = tensors_to_bytes(
+            {name: tensor.contiguous() for name, tensor in weights.items()}
+        )
+    if history is not None:
+        contents[HISTORY_FILE] = _json(history)
     complete = Manifest(
         format=FORMAT,
         created=datetime.now(UTC),
@@ -817,7 +910,7 @@ class Reservation:
 @contextmanager
 def reserve(name: str) -> Iterator[Reservation]:
     """Reserve the name of a new run; raises `InvalidRequest` if the name is locked or taken."""
-    _refuse_impossible(name)
+    refuse_impossible(name)
     with Reservation(name) as held:
         refuse_taken(name)
         yield held

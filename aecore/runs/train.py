@@ -158,6 +158,11 @@ class TrainFurther(Training):
         Raises `InvalidRequest` with all problems, such as a dataset that has changed since.
         """
         run = store.load(continues)
+        if not run.trained:
+            raise InvalidRequest(
+                f"The run '{run.name}' was not trained as a run of the dashboard, so that nothing "
+                "is known of its epochs: train a new one."
+            )
         problems: list[str] = []
         own, given = run.config.training, changes | {"epochs": epochs}
         further, wrong = read_settings(training.TrainingConfig, given, problems)

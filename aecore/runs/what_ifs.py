@@ -105,7 +105,8 @@ def estimate(drafted: Draft, runs: Sequence[store.Run], at_once: int) -> Estimat
         mine = _work(config, spec)
         nearest = min(work, key=lambda name: abs(math.log(work[name] / mine)))
         run = by_name[nearest]
-        trained = _steps(run.config, run.spec) * run.epochs / run.config.training.epochs
+        share = (run.epochs or 0) / run.config.training.epochs
+        trained = _steps(run.config, run.spec) * share
         per_step = run.manifest.seconds / trained
         seconds.append(per_step * mine / work[nearest] * _steps(config, spec))
         sources.add(nearest)

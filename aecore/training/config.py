@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from aecore import data
 from aecore.errors import InvalidRequest, shown, unknown
-from aecore.models.variants import VARIANTS, Variant
+from aecore.models.variants import VARIANTS, Variant, kind_of
 from aecore.settings import ADVANCED, WITHIN_TRAINING, read_settings, titles
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class RunConfig(BaseModel):
                 spec = data.get(name).spec
             except InvalidRequest as error:
                 problems += error.problems
-        variant = VARIANTS.get(variant_name)
+        # What is stored may be a model that was not trained here.
+        variant = VARIANTS.get(variant_name) if trains else kind_of(variant_name)
         if variant is None:
             problems.append(unknown("variant", variant_name, VARIANTS))
 

@@ -169,7 +169,8 @@ def build_payload(
         per_sample = {"trustworthiness": found.trustworthiness, "continuity": found.continuity}
         measured[key] = (title, per_sample)
     columns.add_classes("label", "label", samples.labels, dataset.label_names)
-    columns.add("error", "reconstruction error", samples.error)
+    if np.isfinite(samples.error).any():  # or else it has no decoder
+        columns.add("error", "reconstruction error", samples.error)
     if len(set(samples.rows >= run.manifest.n_test)) == 2:
         split = (samples.rows >= run.manifest.n_test).astype(np.int64)
         columns.add_classes("split", "split", split, ("test", "train"))
@@ -200,10 +201,12 @@ def build_payload(
     if spread is not None and samples.codes.shape[1] == 2:
         arrays["spread"] = spread
     facts |= decoding(run, arrays, known, facts_known)
-    arrays["epochs"] = run.codes["epochs"]
-    # Always of the first test samples, whatever the subset.
-    arrays["epochs/labels"] = run.codes["labels"][: arrays["epochs"].shape[1]]
-    facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
+    facts["epochs"] = None
+    if run.trained:
+        arrays["epochs"] = run.codes["epochs"]
+        # Always of the first test samples, whatever the subset.
+        arrays["epochs/labels"] = run.codes["labels"][: arrays["epochs"].shape[1]]
+        facts["epochs"] = losses(run.history, run.codes["epochs_kept"].tolist())
     facts["mode"] = mode
     facts["run"] = run.name
     facts["latent_dim"] = samples.codes.shape[1]
@@ -397,7 +400,7 @@ def decoding(
     if backgrounds:
         arrays |= {"grid/x": analysis["grid_x"], "grid/y": analysis["grid_y"]}
     return {
-        "decodes": bool(analysis),
+        "decodes": bool(analysis) and run.capabilities.decode,
         "layers": facts.get("layers"),
         "decoder_note": facts.get("decoder_note", ""),
         "conditioned": facts.get("conditioned", False),

@@ -420,6 +420,26 @@ def uploaded(number: str, name: str, _content: Callable[[], memoryview]) -> File
     return File(path, importers.read(path), number, folder)
 
 
+class Upload(NamedTuple):
+    """An uploaded file as it is."""
+
+    name: str
+    path: Path
+    number: str
+    """Another for each file."""
+    folder: tempfile.TemporaryDirectory[str]
+    """That holds it, as long as this does."""
+
+
+@bounded(8)
+def upload(number: str, name: str, _content: Callable[[], memoryview]) -> Upload:
+    """An uploaded file, before anything of it is read."""
+    folder = tempfile.TemporaryDirectory(prefix="latent-loupe-")
+    path = Path(folder.name) / Path(name).name
+    path.write_bytes(_content())
+    return Upload(name, path, number, folder)
+
+
 def file_at(path: Path) -> File:
     """The file or folder at a path; raises `InvalidRequest` if it cannot be read."""
     facts = path.stat() if path.exists() else None

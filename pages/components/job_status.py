@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from aecore import data, latent, projections
-from pages.app import cache, controls, job_list, models
+from pages.app import cache, controls, job_list, models, state
 from pages.app.controls import again, button
 from pages.app.text import plain
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
     from aecore.jobs import Job
+    from aecore.models.capabilities import Part
     from aecore.runs import store
 
 
@@ -53,9 +54,29 @@ def offer(jobs: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
     return button(label, icon)
 
 
-def ensure_ready(run: store.Run) -> bool:
-    """Ensure that all results exist; show progress, or how to get them; return whether they do."""
+def refused(run: store.Run, use: str, *needed: Part) -> bool:
+    """Whether a run lacks what a use needs; says so in a sentence, with a link to its map."""
+    if not (sentence := run.lacks(use, *needed)):
+        return False
+    st.info(plain(sentence), icon=":material/extension_off:")
+    st.page_link(
+        "pages/latent_map.py",
+        label="Its map",
+        icon=":material/scatter_plot:",
+        query_params={state.RUN: run.name},
+    )
+    return True
+
+
+def ensure_ready(run: store.Run, use: str) -> bool:
+    """Ensure that all results exist; show progress, or how to get them; return whether they do.
+
+    Arguments
+        use: what the page does with encoder and decoder, as a noun in the plural or a gerund.
+    """
     dataset = run.dataset
+    if refused(run, use, "encode", "decode"):
+        return False
     if dataset.missing:
         st.info(
             f"{plain(dataset.missing)} The maps of this run can be seen all the same.",
@@ -99,7 +120,11 @@ def ensure_ready(run: store.Run) -> bool:
 
 
 def _refuse_unless_answering(run: store.Run, dataset: Dataset) -> None:
-    """Raise `InvalidRequest` if a run's stored errors, or its outputs, are not finite."""
+    """Raise `InvalidRequest` if a run's stored errors, or its outputs, are not finite.
+
+    Also if it has no encoder or no decoder.
+    """
+    run.capabilities.refuse(run.name, "Reconstruction", "encode", "decode")
     models.errors(*cache.identity(run), "test")
     models.reconstruct(*cache.identity(run), *(part[:1] for part in dataset.test))
 

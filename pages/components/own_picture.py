@@ -48,7 +48,8 @@ def applies(run: store.Run) -> bool:
     That they are those it was trained on is not asked before there is a picture: it takes reading
     them all.
     """
-    return run.dataset.traits.pictures and data.is_available(run.dataset)
+    whole = not run.lacks("A picture", "encode", "decode")
+    return whole and run.dataset.traits.pictures and data.is_available(run.dataset)
 
 
 @st.fragment

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from aecore import data, metrics
-from aecore.models.variants import VARIANTS
 from aecore.runs import stopping
 from pages.app.text import define, plain
 
@@ -18,18 +17,29 @@ if TYPE_CHECKING:
 def facts_popover(run: store.Run) -> None:
     """Table of facts of a run, behind an icon."""
     config, manifest = run.config, run.manifest
-    facts = {
+    facts: dict[str, object] = {
         "Run": run.name,
         "Data set": run.dataset.title,
-        "Variant": VARIANTS[config.variant].title,
+        "Variant": run.variant_title,
         "Code size": config.model.latent_dim,
-        "Epochs": run.epochs,
-        "Seed": config.training.seed,
-        "Trained on": f"{manifest.n_train:,} samples",
-        "Tested on": f"{manifest.n_test:,} others",
-        "Test MSE": metric_text(run, "test_mse"),
-        "Test MSE of PCA": metric_text(run, "pca_mse"),
     }
+    if run.capabilities.trainable:
+        facts |= {"Epochs": run.epochs, "Seed": config.training.seed}
+    if run.trained:
+        facts |= {
+            "Trained on": f"{manifest.n_train:,} samples",
+            "Tested on": f"{manifest.n_test:,} others",
+        }
+    else:
+        facts |= {
+            "Where it came from": manifest.origin or "unknown",
+            "Samples": f"{manifest.n_train:,} of training, {manifest.n_test:,} of testing",
+        }
+    if run.capabilities.decode:
+        facts |= {
+            "Test MSE": metric_text(run, "test_mse"),
+            "Test MSE of PCA": metric_text(run, "pca_mse"),
+        }
     with st.popover("About this run", icon=":material/info:", type="tertiary", key="about"):
         st.table({plain(name): plain(value) for name, value in facts.items()}, border="horizontal")
         if how := stopping.in_words(run):

@@ -20,3 +20,4 @@ from aecore.models.variants.base import (
     Noise as Noise,
     Variant as Variant,
 )
+from aecore.models.variants.imported import Imported as Imported, kind_of as kind_of

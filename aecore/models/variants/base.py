@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from aecore import models
 from aecore.data.modalities import MODALITIES
+from aecore.models.capabilities import (
+    Capabilities as Capabilities,
+    CorruptionSettings as CorruptionSettings,
+    LikelihoodName as LikelihoodName,
+    Noise as Noise,
+)
 from aecore.settings import ADVANCED, titles
 
 if TYPE_CHECKING:
@@ -31,8 +37,6 @@ if TYPE_CHECKING:
 Activation = Literal["elu", "relu", "leaky-relu", "gelu", "silu", "sigmoid", "tanh"]
 CodeActivation = Literal["identity", "relu", "sigmoid", "tanh"]
 Initialization = Literal["glorot", "he"]
-LikelihoodName = Literal["gaussian", "squashed-gaussian", "bernoulli"]
-Noise = Literal["gaussian", "masking", "salt-and-pepper", "dropout"]
 
 ACTIVATIONS = titles(
     elu="ELU", relu="ReLU", leaky_relu="Leaky ReLU", gelu="GELU", silu="SiLU", identity="None"
@@ -63,36 +67,6 @@ Channels = Annotated[
 ]
 
 
-class CorruptionSettings(NamedTuple):
-    """Corruption that a denoising model was trained with."""
-
-    noise: Noise
-    level: float
-    clip: bool
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """Capabilities of a trained model and how it was trained, declared by its settings."""
-
-    encode: bool = True
-    """Whether samples have codes."""
-    decode: bool = True
-    """Whether codes have samples."""
-    posterior: bool = False
-    """Whether its encoder gives Gaussians rather than points."""
-    prior: bool = False
-    """Whether its training drew the codes towards N(0, I), by a KL divergence or an MMD."""
-    conditioned: bool = False
-    """Whether its encoder and decoder take the label."""
-    likelihood: LikelihoodName = "gaussian"
-    """How reconstructions are scored."""
-    kl_weight: float | None = None
-    """Weight of the KL divergence in its loss; None where there is none."""
-    corruption: CorruptionSettings | None = None
-    """What is done to its input in training."""
-
-
 class Variant(BaseModel, ABC):
     """Base class of variants: common settings, validation and construction of the model."""
 
@@ -111,6 +85,8 @@ class Variant(BaseModel, ABC):
     """Whether its encoder and decoder read the label."""
     prior: ClassVar[bool] = False
     """Whether its training draws the codes towards N(0, I)."""
+    imported: ClassVar[bool] = False
+    """Whether its models were made elsewhere."""
     widths_setting: ClassVar[str]
     """The setting that says how wide its layers are."""
     outputs_per_dimension: ClassVar[int] = 1
@@ -152,6 +128,11 @@ class Variant(BaseModel, ABC):
             prior=self.prior,
             conditioned=self.conditioned,
         )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that hold the model in the folder of its run."""
+        return ("weights.safetensors",)
 
     @abstractmethod
     def build(self, spec: DataSpec) -> Autoencoder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -70,15 +71,15 @@ def ask(file: cache.File) -> Choices:
     return choices
 
 
-def free_name(file: str) -> str:
-    """A name for the dataset, made of that of its file, which none has.
+def free_name(file: str, others: Sequence[str] = ()) -> str:
+    """A name for the dataset, made of that of its file, which none has, and none of others.
 
     >>> free_name("My Table (2).csv")
     'my-table-2'
     """
     plain = unicodedata.normalize("NFKD", file.lower().split(".")[0]).encode("ascii", "ignore")
     stem = re.sub(r"[^a-z0-9]+", "-", plain.decode()).strip("-")[:26] or "data"
-    taken, number, name = names(), 2, stem
+    taken, number, name = {*names(), *others}, 2, stem
     while name in taken:
         name, number = f"{stem}-{number}", number + 1
     return name

@@ -71,7 +71,7 @@ def along(
     analysed = cache.analysis(run)
     train_codes = (analysed[0] if analysed else {}).get("train_codes")
     lines, made, problems = [], {}, []
-    beside: dict[str, list[Any]] = {"interpolation": [], "cycle error": []}
+    beside: dict[str, list[Any]] = {"interpolation": []}
     for way in ways:
         try:
             path = latent.path(
@@ -80,14 +80,16 @@ def along(
         except InvalidRequest as error:
             problems.append(plain(str(error)))
             continue
-        away = models.cycle_error(run, path, label)
         beside["interpolation"] += [way] * steps
-        beside["cycle error"] += away.tolist()
+        captions = [""] * steps
+        if run.capabilities.encode:
+            away = models.cycle_error(run, path, label)
+            beside.setdefault("cycle error", []).extend(away.tolist())
+            captions = [f"{value:.2g}" for value in away]
         made[way] = path, models.generated(run, path, label)
         strip = common.shaped(dataset, made[way][1])
-        captions = [f"{value:.2g}" for value in away]
         for stop, number in zip(latent.stops(len(chosen), steps), chosen, strict=True):
-            captions[stop] = f"#{number}: {captions[stop]}"
+            captions[stop] = f"#{number}: {captions[stop]}".removesuffix(": ")
         lines.append(images.Row(way, strip, captions))
     for fault in dict.fromkeys(problems):  # a problem of every path is shown once
         st.info(fault, icon=":material/wrong_location:")
@@ -101,9 +103,9 @@ def along(
     drawn_on_map(run, {way: path for way, (path, _) in made.items()}, chosen)
     neighbours = "test codes" if train_codes is None else "training codes"
     where = "Under a picture stands" if dataset.traits.pictures else "Beside each is"
+    cycle = f"{where} its cycle error; a" if run.capabilities.encode else "A"
     st.caption(
-        f"{where} its cycle error; a number with # is a picked sample's."
-        f"{common.class_sentence(run, label)}",
+        f"{cycle} number with # is a picked sample's.{common.class_sentence(run, label)}",
         help=f"{define('Cycle error')}\n\nThe path along the data follows nearest neighbours among "
         f"{neighbours}.",
         width="content",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from aecore import latent
 from pages.app import cache, controls, frame, models, state
-from pages.components import workbench
+from pages.components import job_status, workbench
 from pages.views.generate import arithmetic, code_usage, grid, paths, samples, traversal
 
 if TYPE_CHECKING:
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
     from aecore.runs import store
 
+USES = {
+    "Grid": "A grid of decoded codes",
+    "Samples": "Decoding of random codes",
+    "Path": "A path of decoded codes",
+    "Traversal": "A traversal of decoded codes",
+    "Arithmetic": "Decoding of sums of codes",
+}
+"""What each view that decodes does, as the beginning of a sentence."""
 VIEWS: dict[str, Callable[[store.Run, DeltaGenerator], None]] = {
     "Grid": grid.show,
     "Samples": samples.show,
@@ -36,6 +44,8 @@ def show(run: store.Run) -> None:
         toolbar = workbench.toolbar()
         with toolbar:
             view = controls.one_of("View", list(VIEWS), "view", label_visibility="collapsed")
+        if view in USES and job_status.refused(run, USES[view], "decode"):
+            return
         with st.spinner("Loading torch, scikit-learn and the model, a few seconds the first time"):
             models.load(run)
         cache.freeze_gc("what generates")

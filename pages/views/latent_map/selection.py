@@ -32,6 +32,8 @@ def show(view: View) -> None:
         chosen = show_maps(view, key="maps")
         sentences = said(view)
         st.caption(sentences, help=explain(sentences), width="content")
+        if without := view.run.lacks("Decoding of a place", "decode"):
+            st.caption(plain(without))
         if selection := messages.read(Selection, chosen.selection):
             export(view, selection)
         if place := messages.read(Place, chosen.place):

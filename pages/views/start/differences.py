@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from aecore import metrics
-from aecore.models.variants import VARIANTS
 from aecore.settings import list_settings
-from aecore.training import TrainingConfig
 from pages.app.text import explain, plain
 from pages.components import pickers
 
@@ -61,22 +59,21 @@ def show(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
 
 def every_fact(run: store.Run) -> dict[str, str]:
     """Settings and measures of a run, by their labels."""
-    facts = {"Data set": run.spec.title, "Variant": VARIANTS[run.config.variant].title}
+    facts = {"Data set": run.spec.title, "Variant": run.variant_title}
     facts |= {setting.label: setting.shown(value) for setting, value in settings_of(run)}
     for name, value in run.manifest.metrics.items():
         if value is not None and name in metrics.DEFINITIONS:
             facts[metrics.DEFINITIONS[name][0]] = f"{value:.4g}"
-    facts["Seconds of training"] = f"{run.manifest.seconds:.1f}"
+    if run.trained:
+        facts["Seconds of training"] = f"{run.manifest.seconds:.1f}"
     return {plain(name): plain(value) for name, value in facts.items()}
 
 
 def settings_of(run: store.Run) -> Iterator[tuple[Setting, Any]]:
-    """Every setting of a run, and its value."""
-    config = run.config
-    parts: tuple[tuple[type[BaseModel], BaseModel], ...] = (
-        (VARIANTS[config.variant], config.model),
-        (TrainingConfig, config.training),
-    )
-    for kind, values in parts:
-        for setting in list_settings(kind):
+    """Every setting of a run, and its value; of training, unless it was made elsewhere."""
+    parts: list[BaseModel] = [run.config.model]
+    if run.capabilities.trainable:
+        parts.append(run.config.training)
+    for values in parts:
+        for setting in list_settings(type(values)):
             yield setting, getattr(values, setting.name)

@@ -14,7 +14,6 @@ import streamlit as st
 
 from aecore import metrics
 from aecore.errors import InvalidRequest
-from aecore.models.variants import VARIANTS
 from aecore.runs import deleted, description
 from pages.app import cache, controls, frame, server, state
 from pages.app.text import define, plain
@@ -129,7 +128,7 @@ def in_words(run: store.Run, title: str, about: description.Description) -> str:
     """What a run is found by."""
     config = run.config
     parts = (title, run.name, config.dataset, run.spec.title, config.variant)
-    return " ".join((*parts, VARIANTS[config.variant].title, about.note, *about.tags)).lower()
+    return " ".join((*parts, run.variant_title, about.note, *about.tags)).lower()
 
 
 def row(run: store.Run, title: str, about: description.Description) -> dict[str, Any]:
@@ -138,7 +137,7 @@ def row(run: store.Run, title: str, about: description.Description) -> dict[str,
         "map": server.thumbnail_address(run),
         "title": f"{'★ ' * about.star}{title}",
         "dataset": run.spec.title.split(",")[0],
-        "variant": VARIANTS[run.config.variant].title,
+        "variant": run.variant_title,
         "code": run.config.model.latent_dim,
         **{name: run.manifest.metrics.get(name) for name in SHOWN},
         "epochs": run.epochs,
@@ -190,14 +189,16 @@ def one(run: store.Run, listing: cache.Listing) -> None:
     st.markdown(f"**{title}**  \n:small[{plain(run.name)}]", width="content")
     for entry in frame.OF_A_RUN:
         frame.link(entry, {state.RUN: run.name})
-    st.page_link(
-        "pages/train.py",
-        label="Train again",
-        icon=":material/replay:",
-        query_params=settings_query(run),
-        help="Opens the form with the settings of this run.",
-    )
-    further.offer(run)
+    if run.capabilities.trainable:
+        st.page_link(
+            "pages/train.py",
+            label="Train again",
+            icon=":material/replay:",
+            query_params=settings_query(run),
+            help="Opens the form with the settings of this run.",
+        )
+        if run.trained:
+            further.offer(run)
     if st.button("Describe", icon=":material/edit:", key=f"describe-{run.name}"):
         describe(run, listing.descriptions)
     if controls.button("Delete", ":material/delete:", key=f"delete-{run.name}"):
