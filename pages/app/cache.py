@@ -18,7 +18,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import data, latent, locations, metrics, neighbors, projections
-from aecore.data import Subset, importers, stored
+from aecore.data import Subset, importers
 from aecore.errors import Damaged
 from aecore.plots import images
 from aecore.runs import description, search, store, sweeps
@@ -452,9 +452,7 @@ def first_samples(dataset: str, fingerprint: str, count: int) -> data.Samples:
 @bounded(8)
 def first_rows(dataset: str, fingerprint: str, count: int) -> dict[str, np.ndarray]:
     """The first test samples of a table as columns, in their own units where these are known."""
-    chosen, entry = data.get(dataset), stored.entry(dataset)
+    chosen = data.get(dataset)
     x, labels = chosen.test.x[:count], chosen.test.labels[:count]
     label = np.array(chosen.label_names)[labels] if chosen.n_classes else labels
-    if entry is not None and entry.card.preparation is not None:
-        return {"label": label} | importers.undo(entry.card.preparation, x)
-    return {"label": label} | dict(zip(chosen.spec.column_names, x.T, strict=True))
+    return {"label": label} | chosen.in_units(x)

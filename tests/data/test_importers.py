@@ -608,6 +608,127 @@ def test_a_card_without_a_preparation_reads_as_before(put: Put) -> None:
     assert data.get("own").n_train == 32
 
 
+# --- Metadata -----------------------------------------------------------------------------------
+
+
+def described(n: int = 60) -> pandas.DataFrame:
+    """A table with a column of each kind that describes rows, each with a gap."""
+    table = frame(n)
+    table["id"] = [f"plant {at}" for at in range(n)]
+    table["day"] = [f"2020-{at % 12 + 1:02}-{at % 28 + 1:02}" for at in range(n)]
+    table["photo"] = [f"https://example.org/{at}.jpg" for at in range(n)]
+    table["note"] = [f"seen {at % 55} times,\nby \u00c5sa" for at in range(n)]
+    table["place"] = [("north", "south")[at % 2] for at in range(n)]
+    table["height"] = np.arange(n) * 0.5
+    table = table.astype({"height": object})
+    table.loc[7, ["day", "photo", "note", "place", "height"]] = ""
+    return table
+
+
+DESCRIBING = ("id", "day", "photo", "note", "place", "height")
+
+
+def test_columns_that_are_no_features_are_stored_and_come_back(put: Put) -> None:
+    table = described()
+    path = put("own.csv", str(table.to_csv(index=False)))
+    report = look(path, label="species", metadata=("place", "height"))
+    roles = {column.name: (column.kind, column.role) for column in report.columns}
+    assert [roles[name] for name in DESCRIBING] == [
+        ("identifier", "metadata"),
+        ("date", "metadata"),
+        ("link", "metadata"),
+        ("text", "metadata"),
+        ("category", "metadata"),
+        ("number", "metadata"),
+    ]
+    assert report.shape == (5,) and report.n_train + report.n_test == 60
+    dataset = importers.add_file(path, "own", label="species", metadata=["place", "height"])
+    assert data.get("own").columns("train").keys() == set(DESCRIBING)
+    seen = []
+    for split, n in (("train", dataset.n_train), ("test", dataset.n_test)):
+        columns = dataset.columns(split)
+        assert all(column.values.shape == (n,) for column in columns.values())
+        for at in range(n):
+            (row,) = np.flatnonzero(table["id"] == columns["id"].values[at])
+            seen.append(int(row))
+            assert dataset.in_units(getattr(dataset, split).x[at : at + 1])["length"][
+                0
+            ] == pytest.approx(table["length"][row], abs=1e-4)
+            place = columns["place"].names[columns["place"].values[at]]
+            if row == 7:
+                assert np.isnan(columns["day"].values[at]) and place == "no value"
+                assert columns["photo"].values[at] == columns["note"].values[at] == ""
+                assert np.isnan(columns["height"].values[at])
+                continue
+            day = pandas.Timestamp(columns["day"].values[at], unit="s")
+            assert f"{day:%Y-%m-%d}" == table["day"][row] and place == table["place"][row]
+            assert columns["photo"].values[at] == table["photo"][row]
+            assert columns["note"].values[at] == " ".join(table["note"][row].split())
+            assert columns["height"].values[at] == table["height"][row]
+    assert sorted(seen) == list(range(60))
+    assert columns["photo"].kind == "link" and columns["note"].kind == columns["id"].kind == "text"
+
+
+def test_dates_of_files_with_types_are_seconds_in_utc(put: Put) -> None:
+    table = frame()
+    table["when"] = pandas.date_range("2001-02-03 04:05:06", periods=N, freq="h", tz="+02:00")
+    path = put("own.parquet", saved(lambda file: table.to_parquet(file)))
+    columns = importers.add_file(path, "own").columns("train")
+    assert columns["when"].kind == "date"
+    assert columns["when"].values.min() >= pandas.Timestamp("2001-02-03 02:05:06").timestamp()
+    assert set(np.diff(np.sort(columns["when"].values)) % 3600) == {0}
+
+
+def test_what_may_not_be_a_link_is_text(put: Put) -> None:
+    table = frame(60)
+    table["photo"] = [f"javascript:alert({at % 59})" for at in range(60)]
+    table["page"] = [f"https://example.org/{at % 59}" for at in range(60)]
+    table.loc[3, "page"] = "https://a' onclick='x"
+    path = put("own.csv", str(table.to_csv(index=False)))
+    kinds = {column.name: column.kind for column in look(path).columns}
+    assert (kinds["photo"], kinds["page"]) == ("text", "link")
+
+
+def test_roles_that_contradict_each_other_are_said(put: Put) -> None:
+    path = put("own.csv", str(described().to_csv(index=False)))
+    problems = look(path, label="species", metadata=("species", "day"), drop="day").problems
+    assert len(problems) == 2
+    assert "'day' is to be left out and to be used" in problems[0]
+    assert "'species' is to be metadata and to be used otherwise" in problems[1]
+    left = {c.name: c.role for c in look(path, drop=("day", "id")).columns}
+    assert not left.keys() & {"day", "id"} and left["note"] == "metadata"
+
+
+def test_images_keep_the_columns_of_their_table(put: Put) -> None:
+    lines = "".join(f"{at}.png,{'ab'[at % 2]},{at / 4},note {at}\n" for at in range(8))
+    members: dict[str, bytes | str] = {
+        f"{at}.png": png(np.full((5, 5), 20 * at, np.uint8)) for at in range(8)
+    }
+    members["metadata.csv"] = f"file_name,kind,age,note\n{lines}"
+    dataset = importers.add_file(put("own.zip", archive(members)), "own")
+    columns = dataset.columns("train")
+    assert dataset.label_names == ("a", "b") and columns.keys() == {"age", "note"}
+    shade = np.rint(dataset.train.x[:, 0] * 255 / 20)
+    np.testing.assert_array_equal(columns["age"].values, shade / 4)
+    assert columns["note"].values.tolist() == [f"note {at:.0f}" for at in shade]
+
+
+@pytest.mark.parametrize("change", ["cut", "flip", "gone"])
+def test_damaged_columns_are_said_and_the_arrays_still_read(put: Put, change: str) -> None:
+    importers.add_file(put("own.csv", str(described().to_csv(index=False))), "own")
+    path = stored.root() / "own" / stored.COLUMNS
+    content = path.read_bytes()
+    changed = {"cut": content[:-9], "flip": content[:-1] + bytes([content[-1] ^ 1])}
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(changed[change])
+    entry = stored.entry("own")
+    assert entry and len(stored.read(entry, "train")[0]) == data.get("own").n_train
+    with pytest.raises(InvalidRequest, match=r"'own' is damaged: columns\.safetensors"):
+        stored.read_columns(entry, "train")
+
+
 # --- Images -------------------------------------------------------------------------------------
 
 FIT = PictureFit(height=4, width=4)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aecore.data import stored
+from aecore.data import metadata, stored
 from aecore.data.builtin import DATASETS
 from aecore.data.catalog import get
 from aecore.data.importers.choices import Choices
@@ -59,7 +59,8 @@ def save(
     Raises `InvalidRequest` with everything that prevents it; nothing is stored then.
     """
     problems = stored.name_problems(name, DATASETS)
-    draft = plan(content or read(path), choices)
+    content = content or read(path)
+    draft = plan(content, choices)
     if problems or draft.problems:
         raise InvalidRequest([*problems, *draft.problems])
     n_values = (len(draft.train) + len(draft.test)) * math.prod(draft.shape)
@@ -90,7 +91,12 @@ def save(
     train, test = (
         (_features(draft, rows), draft.labels.values[rows]) for rows in (draft.train, draft.test)
     )
-    stored.add(spec, train, test, DATASETS, draft.preparation)
+    described = content.table[[column.name for column in draft.metadata]]
+    known, values = metadata.arrays_of(
+        draft.metadata,
+        {"train": described.iloc[draft.train], "test": described.iloc[draft.test]},
+    )
+    stored.add(spec, train, test, DATASETS, draft.preparation, known, values)
     return get(name)
 
 

@@ -199,6 +199,13 @@ export class Toolbar {
       return;
     }
     const i = digits === undefined ? -1 : maps.rows.indexOf(row);
+    if (i < 0 && text && !text.includes("#") && this.describing()) {
+      maps.selection.select({ text });
+      if (maps.selection.members) {
+        this.setStatus(`Selected: samples with “${query.trim()}” in their metadata`);
+        return;
+      }
+    }
     if (i < 0) {
       this.setStatus(`Nothing here is called “${query}”: ${this.searchable()}`);
       return;
@@ -216,6 +223,13 @@ export class Toolbar {
     const { rows, facts: { label_names } } = this.maps;
     const last = label_names.length - 1;
     const labels = last < 0 ? "" : ` or a label (${label_names[0]} to ${label_names[last]})`;
-    return `search for the number of a sample (#${rows[0]})${labels}`;
+    const texts = this.describing() ? ", or a text in the metadata" : "";
+    return `search for the number of a sample (#${rows[0]})${labels}${texts}`;
+  }
+
+  /** Whether there are texts or categories of the samples to look in. */
+  describing() {
+    const { facts } = this.maps;
+    return facts.texts.length > 0 || facts.columns.some(({ known, names }) => known && names);
   }
 }
