@@ -200,8 +200,9 @@ export class Toolbar {
     }
     const i = digits === undefined ? -1 : maps.rows.indexOf(row);
     if (i < 0 && text && !text.includes("#") && this.describing()) {
-      maps.selection.select({ text });
-      if (maps.selection.members) {
+      const holds = maps.selection.holding(text);
+      if (maps.rows.some((_, at) => maps.visible(at) && holds(at))) {
+        maps.selection.select({ text });
         this.setStatus(`Selected: samples with “${query.trim()}” in their metadata`);
         return;
       }
