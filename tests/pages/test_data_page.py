@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, opened
 
 from aecore import data
+from pages.views.data import roles
 from pages.views.data.form import free_name
 
 PAGE = ROOT / "pages" / "data.py"
@@ -122,3 +124,48 @@ def test_a_name_is_made_of_the_file_and_of_none_that_is_taken() -> None:
     assert free_name("Ünïted  Stätes.csv") == "united-states"
     assert free_name("...") == "data"
     assert free_name("iris.data.csv") == "iris-2"
+
+
+# --- Roles of columns ---------------------------------------------------------------------------
+
+
+def with_days() -> bytes:
+    first, *rows = table().decode().split("\n")
+    days = [f"2020-01-{at % 28 + 1:02}" for at in range(len(rows))]
+    return "\n".join([f"{first},day", *map(",".join, zip(rows, days, strict=True))]).encode()
+
+
+def number_of(at: AppTest) -> str:
+    """Number of the file of the form, which its keys end with."""
+    key = next(each.key for each in at.selectbox if each.label == "Label")
+    return str(key).removeprefix("label-")
+
+
+def roles_of(at: AppTest) -> dict[str, str]:
+    shown = next(each.value for each in at.dataframe if "Used as" in each.value)
+    return dict(zip(shown["Column"], shown["Used as"], strict=True))
+
+
+def test_each_column_has_a_role_that_can_be_changed() -> None:
+    at = given("plants.csv", with_days())
+    guessed = {"height": "feature", "width": "feature", "kind": "label", "day": "metadata"}
+    assert roles_of(at) == guessed
+    at.session_state[f"roles-{number_of(at)}"] = {"width": "metadata", "day": "left out"}
+    at.run()
+    assert roles_of(at) == guessed | {"width": "metadata", "day": "left out"}
+    assert "each of 1 feature," in said(at)
+    store(at)
+    assert not at.error and data.get("plants").columns("test").keys() == {"width"}
+
+
+def test_an_edit_of_the_table_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SimpleNamespace(number="1")
+    known = {"key": {"edited_rows": {0: {"Used as": "metadata"}, 1: {"Used as": "label"}}}}
+    monkeypatch.setattr(roles.state, "value", lambda key, default=None: known.get(key, default))
+    monkeypatch.setattr(roles.state, "put", known.update)
+    roles._edited(file, "key", ["kind", "width", "day"], ["label", "feature", "metadata"])
+    assert known["roles-1"] == {"kind": "metadata"} and known["label-1"] == "width"
+    known["key"] = {"edited_rows": {1: {"Used as": "left out"}}}
+    roles._edited(file, "key", ["kind", "width"], ["metadata", "split"])
+    assert known["roles-1"] == {"kind": "metadata", "width": "left out"}
+    assert known["split_by-1"] == "random"

@@ -15,12 +15,15 @@ from aecore.errors import InvalidRequest
 from aecore.settings import Setting, list_settings
 from pages.app import cache, frame, state
 from pages.components.settings_form import help_of
+from pages.views.data import roles
 from pages.views.data.upload import UPLOADS
 
-OF_TABLES = ("missing", "categories", "scale", "log", "decimal", "drop", "keep")
+OF_TABLES = ("missing", "categories", "scale", "log", "decimal")
 OF_IMAGES = ("size", "fit", "colour", "background")
 FIRST = ("label", "missing", "scale", "size", "fit", "colour")
 """What is asked at once; the rest stands behind *More choices*."""
+OF_COLUMNS = ("drop", "keep", "metadata")
+"""What is chosen column by column in the report."""
 LABELS = {"": "guess", NO_LABEL: "no label", AT_RANDOM: "at random"}
 
 
@@ -28,7 +31,8 @@ def ask(file: cache.File) -> Choices:
     """Fields of the choices; a press on *Store* stores the file and empties them."""
     columns = list(map(str, file.content.table.columns))
     other = OF_TABLES if file.content.pictures is not None else OF_IMAGES
-    settings = [each for each in list_settings(Choices) if each.name not in other]
+    hidden = (*other, *OF_COLUMNS)
+    settings = [each for each in list_settings(Choices) if each.name not in hidden]
     given = {
         each.name: _widget(each, columns, file.number) for each in settings if each.name in FIRST
     }
@@ -53,7 +57,7 @@ def ask(file: cache.File) -> Choices:
         max_chars=30,
         help="Lower-case letters, digits and hyphens.",
     )
-    choices = importers.check(given | more)
+    choices = importers.check(given | more | roles.choices(file, given["label"]))
     with st.container(key="submit"):
         refused = st.container()
         if st.button("Store", type="primary", icon=":material/save:", width="stretch"):

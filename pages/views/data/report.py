@@ -9,22 +9,13 @@ import streamlit as st
 from aecore.plots import figures
 from pages.app import cache
 from pages.app.text import define, plain
+from pages.views.data import roles
 
 if TYPE_CHECKING:
     from aecore.data.importers import Choices, Report
 
 MOST_CLASSES = 40
 """Classes in the chart; the largest ones."""
-HEADINGS = {
-    "name": "Column",
-    "kind": "Holds",
-    "role": "Used as",
-    "missing": "Missing",
-    "distinct": "Different values",
-    "low": "Lowest",
-    "high": "Highest",
-    "duplicate_of": "Repeats",
-}
 
 
 def show(file: cache.File, choices: Choices) -> None:
@@ -51,17 +42,7 @@ def show(file: cache.File, choices: Choices) -> None:
             width="content",
         )
     if report.columns:
-        st.markdown("**Columns**")
-        st.dataframe(
-            {
-                name: values
-                for name in HEADINGS
-                if any(values := [getattr(each, name) for each in report.columns])
-            },
-            column_config=HEADINGS,
-            hide_index=True,
-            placeholder="",
-        )
+        roles.show(file, report)
 
 
 def in_words(report: Report) -> str:
