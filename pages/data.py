@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pages.app import frame
 from pages.components import workbench
-from pages.views.data import catalogue, form, report, upload
+from pages.views.data import catalogue, form, jobs, report, upload
 
 PANEL = 380  # pixels
 
@@ -12,10 +12,12 @@ with frame.page("Data"):
     canvas, panel = workbench.split("left", PANEL)
     file = choices = None
     with panel, frame.guarded():
-        file = upload.ask()
-        choices = form.ask(file) if file is not None else None
+        like = upload.like()
+        file = upload.ask(like)
+        choices = form.ask(file, like) if file is not None else None
     with canvas, frame.guarded():
+        jobs.show()
         if file is None or choices is None:
             catalogue.show()
         else:
-            report.show(file, choices)
+            report.show(file, choices, like)

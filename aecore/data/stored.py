@@ -278,10 +278,30 @@ def add(
             f"Names of columns, categories and classes take {len(content):,} bytes, more than "
             f"{MAX_CARD:,}: shorten them."
         )
-    _write(spec.name, content, arrays, beside)
+    _write(spec.name, content, _as_safetensors(arrays), beside)
     stored = entry(spec.name)
     assert stored is not None
     return stored
+
+
+def put(name: str, contents: Mapping[str, bytes]) -> bool:
+    """Store the files of a dataset as they are; return whether they are those of one.
+
+    What is in its arrays is looked at when they are read. Raises `InvalidRequest` where the name is
+    taken.
+    """
+    parts = {CARD, ARRAYS}, {CARD, ARRAYS, COLUMNS}
+    if not NAME.fullmatch(name) or contents.keys() not in parts or len(contents[CARD]) > MAX_CARD:
+        return False
+    try:
+        card = Card.model_validate_json(contents[CARD])
+    except (ValueError, RecursionError):
+        return False
+    if card.spec.name != name:
+        return False
+    columns = [contents[COLUMNS]] if COLUMNS in contents else []
+    _write(name, contents[CARD], [contents[ARRAYS]], columns)
+    return True
 
 
 def remove(name: str) -> None:
@@ -299,7 +319,7 @@ def remove(name: str) -> None:
 
 
 def _write(
-    name: str, card: bytes, arrays: Mapping[str, np.ndarray], columns: Sequence[bytes]
+    name: str, card: bytes, arrays: Iterable[bytes | memoryview], columns: Sequence[bytes]
 ) -> None:
     place = root() / name
     with files.writing(root(), locations.OTHERWISE):
@@ -308,7 +328,7 @@ def _write(
         aside = files.partial(place)
         aside.mkdir()
         try:
-            files.write_new(aside / ARRAYS, *_as_safetensors(arrays))
+            files.write_new(aside / ARRAYS, *arrays)
             if columns:
                 files.write_new(aside / COLUMNS, *columns)
             files.write_new(aside / CARD, card)

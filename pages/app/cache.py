@@ -417,7 +417,7 @@ def uploaded(number: str, name: str, _content: Callable[[], memoryview]) -> File
     folder = tempfile.TemporaryDirectory(prefix="latent-loupe-")
     path = Path(folder.name) / Path(name).name
     path.write_bytes(_content())
-    return File(path, importers.read(path), number, folder)
+    return File(path, importers.preview(path), number, folder)
 
 
 def file_at(path: Path) -> File:
@@ -429,17 +429,17 @@ def file_at(path: Path) -> File:
 @bounded(2)
 def _file_at(path: str, changed: int | None, size: int | None) -> File:
     number = hashlib.sha256(f"{path} {changed} {size}".encode()).hexdigest()[:16]
-    return File(Path(path), importers.read(Path(path)), number)
+    return File(Path(path), importers.preview(Path(path)), number)
 
 
-def understood(file: File, choices: Choices) -> Report:
-    """What is understood of a file under given choices."""
-    return _understood(file.number, choices.model_dump_json(), file, choices)
+def understood(file: File, choices: Choices, like: str = "") -> Report:
+    """What is understood of a file under given choices, or by the preparation of a dataset."""
+    return _understood(file.number, choices.model_dump_json(), like, file, choices)
 
 
 @bounded(16)
-def _understood(number: str, chosen: str, _file: File, _choices: Choices) -> Report:
-    return importers.understand(_file.path, _choices, _file.content)
+def _understood(number: str, chosen: str, like: str, _file: File, _choices: Choices) -> Report:
+    return importers.understand(_file.path, _choices, _file.content, like)
 
 
 @bounded(8)

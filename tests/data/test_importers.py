@@ -16,17 +16,18 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from conftest import Listener
 from PIL import Image
 from typer.testing import CliRunner
 
-from aecore import data
+from aecore import data, locations
 from aecore.cli import app
 from aecore.data import importers, stored
 from aecore.data.importers import Choices, Report
 from aecore.data.importers.formats import FORMATS
 from aecore.data.importers.pictures import as_sample
 from aecore.data.preparation import PictureFit, Preparation
-from aecore.errors import InvalidRequest
+from aecore.errors import Cancelled, InvalidRequest
 
 ROOT = Path(__file__).parents[2]
 N = 40
@@ -598,6 +599,62 @@ def test_a_second_file_that_does_not_fit_is_refused_with_every_reason(put: Put) 
     assert "'colour' has no value in row 5" in error.value.problems[2]
 
 
+def test_a_second_file_becomes_a_dataset_of_the_same_columns(put: Put) -> None:
+    table = described()
+    first = put("own.csv", str(table.to_csv(index=False)))
+    chosen = {"label": "species", "metadata": ["place", "height"], "missing": "mean"}
+    importers.add_file(first, "own", log="width", **chosen)
+    card = stored.entry("own").card
+    other = table.head(30).copy()
+    other.loc[2, "colour"] = "purple"
+    other.loc[3, "species"] = "new"
+    other.loc[4, "species"] = ""
+    other["further"] = 1
+    other["width"] = 2.5
+    path = put("other.csv", str(other.drop(columns="note").to_csv(index=False)))
+    report = importers.understand(path, like="own")
+    assert not report.problems and report.n_samples == 30 and report.shape == (5,)
+    said = " ".join(report.decisions)
+    assert "'colour' has categories that 'own' has not, 'purple', in line 4" in said
+    assert "Classes that 'own' has not were added: 'new'" in said
+    assert "1 rows have no label and are left out (line 6)" in said
+    assert "no column 'note' of metadata" in said and "such as 'further': left out" in said
+    second = importers.apply_file(path, "own", "own-2", test_share=0.5)
+    again = stored.entry("own-2").card
+    assert again.preparation.columns == card.preparation.columns
+    assert second.label_names == (*card.spec.label_names, "new")
+    assert (second.n_train, second.n_test) == (15, 14) or second.n_train + second.n_test == 29
+    assert second.columns("test").keys() == set(DESCRIBING) - {"note"}
+    np.testing.assert_allclose(second.in_units(second.train.x)["width"], 2.5, rtol=1e-5)
+
+
+def test_a_second_file_needs_the_columns_of_the_first(put: Put) -> None:
+    importers.add_file(put("own.csv", text()), "own", label="species")
+    other = frame().drop(columns=["width", "species"]).astype({"length": object})
+    other.loc[3, "length"] = "abc"
+    path = put("other.csv", str(other.to_csv(index=False)))
+    with pytest.raises(InvalidRequest) as error:
+        importers.apply_file(path, "own", "own-2")
+    assert len(error.value.problems) == 2 and stored.names() == ["own"]
+    assert "'length' is no number in line 5 ('abc')" in error.value.problems[0]
+    assert "Column 'width' is missing" in error.value.problems[1]
+    archived = put("own.zip", archive(images()))
+    with pytest.raises(InvalidRequest, match="holds images and 'own' a table"):
+        importers.apply_file(archived, "own", "own-2")
+    with pytest.raises(InvalidRequest, match="Unknown stored dataset 'iris'"):
+        importers.apply_file(path, "iris", "own-2")
+    unlabelled = put("plain.csv", str(frame().drop(columns="species").to_csv(index=False)))
+    assert importers.apply_file(unlabelled, "own", "own-2").n_classes == 0
+
+
+def test_a_second_archive_of_images_is_fitted_alike(put: Put) -> None:
+    importers.add_file(put("own.zip", archive(images())), "own", size=(4, 3), colour="colour")
+    path = put("other.zip", archive({f"b/{at}.png": png(noise(9, 9, seed=at)) for at in range(6)}))
+    second = importers.apply_file(path, "own", "own-2")
+    assert second.shape == (4, 3, 3) and second.label_names == ("a", "b")
+    assert set(second.train.labels) == {1}
+
+
 def test_a_card_without_a_preparation_reads_as_before(put: Put) -> None:
     importers.add_file(put("own.csv", text()), "own")
     path = stored.root() / "own" / stored.CARD
@@ -606,6 +663,66 @@ def test_a_card_without_a_preparation_reads_as_before(put: Put) -> None:
     path.write_text(json.dumps(card))
     assert stored.entry("own").card.preparation is None
     assert data.get("own").n_train == 32
+
+
+# --- Large files --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    for module in ("table", "arrays"):
+        monkeypatch.setattr(f"aecore.data.importers.{module}.PREVIEWED", 10)
+    monkeypatch.setattr("aecore.data.importers.table.PREVIEWED_BYTES", 300)
+    monkeypatch.setattr("aecore.data.importers.pictures.MOST_PREVIEWED", 4)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.usefixtures("all_are_large")
+def test_of_a_large_file_a_part_is_looked_at(put: Put, name: str) -> None:
+    file, content = WHOLE[name]
+    path = put(file, content())
+    whole, part = importers.read(path), importers.preview(path)
+    assert not whole.part and list(part.table.columns) == list(whole.table.columns)
+    if name in ("NPZ file", "IDX file", "Feather file"):  # read as a whole; of one batch
+        assert not part.part and len(part.table) == len(whole.table)
+        return
+    assert part.part and 0 < len(part.table) < len(whole.table)
+    assert "looked at" in part.notes[0]
+    report = importers.understand(path, content=part)
+    assert not report.problems and "looked at" in " ".join(report.notes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_a_part_of_a_text_ends_with_a_row(
+    put: Put, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    table = frame()
+    table["note"] = [f"first \N{SNOWMAN} {at},\nsecond" for at in range(N)]
+    mark = "\N{ZERO WIDTH NO-BREAK SPACE}" if encoding == "utf-16-be" else ""
+    path = put("own.csv", (mark + str(table.to_csv(index=False))).encode(encoding))
+    for size in range(400, 520):
+        monkeypatch.setattr("aecore.data.importers.table.PREVIEWED_BYTES", size)
+        part = importers.preview(path)
+        n = len(part.table)
+        assert part.part and n and part.table["note"].tolist() == table["note"].tolist()[:n]
+
+
+def test_a_file_is_stored_by_a_job_with_its_progress(put: Put) -> None:
+    path = put("own.zip", archive(images()))
+    listener = Listener()
+    importers.StoreFile(str(path), "own", Choices(), "Mine").run(listener)
+    assert data.get("own").title == "Mine" and path.exists()
+    assert ("Preparing the samples", 8, 8) in listener.heard
+    stop = Listener(lambda heard: Cancelled() if heard.heard[-1][0].startswith("Prep") else None)
+    task = importers.StoreFile(importers.incoming(path), "own-2", Choices())
+    assert (locations.store() / task.path).read_bytes() == path.read_bytes()
+    with pytest.raises(Cancelled):
+        task.run(stop)
+    assert stored.names() == ["own"] and not list((locations.store() / "_incoming").iterdir())
+    with pytest.raises(InvalidRequest, match="'own' is taken"):
+        importers.StoreFile(str(path), "own", Choices()).check()
 
 
 # --- Metadata -----------------------------------------------------------------------------------
@@ -867,6 +984,15 @@ def test_the_command_line_checks_lists_shows_and_removes(put: Put) -> None:
         assert plain.exit_code == 0 and "species" in plain.stdout
     assert call("remove", "mine") == (0, {"removed": "mine"})
     assert call("show", "mine")[0] == 2
+
+
+def test_the_command_line_applies_a_preparation_to_a_second_file(put: Put) -> None:
+    path = str(put("own.csv", text()))
+    call("add", path, "--name", "mine", "--label", "species")
+    code, row = call("apply", path, "--dataset", "mine", "--name", "mine-2", "--test-share", "0.5")
+    assert (code, row["name"], row["n_train"], row["label"]) == (0, "mine-2", 20, "species")
+    assert row["problems"][0] == "Prepared as 'mine' was."
+    assert call("apply", path, "--dataset", "none", "--name", "other")[0] == 2
 
 
 def test_refusals_are_sentences_on_the_command_line(put: Put) -> None:

@@ -9,11 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, opened
 
-from aecore import data
+from aecore import data, locations
+from aecore.data import stored
 from pages.views.data import roles
 from pages.views.data.form import free_name
 
@@ -169,3 +171,36 @@ def test_an_edit_of_the_table_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     roles._edited(file, "key", ["kind", "width"], ["metadata", "split"])
     assert known["roles-1"] == {"kind": "metadata", "width": "left out"}
     assert known["split_by-1"] == "random"
+
+
+# --- A second file, and large ones --------------------------------------------------------------
+
+
+def test_a_second_file_is_prepared_as_the_first_was() -> None:
+    store(given("plants.csv", table()))
+    at = opened(PAGE, dataset="plants")
+    at = opened(PAGE, like="plants", dataset="plants")
+    assert "prepared as *plants* was" in said(at)
+    at.file_uploader[0].upload("more.csv", table(30).replace(b"width", b"girth")).run()
+    assert "Column 'width' is missing" in at.error[0].value
+    assert not any(each.label == "Scale" for each in at.selectbox)
+    at.file_uploader[0].upload("more.csv", table(30)).run()
+    assert not at.error and "Prepared as" not in said(at)
+    store(at)
+    assert not at.error and not at.exception and "like" not in at.query_params
+    card = stored.entry("more").card
+    assert card.preparation.columns == stored.entry("plants").card.preparation.columns
+    assert card.preparation.decisions[0] == "Prepared as 'plants' was."
+
+
+def test_a_large_file_is_stored_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    monkeypatch.setattr("aecore.data.importers.table.PREVIEWED_BYTES", 200)
+    at = given("plants.csv", table())
+    assert "Only the first" in said(at)
+    store(at)
+    assert not at.error and not at.exception
+    wait_until(lambda: "plants" in data.names())
+    assert data.get("plants").n_train == 48
+    folder = locations.store() / "_incoming"
+    wait_until(lambda: not list(folder.iterdir()))

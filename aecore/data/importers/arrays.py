@@ -16,6 +16,7 @@ from aecore.data.importers.formats import (
     MAX_FILE,
     MOST_COLUMNS,
     MOST_VALUES,
+    PREVIEWED,
     Content,
     Format,
     register,
@@ -171,6 +172,14 @@ class NPY(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
+        return cls._rows(path, None)
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        return cls._rows(path, PREVIEWED)
+
+    @classmethod
+    def _rows(cls, path: Path, most: int | None) -> Content:
         name = printable(path.name)
         try:
             with path.open("rb") as file:
@@ -178,7 +187,15 @@ class NPY(Format):
                 problems = _check(name, shape, dtype, path.stat().st_size - file.tell())
             if problems:
                 raise InvalidRequest(problems)
-            return content_of(name, np.load(path), {})
+            # What is mapped is read when it is used, and never held beside what becomes of it.
+            array = np.load(path, mmap_mode="r")
+            part = most is not None and array.ndim > 0 and len(array) > most
+            notes = (
+                [f"Only the first {most:,} samples were looked at: all are read when it is stored."]
+                if part
+                else []
+            )
+            return content_of(name, array[:most] if part else array, {}, notes=notes, part=part)
         except InvalidRequest:
             raise
         except Exception as error:

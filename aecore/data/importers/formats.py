@@ -20,6 +20,10 @@ MAX_FILE = 4 * 2**30
 MOST_COLUMNS = 16_384
 MOST_VALUES = 2**30
 """Values of a table or an array: rows times columns."""
+LARGE = 32 * 2**20
+"""Bytes from which on `preview` reads a part of a file."""
+PREVIEWED = 20_000
+"""Rows of that part."""
 NAMED = 20
 """Faulty lines, members or columns of one sort that are named one by one."""
 
@@ -54,6 +58,8 @@ class Content:
     """Column that says train or test by the layout of the file."""
     decimal_comma: bool = False
     """Whether numbers with commas probably have decimal commas."""
+    part: bool = False
+    """Whether the file holds more, which was not read."""
     notes: tuple[str, ...] = field(default=())
     """What was decided and left out in reading, as sentences."""
 
@@ -73,6 +79,11 @@ class Format(ABC):
     @abstractmethod
     def read(cls, path: Path) -> Content:
         """Read a file; raises `InvalidRequest` with everything that is wrong in it."""
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        """Read enough of a large file to report on it; here all of it."""
+        return cls.read(path)
 
 
 FORMATS: dict[str, type[Format]] = {}
@@ -136,6 +147,16 @@ def read(path: Path) -> Content:
     """Read a file or folder, before any choice; raises `InvalidRequest` with all its faults."""
     try:
         return format_of(path).read(path)
+    except OSError as error:
+        raise InvalidRequest(files.sentence(error)) from error
+
+
+def preview(path: Path) -> Content:
+    """Read a file as `read` does, or of a large one a part, whose `part` is true."""
+    try:
+        kind = format_of(path)
+        large = path.is_dir() or path.stat().st_size > LARGE
+        return kind.beginning(path) if large else kind.read(path)
     except OSError as error:
         raise InvalidRequest(files.sentence(error)) from error
 

@@ -8,6 +8,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from aecore.data.importers.formats import (
     MOST_COLUMNS,
     MOST_VALUES,
+    PREVIEWED,
     Content,
     Format,
     in_list,
@@ -36,6 +38,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 SNIFFED_LINES = 50
+PREVIEWED_BYTES = 8 * 2**20
 
 
 def check_names(names: list[str]) -> list[str]:
@@ -68,6 +71,15 @@ class _Delimited(Format):
     def read(cls, path: Path) -> Content:
         return read_text(printable(path.name), path.read_bytes(), cls.delimiters)
 
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        with path.open("rb") as file:
+            content = file.read(PREVIEWED_BYTES)
+            if not file.read(1):
+                return cls.read(path)
+        end = _end_of_line(content)
+        return _part(read_text(printable(path.name), content[:end], cls.delimiters))
+
 
 @register
 class CSV(_Delimited):
@@ -84,6 +96,26 @@ class TSV(_Delimited):
     name = "TSV file"
     endings = (".tsv", ".tab")
     delimiters = "\t,;|"
+
+
+def _end_of_line(content: bytes) -> int:
+    """Where the last whole line ends that is not within quotation marks."""
+    end = len(content) - 1  # a line's end at the very end may be half a sign of UTF-16
+    quotes = content.count(b'"', 0, end)
+    while (at := content.rfind(b"\n", 0, end)) > 0:
+        quotes -= content.count(b'"', at, end)
+        if quotes % 2 == 0:
+            wide = content[at + 1 : at + 2] == b"\0" and not content.startswith(codecs.BOM_UTF16_BE)
+            return at + 1 + wide  # the second byte of a line's end in UTF-16, little endian
+        end = at
+    return len(content)
+
+
+def _part(content: Content) -> Content:
+    """Content of the beginning of a file, which says so."""
+    n = len(content.table)
+    said = f"Only the first {n:,} rows were looked at: all are read when the file is stored."
+    return replace(content, part=True, notes=(said, *content.notes))
 
 
 def read_text(name: str, content: bytes, delimiters: str = ",;\t|") -> Content:
@@ -250,6 +282,24 @@ class Parquet(Format):
         except Exception as error:
             raise unreadable(path.name, cls.name, error) from error
 
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        import pyarrow
+        from pyarrow import parquet
+
+        try:
+            with parquet.ParquetFile(path, pre_buffer=False) as file:
+                facts = file.metadata
+                _check_extent(facts.num_rows, file.schema_arrow.names)
+                kept, notes = _readable(file.schema_arrow)
+                first = next(file.iter_batches(PREVIEWED, columns=kept))
+                content = _content(pyarrow.Table.from_batches([first]), notes)
+                return _part(content) if first.num_rows < facts.num_rows else content
+        except InvalidRequest:
+            raise
+        except Exception as error:
+            raise unreadable(path.name, cls.name, error) from error
+
 
 @register
 class Feather(Format):
@@ -261,6 +311,15 @@ class Feather(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
+        return cls._batches(path, MOST_VALUES)
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        return cls._batches(path, PREVIEWED)
+
+    @classmethod
+    def _batches(cls, path: Path, most: int) -> Content:
+        """Content of whole batches, up to the one in which a number of rows is reached."""
         import pyarrow
 
         try:
@@ -275,9 +334,12 @@ class Feather(Format):
                     n += batch.num_rows
                     _check_extent(n, names)
                     batches.append(batch.select(kept))
+                    if n >= most:
+                        break
                 _check_extent(n, names)
                 selected = pyarrow.schema([file.schema.field(name) for name in kept])
-                return _content(pyarrow.Table.from_batches(batches, selected), notes)
+                content = _content(pyarrow.Table.from_batches(batches, selected), notes)
+                return content if len(batches) == file.num_record_batches else _part(content)
         except InvalidRequest:
             raise
         except Exception as error:

@@ -9,6 +9,7 @@ from aecore.data import Dataset, stored
 from aecore.plots import images
 from pages.app import cache, frame, state
 from pages.app.text import define, plain
+from pages.views.data.upload import LIKE
 
 SAMPLES = 12
 CELL = 72  # points of one image
@@ -83,6 +84,15 @@ def one(dataset: Dataset) -> None:
             icon=":material/model_training:",
             query_params={DATASET: dataset.name} | state.mode_for_links(),
         )
+        if dataset.preparation is not None:
+            again = {LIKE: dataset.name, DATASET: dataset.name} | state.mode_for_links()
+            st.page_link(
+                frame.entry("Data").path,
+                label="Bring a second file",
+                icon=":material/playlist_add:",
+                query_params=again,
+                help="A file of the same columns, prepared as this one was, as a new dataset.",
+            )
         if dataset.name in stored.names():
             remove(dataset.name)
     if not data.is_available(dataset):

@@ -18,10 +18,10 @@ MOST_CLASSES = 40
 """Classes in the chart; the largest ones."""
 
 
-def show(file: cache.File, choices: Choices) -> None:
+def show(file: cache.File, choices: Choices, like: str = "") -> None:
     """Show the report: what it holds, what was decided, and each column."""
     with st.spinner("Looking at the file"):
-        report = cache.understood(file, choices)
+        report = cache.understood(file, choices, like)
     st.subheader(plain(report.file), anchor=False)
     st.markdown(in_words(report), help=define("Split"))
     if report.problems:
@@ -42,7 +42,7 @@ def show(file: cache.File, choices: Choices) -> None:
             width="content",
         )
     if report.columns:
-        roles.show(file, report)
+        roles.show(file, report, editable=not like)
 
 
 def in_words(report: Report) -> str:

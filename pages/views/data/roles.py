@@ -43,13 +43,13 @@ def choices(file: cache.File, label: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def show(file: cache.File, report: Report) -> None:
+def show(file: cache.File, report: Report, editable: bool = True) -> None:
     """Table of the columns, in which the role of each is chosen."""
     st.markdown(
         "**Columns**",
-        help="Press a cell of *Used as* to choose what a column is: a feature is learned, the label "
-        "colours and divides the classes, metadata colour, filter and describe samples without "
-        "being learned.\n\n" + define("Metadata", "Split"),
+        help="Press a cell of *Used as* to choose what a column is: a feature is learned, the "
+        "label colours and divides the classes, metadata colour, filter and describe samples "
+        "without being learned.\n\n" + define("Metadata", "Split"),
     )
     given = state.value(f"roles-{file.number}", {})
     columns = [
@@ -72,7 +72,7 @@ def show(file: cache.File, report: Report) -> None:
         shown,
         key=key,
         hide_index=True,
-        disabled=[heading for heading in shown if heading != ROLE],
+        disabled=[heading for heading in shown if heading != ROLE] if editable else True,
         column_config={
             ROLE: st.column_config.SelectboxColumn(
                 options=[role for role in ROLES if report.modality != "image" or role != "feature"],
