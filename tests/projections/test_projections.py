@@ -467,3 +467,12 @@ def test_the_shipped_maps_are_found(
     found = projections.map_artifact(name, folder.name.removeprefix(f"{name}-"), projection).load()
     assert found is not None and len(found.plane) == data.get(name).n_test
     assert found.metrics["trustworthiness"] == pytest.approx(found.trustworthiness.mean())
+
+
+def test_components_of_a_large_split_are_those_of_scikit_learn() -> None:
+    digits = data.get("digits")
+    whole = projections.components(digits)
+    chunks = projections.pca._fitted_in_chunks(digits.train.x)
+    np.testing.assert_allclose(chunks.mean, whole.mean, atol=1e-6)
+    # Of pixels that are always 0 any direction is a component.
+    np.testing.assert_allclose(chunks.components[:40], whole.components[:40], atol=2e-4)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aecore import files, locations
 from aecore.data import metadata, stored
 from aecore.data.builtin import DATASETS
 from aecore.data.catalog import get
@@ -126,11 +128,21 @@ def _features(draft: Plan, rows: np.ndarray, progress: Progress) -> np.ndarray:
     if fit is None:
         return apply(draft.preparation, content.table, rows, content.lines)
     assert content.pictures is not None
-    features = np.empty((len(rows), math.prod(fit.shape)), np.float32)
+    features = _empty((len(rows), math.prod(fit.shape)))
     for at, row in enumerate(rows.tolist()):
         features[at] = as_sample(content.pictures.image(row), fit)
         progress("Preparing the samples", at + 1, len(rows))
     return features
+
+
+def _empty(shape: tuple[int, int]) -> np.ndarray:
+    """New array of float32, of which a large one lies in a file that goes with it."""
+    if 4 * math.prod(shape) < stored.MAPPED_FROM:
+        return np.empty(shape, np.float32)
+    with files.writing(locations.store(), locations.OTHERWISE):
+        files.make_folder(locations.store())
+        with tempfile.TemporaryFile(dir=locations.store()) as file:
+            return np.asarray(np.memmap(file, np.float32, "w+", 0, shape))
 
 
 def add_file(
