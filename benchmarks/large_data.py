@@ -7,7 +7,7 @@
 
 Maps are of 20,000 test samples, drawn class by class. Each step is a process of its own.
 `anonymous` is the peak of its memory, and of its children's, that is not mapped from files, in
-megabytes, looked at every 20 ms (RssAnon of /proc/PID/status); `resident` the peak of all.
+megabytes, looked at every 50 ms (RssAnon of /proc/PID/status); `resident` the peak of all.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def step(command: list[str], store: Path) -> dict[str, float]:
         while process.poll() is None:
             one, all_of = _memory(process.pid)
             anonymous, resident = max(anonymous, one), max(resident, all_of)
-            time.sleep(0.02)
+            time.sleep(0.05)
         if process.returncode:
             said.seek(0)
             raise SystemExit(said.read().decode()[-3_000:])

@@ -44,6 +44,17 @@ class Column(NamedTuple):
     kind: Literal["", "date", "text", "link"] = ""
     """What the values are, where they are neither numbers nor a category."""
 
+    def plain(self) -> np.ndarray:
+        """Values as they are read: names of categories, dates, texts, numbers, (n,)."""
+        if self.names:
+            return np.array(self.names, object)[self.values]
+        if self.kind != "date":
+            return self.values
+        known = np.isfinite(self.values)
+        dates = np.full(len(self.values), np.datetime64("NaT", "s"))
+        dates[known] = self.values[known].astype("datetime64[s]")
+        return dates
+
 
 ColumnReader = Callable[[str], Mapping[str, Column]]
 """Turns "train" or "test" into the columns of that split by their names."""

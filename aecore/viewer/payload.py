@@ -474,11 +474,7 @@ def table(
     }
     for title, column in known_columns(dataset, rows).items():
         name = title if title not in columns else f"{title} (data)"
-        columns[name] = column.values
-        if column.names:
-            columns[name] = np.array(column.names)[column.values]
-        elif column.kind == "date":
-            columns[name] = pandas.to_datetime(column.values, unit="s")
+        columns[name] = column.plain()
     codes = samples.codes[chosen]
     columns |= {f"code_{number}": codes[:, number - 1] for number in range(1, codes.shape[1] + 1)}
     planes = {"bottleneck": samples.plane, **{name: map_.plane for name, map_ in maps.items()}}

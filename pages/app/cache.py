@@ -455,4 +455,8 @@ def first_rows(dataset: str, fingerprint: str, count: int) -> dict[str, np.ndarr
     chosen = data.get(dataset)
     x, labels = chosen.test.x[:count], chosen.test.labels[:count]
     label = np.array(chosen.label_names)[labels] if chosen.n_classes else labels
-    return {"label": label} | chosen.in_units(x)
+    known = {
+        name: column._replace(values=column.values[:count]).plain()
+        for name, column in chosen.columns("test").items()
+    }
+    return known | {"label": label} | chosen.in_units(x)

@@ -335,6 +335,76 @@ def test_everything_wrong_is_said_at_once_and_nothing_is_stored(put: Put, case: 
         assert part in problem
 
 
+PACKED = {
+    "NPZ": ("a.npz", lambda: saved(np.savez_compressed, x=np.zeros((20_000, 99)))),
+    "IDX": ("a-ubyte.gz", lambda: gzip.compress(idx(np.zeros((300, 99, 99), np.uint8)))),
+    "Parquet": ("a.parquet", lambda: parquet_of(a=np.zeros(200_000), b=np.zeros(200_000))),
+    "text of Parquet": ("a.parquet", lambda: parquet_of(a=["x" * 99_999] * 30, b=np.zeros(30))),
+    "Feather": (
+        "a.feather",
+        lambda: saved(lambda file: frame_of_zeros().to_feather(file, compression="zstd")),
+    ),
+}
+
+
+def parquet_of(**columns: Any) -> bytes:
+    return saved(lambda file: pandas.DataFrame(columns).to_parquet(file))
+
+
+def frame_of_zeros() -> pandas.DataFrame:
+    return pandas.DataFrame({"a": np.zeros(300_000), "b": np.zeros(300_000)})
+
+
+@pytest.mark.parametrize("case", PACKED)
+def test_what_would_be_huge_when_unpacked_is_refused(
+    put: Put, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.ALWAYS_UNPACKED", 2**20)
+    name, content = PACKED[case]
+    path = put(name, content())
+    assert path.stat().st_size < 2**20
+    assert "bytes when unpacked, more than" in refusal(path)[0]
+    if case == "Feather":  # of which a report reads one batch alone
+        return
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    with pytest.raises(InvalidRequest, match="when unpacked"):
+        importers.preview(path)
+
+
+def test_arrays_of_any_byte_order_and_layout_are_read(put: Put) -> None:
+    values = np.random.default_rng(0).random((N, 3))
+    for number, array in enumerate((values, values.astype(">f8"), np.asfortranarray(values))):
+        path = put(f"a{number}.npy", saved(np.save, array))
+        dataset = importers.add_file(path, f"own-{number}", scale="none")
+        assert {*dataset.train.x[:, 0]} <= {*values[:, 0].astype(np.float32)}
+    path = put("b.npz", saved(np.savez, x=values, y=np.arange(N).astype(">i2") % 2))
+    assert importers.add_file(path, "own-b").label_names == ("0", "1")
+    path = put("c.npz", saved(np.savez, a=values[:, 0].astype(">f4"), b=values[:, 1]))
+    assert importers.add_file(path, "own-c").shape == (2,)
+
+
+def test_identifiers_of_64_bits_are_told_apart(put: Put) -> None:
+    table = frame()
+    table["id"] = 2**60 + np.arange(N)[::-1] * 7
+    path = put("own.parquet", saved(lambda file: table.to_parquet(file)))
+    dataset = importers.add_file(path, "own")
+    stored_ids = {*dataset.columns("train")["id"].values, *dataset.columns("test")["id"].values}
+    assert stored_ids == {str(each) for each in table["id"]}
+
+
+@pytest.mark.parametrize("side", [1, 30_000])
+def test_images_of_one_pixel_are_stored_and_those_of_nearly_a_billion_named(
+    put: Put, side: int
+) -> None:
+    image = png(Image.new("1", (side, side)))
+    if side > 1:
+        report = look(put("own.zip", archive(images(big_png=image))))
+        assert report.n_samples == 10 and "big.png is left out: it has more" in report.notes[0]
+        return
+    members = {f"{'ab'[at % 2]}/{at}.png": png(np.full((1, 1), at, np.uint8)) for at in range(9)}
+    assert importers.add_file(put("own.zip", archive(members)), "own").shape == (1, 1)
+
+
 def test_a_file_that_is_too_large_is_not_read(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put("own.csv", text())
     monkeypatch.setattr(FORMATS["CSV file"], "largest", 100)

@@ -19,6 +19,7 @@ from aecore.data.importers.formats import (
     PREVIEWED,
     Content,
     Format,
+    bomb_problems,
     register,
     unreadable,
 )
@@ -70,6 +71,8 @@ def content_of(name: str, x: np.ndarray, columns: dict[str, np.ndarray], **more:
     import pandas
 
     notes = list(more.pop("notes", ()))
+    x = _native(x)
+    columns = {each: _native(values) for each, values in columns.items()}
     if x.dtype.kind not in "fiub":
         raise InvalidRequest(
             f"{name} is of type {x.dtype}: give an array of numbers, and text as a CSV file."
@@ -98,6 +101,11 @@ def content_of(name: str, x: np.ndarray, columns: dict[str, np.ndarray], **more:
     if columns:
         table = pandas.concat([table, pandas.DataFrame(columns)], axis=1)
     return Content(table, notes=tuple(notes), **more)
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """Array in the byte order of this machine, the only one that pandas knows."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -233,6 +241,7 @@ class NPZ(Format):
                 problems += _check(member.filename[:-4], shape, dtype, member.file_size)
         if total > 2 * MAX_FILE:
             problems.append(f"The arrays have {total:,} bytes: give up to {2 * MAX_FILE:,}.")
+        problems += bomb_problems(path, total)
         if not members:
             problems.append(f"{printable(path.name)} holds no arrays: give an NPZ file with some.")
         if problems:
@@ -267,7 +276,9 @@ def _by_name(name: str, arrays: dict[str, np.ndarray]) -> Content:
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim == 1 and len(array) == len(x) and array.dtype.kind in "fiubUS":
-            columns[key] = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+            # What is not UTF-8 is shown as what it is, and refuses no other array.
+            text = array.dtype.kind == "S"
+            columns[key] = np.char.decode(array, "utf-8", "backslashreplace") if text else array
         else:
             notes.append(f"Array {shown(key)} of shape {array.shape} is left out.")
     if pairs:
@@ -301,7 +312,8 @@ def _columns(name: str, arrays: dict[str, np.ndarray]) -> Content:
     if any(array.dtype.kind not in "fiubUS" for array in arrays.values()):
         raise InvalidRequest(f"{name} holds values that are neither numbers nor text.")
     label = next((key for key in arrays if key.lower() in LABELS), "")
-    return Content(pandas.DataFrame(arrays), label=label)
+    native = {key: _native(array) for key, array in arrays.items()}
+    return Content(pandas.DataFrame(native), label=label)
 
 
 SIDES = (("train", "t10k"), ("train", "test"), ("t10k", "train"), ("test", "train"))
@@ -389,10 +401,10 @@ class IDX(Format):
                     raise InvalidRequest(f"{name} is no IDX file: its header says otherwise.")
                 shape = struct.unpack(f">{n_dimensions}I", file.read(4 * n_dimensions))
                 dtype = np.dtype(cls.types[code])
-                problems = _check(name, shape, dtype, None)
+                expected = math.prod(shape) * dtype.itemsize
+                problems = _check(name, shape, dtype, None) or bomb_problems(path, expected)
                 if problems:
                     raise InvalidRequest(problems)
-                expected = math.prod(shape) * dtype.itemsize
                 content = file.read(expected + 1)
         except InvalidRequest:
             raise

@@ -84,9 +84,11 @@ def _seen_number(name: str, values: pandas.Series, draft: Plan, comma: bool = Fa
         name, values, "number", missing, comma,
         low=low if np.isfinite(low) else None, high=high if np.isfinite(high) else None,
     )  # fmt: skip
-    if low == high:
+    # Whole numbers of 64 bits, which some identifiers are, are not told apart in double precision.
+    whole = values.to_numpy() if getattr(values.dtype, "kind", "O") in "iu" else present
+    if whole.min() == whole.max():
         column.kind, column.distinct = "constant", 1
-    elif name not in draft.choices.keep and _identifies(name, present, missing):
+    elif name not in draft.choices.keep and _identifies(name, whole, missing):
         column.kind = "identifier"
     return column
 

@@ -24,6 +24,10 @@ LARGE = 32 * 2**20
 """Bytes from which on `preview` reads a part of a file."""
 PREVIEWED = 20_000
 """Rows of that part."""
+MAX_RATIO = 200
+"""Bytes for each byte of a packed file, beyond which it is a bomb."""
+ALWAYS_UNPACKED = 2**30
+"""Bytes up to which a file is unpacked however small it is."""
 NAMED = 20
 """Faulty lines, members or columns of one sort that are named one by one."""
 
@@ -168,6 +172,17 @@ def unreadable(name: str, kind: str, error: Exception) -> InvalidRequest:
         f"({in_one_line(error)[:200].rstrip('.')}): it is damaged or ends too early; save or copy "
         "it again."
     )
+
+
+def bomb_problems(path: Path, n_bytes: int) -> list[str]:
+    """Problems of a packed file that would have so many bytes when unpacked."""
+    most = max(MAX_RATIO * path.stat().st_size, ALWAYS_UNPACKED)
+    if n_bytes <= most:
+        return []
+    return [
+        f"{printable(path.name)} would have {n_bytes:,} bytes when unpacked, more than {most:,}, "
+        "the most for a file of its size: save it with less compression, or in parts."
+    ]
 
 
 def in_list(problems: list[str], noun: str) -> list[str]:

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore.data.importers.formats import NAMED, Content, Format, in_list, register, unreadable
+from aecore.data.importers.formats import (
+    MAX_RATIO,
+    NAMED,
+    Content,
+    Format,
+    in_list,
+    register,
+    unreadable,
+)
 from aecore.errors import InvalidRequest, in_one_line, printable
 
 if TYPE_CHECKING:
@@ -40,8 +48,6 @@ MOST_PREVIEWED = 1_000
 MAX_MEMBER = 100 * 2**20
 MAX_TOTAL = 16 * 2**30
 """Declared bytes of all members of an archive."""
-MAX_RATIO = 200
-"""Declared bytes for each byte of an archive, beyond which it is a bomb."""
 MAX_PIXELS = 25_000_000
 
 

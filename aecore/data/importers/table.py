@@ -7,7 +7,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from aecore.data.importers.formats import (
     PREVIEWED,
     Content,
     Format,
+    bomb_problems,
     in_list,
     register,
     unreadable,
@@ -31,6 +33,7 @@ from aecore.errors import InvalidRequest, printable, shown
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+    from pyarrow import parquet
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -268,33 +271,50 @@ class Parquet(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
-        from pyarrow import parquet
 
         try:
-            # Reading ahead would hold the packed file beside the table.
-            with parquet.ParquetFile(path, pre_buffer=False) as file:
-                facts = file.metadata
-                _check_extent(facts.num_rows, file.schema_arrow.names)
-                kept, notes = _readable(file.schema_arrow)
-                return _content(file.read(columns=kept), notes)
+            with cls._opened(path) as (file, kept, notes):
+                table = file.read(columns=kept)
+            if problems := bomb_problems(path, _bytes_of_texts(table)):
+                raise InvalidRequest(problems)
+            return _content(table, notes)
         except InvalidRequest:
             raise
         except Exception as error:
             raise unreadable(path.name, cls.name, error) from error
 
     @classmethod
-    def beginning(cls, path: Path) -> Content:
-        import pyarrow
+    @contextmanager
+    def _opened(cls, path: Path) -> Iterator[tuple[parquet.ParquetFile, list[str], list[str]]]:
+        """An open file whose size is checked, the columns to read and notes on the others.
+
+        Texts are read as dictionaries, so that one that is repeated is in memory once.
+        """
         from pyarrow import parquet
 
+        # Reading ahead would hold the packed file beside the table.
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
+            n_rows, schema = file.metadata.num_rows, file.schema_arrow
+        _check_extent(n_rows, schema.names)
+        kept, notes = _readable(schema)
+        if problems := bomb_problems(path, 8 * n_rows * len(kept)):
+            raise InvalidRequest(problems)
+        texts = [each.name for each in schema if _is_text(each.type)]
+        with parquet.ParquetFile(path, pre_buffer=False, read_dictionary=texts) as file:
+            yield file, kept, notes
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        import pyarrow
+
         try:
-            with parquet.ParquetFile(path, pre_buffer=False) as file:
-                facts = file.metadata
-                _check_extent(facts.num_rows, file.schema_arrow.names)
-                kept, notes = _readable(file.schema_arrow)
+            with cls._opened(path) as (file, kept, notes):
                 first = next(file.iter_batches(PREVIEWED, columns=kept))
-                content = _content(pyarrow.Table.from_batches([first]), notes)
-                return _part(content) if first.num_rows < facts.num_rows else content
+                table = pyarrow.Table.from_batches([first])
+                if problems := bomb_problems(path, _bytes_of_texts(table)):
+                    raise InvalidRequest(problems)
+                content = _content(table, notes)
+                return _part(content) if first.num_rows < file.metadata.num_rows else content
         except InvalidRequest:
             raise
         except Exception as error:
@@ -333,6 +353,8 @@ class Feather(Format):
                     batch.validate(full=True)
                     n += batch.num_rows
                     _check_extent(n, names)
+                    if problems := bomb_problems(path, 8 * n * len(names)):
+                        raise InvalidRequest(problems)
                     batches.append(batch.select(kept))
                     if n >= most:
                         break
@@ -380,6 +402,27 @@ def _readable(schema: pyarrow.Schema) -> tuple[list[str], list[str]]:
     if not kept:
         raise InvalidRequest(["No column can be read.", *notes])
     return kept, notes
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _bytes_of_texts(table: pyarrow.Table) -> int:
+    """Bytes of the texts of columns that are dictionaries, when each row has its own."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    total = 0
+    for column in table.columns:
+        for chunk in column.chunks if types.is_dictionary(column.type) else ():
+            values = chunk.dictionary
+            if _is_text(values.type):
+                lengths = compute.binary_length(values).cast(pyarrow.int64())
+                total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
+    return total
 
 
 def _content(table: pyarrow.Table, notes: list[str]) -> Content:

@@ -172,7 +172,8 @@ export class Toolbar {
 
   search() {
     const field = element("input");
-    Object.assign(field, { type: "search", placeholder: "#38, or a label", size: 12 });
+    const placeholder = this.describing() ? "#38, label, text" : "#38, or a label";
+    Object.assign(field, { type: "search", placeholder, size: 12 });
     field.onkeydown = (event) => {
       event.stopPropagation(); // the page has shortcuts of its own
       if (event.key === "Enter") this.find(field.value);

@@ -85,14 +85,10 @@ def one(dataset: Dataset) -> None:
             query_params={DATASET: dataset.name} | state.mode_for_links(),
         )
         if dataset.preparation is not None:
-            again = {LIKE: dataset.name, DATASET: dataset.name} | state.mode_for_links()
-            st.page_link(
-                frame.entry("Data").path,
-                label="Bring a second file",
-                icon=":material/playlist_add:",
-                query_params=again,
-                help="A file of the same columns, prepared as this one was, as a new dataset.",
-            )
+            about = "A file of the same columns, prepared as this one was, as a new dataset."
+            if st.button("Bring a second file", icon=":material/playlist_add:", help=about):
+                state.put_query({LIKE: dataset.name})
+                st.rerun()
         if dataset.name in stored.names():
             remove(dataset.name)
     if not data.is_available(dataset):

@@ -28,7 +28,7 @@ def like() -> str:
         return ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"A second file, prepared as *{plain(name)}* was")
-        if st.button("Not so", icon=":material/close:", help="Bring a file of its own instead."):
+        if st.button("Cancel", icon=":material/close:", help="Add a file of its own instead."):
             state.drop([LIKE])
             st.rerun()
     return name
