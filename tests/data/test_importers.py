@@ -87,6 +87,32 @@ def saved(save: Callable[..., Any], *arguments: Any, **options: Any) -> bytes:
     return stream.getvalue()
 
 
+def annotated(sparse: str = "", change: Callable[[Any], None] = lambda file: None) -> bytes:
+    """An AnnData file, its X as an array, or as "csr" or "csc"."""
+    import h5py
+    from scipy import sparse as matrices
+
+    x = np.random.default_rng(0).poisson(1, (N, 5)).astype(np.float32)
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        if sparse:
+            matrix = getattr(matrices, f"{sparse}_matrix")(x)
+            group = file.create_group("X")
+            group.attrs.update({"encoding-type": f"{sparse}_matrix", "shape": x.shape})
+            for part in ("data", "indices", "indptr"):
+                group[part] = getattr(matrix, part)
+        else:
+            file["X"] = x
+        file["var/_index"] = [f"gene {at}" for at in range(5)]
+        file["obs/_index"] = [f"cell {at}" for at in range(N)]
+        file["obs/kind/categories"], file["obs/kind/codes"] = ["B", "T"], np.arange(N) % 2
+        file["obs/batch/categories"] = ["first", "second"]
+        file["obs/batch/codes"] = np.where(np.arange(N) == 3, -1, np.arange(N) // 3 % 2)
+        file["obs/depth"] = np.arange(N) * 1.5
+        change(file)
+    return stream.getvalue()
+
+
 @pytest.fixture
 def put(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
     def write(name: str, content: bytes | str) -> Path:
@@ -127,6 +153,7 @@ WHOLE: dict[str, tuple[str, Callable[[], bytes]]] = {
             np.savez_compressed, x=np.random.default_rng(0).random((N, 3)), y=np.arange(N) % 2
         ),
     ),
+    "AnnData file": ("own.h5ad", lambda: annotated()),
     "IDX file": ("own-idx3-ubyte", lambda: idx(noise(N, 6, 5))),
     "ZIP archive of images": ("own.zip", lambda: archive(images())),
 }
@@ -735,6 +762,64 @@ def test_a_card_without_a_preparation_reads_as_before(put: Put) -> None:
     assert data.get("own").n_train == 32
 
 
+# --- AnnData ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sparse", ["", "csr", "csc"])
+def test_an_annotated_matrix_brings_its_columns(put: Put, sparse: str) -> None:
+    path = put("own.h5ad", annotated(sparse))
+    dataset = importers.add_file(path, "own", label="kind", scale="none")
+    assert dataset.feature_names == tuple(f"gene {at}" for at in range(5))
+    columns = dataset.columns("train")
+    assert dataset.label_names == ("B", "T") and columns.keys() == {"batch", "depth"}
+    assert columns["batch"].names == ("first", "no value", "second")
+    x = np.random.default_rng(0).poisson(1, (N, 5))
+    rows = np.rint(columns["depth"].values / 1.5).astype(int)
+    np.testing.assert_array_equal(dataset.train.x, x[rows])
+    assert look(path).label in ("kind", "batch")  # and no gene
+    assert look(path, label="kind", keep="depth").shape == (6,)
+
+
+def unlink(file: Any) -> None:
+    del file["X"]
+
+
+def elsewhere(file: Any) -> None:
+    import h5py
+
+    del file["X"]
+    file["X"] = h5py.ExternalLink("/etc/passwd", "X")
+
+
+def change(part: str, value: Any) -> Callable[[Any], None]:
+    def write(file: Any) -> None:
+        values = file[f"X/{part}"][()]
+        del file[f"X/{part}"]
+        file[f"X/{part}"] = value(values)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("sparse", "edit", "said"),
+    [
+        ("", unlink, "has no matrix X"),
+        ("", elsewhere, "is a link, which is not followed"),
+        ("csr", change("indices", lambda values: values + 9), "contradict each other"),
+        ("csr", change("indptr", lambda values: values[::-1]), "contradict each other"),
+        ("csc", change("data", lambda values: values[1:]), "contradict each other"),
+        ("csr", lambda file: file["X"].attrs.update({"shape": (10**9, 9)}), "is of shape"),
+        ("csr", lambda file: file["X"].attrs.update({"shape": (10**6, 10**3)}), "when unpacked"),
+        ("csr", lambda file: file["X"].attrs.update({"shape": (9, 10**5)}), "100,000 columns"),
+        ("csr", lambda file: file["X"].attrs.update({"encoding-type": "coo"}), "unknown encoding"),
+    ],
+)
+def test_an_annotated_matrix_that_is_none_is_refused(
+    put: Put, sparse: str, edit: Callable[[Any], None], said: str
+) -> None:
+    assert said in " ".join(refusal(put("own.h5ad", annotated(sparse, edit))))
+
+
 # --- Large files --------------------------------------------------------------------------------
 
 
@@ -754,7 +839,12 @@ def test_of_a_large_file_a_part_is_looked_at(put: Put, name: str) -> None:
     path = put(file, content())
     whole, part = importers.read(path), importers.preview(path)
     assert not whole.part and list(part.table.columns) == list(whole.table.columns)
-    if name in ("NPZ file", "IDX file", "Feather file"):  # read as a whole; of one batch
+    if name in (
+        "NPZ file",
+        "IDX file",
+        "Feather file",
+        "AnnData file",
+    ):  # read as a whole; of one batch
         assert not part.part and len(part.table) == len(whole.table)
         return
     assert part.part and 0 < len(part.table) < len(whole.table)

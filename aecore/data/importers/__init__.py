@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aecore.data.importers import arrays, pictures, table  # which add their formats
+from aecore.data.importers import annotated, arrays, pictures, table  # which add their formats
 from aecore.data.importers.choices import Choices as Choices
 from aecore.data.importers.formats import (
     FORMATS as FORMATS,
@@ -21,4 +21,4 @@ from aecore.data.importers.store import (
 from aecore.data.importers.task import StoreFile as StoreFile, incoming as incoming
 from aecore.data.preparation import apply as apply, undo as undo
 
-__all__ = ["arrays", "pictures", "table"]
+__all__ = ["annotated", "arrays", "pictures", "table"]

@@ -62,6 +62,8 @@ class Content:
     """Column that says train or test by the layout of the file."""
     decimal_comma: bool = False
     """Whether numbers with commas probably have decimal commas."""
+    metadata: tuple[str, ...] = ()
+    """Columns that describe samples by the layout of the file, and are no features."""
     part: bool = False
     """Whether the file holds more, which was not read."""
     notes: tuple[str, ...] = field(default=())

@@ -77,6 +77,11 @@ class Plan:
     doubts: list[Doubt] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def describes(self, name: str) -> bool:
+        """Whether a column is metadata, as it was chosen or by the layout of the file."""
+        own = name in self.content.metadata and name not in self.choices.keep
+        return own or name in self.choices.metadata
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample."""

@@ -166,7 +166,7 @@ def _features(draft: Plan, split: Seen | None) -> list[Seen]:
     for column in draft.columns:
         if column is draft.label or (split and column.name == split.name):
             continue
-        if column.name in choices.metadata:
+        if draft.describes(column.name):
             continue
         reason = _reason_against(column, choices)
         if reason and column.name in choices.keep:
@@ -246,14 +246,13 @@ def _reason_against(column: Seen, choices: Choices) -> str:
 
 def _keep_metadata(draft: Plan, split: Seen | None) -> None:
     """Give the columns that describe samples their role, and decide how they are stored."""
-    chosen = draft.choices.metadata
     useless = ("constant", "empty", "duplicate")
     columns = [
         column
         for column in draft.columns
         if column.role == "left out"
         and not (split and column.name == split.name)
-        and (column.name in chosen or column.kind not in useless)
+        and (column.name in draft.choices.metadata or column.kind not in useless)
     ]
     if len(columns) > MOST_METADATA:
         draft.notes.append(

@@ -37,8 +37,8 @@ def like() -> str:
 def ask(like: str = "") -> cache.File | None:
     """Fields of a file; None if there is none. Raises `InvalidRequest` if it cannot be read."""
     about = (
-        "A table (CSV, TSV, Parquet, Feather), arrays (NPY, NPZ, IDX), or a ZIP of images whose "
-        "folders are their labels."
+        "A table (CSV, TSV, Parquet, Feather, AnnData), arrays (NPY, NPZ, IDX), or a ZIP of images "
+        "whose folders are their labels."
     )
     endings = [each.lstrip(".") for kind in FORMATS.values() for each in kind.endings]
     given = st.file_uploader(
