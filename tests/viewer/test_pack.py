@@ -143,7 +143,8 @@ def test_samples_are_coloured_by_the_columns_of_their_dataset(store_folder: Path
 
 def test_an_exported_selection_holds_the_metadata(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    table = pandas.DataFrame({"a": random.random(60), "kind": ["x", "y"] * 30})
+    table = pandas.DataFrame(random.random((60, 3)), columns=list("abc"))
+    table["kind"] = ["x", "y"] * 30
     table["day"] = [f"2020-{at % 12 + 1:02}-{at % 28 + 1:02}" for at in range(60)]
     table["error"] = [f"=note {at}" for at in range(60)]  # a name that the table has itself
     table.loc[5, "day"] = ""

@@ -41,7 +41,9 @@ class ArrayPictures:
     """Images in an array."""
 
     pixels: np.ndarray
-    """(n, height, width) or (n, height, width, 3): uint8, or float32 in [0, 1]."""
+    """(n, height, width) or (n, height, width, 3), as in the file."""
+    white: int = 255
+    """Value of a white pixel; of 255 in whole numbers of eight bits nothing is computed."""
 
     @property
     def sizes(self) -> np.ndarray:
@@ -55,6 +57,8 @@ class ArrayPictures:
         from PIL import Image
 
         pixels = np.ascontiguousarray(self.pixels[row])
+        if pixels.dtype != np.uint8 or self.white != 255:
+            pixels = np.divide(pixels, np.float32(self.white), dtype=np.float32)
         if pixels.dtype != np.uint8 and self.colour:  # Pillow has colours of eight bits alone
             pixels = np.rint(pixels * 255).astype(np.uint8)
         return Image.fromarray(pixels)
@@ -83,9 +87,9 @@ def content_of(name: str, x: np.ndarray, columns: dict[str, np.ndarray], **more:
             "(samples, height, width) for grey images, or (samples, height, width, 3) for colour."
         )
     if x.ndim > 2:
-        pixels, decided = _pixels(name, x)
+        pixels, white, decided = _pixels(name, x)
         table = pandas.DataFrame(columns, index=range(len(x)))
-        return Content(table, ArrayPictures(pixels), notes=(*notes, *decided), **more)
+        return Content(table, ArrayPictures(pixels, white), notes=(*notes, *decided), **more)
     if x.shape[1] > MOST_COLUMNS:
         raise InvalidRequest(
             f"{name} has {x.shape[1]:,} columns: give up to {MOST_COLUMNS:,}, or images as an "
@@ -108,8 +112,8 @@ def _native(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Images as uint8, or as float32 in [0, 1], and what was decided about them."""
+def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, int, list[str]]:
+    """Images, the value of a white pixel, and what was decided about them."""
     notes = []
     if x.ndim == 4 and x.shape[3] not in (1, 3) and x.shape[1] in (1, 3):
         notes.append(f"{name} of shape {x.shape} was read as channels first.")
@@ -121,9 +125,9 @@ def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if x.ndim == 4 and x.shape[3] == 1:
         x = x[..., 0]
     if x.dtype == np.uint8:
-        return x, notes
+        return x, 255, notes
     if x.dtype.kind == "b":
-        return x.astype(np.uint8) * np.uint8(255), notes
+        return x.astype(np.uint8), 1, notes
     low, high = x.min(), x.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         rows = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))
@@ -140,7 +144,7 @@ def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
         notes.append(f"Pixels of {name} are 0 and 1: 1 was read as white.")
     elif top > 1:
         notes.append(f"Pixels of {name} reach to {high:.4g}: {top:,} was read as white.")
-    return np.divide(x, np.float32(top), dtype=np.float32), notes
+    return x, top, notes
 
 
 # --- NumPy's formats ----------------------------------------------------------------------------
