@@ -459,4 +459,4 @@ def first_rows(dataset: str, fingerprint: str, count: int) -> dict[str, np.ndarr
         name: column._replace(values=column.values[:count]).plain()
         for name, column in chosen.columns("test").items()
     }
-    return known | {"label": label} | chosen.in_units(x)
+    return {"label": label} | known | chosen.in_units(x)

@@ -100,7 +100,8 @@ def one(dataset: Dataset) -> None:
         png = cache.composed([images.Row("", shaped, classes)], CELL)
         st.image(png, alt=f"The first {len(x)} test images of {dataset.title}")
     else:
-        st.dataframe(cache.first_rows(dataset.name, dataset.fingerprint, SAMPLES))
+        rows = cache.first_rows(dataset.name, dataset.fingerprint, SAMPLES)
+        st.dataframe(rows, hide_index=True, alt=f"The first test samples of {dataset.title}")
 
 
 def remove(name: str) -> None:
