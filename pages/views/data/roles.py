@@ -66,7 +66,8 @@ def show(file: cache.File, report: Report, editable: bool = True) -> None:
     shown: dict[str, list[Any]] = {"Column": names, ROLE: own}
     for field, heading in HEADINGS.items():
         values = [each.get(field) for each in columns]
-        if field != "name" and any(values):
+        known = [each for each in values if each is not None]
+        if field != "name" and (any(known) if field == "missing" else known):
             shown[heading] = values
     st.data_editor(
         shown,
