@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -881,6 +882,10 @@ def test_a_file_is_stored_by_a_job_with_its_progress(put: Put) -> None:
     with pytest.raises(Cancelled):
         task.run(stop)
     assert stored.names() == ["own"] and not list((locations.store() / "_incoming").iterdir())
+    forgotten = locations.store() / importers.incoming(path)
+    os.utime(forgotten.parent, (0, 0))
+    waiting = locations.store() / importers.incoming(path)
+    assert waiting.exists() and not forgotten.exists()
     with pytest.raises(InvalidRequest, match="'own' is taken"):
         importers.StoreFile(str(path), "own", Choices()).check()
 

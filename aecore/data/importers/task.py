@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ INCOMING = "_incoming"
 """Folder of the store with uploaded files, each in a folder of its own until it is a dataset."""
 
 
+LONGEST_WAIT = 7 * 24 * 3600
+"""Seconds after which a file that waits is taken for forgotten."""
+
+
 def incoming(path: Path) -> str:
     """Put a file into the store for a job; return its path there, for `StoreFile`.
 
@@ -34,7 +39,9 @@ def incoming(path: Path) -> str:
     folder = locations.store() / INCOMING
     with files.writing(folder, locations.OTHERWISE):
         files.make_folder(folder)
-        files.remove_stale(folder, "*")
+        for left in folder.iterdir():  # by jobs that were cancelled before they began
+            if time.time() - left.lstat().st_mtime > LONGEST_WAIT:
+                shutil.rmtree(left, ignore_errors=True)
         own = folder / secrets.token_hex(6)
         own.mkdir()
         name = path.name if path.name[0] not in "._" and path.name.isprintable() else "file"
