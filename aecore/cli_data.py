@@ -1,4 +1,4 @@
-"""Command line of datasets: `data check`, `data add`, `data list`, `data show`, `data remove`."""
+"""Command line of datasets: `data check`, `add`, `apply`, `list`, `show` and `remove`."""
 
 from __future__ import annotations
 
@@ -111,6 +111,32 @@ def add(
             print(sentence)
 
 
+@app.command("apply")
+@sentences_not_tracebacks
+def apply(
+    file: FileArgument,
+    *,
+    dataset: Annotated[str, typer.Option(help="Stored dataset whose preparation is applied.")],
+    name: Annotated[str, typer.Option(help="Name of the new dataset.")],
+    title: Annotated[str, typer.Option(help="Its title; the name of the file if none.")] = "",
+    test_share: Annotated[
+        str | None, typer.Option(help="Share of the samples held out for testing; 0.2 if none.")
+    ] = None,
+    split_by: Annotated[
+        str | None, typer.Option(help="Column that says 'train' or 'test', or 'random'.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="Fixes which samples are held out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store a second file of the columns of a stored dataset, prepared as the first one was."""
+    given = _given({"test_share": test_share, "split_by": split_by, "seed": seed})
+    row = _row(importers.save(file, given, name, title, like=dataset))
+    show_one(row, as_json, COLUMNS)
+    if not as_json:
+        for sentence in row["problems"]:
+            print(sentence)
+
+
 COLUMNS = ("name", "title", "modality", "shape", "n_train", "n_test", "label")
 
 
@@ -126,6 +152,7 @@ def _row(dataset: Dataset) -> dict[str, Any]:
         "n_test": dataset.n_test,
         "label": (preparation.label if preparation else "") or None,
         "classes": list(dataset.label_names),
+        "metadata": [column.name for column in entry.card.columns] if entry else [],
         "value_range": dataset.value_range,
         "source": dataset.spec.source,
         "licence": dataset.spec.licence,

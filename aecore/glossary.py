@@ -84,6 +84,8 @@ OWN = {
     "Loss": "What training minimises: the reconstruction error, summed over the features of a "
     "sample, plus the penalties of the variant.",
     "Median filter": "Each pixel becomes the median of its neighbourhood (Tukey 1977).",
+    "Metadata": "Columns of a dataset that are no features: they are not learned, and colour, "
+    "filter and describe samples.",
     "Mixture of Gaussians": "Σ π_k N(μ_k, Σ_k) with full covariances, fitted to the training "
     "codes. It replaces the prior for models that have none.",
     "MMD": "Maximum mean discrepancy: a distance between two distributions, here codes and prior, "
@@ -217,6 +219,7 @@ FORMS = {
     "False neighbours": ("false neighbours",),
     "KL divergence": ("KL divergence", "KL"),
     "Latent space": ("latent space", "code space"),
+    "Metadata": ("metadata",),
     "Mixture of Gaussians": ("mixture of Gaussians", "mixture"),
     "Balanced": ("balanced",),
     "MSE": ("MSE", "mean squared error"),

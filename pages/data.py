@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.app import controls, frame
 from pages.components import workbench
-from pages.views.data import catalogue, form, made_elsewhere, report, upload
+from pages.views.data import catalogue, form, jobs, made_elsewhere, report, upload
 
 PANEL = 380  # pixels
 
@@ -24,10 +24,12 @@ with frame.page("Data"):
         made_elsewhere.show(kind, canvas, panel)
         st.stop()
     with panel, frame.guarded():
-        file = upload.ask()
-        choices = form.ask(file) if file is not None else None
+        like = upload.like()
+        file = upload.ask(like)
+        choices = form.ask(file, like) if file is not None else None
     with canvas, frame.guarded():
+        jobs.show()
         if file is None or choices is None:
             catalogue.show()
         else:
-            report.show(file, choices)
+            report.show(file, choices, like)

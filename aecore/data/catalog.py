@@ -36,7 +36,11 @@ def get(name: str) -> Dataset:
 def _stored(entry: stored.Entry) -> Dataset:
     """Load a stored dataset; cached, because it holds its arrays."""
     return Dataset(
-        entry.card.spec, lambda split: Samples(*stored.read(entry, split)), entry.card.digests
+        entry.card.spec,
+        lambda split: Samples(*stored.read(entry, split)),
+        entry.card.digests,
+        lru_cache(maxsize=2)(lambda split: stored.read_columns(entry, split)),
+        entry.card.preparation,
     )
 
 

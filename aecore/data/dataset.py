@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from aecore.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from aecore.data.modalities import Modality
+    from aecore.data.preparation import Preparation
 
 
 class Samples(NamedTuple):
@@ -34,11 +35,25 @@ class Column(NamedTuple):
     """What is known of each sample of a split beside its features and label."""
 
     values: np.ndarray
-    """Numbers, (n,) float32; or of a category, (n,) int64 positions in `names`."""
+    """Numbers, (n,) float32, NaN where unknown; of a category, (n,) int64 positions in `names`; of
+    dates, (n,) float64 seconds since 1970; of texts and links, (n,) strings, "" where unknown."""
     names: tuple[str, ...] = ()
     """Of a category's values; empty for numbers."""
     colors: tuple[str, ...] = ()
     """Of a category's values, "#rrggbb", where they have colours of their own."""
+    kind: Literal["", "date", "text", "link"] = ""
+    """What the values are, where they are neither numbers nor a category."""
+
+    def plain(self) -> np.ndarray:
+        """Values as they are read: names of categories, dates, texts, numbers, (n,)."""
+        if self.names:
+            return np.array(self.names, object)[self.values]
+        if self.kind != "date":
+            return self.values
+        known = np.isfinite(self.values)
+        dates = np.full(len(self.values), np.datetime64("NaT", "s"))
+        dates[known] = self.values[known].astype("datetime64[s]")
+        return dates
 
 
 ColumnReader = Callable[[str], Mapping[str, Column]]
@@ -60,6 +75,8 @@ class Dataset:
     columns: ColumnReader = field(default=_no_columns, repr=False)
     """Columns of "train" or "test", such as the factors that an image was drawn from; no part of
     the fingerprint."""
+    preparation: Preparation | None = None
+    """How the features came from a file; None where there was none."""
     missing: str = ""
     """Why there are no arrays, in a sentence; empty where there are."""
 
@@ -78,6 +95,30 @@ class Dataset:
         if read is None:
             return replace(self, spec=DataSpec(**facts))
         return Dataset(DataSpec(**facts), read)
+
+    def in_units(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns of features (n, n_features) by name, in the units of the file they came from.
+
+        Features of other datasets are as they are, each a column.
+        """
+        from aecore.data.preparation import undo
+
+        if self.preparation is not None and self.preparation.columns:
+            return undo(self.preparation, features)
+        return dict(zip(self.spec.column_names, features.T, strict=True))
+
+    def feature_units(self, features: np.ndarray) -> np.ndarray:
+        """Features (n, n_features), those of numbers in the units of the file they came from."""
+        from aecore.data.preparation import undo_numbers
+
+        known = self.preparation is not None and self.preparation.columns
+        return undo_numbers(self.preparation, features) if known and self.preparation else features
+
+    @property
+    def standardised(self) -> bool:
+        """Whether `in_units` gives features without units, of mean 0 in the training split."""
+        known = self.preparation is not None and bool(self.preparation.columns)
+        return self.value_range is None and not known
 
     @property
     def name(self) -> str:

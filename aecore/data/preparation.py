@@ -333,6 +333,23 @@ def undo(preparation: Preparation, features: np.ndarray) -> dict[str, np.ndarray
         if column.kind == "category":
             columns[column.name] = np.array(column.categories, object)[block.argmax(axis=1)]
             continue
-        values = block[:, 0] * column.scale + column.offset
-        columns[column.name] = np.expm1(values) if column.log else values
+        columns[column.name] = _undone(column, block[:, 0])
     return columns
+
+
+def undo_numbers(preparation: Preparation, features: np.ndarray) -> np.ndarray:
+    """Features (n, n_features) as float64, those of numbers in their own units."""
+    undone = np.array(features, np.float64)
+    start = 0
+    for column in preparation.columns:
+        if column.kind == "number":
+            undone[:, start] = _undone(column, undone[:, start])
+        start += column.width
+    return undone
+
+
+def _undone(column: Column, values: np.ndarray) -> np.ndarray:
+    """Numbers in their own units; decoders reach beyond what an exponential can hold."""
+    values = values * column.scale + column.offset
+    with np.errstate(over="ignore"):
+        return np.expm1(values) if column.log else values

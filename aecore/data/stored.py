@@ -2,6 +2,7 @@
 
     models_store/_datasets/<name>/card.json           specification, and digest of each array
                                   arrays.safetensors  features and labels of both splits
+                                  columns.safetensors what else is known of each sample, if anything
 
 `aecore.data.catalog` joins them to the built-in ones. An entry is written aside and renamed into
 place. Nothing of a file is read before its size, and of arrays their names, types and shapes, are
@@ -18,29 +19,42 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from aecore import files, locations
 from aecore.artifacts import Array, check_size, open_tensors, refuse_shapes
+from aecore.data import metadata
+from aecore.data.metadata import Metadata
 from aecore.data.preparation import Preparation
 from aecore.data.spec import DataSpec, Sha256, StoredSpec
 from aecore.errors import Damaged, InvalidRequest, in_one_line, printable, unknown
 
+if TYPE_CHECKING:
+    from aecore.data.dataset import Column
+
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
-CARD, ARRAYS = "card.json", "arrays.safetensors"
+CARD, ARRAYS, COLUMNS = "card.json", "arrays.safetensors", "columns.safetensors"
 MAX_CARD = 8 * 2**20
 """Bytes of a card, most of which may be names of classes and features."""
 MAX_HEADER = 4_096
 """Bytes of the header of the arrays."""
 MAX_ARRAYS = 4 * 2**30
+MAX_COLUMNS = 2 * 2**30
+"""Bytes of the columns that describe samples."""
+MAX_COLUMNS_HEADER = 2**17
 MAPPED_FROM = 2**27
 """Bytes of arrays that are mapped into memory instead of read, so that processes share them."""
 SPLITS = ("train", "test")
-DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "I64": np.dtype(np.int64)}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype(np.float32),
+    "I64": np.dtype(np.int64),
+    "F64": np.dtype(np.float64),
+    "U8": np.dtype(np.uint8),
+}
 """Numbers in the arrays, by their names in the file."""
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -58,6 +72,10 @@ class Card(BaseModel):
     """SHA-256 of the bytes of each array, in the order of `array_names`."""
     preparation: Preparation | None = None
     """How the features came from a file; None where arrays were given."""
+    columns: Annotated[tuple[Metadata, ...], Field(max_length=metadata.MOST_METADATA)] = ()
+    """What else is known of each sample."""
+    columns_digest: Sha256 | None = None
+    """SHA-256 of the file of the columns; None where there are none."""
 
 
 class Entry(NamedTuple):
@@ -143,6 +161,35 @@ def read(stored: Entry, split: str) -> Split:
     return arrays[f"{split}.x"], arrays[f"{split}.labels"]
 
 
+def read_columns(stored: Entry, split: str) -> dict[str, Column]:
+    """Read what else is known of each sample of "train" or "test", by the names of the columns.
+
+    Raises `Damaged` where the file is not that of the card.
+    """
+    from safetensors import SafetensorError
+
+    card, path = stored.card, stored.folder / COLUMNS
+    if not card.columns:
+        return {}
+    n = {"train": card.spec.n_train, "test": card.spec.n_test}[split]
+    try:
+        check_size(path, MAX_COLUMNS)
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if digest != card.columns_digest:
+            raise Damaged("it has changed since it was stored")
+        with open_tensors(path, "np", MAX_COLUMNS_HEADER, MAX_COLUMNS) as file:
+            arrays = [file.get_tensor(f"{split}.{at}") for at in range(len(card.columns))]
+        columns = [
+            metadata.from_array(column, array, n)
+            for column, array in zip(card.columns, arrays, strict=True)
+        ]
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _damaged(card.spec.name, f"{COLUMNS}: {in_one_line(error).rstrip('.')}") from error
+    names = [printable(column.name) for column in card.columns]
+    return dict(zip(names, columns, strict=True))
+
+
 def name_problems(name: str, reserved: Iterable[str] = ()) -> list[str]:
     """Reasons why a dataset cannot be stored as `name`, as sentences.
 
@@ -184,6 +231,8 @@ def add(
     test: Split,
     reserved: Iterable[str] = (),
     preparation: Preparation | None = None,
+    columns: Sequence[Metadata] = (),
+    values: Mapping[str, Sequence[np.ndarray]] | None = None,
 ) -> Entry:
     """Store a dataset atomically: complete in the catalogue, or not at all.
 
@@ -192,6 +241,8 @@ def add(
             and labels (n,): class numbers, or numbers where `spec.label_names` is empty.
         reserved: names that are taken by others.
         preparation: how the features came from a file.
+        columns, values: what else is known of each sample, and for "train" and "test" the values
+            of each column.
 
     Raises `InvalidRequest` with every reason why it cannot be stored.
     """
@@ -202,17 +253,55 @@ def add(
         raise InvalidRequest(problems)
     spec = spec.model_copy(update={"fingerprint": None})  # which follows from the digests
     digests = tuple(_digest(arrays[name]) for name in array_names())
-    card = Card(format=FORMAT, spec=spec, digests=digests, preparation=preparation)
+    known = {
+        f"{split}.{at}": metadata.as_array(column, each[at])
+        for split, each in (values or {}).items()
+        for at, column in enumerate(columns)
+    }
+    if (size := sum(array.nbytes for array in known.values())) > MAX_COLUMNS - 2**20:
+        raise InvalidRequest(
+            f"The columns of metadata would have {size:,} bytes, more than {MAX_COLUMNS:,}: leave "
+            "columns of long texts out."
+        )
+    beside = [bytes(part) for part in _as_safetensors(known)] if known else []
+    card = Card(
+        format=FORMAT,
+        spec=spec,
+        digests=digests,
+        preparation=preparation,
+        columns=tuple(columns),
+        columns_digest=hashlib.sha256(b"".join(beside)).hexdigest() if beside else None,
+    )
     content = (card.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
     if len(content) > MAX_CARD:
         raise InvalidRequest(
             f"Names of columns, categories and classes take {len(content):,} bytes, more than "
             f"{MAX_CARD:,}: shorten them."
         )
-    _write(spec.name, content, arrays)
+    _write(spec.name, content, _as_safetensors(arrays), beside)
     stored = entry(spec.name)
     assert stored is not None
     return stored
+
+
+def put(name: str, contents: Mapping[str, bytes]) -> bool:
+    """Store the files of a dataset as they are; return whether they are those of one.
+
+    What is in its arrays is looked at when they are read. Raises `InvalidRequest` where the name is
+    taken.
+    """
+    parts = {CARD, ARRAYS}, {CARD, ARRAYS, COLUMNS}
+    if not NAME.fullmatch(name) or contents.keys() not in parts or len(contents[CARD]) > MAX_CARD:
+        return False
+    try:
+        card = Card.model_validate_json(contents[CARD])
+    except (ValueError, RecursionError):
+        return False
+    if card.spec.name != name:
+        return False
+    columns = [contents[COLUMNS]] if COLUMNS in contents else []
+    _write(name, contents[CARD], [contents[ARRAYS]], columns)
+    return True
 
 
 def remove(name: str) -> None:
@@ -229,7 +318,9 @@ def remove(name: str) -> None:
         shutil.rmtree(aside, ignore_errors=True)  # what is left is removed as stale
 
 
-def _write(name: str, card: bytes, arrays: Mapping[str, np.ndarray]) -> None:
+def _write(
+    name: str, card: bytes, arrays: Iterable[bytes | memoryview], columns: Sequence[bytes]
+) -> None:
     place = root() / name
     with files.writing(root(), locations.OTHERWISE):
         files.make_folder(root())
@@ -237,7 +328,9 @@ def _write(name: str, card: bytes, arrays: Mapping[str, np.ndarray]) -> None:
         aside = files.partial(place)
         aside.mkdir()
         try:
-            files.write_new(aside / ARRAYS, *_as_safetensors(arrays))
+            files.write_new(aside / ARRAYS, *arrays)
+            if columns:
+                files.write_new(aside / COLUMNS, *columns)
             files.write_new(aside / CARD, card)
             files.sync_folder(aside)
             try:
@@ -306,7 +399,8 @@ def _checked_arrays(
 
 def _value_problems(spec: DataSpec, split: str, x: np.ndarray, labels: np.ndarray) -> Iterable[str]:
     """Values that violate a specification, as sentences."""
-    if not np.isfinite(x).all():
+    portions = np.array_split(x, (x.nbytes >> 26) + 1)  # or else the answers take a quarter of it
+    if not all(np.isfinite(portion).all() for portion in portions):
         yield f"{split}.x has values that are no finite numbers: replace them."
     elif spec.value_range:
         low, high = spec.value_range

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aecore import artifacts, locations
+from aecore.data import stored
+from aecore.data.importers.task import INCOMING
 from aecore.errors import InvalidRequest, in_one_line, shown
 from aecore.files import DiskFault, writing
 from aecore.jobs import depot
@@ -24,7 +26,7 @@ from aecore.runs import store
 
 MOST_BYTES = 2**30
 """Of all files that travel at once through the scheduler, which has them in memory, too."""
-FOLDERS = {"_datasets", "_imports", "_maps", "_recipes", "_sweeps", "_unfinished"}
+FOLDERS = {"_datasets", "_imports", "_incoming", "_maps", "_recipes", "_sweeps", "_unfinished"}
 """Folders of the store that travel, as those of runs do."""
 
 Files = Mapping[str, bytes]
@@ -208,11 +210,19 @@ def receive(written: Written, places: Mapping[str, store.Reservation | None]) ->
         elif top == "_unfinished":
             if places.get(below) is not None:
                 _put_checkpoint(below, contents)
+        elif top == "_datasets" and not _is_there(folder):
+            if not stored.put(below, contents):
+                log.info("what arrived as the dataset %s is left out: it is none", below)
         elif top in ("_maps", "_recipes") or _is_there(folder):
             for name, content in contents.items():
                 artifacts.write_bytes(locations.store() / folder / name, content)
         else:
             log.info("what was computed of %s is left out: it is not there any more", folder)
+    for path in written.removed:
+        if path.startswith(f"{INCOMING}/"):
+            (locations.store() / path).unlink(missing_ok=True)
+            with suppress(OSError):  # it is not empty
+                (locations.store() / path).parent.rmdir()
     for name, place in places.items():
         if place and f"{store.unfinished_folder(name)}/{store.CHECKPOINT}" in written.removed:
             place.discard()
@@ -257,6 +267,6 @@ def _put_checkpoint(name: str, contents: Mapping[str, bytes]) -> None:
 
 def _is_there(folder: str) -> bool:
     """Whether a folder is that of a sweep, or of a run, which may be one that ships."""
-    if folder.startswith("_sweeps/"):
+    if folder.startswith(("_sweeps/", "_datasets/")):
         return (locations.store() / folder).is_dir()
     return folder in store.names()

@@ -28,6 +28,8 @@ NO_DECODER = "This run has no decoder, so no place can be decoded."
 VALUES_KEPT = 2 * 2**20
 """Numbers of the stored training codes: 8 MiB of float32."""
 MOST_SAMPLES = 100_000
+PORTION = 12_800
+"""Training samples that are taken at a time, some whole batches."""
 
 
 def plane_of_run(run: Run) -> Plane:
@@ -111,16 +113,25 @@ def _with_data(
     progress("Encoding the training samples", 0, 1)
     n, d = run.codes["codes"].shape
     chosen = Subset(split="train", limit=min(max(VALUES_KEPT // d, 10), MOST_SAMPLES))
-    samples = chosen.samples(dataset)
-    own = codes_of_training(run, chosen.rows(dataset) - n)
-    codes, _, errors = models.inference.encode_with_errors(
-        model, *samples, codes=own, decodes=run.capabilities.decode
-    )
+    at = chosen.rows(dataset) - n
+    labels = dataset.train.labels[at]
+    # Portion by portion: the samples of a large dataset are not copied.
+    portions = [
+        models.inference.encode_with_errors(
+            model,
+            dataset.train.x[rows],
+            dataset.train.labels[rows],
+            codes=codes_of_training(run, rows),
+            decodes=run.capabilities.decode,
+        )
+        for rows in (at[start : start + PORTION] for start in range(0, len(at), PORTION))
+    ]
+    codes, errors = (np.concatenate([each[of] for each in portions]) for of in (0, 2))
     refuse_unless_finite(run, codes)
     arrays = {
         "train_codes": codes,
-        "train_rows": (chosen.rows(dataset) - n).astype(np.int32),
-        "train_labels": samples.labels.astype(np.int16 if dataset.label_names else np.float32),
+        "train_rows": at.astype(np.int32),
+        "train_labels": labels.astype(np.int16 if dataset.label_names else np.float32),
         "train_error": errors,
         "train_reach": reach(codes),
     }

@@ -8,6 +8,7 @@ conditioned on them reads them, and raises `InvalidRequest` without.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,12 +21,26 @@ from aecore.progress import Progress, no_progress
 if TYPE_CHECKING:
     from aecore.models.autoencoder import Autoencoder
 
+LARGE = 2**27
+"""Bytes of an array that is shared with its tensor."""
 BATCH = 256
 """Samples or codes in a batch, unless the samples are large."""
 BATCH_VALUES = 2**20
 """Feature values in a batch at most: the feature maps of large images are many times as large."""
 
 Labels = np.ndarray | int | None
+
+
+def shared(array: np.ndarray, device: torch.device) -> Tensor:
+    """Tensor of an array, to be read alone: on the CPU a large one is not copied.
+
+    Arrays of large stored datasets are mapped from files, so that they may be larger than memory.
+    """
+    if device.type != "cpu" or array.nbytes < LARGE:
+        return torch.tensor(array, device=device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it may not be written to
+        return torch.from_numpy(array)
 
 
 def batch_size(n_features: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -445,13 +445,17 @@ def _arrow_lines(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def feature_rows(
-    rows: Sequence[tuple[str, np.ndarray]], feature_names: Sequence[str], samples: Sequence[str]
+    rows: Sequence[tuple[str, np.ndarray]],
+    feature_names: Sequence[str],
+    samples: Sequence[str],
+    units: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> go.Figure:
     """Heatmaps of the same samples side by side on one colour scale: blue below zero, red above.
 
     Arguments
         rows: a title and values (n, n_features) for each table.
         samples: a name for each of the n samples.
+        units: turns values into those that are said of them.
     """
     from plotly.subplots import make_subplots
 
@@ -470,7 +474,12 @@ def feature_rows(
                 x=list(feature_names),
                 y=list(samples),
                 coloraxis="coloraxis",
-                hovertemplate="%{y}<br>%{x}: %{z:.2f}<extra>" + title + "</extra>",
+                customdata=None if units is None else units(values),
+                hovertemplate="%{y}<br>%{x}: "
+                + ("%{z:.2f}" if units is None else "%{customdata:.4~g}")
+                + "<extra>"
+                + title
+                + "</extra>",
             ),
             row=1,
             col=column,

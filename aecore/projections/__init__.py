@@ -36,6 +36,7 @@ from aecore.projections.prepare import (
     Prepare as Prepare,
     sprite_files as sprite_files,
     sprite_size as sprite_size,
+    sprite_splits as sprite_splits,
     stored_sprite as stored_sprite,
 )
 from aecore.projections.tsne import TSNEProjection as TSNEProjection

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CHUNK = 2_000
 """Samples that are worked on at a time."""
+LARGE = 2**28
+"""Bytes of a training split of which no copy is made."""
 
 
 class PCA(NamedTuple):
@@ -103,14 +105,37 @@ def components(dataset: Dataset) -> PCA:
     x = dataset.train.x
     if len(x) == 1:
         x = np.repeat(x, 2, axis=0)  # one sample has no variance, but a mean
-    with np.errstate(invalid="ignore"):  # shares of a variance of nothing, which are not used
-        fitted = SklearnPCA(svd_solver="covariance_eigh").fit(x)
-    pca = PCA(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
+    if x.nbytes > LARGE:
+        pca = _fitted_in_chunks(x)
+    else:
+        with np.errstate(invalid="ignore"):  # shares of a variance of nothing, which are not used
+            fitted = SklearnPCA(svd_solver="covariance_eigh").fit(x)
+        pca = PCA(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
     stored.save(pca)
     return pca
 
 
+def _fitted_in_chunks(x: np.ndarray) -> PCA:
+    """The same of a split that may be larger than memory: eigenvectors of the covariance.
+
+    The sign of each is that which makes its largest entry positive, as in scikit-learn.
+    """
+    chunks = [slice(start, start + CHUNK) for start in range(0, len(x), CHUNK)]
+    mean = np.sum([x[chunk].sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0) / len(x)
+    covariance = np.zeros((x.shape[1], x.shape[1]))
+    for chunk in chunks:
+        centred = (x[chunk] - mean).astype(np.float32)
+        covariance += centred.T @ centred
+    _, vectors = np.linalg.eigh(covariance)
+    components = vectors.T[::-1][: min(x.shape)]
+    largest = components[np.arange(len(components)), np.abs(components).argmax(axis=1)]
+    components = components * np.where(largest < 0, -1, 1)[:, None]
+    return PCA(mean.astype(np.float32), components.astype(np.float32))
+
+
 def pca_mse(dataset: Dataset, k: int) -> float:
     """Test error per feature of reconstruction from the first k principal components."""
-    reconstruction = components(dataset).reconstruct(dataset.test.x, k)
-    return float(metrics.mean_squared_error(dataset.test.x, reconstruction).mean())
+    pca, x = components(dataset), dataset.test.x
+    parts = (x[start : start + CHUNK] for start in range(0, len(x), CHUNK))
+    errors = [metrics.mean_squared_error(part, pca.reconstruct(part, k)) for part in parts]
+    return float(np.concatenate(errors).mean())

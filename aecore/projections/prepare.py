@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from aecore.projections.pca import components
 
 if TYPE_CHECKING:
     from aecore.data import Dataset
+
+
+MOST_BYTES = 2**28
+"""Of the images of a split that are sent to the browser; of larger splits none are."""
+PORTION = 10_000
+"""Images that are packed at a time."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,29 @@ class Prepare(Task):
         fetch_data(dataset, reporter)
         reporter.progress(f"Principal components of {dataset.name}", 0, 1)
         components(dataset)
-        for split, file in sprite_files(dataset.name, dataset.fingerprint).items():
-            reporter.progress(f"Sheet of the images of {dataset.name}, {split}", 0, 1)
-            size = sprite_size(dataset, split)
-            if dataset.traits.pictures and artifacts.intact(stored_sprite, file, size) is None:
-                pixels = (getattr(dataset, split).x * 255).round().astype(np.uint8)
-                artifacts.write_bytes(
-                    file, gzip.compress(pixels.tobytes(), compresslevel=5, mtime=0)
-                )
+        sprites = sprite_files(dataset.name, dataset.fingerprint)
+        for split in sprite_splits(dataset):
+            what, size = f"Sheet of the images of {dataset.name}", sprite_size(dataset, split)
+            reporter.progress(f"{what}, {split}", 0, 1)
+            if artifacts.intact(stored_sprite, sprites[split], size) is None:
+                x = getattr(dataset, split).x
+                artifacts.write_bytes(sprites[split], _gzipped(x))
+
+
+def sprite_splits(dataset: Dataset) -> list[str]:
+    """Splits whose images are sent to the browser: of pictures, up to a size."""
+    if not dataset.traits.pictures:
+        return []
+    return [split for split in ("test", "train") if sprite_size(dataset, split) <= MOST_BYTES]
+
+
+def _gzipped(x: np.ndarray) -> bytes:
+    """Bytes of images in [0, 1], gzipped portion by portion."""
+    stream = io.BytesIO()
+    with gzip.GzipFile("", "wb", 5, stream, mtime=0) as file:
+        for start in range(0, len(x), PORTION):
+            file.write((x[start : start + PORTION] * 255).round().astype(np.uint8).tobytes())
+    return stream.getvalue()
 
 
 def sprite_files(dataset_name: str, fingerprint: str) -> dict[str, Path]:

@@ -471,13 +471,12 @@ def _finish(
     further: Mapping[str, Any],
 ) -> store.Run:
     """Measure a trained model on the test split and store it as a run."""
-    import torch
 
     reporter.progress("Measuring the map", 0, 1)
     device = next(model.parameters()).device
 
     def evaluate(split: data.Samples) -> training.Evaluation:
-        x, labels = (torch.tensor(array, device=device) for array in split)
+        x, labels = (models.inference.shared(array, device) for array in split)
         return training.evaluate(model, x, labels)
 
     test = evaluate(dataset.test)

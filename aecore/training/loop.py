@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from aecore.errors import InvalidRequest
+from aecore.models.inference import shared
 from aecore.models.pretraining import Stage
 from aecore.progress import Progress, no_progress
 from aecore.training import validation
@@ -173,7 +174,7 @@ class Splits(NamedTuple):
     @classmethod
     def of(cls, dataset: Dataset, device: torch.device) -> Splits:
         arrays = (*dataset.train, *dataset.test)
-        return cls(*(torch.tensor(array, device=device) for array in arrays))
+        return cls(*(shared(array, device) for array in arrays))
 
 
 def set_up(

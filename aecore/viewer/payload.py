@@ -25,6 +25,8 @@ WIDEST = 12
 """Code dimensions that samples can be coloured by; wider codes show the first of them."""
 MOST_FEATURES = 256
 """Features of samples that are sent along; wider tables send none."""
+MOST_CHARACTERS, SHORTEST = 4 * 2**20, 40
+"""Characters of a column of texts that are sent along, and of each text at least."""
 MOST_CODES = 2 * 2**20
 """Numbers of the codes that are sent along, 8 MiB of float32."""
 
@@ -174,8 +176,14 @@ def build_payload(
     if len(set(samples.rows >= run.manifest.n_test)) == 2:
         split = (samples.rows >= run.manifest.n_test).astype(np.int64)
         columns.add_classes("split", "split", split, ("test", "train"))
+    texts = []
     for name, column in known_columns(dataset, samples.rows).items():
-        columns.add_classes(f"data-{name}", name, *column)
+        if column.kind in ("text", "link"):
+            longest = max(MOST_CHARACTERS // max(len(samples.rows), 1), SHORTEST)
+            said = [each[:longest] for each in column.values.tolist()]
+            texts.append({"title": name, "kind": column.kind, "values": said})
+        else:
+            columns.add_known(f"data-{name}", name, column)
     for dimension in range(min(samples.codes.shape[1], WIDEST)):
         title = f"code dimension {dimension + 1}"
         columns.add(f"code{dimension}", title, samples.codes[:, dimension])
@@ -189,10 +197,13 @@ def build_payload(
         facts["others"] = compared(samples, others, dataset, subset, panes, columns)
     narrow = dataset.n_features <= MOST_FEATURES
     if narrow and not dataset.traits.pictures and run.has_data():
-        both = np.concatenate([dataset.test.x, dataset.train.x])
-        arrays["features"] = both[samples.rows]
-        for feature, name in enumerate(dataset.spec.column_names):
-            columns.add(f"feature{feature}", name, arrays["features"][:, feature])
+        arrays["features"] = by_rows(dataset, dataset.test.x, dataset.train.x, samples.rows)
+        for feature, (name, values) in enumerate(dataset.in_units(arrays["features"]).items()):
+            if values.dtype.kind == "f":
+                columns.add(f"feature{feature}", name, values)
+            else:
+                names, numbers = np.unique(values.astype(str), return_inverse=True)
+                columns.add_classes(f"feature{feature}", name, numbers, tuple(names.tolist()))
         if "train_rows" in known:
             arrays["train/features"] = dataset.train.x[known["train_rows"]]
     if samples.codes.size <= MOST_CODES:
@@ -200,6 +211,7 @@ def build_payload(
     spread = samples.per_sample.get("spread")
     if spread is not None and samples.codes.shape[1] == 2:
         arrays["spread"] = spread
+    facts["texts"] = texts
     facts |= decoding(run, arrays, known, facts_known)
     facts["epochs"] = None
     if run.trained:
@@ -271,6 +283,7 @@ def training(
         "conditioned": False,
         "backgrounds": [],
         "epochs": losses(history, list(planes)),
+        "texts": [],
         "mode": "training",
         "latent_dim": 2,
         "prior": False,
@@ -303,11 +316,31 @@ def common(
         "ramp": colors.POSITION_COLORS,
         "grey": "#94a4a2",
         "shape": dataset.shape if dataset.traits.pictures else None,
+        "units": units(dataset),
         "features": () if dataset.traits.pictures else dataset.spec.column_names,
         "sheets": sheets,
         "label_names": dataset.label_names,
         "glossary": {term: glossary.TERMS[term] for term in TERMS},
     }
+
+
+def units(dataset: Dataset) -> list[dict[str, Any]] | None:
+    """How the columns of a table are computed from its features; None where these are all.
+
+    A number is feature * scale + offset, and e to its power less 1 where `log` says so; a category
+    the name of its largest feature.
+    """
+    if dataset.preparation is None or not dataset.preparation.columns:
+        return None
+    facts, start = [], 0
+    for column in dataset.preparation.columns:
+        if column.kind == "category":
+            facts.append({"name": column.name, "start": start, "names": column.categories})
+        else:
+            own = {"offset": column.offset, "scale": column.scale, "log": column.log}
+            facts.append({"name": column.name, "start": start} | own)
+        start += column.width
+    return facts
 
 
 def losses(history: Sequence[Mapping[str, Any]], kept: list[int]) -> dict[str, Any]:
@@ -361,14 +394,35 @@ class Columns:
             usual = [colors.class_color(number) for number in range(len(names))]
             self.facts[-1] |= {"names": names, "colors": own or usual}
 
+    def add_known(self, key: str, title: str, column: Column) -> None:
+        """Add a column of the dataset: numbers, a category or dates."""
+        if column.kind == "date":
+            known = column.values[np.isfinite(column.values)]
+            # In the single precision of a browser's arrays seconds since 1970 are minutes.
+            origin = float(known.min()) if len(known) else 0.0
+            self.add(key, title, column.values - origin)
+            self.facts[-1]["origin"] = origin
+        else:
+            self.add_classes(key, title, column.values, column.names, column.colors)
+        self.facts[-1]["known"] = True
+
 
 def known_columns(dataset: Dataset, rows: np.ndarray) -> dict[str, Column]:
     """The dataset's own columns of samples by their rows in the test split, then in training."""
     test, train = dataset.columns("test"), dataset.columns("train")
     return {
-        name: column._replace(values=np.concatenate([column.values, train[name].values])[rows])
+        name: column._replace(values=by_rows(dataset, column.values, train[name].values, rows))
         for name, column in test.items()
     }
+
+
+def by_rows(dataset: Dataset, test: np.ndarray, train: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Values of samples by their rows in the test split, then in training; the rest is not read."""
+    is_train = rows >= dataset.n_test
+    values = np.empty((len(rows), *test.shape[1:]), test.dtype)
+    values[~is_train] = test[rows[~is_train]]
+    values[is_train] = train[rows[is_train] - dataset.n_test]
+    return values
 
 
 def pane(key: str, title: str, metrics: Mapping[str, float | None]) -> dict[str, str]:
@@ -423,8 +477,9 @@ def table(
         "label": np.array(dataset.label_names)[labels] if dataset.label_names else labels,
         "error": samples.error[chosen],
     }
-    for name, column in known_columns(dataset, rows).items():
-        columns[name] = np.array(column.names)[column.values] if column.names else column.values
+    for title, column in known_columns(dataset, rows).items():
+        name = title if title not in columns else f"{title} (data)"
+        columns[name] = column.plain()
     codes = samples.codes[chosen]
     columns |= {f"code_{number}": codes[:, number - 1] for number in range(1, codes.shape[1] + 1)}
     planes = {"bottleneck": samples.plane, **{name: map_.plane for name, map_ in maps.items()}}

@@ -18,7 +18,7 @@ import numpy as np
 import streamlit as st
 
 from aecore import data, latent, locations, metrics, neighbors, projections
-from aecore.data import Subset, importers, stored
+from aecore.data import Subset, importers
 from aecore.errors import Damaged
 from aecore.plots import images
 from aecore.runs import description, search, store, sweeps
@@ -417,7 +417,7 @@ def uploaded(number: str, name: str, _content: Callable[[], memoryview]) -> File
     folder = tempfile.TemporaryDirectory(prefix="latent-loupe-")
     path = Path(folder.name) / Path(name).name
     path.write_bytes(_content())
-    return File(path, importers.read(path), number, folder)
+    return File(path, importers.preview(path), number, folder)
 
 
 class Upload(NamedTuple):
@@ -449,17 +449,17 @@ def file_at(path: Path) -> File:
 @bounded(2)
 def _file_at(path: str, changed: int | None, size: int | None) -> File:
     number = hashlib.sha256(f"{path} {changed} {size}".encode()).hexdigest()[:16]
-    return File(Path(path), importers.read(Path(path)), number)
+    return File(Path(path), importers.preview(Path(path)), number)
 
 
-def understood(file: File, choices: Choices) -> Report:
-    """What is understood of a file under given choices."""
-    return _understood(file.number, choices.model_dump_json(), file, choices)
+def understood(file: File, choices: Choices, like: str = "") -> Report:
+    """What is understood of a file under given choices, or by the preparation of a dataset."""
+    return _understood(file.number, choices.model_dump_json(), like, file, choices)
 
 
 @bounded(16)
-def _understood(number: str, chosen: str, _file: File, _choices: Choices) -> Report:
-    return importers.understand(_file.path, _choices, _file.content)
+def _understood(number: str, chosen: str, like: str, _file: File, _choices: Choices) -> Report:
+    return importers.understand(_file.path, _choices, _file.content, like)
 
 
 @bounded(8)
@@ -472,9 +472,11 @@ def first_samples(dataset: str, fingerprint: str, count: int) -> data.Samples:
 @bounded(8)
 def first_rows(dataset: str, fingerprint: str, count: int) -> dict[str, np.ndarray]:
     """The first test samples of a table as columns, in their own units where these are known."""
-    chosen, entry = data.get(dataset), stored.entry(dataset)
+    chosen = data.get(dataset)
     x, labels = chosen.test.x[:count], chosen.test.labels[:count]
     label = np.array(chosen.label_names)[labels] if chosen.n_classes else labels
-    if entry is not None and entry.card.preparation is not None:
-        return {"label": label} | importers.undo(entry.card.preparation, x)
-    return {"label": label} | dict(zip(chosen.spec.column_names, x.T, strict=True))
+    known = {
+        name: column._replace(values=column.values[:count]).plain()
+        for name, column in chosen.columns("test").items()
+    }
+    return {"label": label} | known | chosen.in_units(x)

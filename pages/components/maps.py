@@ -186,7 +186,7 @@ def prepare(view: View) -> None:
     if job is not None and job.error:
         st.error(plain(job.error), icon=":material/error:")
     if here:
-        images_missing = dataset.traits.pictures and len(cache.sheets(run)) < 2
+        images_missing = len(cache.sheets(run)) < len(projections.sprite_splits(dataset))
         if not analysed or not images_missing:
             return
         # A job that ended without them is not restarted automatically.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -16,17 +17,18 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from conftest import Listener
 from PIL import Image
 from typer.testing import CliRunner
 
-from aecore import data
+from aecore import data, locations
 from aecore.cli import app
 from aecore.data import importers, stored
 from aecore.data.importers import Choices, Report
 from aecore.data.importers.formats import FORMATS
 from aecore.data.importers.pictures import as_sample
 from aecore.data.preparation import PictureFit, Preparation
-from aecore.errors import InvalidRequest
+from aecore.errors import Cancelled, InvalidRequest
 
 ROOT = Path(__file__).parents[2]
 N = 40
@@ -86,6 +88,32 @@ def saved(save: Callable[..., Any], *arguments: Any, **options: Any) -> bytes:
     return stream.getvalue()
 
 
+def annotated(sparse: str = "", change: Callable[[Any], None] = lambda file: None) -> bytes:
+    """An AnnData file, its X as an array, or as "csr" or "csc"."""
+    import h5py
+    from scipy import sparse as matrices
+
+    x = np.random.default_rng(0).poisson(1, (N, 5)).astype(np.float32)
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        if sparse:
+            matrix = getattr(matrices, f"{sparse}_matrix")(x)
+            group = file.create_group("X")
+            group.attrs.update({"encoding-type": f"{sparse}_matrix", "shape": x.shape})
+            for part in ("data", "indices", "indptr"):
+                group[part] = getattr(matrix, part)
+        else:
+            file["X"] = x
+        file["var/_index"] = [f"gene {at}" for at in range(5)]
+        file["obs/_index"] = [f"cell {at}" for at in range(N)]
+        file["obs/kind/categories"], file["obs/kind/codes"] = ["B", "T"], np.arange(N) % 2
+        file["obs/batch/categories"] = ["first", "second"]
+        file["obs/batch/codes"] = np.where(np.arange(N) == 3, -1, np.arange(N) // 3 % 2)
+        file["obs/depth"] = np.arange(N) * 1.5
+        change(file)
+    return stream.getvalue()
+
+
 @pytest.fixture
 def put(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
     def write(name: str, content: bytes | str) -> Path:
@@ -126,6 +154,7 @@ WHOLE: dict[str, tuple[str, Callable[[], bytes]]] = {
             np.savez_compressed, x=np.random.default_rng(0).random((N, 3)), y=np.arange(N) % 2
         ),
     ),
+    "AnnData file": ("own.h5ad", lambda: annotated()),
     "IDX file": ("own-idx3-ubyte", lambda: idx(noise(N, 6, 5))),
     "ZIP archive of images": ("own.zip", lambda: archive(images())),
 }
@@ -332,6 +361,76 @@ def test_everything_wrong_is_said_at_once_and_nothing_is_stored(put: Put, case: 
     assert len(problems) == len(said)
     for problem, part in zip(problems, said, strict=True):
         assert part in problem
+
+
+PACKED = {
+    "NPZ": ("a.npz", lambda: saved(np.savez_compressed, x=np.zeros((20_000, 99)))),
+    "IDX": ("a-ubyte.gz", lambda: gzip.compress(idx(np.zeros((300, 99, 99), np.uint8)))),
+    "Parquet": ("a.parquet", lambda: parquet_of(a=np.zeros(200_000), b=np.zeros(200_000))),
+    "text of Parquet": ("a.parquet", lambda: parquet_of(a=["x" * 99_999] * 30, b=np.zeros(30))),
+    "Feather": (
+        "a.feather",
+        lambda: saved(lambda file: frame_of_zeros().to_feather(file, compression="zstd")),
+    ),
+}
+
+
+def parquet_of(**columns: Any) -> bytes:
+    return saved(lambda file: pandas.DataFrame(columns).to_parquet(file))
+
+
+def frame_of_zeros() -> pandas.DataFrame:
+    return pandas.DataFrame({"a": np.zeros(300_000), "b": np.zeros(300_000)})
+
+
+@pytest.mark.parametrize("case", PACKED)
+def test_what_would_be_huge_when_unpacked_is_refused(
+    put: Put, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.ALWAYS_UNPACKED", 2**20)
+    name, content = PACKED[case]
+    path = put(name, content())
+    assert path.stat().st_size < 2**20
+    assert "bytes when unpacked, more than" in refusal(path)[0]
+    if case == "Feather":  # of which a report reads one batch alone
+        return
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    with pytest.raises(InvalidRequest, match="when unpacked"):
+        importers.preview(path)
+
+
+def test_arrays_of_any_byte_order_and_layout_are_read(put: Put) -> None:
+    values = np.random.default_rng(0).random((N, 3))
+    for number, array in enumerate((values, values.astype(">f8"), np.asfortranarray(values))):
+        path = put(f"a{number}.npy", saved(np.save, array))
+        dataset = importers.add_file(path, f"own-{number}", scale="none")
+        assert {*dataset.train.x[:, 0]} <= {*values[:, 0].astype(np.float32)}
+    path = put("b.npz", saved(np.savez, x=values, y=np.arange(N).astype(">i2") % 2))
+    assert importers.add_file(path, "own-b").label_names == ("0", "1")
+    path = put("c.npz", saved(np.savez, a=values[:, 0].astype(">f4"), b=values[:, 1]))
+    assert importers.add_file(path, "own-c").shape == (2,)
+
+
+def test_identifiers_of_64_bits_are_told_apart(put: Put) -> None:
+    table = frame()
+    table["id"] = 2**60 + np.arange(N)[::-1] * 7
+    path = put("own.parquet", saved(lambda file: table.to_parquet(file)))
+    dataset = importers.add_file(path, "own")
+    stored_ids = {*dataset.columns("train")["id"].values, *dataset.columns("test")["id"].values}
+    assert stored_ids == {str(each) for each in table["id"]}
+
+
+@pytest.mark.parametrize("side", [1, 30_000])
+def test_images_of_one_pixel_are_stored_and_those_of_nearly_a_billion_named(
+    put: Put, side: int
+) -> None:
+    image = png(Image.new("1", (side, side)))
+    if side > 1:
+        report = look(put("own.zip", archive(images(big_png=image))))
+        assert report.n_samples == 10 and "big.png is left out: it has more" in report.notes[0]
+        return
+    members = {f"{'ab'[at % 2]}/{at}.png": png(np.full((1, 1), at, np.uint8)) for at in range(9)}
+    assert importers.add_file(put("own.zip", archive(members)), "own").shape == (1, 1)
 
 
 def test_a_file_that_is_too_large_is_not_read(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,6 +697,62 @@ def test_a_second_file_that_does_not_fit_is_refused_with_every_reason(put: Put) 
     assert "'colour' has no value in row 5" in error.value.problems[2]
 
 
+def test_a_second_file_becomes_a_dataset_of_the_same_columns(put: Put) -> None:
+    table = described()
+    first = put("own.csv", str(table.to_csv(index=False)))
+    chosen = {"label": "species", "metadata": ["place", "height"], "missing": "mean"}
+    importers.add_file(first, "own", log="width", **chosen)
+    card = stored.entry("own").card
+    other = table.head(30).copy()
+    other.loc[2, "colour"] = "purple"
+    other.loc[3, "species"] = "new"
+    other.loc[4, "species"] = ""
+    other["further"] = 1
+    other["width"] = 2.5
+    path = put("other.csv", str(other.drop(columns="note").to_csv(index=False)))
+    report = importers.understand(path, like="own")
+    assert not report.problems and report.n_samples == 30 and report.shape == (5,)
+    said = " ".join(report.decisions)
+    assert "'colour' has categories that 'own' has not, 'purple', in line 4" in said
+    assert "Classes that 'own' has not were added: 'new'" in said
+    assert "1 rows have no label and are left out (line 6)" in said
+    assert "no column 'note' of metadata" in said and "such as 'further': left out" in said
+    second = importers.apply_file(path, "own", "own-2", test_share=0.5)
+    again = stored.entry("own-2").card
+    assert again.preparation.columns == card.preparation.columns
+    assert second.label_names == (*card.spec.label_names, "new")
+    assert (second.n_train, second.n_test) == (15, 14) or second.n_train + second.n_test == 29
+    assert second.columns("test").keys() == set(DESCRIBING) - {"note"}
+    np.testing.assert_allclose(second.in_units(second.train.x)["width"], 2.5, rtol=1e-5)
+
+
+def test_a_second_file_needs_the_columns_of_the_first(put: Put) -> None:
+    importers.add_file(put("own.csv", text()), "own", label="species")
+    other = frame().drop(columns=["width", "species"]).astype({"length": object})
+    other.loc[3, "length"] = "abc"
+    path = put("other.csv", str(other.to_csv(index=False)))
+    with pytest.raises(InvalidRequest) as error:
+        importers.apply_file(path, "own", "own-2")
+    assert len(error.value.problems) == 2 and stored.names() == ["own"]
+    assert "'length' is no number in line 5 ('abc')" in error.value.problems[0]
+    assert "Column 'width' is missing" in error.value.problems[1]
+    archived = put("own.zip", archive(images()))
+    with pytest.raises(InvalidRequest, match="holds images and 'own' a table"):
+        importers.apply_file(archived, "own", "own-2")
+    with pytest.raises(InvalidRequest, match="Unknown stored dataset 'iris'"):
+        importers.apply_file(path, "iris", "own-2")
+    unlabelled = put("plain.csv", str(frame().drop(columns="species").to_csv(index=False)))
+    assert importers.apply_file(unlabelled, "own", "own-2").n_classes == 0
+
+
+def test_a_second_archive_of_images_is_fitted_alike(put: Put) -> None:
+    importers.add_file(put("own.zip", archive(images())), "own", size=(4, 3), colour="colour")
+    path = put("other.zip", archive({f"b/{at}.png": png(noise(9, 9, seed=at)) for at in range(6)}))
+    second = importers.apply_file(path, "own", "own-2")
+    assert second.shape == (4, 3, 3) and second.label_names == ("a", "b")
+    assert set(second.train.labels) == {1}
+
+
 def test_a_card_without_a_preparation_reads_as_before(put: Put) -> None:
     importers.add_file(put("own.csv", text()), "own")
     path = stored.root() / "own" / stored.CARD
@@ -606,6 +761,254 @@ def test_a_card_without_a_preparation_reads_as_before(put: Put) -> None:
     path.write_text(json.dumps(card))
     assert stored.entry("own").card.preparation is None
     assert data.get("own").n_train == 32
+
+
+# --- AnnData ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sparse", ["", "csr", "csc"])
+def test_an_annotated_matrix_brings_its_columns(put: Put, sparse: str) -> None:
+    path = put("own.h5ad", annotated(sparse))
+    dataset = importers.add_file(path, "own", label="kind", scale="none")
+    assert dataset.feature_names == tuple(f"gene {at}" for at in range(5))
+    columns = dataset.columns("train")
+    assert dataset.label_names == ("B", "T") and columns.keys() == {"batch", "depth"}
+    assert columns["batch"].names == ("first", "no value", "second")
+    x = np.random.default_rng(0).poisson(1, (N, 5))
+    rows = np.rint(columns["depth"].values / 1.5).astype(int)
+    np.testing.assert_array_equal(dataset.train.x, x[rows])
+    assert look(path).label in ("kind", "batch")  # and no gene
+    assert look(path, label="kind", keep="depth").shape == (6,)
+
+
+def unlink(file: Any) -> None:
+    del file["X"]
+
+
+def elsewhere(file: Any) -> None:
+    import h5py
+
+    del file["X"]
+    file["X"] = h5py.ExternalLink("/etc/passwd", "X")
+
+
+def change(part: str, value: Any) -> Callable[[Any], None]:
+    def write(file: Any) -> None:
+        values = file[f"X/{part}"][()]
+        del file[f"X/{part}"]
+        file[f"X/{part}"] = value(values)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("sparse", "edit", "said"),
+    [
+        ("", unlink, "has no matrix X"),
+        ("", elsewhere, "is a link, which is not followed"),
+        ("csr", change("indices", lambda values: values + 9), "contradict each other"),
+        ("csr", change("indptr", lambda values: values[::-1]), "contradict each other"),
+        ("csc", change("data", lambda values: values[1:]), "contradict each other"),
+        ("csr", lambda file: file["X"].attrs.update({"shape": (10**9, 9)}), "is of shape"),
+        ("csr", lambda file: file["X"].attrs.update({"shape": (10**6, 10**3)}), "when unpacked"),
+        ("csr", lambda file: file["X"].attrs.update({"shape": (9, 10**5)}), "100,000 columns"),
+        ("csr", lambda file: file["X"].attrs.update({"encoding-type": "coo"}), "unknown encoding"),
+    ],
+)
+def test_an_annotated_matrix_that_is_none_is_refused(
+    put: Put, sparse: str, edit: Callable[[Any], None], said: str
+) -> None:
+    assert said in " ".join(refusal(put("own.h5ad", annotated(sparse, edit))))
+
+
+# --- Large files --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    for module in ("table", "arrays"):
+        monkeypatch.setattr(f"aecore.data.importers.{module}.PREVIEWED", 10)
+    monkeypatch.setattr("aecore.data.importers.table.PREVIEWED_BYTES", 300)
+    monkeypatch.setattr("aecore.data.importers.pictures.MOST_PREVIEWED", 4)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.usefixtures("all_are_large")
+def test_of_a_large_file_a_part_is_looked_at(put: Put, name: str) -> None:
+    file, content = WHOLE[name]
+    path = put(file, content())
+    whole, part = importers.read(path), importers.preview(path)
+    assert not whole.part and list(part.table.columns) == list(whole.table.columns)
+    if name in (
+        "NPZ file",
+        "IDX file",
+        "Feather file",
+        "AnnData file",
+    ):  # read as a whole; of one batch
+        assert not part.part and len(part.table) == len(whole.table)
+        return
+    assert part.part and 0 < len(part.table) < len(whole.table)
+    assert "looked at" in part.notes[0]
+    report = importers.understand(path, content=part)
+    assert not report.problems and "looked at" in " ".join(report.notes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_a_part_of_a_text_ends_with_a_row(
+    put: Put, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    table = frame()
+    table["note"] = [f"first \N{SNOWMAN} {at},\nsecond" for at in range(N)]
+    mark = "\N{ZERO WIDTH NO-BREAK SPACE}" if encoding == "utf-16-be" else ""
+    path = put("own.csv", (mark + str(table.to_csv(index=False))).encode(encoding))
+    for size in range(400, 520):
+        monkeypatch.setattr("aecore.data.importers.table.PREVIEWED_BYTES", size)
+        part = importers.preview(path)
+        n = len(part.table)
+        assert part.part and n and part.table["note"].tolist() == table["note"].tolist()[:n]
+
+
+def test_a_file_is_stored_by_a_job_with_its_progress(put: Put) -> None:
+    path = put("own.zip", archive(images()))
+    listener = Listener()
+    importers.StoreFile(str(path), "own", Choices(), "Mine").run(listener)
+    assert data.get("own").title == "Mine" and path.exists()
+    assert ("Preparing the samples", 8, 8) in listener.heard
+    stop = Listener(lambda heard: Cancelled() if heard.heard[-1][0].startswith("Prep") else None)
+    task = importers.StoreFile(importers.incoming(path), "own-2", Choices())
+    assert (locations.store() / task.path).read_bytes() == path.read_bytes()
+    with pytest.raises(Cancelled):
+        task.run(stop)
+    assert stored.names() == ["own"] and not list((locations.store() / "_incoming").iterdir())
+    forgotten = locations.store() / importers.incoming(path)
+    os.utime(forgotten.parent, (0, 0))
+    waiting = locations.store() / importers.incoming(path)
+    assert waiting.exists() and not forgotten.exists()
+    with pytest.raises(InvalidRequest, match="'own' is taken"):
+        importers.StoreFile(str(path), "own", Choices()).check()
+
+
+# --- Metadata -----------------------------------------------------------------------------------
+
+
+def described(n: int = 60) -> pandas.DataFrame:
+    """A table with a column of each kind that describes rows, each with a gap."""
+    table = frame(n)
+    table["id"] = [f"plant {at}" for at in range(n)]
+    table["day"] = [f"2020-{at % 12 + 1:02}-{at % 28 + 1:02}" for at in range(n)]
+    table["photo"] = [f"https://example.org/{at}.jpg" for at in range(n)]
+    table["note"] = [f"seen {at % 55} times,\nby \u00c5sa" for at in range(n)]
+    table["place"] = [("north", "south")[at % 2] for at in range(n)]
+    table["height"] = np.arange(n) * 0.5
+    table = table.astype({"height": object})
+    table.loc[7, ["day", "photo", "note", "place", "height"]] = ""
+    return table
+
+
+DESCRIBING = ("id", "day", "photo", "note", "place", "height")
+
+
+def test_columns_that_are_no_features_are_stored_and_come_back(put: Put) -> None:
+    table = described()
+    path = put("own.csv", str(table.to_csv(index=False)))
+    report = look(path, label="species", metadata=("place", "height"))
+    roles = {column.name: (column.kind, column.role) for column in report.columns}
+    assert [roles[name] for name in DESCRIBING] == [
+        ("identifier", "metadata"),
+        ("date", "metadata"),
+        ("link", "metadata"),
+        ("text", "metadata"),
+        ("category", "metadata"),
+        ("number", "metadata"),
+    ]
+    assert report.shape == (5,) and report.n_train + report.n_test == 60
+    dataset = importers.add_file(path, "own", label="species", metadata=["place", "height"])
+    assert data.get("own").columns("train").keys() == set(DESCRIBING)
+    seen = []
+    for split, n in (("train", dataset.n_train), ("test", dataset.n_test)):
+        columns = dataset.columns(split)
+        assert all(column.values.shape == (n,) for column in columns.values())
+        for at in range(n):
+            (row,) = np.flatnonzero(table["id"] == columns["id"].values[at])
+            seen.append(int(row))
+            assert dataset.in_units(getattr(dataset, split).x[at : at + 1])["length"][
+                0
+            ] == pytest.approx(table["length"][row], abs=1e-4)
+            place = columns["place"].names[columns["place"].values[at]]
+            if row == 7:
+                assert np.isnan(columns["day"].values[at]) and place == "no value"
+                assert columns["photo"].values[at] == columns["note"].values[at] == ""
+                assert np.isnan(columns["height"].values[at])
+                continue
+            day = pandas.Timestamp(columns["day"].values[at], unit="s")
+            assert f"{day:%Y-%m-%d}" == table["day"][row] and place == table["place"][row]
+            assert columns["photo"].values[at] == table["photo"][row]
+            assert columns["note"].values[at] == " ".join(table["note"][row].split())
+            assert columns["height"].values[at] == table["height"][row]
+    assert sorted(seen) == list(range(60))
+    assert columns["photo"].kind == "link" and columns["note"].kind == columns["id"].kind == "text"
+
+
+def test_dates_of_files_with_types_are_seconds_in_utc(put: Put) -> None:
+    table = frame()
+    table["when"] = pandas.date_range("2001-02-03 04:05:06", periods=N, freq="h", tz="+02:00")
+    path = put("own.parquet", saved(lambda file: table.to_parquet(file)))
+    columns = importers.add_file(path, "own").columns("train")
+    assert columns["when"].kind == "date"
+    assert columns["when"].values.min() >= pandas.Timestamp("2001-02-03 02:05:06").timestamp()
+    assert set(np.diff(np.sort(columns["when"].values)) % 3600) == {0}
+
+
+def test_what_may_not_be_a_link_is_text(put: Put) -> None:
+    table = frame(60)
+    table["photo"] = [f"javascript:alert({at % 59})" for at in range(60)]
+    table["page"] = [f"https://example.org/{at % 59}" for at in range(60)]
+    table.loc[3, "page"] = "https://a' onclick='x"
+    path = put("own.csv", str(table.to_csv(index=False)))
+    kinds = {column.name: column.kind for column in look(path).columns}
+    assert (kinds["photo"], kinds["page"]) == ("text", "link")
+
+
+def test_roles_that_contradict_each_other_are_said(put: Put) -> None:
+    path = put("own.csv", str(described().to_csv(index=False)))
+    problems = look(path, label="species", metadata=("species", "day"), drop="day").problems
+    assert len(problems) == 2
+    assert "'day' is to be left out and to be used" in problems[0]
+    assert "'species' is to be metadata and to be used otherwise" in problems[1]
+    left = {c.name: c.role for c in look(path, drop=("day", "id")).columns}
+    assert not left.keys() & {"day", "id"} and left["note"] == "metadata"
+
+
+def test_images_keep_the_columns_of_their_table(put: Put) -> None:
+    lines = "".join(f"{at}.png,{'ab'[at % 2]},{at / 4},note {at}\n" for at in range(8))
+    members: dict[str, bytes | str] = {
+        f"{at}.png": png(np.full((5, 5), 20 * at, np.uint8)) for at in range(8)
+    }
+    members["metadata.csv"] = f"file_name,kind,age,note\n{lines}"
+    dataset = importers.add_file(put("own.zip", archive(members)), "own")
+    columns = dataset.columns("train")
+    assert dataset.label_names == ("a", "b") and columns.keys() == {"age", "note"}
+    shade = np.rint(dataset.train.x[:, 0] * 255 / 20)
+    np.testing.assert_array_equal(columns["age"].values, shade / 4)
+    assert columns["note"].values.tolist() == [f"note {at:.0f}" for at in shade]
+
+
+@pytest.mark.parametrize("change", ["cut", "flip", "gone"])
+def test_damaged_columns_are_said_and_the_arrays_still_read(put: Put, change: str) -> None:
+    importers.add_file(put("own.csv", str(described().to_csv(index=False))), "own")
+    path = stored.root() / "own" / stored.COLUMNS
+    content = path.read_bytes()
+    changed = {"cut": content[:-9], "flip": content[:-1] + bytes([content[-1] ^ 1])}
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(changed[change])
+    entry = stored.entry("own")
+    assert entry and len(stored.read(entry, "train")[0]) == data.get("own").n_train
+    with pytest.raises(InvalidRequest, match=r"'own' is damaged: columns\.safetensors"):
+        stored.read_columns(entry, "train")
 
 
 # --- Images -------------------------------------------------------------------------------------
@@ -746,6 +1149,15 @@ def test_the_command_line_checks_lists_shows_and_removes(put: Put) -> None:
         assert plain.exit_code == 0 and "species" in plain.stdout
     assert call("remove", "mine") == (0, {"removed": "mine"})
     assert call("show", "mine")[0] == 2
+
+
+def test_the_command_line_applies_a_preparation_to_a_second_file(put: Put) -> None:
+    path = str(put("own.csv", text()))
+    call("add", path, "--name", "mine", "--label", "species")
+    code, row = call("apply", path, "--dataset", "mine", "--name", "mine-2", "--test-share", "0.5")
+    assert (code, row["name"], row["n_train"], row["label"]) == (0, "mine-2", 20, "species")
+    assert row["problems"][0] == "Prepared as 'mine' was."
+    assert call("apply", path, "--dataset", "none", "--name", "other")[0] == 2
 
 
 def test_refusals_are_sentences_on_the_command_line(put: Put) -> None:

@@ -19,6 +19,7 @@ from test_sweeper import planned, states
 from aecore import data, latent, locations, projections
 from aecore.applications import denoising, sample_quality
 from aecore.data import Samples, Subset
+from aecore.data.importers import Choices, StoreFile, incoming
 from aecore.errors import Cancelled, InvalidRequest
 from aecore.jobs import Job, Jobs, depot, exchange
 from aecore.jobs.checks import survey
@@ -256,12 +257,21 @@ def filled(store_folder: Path) -> None:
     sweeps.save(sweeps.draft(base, **SEEDS))
 
 
+def described() -> Path:
+    """A table with a column of metadata, in the store."""
+    lines = [f"{at},{at % 7},{'ab'[at % 2]},plant {at}" for at in range(40)]
+    path = locations.store() / "plants.csv"
+    path.write_text("\n".join(["width,height,kind,note", *lines]))
+    return path
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "train": lambda: Train(run_config("own"), "new"),
     "resume": lambda: Resume(run_config("own"), "left"),
     "further": lambda: TrainFurther.of("whole", 1, "more"),
     "trial": lambda: TrainTrial(run_config("own"), "seeds-1", "seeds", 1),
     "part of a trial": lambda: TrainTrial(run_config("own"), "seeds-2", "seeds", 2, until=1),
+    "store": lambda: StoreFile(incoming(described()), "mine", Choices(label="kind")),
     "prepare": lambda: projections.Prepare("own"),
     "map": lambda: Project("own", TSNEProjection(perplexity=5)),
     "map of a part": lambda: Project("own", PCAProjection(), Subset(split="train", limit=50)),

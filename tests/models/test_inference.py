@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import run_config
 from test_variants import model, variant  # noqa: F401
 
+from aecore import data, training
 from aecore.data import DATASETS
 from aecore.errors import InvalidRequest
 from aecore.models import inference
@@ -162,3 +164,27 @@ def test_samples_are_encoded_as_when_the_run_was_measured(name: str, store_folde
     np.testing.assert_allclose(codes, run.codes["codes"], atol=1e-4)
     np.testing.assert_allclose(errors, run.codes["error"], rtol=1e-4)
     assert (deviations is None) == (name == "digits-ae")
+
+
+def test_a_large_array_is_shared_and_a_small_one_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    x.flags.writeable = False
+    device = torch.device("cpu")
+    assert not np.shares_memory(inference.shared(x, device).numpy(), x)
+    monkeypatch.setattr(inference, "LARGE", x.nbytes)
+    shared = inference.shared(x, device)
+    assert np.shares_memory(shared.numpy(), x) and shared.tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("name", ["ae", "denoising"])
+def test_training_on_shared_arrays_is_the_same_and_leaves_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run_config("iris", name)
+    iris = data.get("iris")
+    before = iris.train.x.copy()
+    usual = [record.test.mse for record in training.fit(config, iris)]
+    monkeypatch.setattr(inference, "LARGE", 0)
+    shared = [record.test.mse for record in training.fit(config, iris)]
+    np.testing.assert_array_equal(usual, shared)
+    np.testing.assert_array_equal(iris.train.x, before)

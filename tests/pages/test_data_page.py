@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import wait_until
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, opened
 
-from aecore import data
+from aecore import data, locations
+from aecore.data import stored
+from pages.views.data import roles
 from pages.views.data.form import free_name
 
 PAGE = ROOT / "pages" / "data.py"
@@ -122,3 +126,81 @@ def test_a_name_is_made_of_the_file_and_of_none_that_is_taken() -> None:
     assert free_name("Ünïted  Stätes.csv") == "united-states"
     assert free_name("...") == "data"
     assert free_name("iris.data.csv") == "iris-2"
+
+
+# --- Roles of columns ---------------------------------------------------------------------------
+
+
+def with_days() -> bytes:
+    first, *rows = table().decode().split("\n")
+    days = [f"2020-01-{at % 28 + 1:02}" for at in range(len(rows))]
+    return "\n".join([f"{first},day", *map(",".join, zip(rows, days, strict=True))]).encode()
+
+
+def number_of(at: AppTest) -> str:
+    """Number of the file of the form, which its keys end with."""
+    key = next(each.key for each in at.selectbox if each.label == "Label")
+    return str(key).removeprefix("label-")
+
+
+def roles_of(at: AppTest) -> dict[str, str]:
+    shown = next(each.value for each in at.dataframe if "Used as" in each.value)
+    return dict(zip(shown["Column"], shown["Used as"], strict=True))
+
+
+def test_each_column_has_a_role_that_can_be_changed() -> None:
+    at = given("plants.csv", with_days())
+    guessed = {"height": "feature", "width": "feature", "kind": "label", "day": "metadata"}
+    assert roles_of(at) == guessed
+    at.session_state[f"roles-{number_of(at)}"] = {"width": "metadata", "day": "left out"}
+    at.run()
+    assert roles_of(at) == guessed | {"width": "metadata", "day": "left out"}
+    assert "each of 1 feature," in said(at)
+    store(at)
+    assert not at.error and data.get("plants").columns("test").keys() == {"width"}
+
+
+def test_an_edit_of_the_table_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SimpleNamespace(number="1")
+    known = {"key": {"edited_rows": {0: {"Used as": "metadata"}, 1: {"Used as": "label"}}}}
+    monkeypatch.setattr(roles.state, "value", lambda key, default=None: known.get(key, default))
+    monkeypatch.setattr(roles.state, "put", known.update)
+    roles._edited(file, "key", ["kind", "width", "day"], ["label", "feature", "metadata"])
+    assert known["roles-1"] == {"kind": "metadata"} and known["label-1"] == "width"
+    known["key"] = {"edited_rows": {1: {"Used as": "left out"}}}
+    roles._edited(file, "key", ["kind", "width"], ["metadata", "split"])
+    assert known["roles-1"] == {"kind": "metadata", "width": "left out"}
+    assert known["split_by-1"] == "random"
+
+
+# --- A second file, and large ones --------------------------------------------------------------
+
+
+def test_a_second_file_is_prepared_as_the_first_was() -> None:
+    store(given("plants.csv", table()))
+    at = opened(PAGE, dataset="plants")
+    at = opened(PAGE, like="plants", dataset="plants")
+    assert "prepared as *plants* was" in said(at)
+    at.file_uploader[0].upload("more.csv", table(30).replace(b"width", b"girth")).run()
+    assert "Column 'width' is missing" in at.error[0].value
+    assert not any(each.label == "Scale" for each in at.selectbox)
+    at.file_uploader[0].upload("more.csv", table(30)).run()
+    assert not at.error and "Prepared as" not in said(at)
+    store(at)
+    assert not at.error and not at.exception and "like" not in at.query_params
+    card = stored.entry("more").card
+    assert card.preparation.columns == stored.entry("plants").card.preparation.columns
+    assert card.preparation.decisions[0] == "Prepared as 'plants' was."
+
+
+def test_a_large_file_is_stored_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aecore.data.importers.formats.LARGE", 0)
+    monkeypatch.setattr("aecore.data.importers.table.PREVIEWED_BYTES", 200)
+    at = given("plants.csv", table())
+    assert "Only the first" in said(at)
+    store(at)
+    assert not at.error and not at.exception
+    wait_until(lambda: "plants" in data.names())
+    assert data.get("plants").n_train == 48
+    folder = locations.store() / "_incoming"
+    wait_until(lambda: not list(folder.iterdir()))

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, opened, shipped_runs  # noqa: F401
 
 from aecore import data, metrics, projections
+from aecore.data import importers
 from aecore.errors import InvalidRequest
 from aecore.runs import store
 from aecore.runs.train import Train
@@ -242,6 +243,26 @@ def test_tables_of_numbers_are_shown_side_by_side() -> None:
     assert "by wine-ae, wine-linear, PCA" in at.get("plotly_chart")[0].proto.alt
     assert not at.file_uploader and not at.toggle
     assert set(at.dataframe[1].value["class"]) == {"cultivar 1", "cultivar 2", "cultivar 3"}
+
+
+def test_a_table_of_ones_own_is_read_in_its_units(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    lines = [
+        f"{500 + 20 * a:.3f},{a:.3f},{b:.3f},{'x' if a > b else 'y'}"
+        for a, b in random.random((60, 2))
+    ]
+    (tmp_path / "own.csv").write_text("\n".join(["weight,width,height,kind", *lines]))
+    own = importers.add_file(tmp_path / "own.csv", "own", label="kind")
+    trained("own-ae", "own")
+    at = faultless(opened(PAGE, run="own-ae"))
+    found = next(each.value for each in at.dataframe if "from" in each.value)
+    assert set(found["from"]) == {"original", "own-ae", "PCA"}
+    originals = found[found["from"] == "original"]
+    rows = [int(each.strip("#")) for each in originals["sample"]]
+    expected = own.in_units(own.test.x[rows])
+    for name in ("weight", "width", "height"):
+        np.testing.assert_allclose(originals[name], expected[name], rtol=1e-5)
+    assert found["weight"].between(480, 540).all()
 
 
 def test_positions_on_a_curve_have_no_classes() -> None:

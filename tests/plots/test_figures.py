@@ -320,6 +320,12 @@ def test_tables_are_side_by_side_on_one_scale_around_zero() -> None:
     assert [note.text for note in figure.layout.annotations] == ["test", "model"]
     for axis in (figure.layout.yaxis, figure.layout.yaxis2):
         assert (axis.type, axis.autorange) == ("category", "reversed")
+    in_units = figures.feature_rows(
+        [("test", original)], ["a", "b", "c"], ["#1", "#2", "#38", "#4"], lambda x: 10 * x + 500
+    )
+    np.testing.assert_array_equal(in_units.data[0].z, original)
+    np.testing.assert_array_equal(in_units.data[0].customdata, 10 * original + 500)
+    assert "%{customdata" in in_units.data[0].hovertemplate
 
 
 # --- Densities ----------------------------------------------------------------------------------

@@ -479,3 +479,12 @@ def test_of_imbalanced_classes_the_accuracy_is_balanced_too() -> None:
     facts, _ = projections.measure(dataset, Subset(), x[:, :2])
     assert facts["knn_accuracy"] == pytest.approx(0.9, abs=0.05)
     assert facts["knn_balanced"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_components_of_a_large_split_are_those_of_scikit_learn() -> None:
+    digits = data.get("digits")
+    whole = projections.components(digits)
+    chunks = projections.pca._fitted_in_chunks(digits.train.x)
+    np.testing.assert_allclose(chunks.mean, whole.mean, atol=1e-6)
+    # Of pixels that are always 0 any direction is a component.
+    np.testing.assert_allclose(chunks.components[:40], whole.components[:40], atol=2e-4)

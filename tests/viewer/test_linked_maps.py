@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
+import pandas
 import plotly
 import pytest
 import torch
@@ -29,7 +30,7 @@ from test_figures import luminance
 from test_latent import CONVOLUTIONAL, build, classes, draw, of_shape
 
 from aecore import data, latent, projections
-from aecore.data import Subset
+from aecore.data import Subset, importers
 from aecore.data.spec import ImageSize
 from aecore.models.autoencoder import Autoencoder
 from aecore.models.networks import ACTIVATION_LAYERS
@@ -611,6 +612,27 @@ def beside(run: store.Run, others: dict[str, store.Run]) -> payload.Others:
     return payload.Others(["Bottleneck", *others], runs, stability, f"{1 + len(runs)} runs")
 
 
+def described(path: Path) -> data.Dataset:
+    """A stored table with a category, a logarithm, and columns that describe its rows."""
+    random = np.random.default_rng(0)
+    table = pandas.DataFrame(
+        {
+            "weight": random.lognormal(3, 1, 100),
+            "width": random.normal(500, 20, 100),
+            "colour": np.array(["red", "green", "blue"])[np.arange(100) % 3],
+            "kind": np.array(["a", "b"])[np.arange(100) % 2],
+            "day": [f"2020-{at % 12 + 1:02}-{at % 28 + 1:02}" for at in range(100)],
+            "place": np.array(["north", "south"])[np.arange(100) % 5 % 2],
+            "page": [f"https://example.org/{at}?<b>" for at in range(100)],
+            "photo": [f"https://example.org/{at}.jpg" for at in range(100)],
+            "note": [f"<b>plant</b> {at}" for at in range(100)],
+        }
+    )
+    table.to_csv(path, index=False)
+    chosen = {"label": "kind", "log": "weight", "metadata": "place"}
+    return importers.add_file(path, "own", **chosen)
+
+
 @pytest.fixture(scope="module")
 def contents(
     tmp_path_factory: pytest.TempPathFactory, served: tuple[str, dict[str, bytes]]
@@ -659,6 +681,11 @@ def contents(
         run, shapes = store.load("shapes-vae"), data.get("shapes")
         content = payload.build_payload(run, shapes, subset, {}, None, {}, "all")
         found["shapes"] = content, payload.shown(run, shapes, subset), shapes
+        own = described(folder / "own.csv")
+        run = Train(run_config("own"), "own-run").run(Listener())
+        latent.Analyse(run.name).run(Listener())
+        content = payload.build_payload(run, own, subset, {}, None, {}, "all")
+        found["own"] = content, payload.shown(run, own, subset), own
     return found
 
 
@@ -887,7 +914,7 @@ def test_a_colour_image_is_decoded_in_colour_and_its_category_named(shown: Shown
     card = shown.page.locator(".loupe-card")
     number = int(card.get_attribute("data-sample"))
     hue = shown.dataset.columns("test")["hue"]
-    assert f"hue {hue.names[hue.values[number]]}" in card.inner_text()
+    assert f"hue\n{hue.names[hue.values[number]]}\n" in card.inner_text()
     chips = shown.page.locator(".loupe-chip").all_inner_texts()
     assert [chip.strip() for chip in chips] == list(hue.names)
     painted = shown.page.evaluate(
@@ -917,6 +944,59 @@ def test_a_sample_of_a_table_is_shown_by_its_features(shown: Shown) -> None:
         "() => document.querySelector('.loupe').loupe.selection.select((i) => i < 5)"
     )
     assert shown.page.locator(".loupe-table tr").count() == 6
+
+
+@showing("own")
+def test_a_sample_of_ones_own_table_is_read_in_its_units(shown: Shown) -> None:
+    shown.page.mouse.move(*shown.place(0, *shown.samples.plane[3]))
+    number = int(shown.page.locator(".loupe-card").get_attribute("data-sample"))
+    columns = shown.dataset.in_units(shown.dataset.test.x[number : number + 1])
+    for display in ("original", "reconstructed"):
+        listed = shown.page.evaluate(f"{MAPS}.card.{display}.list.innerText").split("\n")
+        assert listed[::2] == ["weight", "width", "colour"]
+        if display == "original":
+            assert float(listed[1]) == pytest.approx(columns["weight"][0], rel=1e-3)
+            assert float(listed[3]) == pytest.approx(columns["width"][0], rel=1e-3)
+            assert listed[5] == columns["colour"][0]
+        else:
+            assert 300 < float(listed[3]) < 700 and listed[5] in ("red", "green", "blue")
+
+
+@showing("own")
+def test_what_is_known_of_a_sample_is_listed_as_text_and_links(shown: Shown) -> None:
+    shown.page.mouse.move(*shown.place(0, *shown.samples.plane[3]))
+    number = int(shown.page.locator(".loupe-card").get_attribute("data-sample"))
+    known = shown.dataset.columns("test")
+    listed = shown.page.evaluate(f"[...{MAPS}.card.known.children].map((each) => each.textContent)")
+    said = dict(zip(listed[::2], listed[1::2], strict=True))
+    assert said.keys() == known.keys() == {"day", "place", "page", "photo", "note"}
+    assert said["day"] == f"{pandas.Timestamp(known['day'].values[number], unit='s'):%Y-%m-%d}"
+    assert said["place"] == known["place"].names[known["place"].values[number]]
+    assert said["note"] == known["note"].values[number] and "<b>" in said["note"]
+    links = shown.page.locator(".loupe-known a")
+    assert links.count() == 1 and links.get_attribute("rel") == "noopener noreferrer"
+    assert links.get_attribute("href") == known["photo"].values[number]
+
+
+@showing("own")
+def test_metadata_colours_filters_and_is_searched(shown: Shown) -> None:
+    known = shown.dataset.columns("test")
+    shown.page.get_by_label("Colour by").select_option("data-place")
+    shown.page.locator(".loupe-chip").first.click()
+    shown.select_first(len(shown.samples.rows))
+    assert shown.count() == (known["place"].values == 1).sum()
+    shown.page.locator(".loupe-chip").first.click()
+    shown.page.get_by_label("Colour by").select_option("data-day")
+    ends = shown.page.locator(".loupe-legend output").all_inner_texts()
+    assert all(re.fullmatch(r"[≤≥] 2020-\d\d-\d\d( \d\d:\d\d)?", end) for end in ends)
+    assert find(shown, "SOUTH") == "Selected: samples with “SOUTH” in their metadata"
+    assert shown.count() == (known["place"].values == 1).sum()
+    wanted = known["note"].values[4]
+    assert "Selected" in find(shown, wanted)
+    assert shown.count() == sum(wanted in each for each in known["note"].values)
+    shown.page.wait_for_function("() => window.query?.includes('text')")
+    assert "or a text in the metadata" in find(shown, "nowhere")
+    assert shown.count() > 0
 
 
 @showing("vae", "iris")

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from conftest import Listener, run_config
 from safetensors.numpy import load
 
 from aecore import data, latent, projections
-from aecore.data import Subset
+from aecore.data import Subset, importers
 from aecore.errors import InvalidRequest
 from aecore.plots import colors
 from aecore.projections import Map
@@ -138,6 +139,24 @@ def test_samples_are_coloured_by_the_columns_of_their_dataset(store_folder: Path
     assert (
         both[0] == known["size"].values[-1] and both[1] == shapes.columns("train")["size"].values[0]
     )
+
+
+def test_an_exported_selection_holds_the_metadata(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pandas.DataFrame(random.random((60, 3)), columns=list("abc"))
+    table["kind"] = ["x", "y"] * 30
+    table["day"] = [f"2020-{at % 12 + 1:02}-{at % 28 + 1:02}" for at in range(60)]
+    table["error"] = [f"=note {at}" for at in range(60)]  # a name that the table has itself
+    table.loc[5, "day"] = ""
+    table.to_csv(tmp_path / "own.csv", index=False)
+    own = importers.add_file(tmp_path / "own.csv", "own", label="kind")
+    run = Train(run_config("own"), "mine").run(Listener())
+    samples = payload.shown(run, own, Subset(split="test"))
+    found = payload.table(samples, own, {}, np.array([1, 3]))
+    known = own.columns("test")
+    assert found["error (data)"].tolist() == known["error"].values[[1, 3]].tolist()
+    days = pandas.to_datetime(known["day"].values[[1, 3]], unit="s")
+    assert found["day"].tolist() == days.tolist() and found["error"].dtype == np.float32
 
 
 def test_everything_is_of_a_type_that_a_browser_knows(analysed: store.Run) -> None:

@@ -16,8 +16,10 @@ from aecore.data.importers.formats import (
     MAX_FILE,
     MOST_COLUMNS,
     MOST_VALUES,
+    PREVIEWED,
     Content,
     Format,
+    bomb_problems,
     register,
     unreadable,
 )
@@ -39,7 +41,9 @@ class ArrayPictures:
     """Images in an array."""
 
     pixels: np.ndarray
-    """(n, height, width) or (n, height, width, 3): uint8, or float32 in [0, 1]."""
+    """(n, height, width) or (n, height, width, 3), as in the file."""
+    white: int = 255
+    """Value of a white pixel; of 255 in whole numbers of eight bits nothing is computed."""
 
     @property
     def sizes(self) -> np.ndarray:
@@ -53,6 +57,8 @@ class ArrayPictures:
         from PIL import Image
 
         pixels = np.ascontiguousarray(self.pixels[row])
+        if pixels.dtype != np.uint8 or self.white != 255:
+            pixels = np.divide(pixels, np.float32(self.white), dtype=np.float32)
         if pixels.dtype != np.uint8 and self.colour:  # Pillow has colours of eight bits alone
             pixels = np.rint(pixels * 255).astype(np.uint8)
         return Image.fromarray(pixels)
@@ -69,6 +75,8 @@ def content_of(name: str, x: np.ndarray, columns: dict[str, np.ndarray], **more:
     import pandas
 
     notes = list(more.pop("notes", ()))
+    x = _native(x)
+    columns = {each: _native(values) for each, values in columns.items()}
     if x.dtype.kind not in "fiub":
         raise InvalidRequest(
             f"{name} is of type {x.dtype}: give an array of numbers, and text as a CSV file."
@@ -79,9 +87,9 @@ def content_of(name: str, x: np.ndarray, columns: dict[str, np.ndarray], **more:
             "(samples, height, width) for grey images, or (samples, height, width, 3) for colour."
         )
     if x.ndim > 2:
-        pixels, decided = _pixels(name, x)
+        pixels, white, decided = _pixels(name, x)
         table = pandas.DataFrame(columns, index=range(len(x)))
-        return Content(table, ArrayPictures(pixels), notes=(*notes, *decided), **more)
+        return Content(table, ArrayPictures(pixels, white), notes=(*notes, *decided), **more)
     if x.shape[1] > MOST_COLUMNS:
         raise InvalidRequest(
             f"{name} has {x.shape[1]:,} columns: give up to {MOST_COLUMNS:,}, or images as an "
@@ -99,8 +107,13 @@ def content_of(name: str, x: np.ndarray, columns: dict[str, np.ndarray], **more:
     return Content(table, notes=tuple(notes), **more)
 
 
-def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Images as uint8, or as float32 in [0, 1], and what was decided about them."""
+def _native(array: np.ndarray) -> np.ndarray:
+    """Array in the byte order of this machine, the only one that pandas knows."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, int, list[str]]:
+    """Images, the value of a white pixel, and what was decided about them."""
     notes = []
     if x.ndim == 4 and x.shape[3] not in (1, 3) and x.shape[1] in (1, 3):
         notes.append(f"{name} of shape {x.shape} was read as channels first.")
@@ -112,9 +125,9 @@ def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if x.ndim == 4 and x.shape[3] == 1:
         x = x[..., 0]
     if x.dtype == np.uint8:
-        return x, notes
+        return x, 255, notes
     if x.dtype.kind == "b":
-        return x.astype(np.uint8) * np.uint8(255), notes
+        return x.astype(np.uint8), 1, notes
     low, high = x.min(), x.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         rows = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))
@@ -131,7 +144,7 @@ def _pixels(name: str, x: np.ndarray) -> tuple[np.ndarray, list[str]]:
         notes.append(f"Pixels of {name} are 0 and 1: 1 was read as white.")
     elif top > 1:
         notes.append(f"Pixels of {name} reach to {high:.4g}: {top:,} was read as white.")
-    return np.divide(x, np.float32(top), dtype=np.float32), notes
+    return x, top, notes
 
 
 # --- NumPy's formats ----------------------------------------------------------------------------
@@ -171,6 +184,14 @@ class NPY(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
+        return cls._rows(path, None)
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        return cls._rows(path, PREVIEWED)
+
+    @classmethod
+    def _rows(cls, path: Path, most: int | None) -> Content:
         name = printable(path.name)
         try:
             with path.open("rb") as file:
@@ -178,7 +199,15 @@ class NPY(Format):
                 problems = _check(name, shape, dtype, path.stat().st_size - file.tell())
             if problems:
                 raise InvalidRequest(problems)
-            return content_of(name, np.load(path), {})
+            # What is mapped is read when it is used, and never held beside what becomes of it.
+            array = np.load(path, mmap_mode="r")
+            part = most is not None and array.ndim > 0 and len(array) > most
+            notes = (
+                [f"Only the first {most:,} samples were looked at: all are read when it is stored."]
+                if part
+                else []
+            )
+            return content_of(name, array[:most] if part else array, {}, notes=notes, part=part)
         except InvalidRequest:
             raise
         except Exception as error:
@@ -216,6 +245,7 @@ class NPZ(Format):
                 problems += _check(member.filename[:-4], shape, dtype, member.file_size)
         if total > 2 * MAX_FILE:
             problems.append(f"The arrays have {total:,} bytes: give up to {2 * MAX_FILE:,}.")
+        problems += bomb_problems(path, total)
         if not members:
             problems.append(f"{printable(path.name)} holds no arrays: give an NPZ file with some.")
         if problems:
@@ -250,7 +280,9 @@ def _by_name(name: str, arrays: dict[str, np.ndarray]) -> Content:
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim == 1 and len(array) == len(x) and array.dtype.kind in "fiubUS":
-            columns[key] = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+            # What is not UTF-8 is shown as what it is, and refuses no other array.
+            text = array.dtype.kind == "S"
+            columns[key] = np.char.decode(array, "utf-8", "backslashreplace") if text else array
         else:
             notes.append(f"Array {shown(key)} of shape {array.shape} is left out.")
     if pairs:
@@ -284,7 +316,8 @@ def _columns(name: str, arrays: dict[str, np.ndarray]) -> Content:
     if any(array.dtype.kind not in "fiubUS" for array in arrays.values()):
         raise InvalidRequest(f"{name} holds values that are neither numbers nor text.")
     label = next((key for key in arrays if key.lower() in LABELS), "")
-    return Content(pandas.DataFrame(arrays), label=label)
+    native = {key: _native(array) for key, array in arrays.items()}
+    return Content(pandas.DataFrame(native), label=label)
 
 
 SIDES = (("train", "t10k"), ("train", "test"), ("t10k", "train"), ("test", "train"))
@@ -372,10 +405,10 @@ class IDX(Format):
                     raise InvalidRequest(f"{name} is no IDX file: its header says otherwise.")
                 shape = struct.unpack(f">{n_dimensions}I", file.read(4 * n_dimensions))
                 dtype = np.dtype(cls.types[code])
-                problems = _check(name, shape, dtype, None)
+                expected = math.prod(shape) * dtype.itemsize
+                problems = _check(name, shape, dtype, None) or bomb_problems(path, expected)
                 if problems:
                     raise InvalidRequest(problems)
-                expected = math.prod(shape) * dtype.itemsize
                 content = file.read(expected + 1)
         except InvalidRequest:
             raise

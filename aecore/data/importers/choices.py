@@ -45,6 +45,11 @@ class Choices(BaseModel):
         description="A column to use although it looks like an identifier, repeats another one or "
         "has few values.",
     )
+    metadata: Names = Field(
+        (),
+        description="A column that is no feature and is stored beside them, to colour, filter and "
+        "describe samples.",
+    )
     missing: Annotated[
         Literal["drop-rows", "mean", "median"],
         titles(

@@ -10,6 +10,7 @@ import numpy as np
 
 from aecore.data.importers.plan import Plan, Seen
 from aecore.data.importers.report import Doubt
+from aecore.data.metadata import LINK
 from aecore.data.preparation import MOST_CATEGORIES, as_numbers, as_text, is_numeric
 from aecore.errors import shown
 
@@ -83,9 +84,11 @@ def _seen_number(name: str, values: pandas.Series, draft: Plan, comma: bool = Fa
         name, values, "number", missing, comma,
         low=low if np.isfinite(low) else None, high=high if np.isfinite(high) else None,
     )  # fmt: skip
-    if low == high:
+    # Whole numbers of 64 bits, which some identifiers are, are not told apart in double precision.
+    whole = values.to_numpy() if getattr(values.dtype, "kind", "O") in "iu" else present
+    if whole.min() == whole.max():
         column.kind, column.distinct = "constant", 1
-    elif name not in draft.choices.keep and _identifies(name, present, missing):
+    elif name not in draft.choices.keep and _identifies(name, whole, missing):
         column.kind = "identifier"
     return column
 
@@ -114,11 +117,13 @@ def _seen_text(name: str, text: pandas.Series, missing: np.ndarray, draft: Plan)
     n = int(present.nunique())
     if n == 1:
         return Seen(name, text, "constant", missing, distinct=1)
+    if present.iloc[:SAMPLE].str.fullmatch(LINK).mean() >= MOSTLY:
+        return Seen(name, text, "link", missing, distinct=n)
     if re.match(DATE, str(present.iloc[0])):
         for form in DATE_FORMATS:
             dates = pandas.to_datetime(present, errors="coerce", format=form)
             if dates.notna().mean() >= MOSTLY:
-                return Seen(name, text, "date", missing, distinct=n)
+                return Seen(name, text, "date", missing, date_format=form, distinct=n)
     if n <= MOST_CATEGORIES and (n < len(present) or len(present) <= 3):
         return Seen(name, text, "category", missing, distinct=n)
     if n == len(present):

@@ -20,6 +20,14 @@ MAX_FILE = 4 * 2**30
 MOST_COLUMNS = 16_384
 MOST_VALUES = 2**30
 """Values of a table or an array: rows times columns."""
+LARGE = 32 * 2**20
+"""Bytes from which on `preview` reads a part of a file."""
+PREVIEWED = 20_000
+"""Rows of that part."""
+MAX_RATIO = 200
+"""Bytes for each byte of a packed file, beyond which it is a bomb."""
+ALWAYS_UNPACKED = 2**30
+"""Bytes up to which a file is unpacked however small it is."""
 NAMED = 20
 """Faulty lines, members or columns of one sort that are named one by one."""
 
@@ -54,6 +62,10 @@ class Content:
     """Column that says train or test by the layout of the file."""
     decimal_comma: bool = False
     """Whether numbers with commas probably have decimal commas."""
+    metadata: tuple[str, ...] = ()
+    """Columns that describe samples by the layout of the file, and are no features."""
+    part: bool = False
+    """Whether the file holds more, which was not read."""
     notes: tuple[str, ...] = field(default=())
     """What was decided and left out in reading, as sentences."""
 
@@ -73,6 +85,11 @@ class Format(ABC):
     @abstractmethod
     def read(cls, path: Path) -> Content:
         """Read a file; raises `InvalidRequest` with everything that is wrong in it."""
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        """Read enough of a large file to report on it; here all of it."""
+        return cls.read(path)
 
 
 FORMATS: dict[str, type[Format]] = {}
@@ -140,6 +157,16 @@ def read(path: Path) -> Content:
         raise InvalidRequest(files.sentence(error)) from error
 
 
+def preview(path: Path) -> Content:
+    """Read a file as `read` does, or of a large one a part, whose `part` is true."""
+    try:
+        kind = format_of(path)
+        large = path.is_dir() or path.stat().st_size > LARGE
+        return kind.beginning(path) if large else kind.read(path)
+    except OSError as error:
+        raise InvalidRequest(files.sentence(error)) from error
+
+
 def unreadable(name: str, kind: str, error: Exception) -> InvalidRequest:
     """The error of a file that a library cannot read."""
     return InvalidRequest(
@@ -147,6 +174,17 @@ def unreadable(name: str, kind: str, error: Exception) -> InvalidRequest:
         f"({in_one_line(error)[:200].rstrip('.')}): it is damaged or ends too early; save or copy "
         "it again."
     )
+
+
+def bomb_problems(path: Path, n_bytes: int) -> list[str]:
+    """Problems of a packed file that would have so many bytes when unpacked."""
+    most = max(MAX_RATIO * path.stat().st_size, ALWAYS_UNPACKED)
+    if n_bytes <= most:
+        return []
+    return [
+        f"{printable(path.name)} would have {n_bytes:,} bytes when unpacked, more than {most:,}, "
+        "the most for a file of its size: save it with less compression, or in parts."
+    ]
 
 
 def in_list(problems: list[str], noun: str) -> list[str]:

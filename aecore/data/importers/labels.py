@@ -37,8 +37,10 @@ def choose_label(draft: Plan, split: Seen | None) -> None:
                 "another."
             )
     else:
+        known = draft.content.metadata
         draft.label = by_name.get(draft.content.label) or _guessed(
-            list(by_name.values()), among_features=not draft.content.pictures
+            [each for each in by_name.values() if not known or each.name in known],
+            among_features=not (draft.content.pictures or known),
         )
         if draft.label and draft.label.kind in ("constant", "empty"):
             draft.label = None

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aecore.data.importers.formats import NAMED, Content, Format, in_list, register, unreadable
+from aecore.data.importers.formats import (
+    MAX_RATIO,
+    NAMED,
+    Content,
+    Format,
+    in_list,
+    register,
+    unreadable,
+)
 from aecore.errors import InvalidRequest, in_one_line, printable
 
 if TYPE_CHECKING:
@@ -35,11 +43,11 @@ SPLITS = {
 }  # fmt: skip
 """Folders that are splits; validation counts as test."""
 MOST_MEMBERS = 500_000
+MOST_PREVIEWED = 1_000
+"""Images of a large archive or folder that are looked at before it is stored."""
 MAX_MEMBER = 100 * 2**20
 MAX_TOTAL = 16 * 2**30
 """Declared bytes of all members of an archive."""
-MAX_RATIO = 200
-"""Declared bytes for each byte of an archive, beyond which it is a bomb."""
 MAX_PIXELS = 25_000_000
 
 
@@ -142,6 +150,14 @@ class Archive(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
+        return cls._members(path)
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        return cls._members(path, MOST_PREVIEWED)
+
+    @classmethod
+    def _members(cls, path: Path, most: int | None = None) -> Content:
         try:
             archive = zipfile.ZipFile(path)  # which is closed when its last member goes
             infos = [each for each in archive.infolist() if not each.is_dir()]
@@ -165,7 +181,7 @@ class Archive(Format):
                 )
                 for info in infos
             ]
-            return _images(printable(path.name), members)
+            return _images(printable(path.name), members, most)
         except InvalidRequest:
             raise
         except Exception as error:
@@ -190,6 +206,14 @@ class Folder(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
+        return cls._members(path)
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        return cls._members(path, MOST_PREVIEWED)
+
+    @classmethod
+    def _members(cls, path: Path, most: int | None = None) -> Content:
         members = []
         for folder, folders, files in os.walk(path):  # which follows no links
             folders.sort()
@@ -204,7 +228,7 @@ class Folder(Format):
                         f"{printable(path.name)} holds more than {MOST_MEMBERS:,} files: give a "
                         "folder of fewer."
                     )
-        return _images(printable(path.name), members)
+        return _images(printable(path.name), members, most)
 
 
 def _read(path: Path) -> bytes:
@@ -214,8 +238,12 @@ def _read(path: Path) -> bytes:
         raise InvalidRequest(f"it cannot be read ({error.strerror})") from None
 
 
-def _images(name: str, members: list[Member]) -> Content:
-    """Content of the images among members, with labels and splits by their folders."""
+def _images(name: str, members: list[Member], most: int | None = None) -> Content:
+    """Content of the images among members, with labels and splits by their folders.
+
+    Arguments
+        most: of more images so many are looked at, evenly spread; all if None.
+    """
     import pandas
 
     members = [each for each in members if not _hidden(each.name)]
@@ -230,6 +258,13 @@ def _images(name: str, members: list[Member]) -> Content:
             "class."
         )
     notes = _named(others, "is no image and left out", "are no images and left out")
+    part = most is not None and len(images) > most
+    if part:
+        notes.append(
+            f"Only {most:,} of {len(images):,} images were looked at: all are read when they are "
+            "stored."
+        )
+        images = [images[at * len(images) // (most or 1)] for at in range(most or 0)]
     good, sizes, broken, colour = [], [], [], False
     for member in images:
         try:
@@ -252,6 +287,7 @@ def _images(name: str, members: list[Member]) -> Content:
         FilePictures(good, np.array(sizes), colour),
         label="folder" if "folder" in table and not more else "",
         split="split" if "split" in table else "",
+        part=part,
         notes=(*notes, *broken, *more),
     )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aecore.data.importers.choices import Choices
     from aecore.data.importers.formats import Content
+    from aecore.data.metadata import Metadata
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Seen:
     missing: np.ndarray
     """(n,) whether there is no value."""
     decimal_comma: bool = False
+    date_format: str = ""
     distinct: int | None = None
     low: float | None = None
     high: float | None = None
@@ -69,10 +71,16 @@ class Plan:
     train: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     test: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     """Rows of each split."""
+    metadata: list[Metadata] = field(default_factory=list)
     preparation: Preparation = field(default_factory=Preparation)
     problems: list[str] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def describes(self, name: str) -> bool:
+        """Whether a column is metadata, as it was chosen or by the layout of the file."""
+        own = name in self.content.metadata and name not in self.choices.keep
+        return own or name in self.choices.metadata
 
     @property
     def shape(self) -> tuple[int, ...]:

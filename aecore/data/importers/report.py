@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Kind = Literal["number", "category", "date", "text", "constant", "empty", "duplicate", "identifier"]
-Role = Literal["feature", "label", "split", "left out"]
+Kind = Literal[
+    "number", "category", "date", "text", "constant", "empty", "duplicate", "identifier", "link"
+]
+Role = Literal["feature", "label", "split", "metadata", "left out"]
 
 
 class ColumnReport(BaseModel):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aecore.data import stored
+from aecore import files, locations
+from aecore.data import metadata, stored
 from aecore.data.builtin import DATASETS
 from aecore.data.catalog import get
+from aecore.data.importers import second
 from aecore.data.importers.choices import Choices
 from aecore.data.importers.formats import Content, read
 from aecore.data.importers.pictures import as_sample
@@ -19,6 +22,7 @@ from aecore.data.importers.understand import plan, report
 from aecore.data.preparation import apply
 from aecore.data.spec import MOST_NAMED_FEATURES, DataSpec
 from aecore.errors import InvalidRequest, printable
+from aecore.progress import Progress, no_progress
 from aecore.settings import check_settings
 
 if TYPE_CHECKING:
@@ -33,16 +37,27 @@ def check(choices: Mapping[str, Any]) -> Choices:
 
 
 def understand(
-    path: Path, choices: Choices | None = None, content: Content | None = None
+    path: Path,
+    choices: Choices | None = None,
+    content: Content | None = None,
+    like: str = "",
 ) -> Report:
     """Report what a file holds and what would be stored of it; nothing is stored.
 
     Arguments
         content: what `read(path)` returned, so that a second look does not read it again.
+        like: the stored dataset as which the file is prepared; then of the choices only those of
+            the split matter.
 
     Raises `InvalidRequest` where the file cannot be read as a whole.
     """
-    return report(plan(content or read(path), choices or Choices()), path)
+    return report(_plan(content or read(path), choices or Choices(), like), path)
+
+
+def _plan(content: Content, choices: Choices, like: str) -> Plan:
+    if not like:
+        return plan(content, choices)
+    return second.plan(content, choices, second.like(stored.entry(like), like, stored.names()))
 
 
 def save(
@@ -53,13 +68,18 @@ def save(
     licence: str = "",
     source: str = "",
     content: Content | None = None,
+    like: str = "",
+    progress: Progress = no_progress,
 ) -> Dataset:
-    """Store a file as a dataset, with its preparation on the card.
+    """Store a file as a dataset, with its preparation on the card; arguments as of `understand`.
 
     Raises `InvalidRequest` with everything that prevents it; nothing is stored then.
     """
     problems = stored.name_problems(name, DATASETS)
-    draft = plan(content or read(path), choices)
+    progress(f"Reading {printable(path.name)}", 0, 1)
+    content = content or read(path)
+    progress("Planning what is stored", 0, 1)
+    draft = _plan(content, choices, like)
     if problems or draft.problems:
         raise InvalidRequest([*problems, *draft.problems])
     n_values = (len(draft.train) + len(draft.test)) * math.prod(draft.shape)
@@ -88,22 +108,41 @@ def save(
         source=printable(source)[:500],
     )
     train, test = (
-        (_features(draft, rows), draft.labels.values[rows]) for rows in (draft.train, draft.test)
+        (_features(draft, rows, progress), draft.labels.values[rows])
+        for rows in (draft.train, draft.test)
     )
-    stored.add(spec, train, test, DATASETS, draft.preparation)
+    progress("Writing the arrays", 0, 1)
+    described = content.table[[column.name for column in draft.metadata]]
+    known, values = metadata.arrays_of(
+        draft.metadata,
+        {"train": described.iloc[draft.train], "test": described.iloc[draft.test]},
+    )
+    stored.add(spec, train, test, DATASETS, draft.preparation, known, values)
     return get(name)
 
 
-def _features(draft: Plan, rows: np.ndarray) -> np.ndarray:
+def _features(draft: Plan, rows: np.ndarray, progress: Progress) -> np.ndarray:
     """Features (n, n_features) float32 of some rows."""
     content, fit = draft.content, draft.preparation.picture
+    progress("Preparing the samples", 0, len(rows))
     if fit is None:
         return apply(draft.preparation, content.table, rows, content.lines)
     assert content.pictures is not None
-    features = np.empty((len(rows), math.prod(fit.shape)), np.float32)
+    features = _empty((len(rows), math.prod(fit.shape)))
     for at, row in enumerate(rows.tolist()):
         features[at] = as_sample(content.pictures.image(row), fit)
+        progress("Preparing the samples", at + 1, len(rows))
     return features
+
+
+def _empty(shape: tuple[int, int]) -> np.ndarray:
+    """New array of float32, of which a large one lies in a file that goes with it."""
+    if 4 * math.prod(shape) < stored.MAPPED_FROM:
+        return np.empty(shape, np.float32)
+    with files.writing(locations.store(), locations.OTHERWISE):
+        files.make_folder(locations.store())
+        with tempfile.TemporaryFile(dir=locations.store()) as file:
+            return np.asarray(np.memmap(file, np.float32, "w+", 0, shape))
 
 
 def add_file(
@@ -120,3 +159,14 @@ def add_file(
     Raises `InvalidRequest` with everything that prevents it.
     """
     return save(Path(path), check(choices), name, title, licence, source)
+
+
+def apply_file(path: str | Path, dataset: str, name: str, title: str = "", **split: Any) -> Dataset:
+    """Store a second file of the columns of a stored dataset, prepared as the first one was.
+
+    Arguments
+        split: `test_share`, `split_by` and `seed` of `Choices`.
+
+    Raises `InvalidRequest` with everything that prevents it.
+    """
+    return save(Path(path), check(split), name, title, like=dataset)

@@ -7,7 +7,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,10 @@ import numpy as np
 from aecore.data.importers.formats import (
     MOST_COLUMNS,
     MOST_VALUES,
+    PREVIEWED,
     Content,
     Format,
+    bomb_problems,
     in_list,
     register,
     unreadable,
@@ -29,6 +33,7 @@ from aecore.errors import InvalidRequest, printable, shown
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+    from pyarrow import parquet
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -36,6 +41,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 SNIFFED_LINES = 50
+PREVIEWED_BYTES = 8 * 2**20
 
 
 def check_names(names: list[str]) -> list[str]:
@@ -68,6 +74,15 @@ class _Delimited(Format):
     def read(cls, path: Path) -> Content:
         return read_text(printable(path.name), path.read_bytes(), cls.delimiters)
 
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        with path.open("rb") as file:
+            content = file.read(PREVIEWED_BYTES)
+            if not file.read(1):
+                return cls.read(path)
+        end = _end_of_line(content)
+        return _part(read_text(printable(path.name), content[:end], cls.delimiters))
+
 
 @register
 class CSV(_Delimited):
@@ -84,6 +99,26 @@ class TSV(_Delimited):
     name = "TSV file"
     endings = (".tsv", ".tab")
     delimiters = "\t,;|"
+
+
+def _end_of_line(content: bytes) -> int:
+    """Where the last whole line ends that is not within quotation marks."""
+    end = len(content) - 1  # a line's end at the very end may be half a sign of UTF-16
+    quotes = content.count(b'"', 0, end)
+    while (at := content.rfind(b"\n", 0, end)) > 0:
+        quotes -= content.count(b'"', at, end)
+        if quotes % 2 == 0:
+            wide = content[at + 1 : at + 2] == b"\0" and not content.startswith(codecs.BOM_UTF16_BE)
+            return at + 1 + wide  # the second byte of a line's end in UTF-16, little endian
+        end = at
+    return len(content)
+
+
+def _part(content: Content) -> Content:
+    """Content of the beginning of a file, which says so."""
+    n = len(content.table)
+    said = f"Only the first {n:,} rows were looked at: all are read when the file is stored."
+    return replace(content, part=True, notes=(said, *content.notes))
 
 
 def read_text(name: str, content: bytes, delimiters: str = ",;\t|") -> Content:
@@ -236,15 +271,50 @@ class Parquet(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
-        from pyarrow import parquet
 
         try:
-            # Reading ahead would hold the packed file beside the table.
-            with parquet.ParquetFile(path, pre_buffer=False) as file:
-                facts = file.metadata
-                _check_extent(facts.num_rows, file.schema_arrow.names)
-                kept, notes = _readable(file.schema_arrow)
-                return _content(file.read(columns=kept), notes)
+            with cls._opened(path) as (file, kept, notes):
+                table = file.read(columns=kept)
+            if problems := bomb_problems(path, _bytes_of_texts(table)):
+                raise InvalidRequest(problems)
+            return _content(table, notes)
+        except InvalidRequest:
+            raise
+        except Exception as error:
+            raise unreadable(path.name, cls.name, error) from error
+
+    @classmethod
+    @contextmanager
+    def _opened(cls, path: Path) -> Iterator[tuple[parquet.ParquetFile, list[str], list[str]]]:
+        """An open file whose size is checked, the columns to read and notes on the others.
+
+        Texts are read as dictionaries, so that one that is repeated is in memory once.
+        """
+        from pyarrow import parquet
+
+        # Reading ahead would hold the packed file beside the table.
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
+            n_rows, schema = file.metadata.num_rows, file.schema_arrow
+        _check_extent(n_rows, schema.names)
+        kept, notes = _readable(schema)
+        if problems := bomb_problems(path, 8 * n_rows * len(kept)):
+            raise InvalidRequest(problems)
+        texts = [each.name for each in schema if _is_text(each.type)]
+        with parquet.ParquetFile(path, pre_buffer=False, read_dictionary=texts) as file:
+            yield file, kept, notes
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        import pyarrow
+
+        try:
+            with cls._opened(path) as (file, kept, notes):
+                first = next(file.iter_batches(PREVIEWED, columns=kept))
+                table = pyarrow.Table.from_batches([first])
+                if problems := bomb_problems(path, _bytes_of_texts(table)):
+                    raise InvalidRequest(problems)
+                content = _content(table, notes)
+                return _part(content) if first.num_rows < file.metadata.num_rows else content
         except InvalidRequest:
             raise
         except Exception as error:
@@ -261,6 +331,15 @@ class Feather(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
+        return cls._batches(path, MOST_VALUES)
+
+    @classmethod
+    def beginning(cls, path: Path) -> Content:
+        return cls._batches(path, PREVIEWED)
+
+    @classmethod
+    def _batches(cls, path: Path, most: int) -> Content:
+        """Content of whole batches, up to the one in which a number of rows is reached."""
         import pyarrow
 
         try:
@@ -274,10 +353,15 @@ class Feather(Format):
                     batch.validate(full=True)
                     n += batch.num_rows
                     _check_extent(n, names)
+                    if problems := bomb_problems(path, 8 * n * len(names)):
+                        raise InvalidRequest(problems)
                     batches.append(batch.select(kept))
+                    if n >= most:
+                        break
                 _check_extent(n, names)
                 selected = pyarrow.schema([file.schema.field(name) for name in kept])
-                return _content(pyarrow.Table.from_batches(batches, selected), notes)
+                content = _content(pyarrow.Table.from_batches(batches, selected), notes)
+                return content if len(batches) == file.num_record_batches else _part(content)
         except InvalidRequest:
             raise
         except Exception as error:
@@ -318,6 +402,27 @@ def _readable(schema: pyarrow.Schema) -> tuple[list[str], list[str]]:
     if not kept:
         raise InvalidRequest(["No column can be read.", *notes])
     return kept, notes
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _bytes_of_texts(table: pyarrow.Table) -> int:
+    """Bytes of the texts of columns that are dictionaries, when each row has its own."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    total = 0
+    for column in table.columns:
+        for chunk in column.chunks if types.is_dictionary(column.type) else ():
+            values = chunk.dictionary
+            if _is_text(values.type):
+                lengths = compute.binary_length(values).cast(pyarrow.int64())
+                total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
+    return total
 
 
 def _content(table: pyarrow.Table, notes: list[str]) -> Content:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aecore.data import metadata
 from aecore.data.importers.choices import AT_RANDOM, NO_LABEL, Choices
 from aecore.data.importers.columns import columns_of
 from aecore.data.importers.formats import Content, format_of, in_list
@@ -16,6 +17,7 @@ from aecore.data.importers.labels import choose_label, drop_unused_classes, read
 from aecore.data.importers.plan import Plan, Seen
 from aecore.data.importers.report import Doubt, Report
 from aecore.data.importers.split import draw_split, split_column
+from aecore.data.metadata import MOST_METADATA
 from aecore.data.preparation import (
     MOST_CATEGORIES,
     Column,
@@ -69,6 +71,7 @@ def plan(content: Content, choices: Choices) -> Plan:
     draw_split(draft, split, rows)
     if draft.problems:
         return draft
+    _keep_metadata(draft, split)
     if content.pictures:
         _fit_pictures(draft)
     else:
@@ -136,14 +139,20 @@ def _refuse_unknown(draft: Plan, names: list[str]) -> None:
         "split_by": [choices.split_by] if choices.split_by not in ("", AT_RANDOM) else [],
         "drop": choices.drop,
         "keep": choices.keep,
+        "metadata": choices.metadata,
         "log": choices.log,
     }
     for setting, columns in asked.items():
         for name in columns:
             if name not in names:
                 draft.problems.append(f"{setting}: {unknown('column', name, names[:50])}")
-    for name in set(choices.drop) & {choices.label, choices.split_by, *choices.keep, *choices.log}:
+    used = {choices.label, choices.split_by, *choices.keep, *choices.log}
+    for name in sorted(set(choices.drop) & (used | {*choices.metadata})):
         draft.problems.append(f"Column {shown(name)} is to be left out and to be used: choose one.")
+    for name in sorted(set(choices.metadata) & used):
+        draft.problems.append(
+            f"Column {shown(name)} is to be metadata and to be used otherwise: choose one."
+        )
 
 
 # --- Features -----------------------------------------------------------------------------------
@@ -156,6 +165,8 @@ def _features(draft: Plan, split: Seen | None) -> list[Seen]:
     sentences: list[str] = []
     for column in draft.columns:
         if column is draft.label or (split and column.name == split.name):
+            continue
+        if draft.describes(column.name):
             continue
         reason = _reason_against(column, choices)
         if reason and column.name in choices.keep:
@@ -179,7 +190,9 @@ def _features(draft: Plan, split: Seen | None) -> list[Seen]:
         listed = ", ".join(shown(column.name) for column in columns[:10])
         more = f" and {len(columns) - 10:,} more" if len(columns) > 10 else ""
         noun = "column" if len(columns) == 1 else "columns"
-        sentences.append(f"Left out: {noun} {listed}{more} ({reason}).")
+        beside = reason not in USELESS
+        what = "Stored as metadata, not as features" if beside else "Left out"
+        sentences.append(f"{what}: {noun} {listed}{more} ({reason}).")
         # A text that identifies rows cannot be used all the same.
         usable = [
             column.name
@@ -207,6 +220,8 @@ def _features(draft: Plan, split: Seen | None) -> list[Seen]:
 IDENTIFIES = "values that only identify rows"
 REPEATS = "the values of an earlier column"
 FEW = "no value in most rows"
+USELESS = ("one value only", "no values", REPEATS)
+"""Reasons against columns that do not describe samples, either."""
 
 
 def _reason_against(column: Seen, choices: Choices) -> str:
@@ -215,6 +230,7 @@ def _reason_against(column: Seen, choices: Choices) -> str:
         "constant": "one value only",
         "empty": "no values",
         "date": "dates",
+        "link": "addresses",
         "text": f"text of more than {MOST_CATEGORIES} different values",
         "identifier": IDENTIFIES,
         "duplicate": REPEATS,
@@ -226,6 +242,33 @@ def _reason_against(column: Seen, choices: Choices) -> str:
     if column.missing.mean() > MOSTLY_MISSING and column.name not in choices.keep:
         return FEW
     return ""
+
+
+def _keep_metadata(draft: Plan, split: Seen | None) -> None:
+    """Give the columns that describe samples their role, and decide how they are stored."""
+    useless = ("constant", "empty", "duplicate")
+    columns = [
+        column
+        for column in draft.columns
+        if column.role == "left out"
+        and not (split and column.name == split.name)
+        and (column.name in draft.choices.metadata or column.kind not in useless)
+    ]
+    if len(columns) > MOST_METADATA:
+        draft.notes.append(
+            f"Of {len(columns):,} columns of metadata the first {MOST_METADATA} are stored: leave "
+            "others out to choose."
+        )
+    for column in columns[:MOST_METADATA]:
+        column.role = "metadata"
+        draft.metadata.append(
+            metadata.fit(
+                column.name, column.values, column.kind, column.decimal_comma, column.date_format
+            )
+        )
+    if draft.content.pictures and columns:
+        names = ", ".join(shown(column.name) for column in columns[:10])
+        draft.notes.append(f"Stored as metadata: {names}."[:500])
 
 
 def _without_missing(draft: Plan, features: Iterable[Seen], rows: np.ndarray) -> np.ndarray:

@@ -81,6 +81,7 @@ export class Address {
   rule(rule) {
     if (!rule || typeof rule === "function") return "";
     if ("label" in rule) return `label:${rule.label}`;
+    if ("text" in rule) return `text:${encodeURIComponent(rule.text)}`;
     if ("movers" in rule) return `movers:${rule.movers}`;
     if (rule.polygon) return `lasso:${rule.pane}:${join(rule.polygon.flat())}`;
     const ends = rule.box.map((end) => (Number.isFinite(end) ? join([end]) : ""));
@@ -139,7 +140,7 @@ export class Address {
     const sample = given.sample === "" ? -1 : maps.rows.indexOf(Number(given.sample));
     if (sample >= 0 && maps.visible(sample)) maps.highlight(sample);
     const [kind, key, text] = given.select.split(":");
-    const rule = { label: () => this.labelled(key), lasso: () => this.drawn(key, text),
+    const rule = { label: () => this.labelled(key), text: () => this.searched(key), lasso: () => this.drawn(key, text),
       box: () => this.boxed(key, text), movers: () => this.moved(key) }[kind]?.();
     if (rule) selection.select(rule);
     const [moves, share] = given.motion.split(":");
@@ -163,6 +164,15 @@ export class Address {
   labelled(text) {
     const label = Number(text);
     return this.maps.facts.label_names[label] === undefined ? null : { label };
+  }
+
+  searched(text) {
+    try {
+      const wanted = decodeURIComponent(text);
+      return wanted && this.maps.toolbar.describing() ? { text: wanted } : null;
+    } catch {
+      return null; // no text of an address
+    }
   }
 
   moved(text) {

@@ -1,7 +1,7 @@
 // The card beside the panes: the sample under the pointer, and the place that is decoded.
 
 import { decoder } from "./decoder.js";
-import { Display, element, fill } from "./dom.js";
+import { Display, element, fill, formatValue, link } from "./dom.js";
 import { nearestCodes, shareBelow } from "./geometry.js";
 
 const NEIGHBORS = 10;
@@ -14,6 +14,7 @@ export class Card {
     this.decoded = new Display("decoded");
     this.nearest = new Display("nearest sample");
     this.about = element("p");
+    this.known = element("dl", "loupe-known");
     this.note = element("p");
     this.inputs = ["x", "y"].map((name) => {
       const input = element("input");
@@ -38,7 +39,8 @@ export class Card {
       element("div", "loupe-place", ...this.inputs, this.choice), this.note);
     this.root = element("aside", "loupe-card",
       element("section", "", this.sampleHead,
-        element("div", "loupe-pictures", this.original.root, this.reconstructed.root), this.about),
+        element("div", "loupe-pictures", this.original.root, this.reconstructed.root), this.about,
+        this.known),
       this.placeSection);
   }
 
@@ -67,6 +69,7 @@ export class Card {
     this.note.textContent = facts.layers
       ? "Click or drag in the bottleneck, also where there is no sample."
       : `${facts.decoder_note} Click in the bottleneck: the server decodes.`;
+    this.known.replaceChildren();
     if (this.maps.sample !== null) this.showSample(this.maps.sample);
     if (this.maps.place) this.decode(this.maps.place);
   }
@@ -92,15 +95,26 @@ export class Card {
       facts.push(`code ${code.join(", ")}`);
     }
     if (error !== undefined) facts.push(`error ${error.toFixed(4)}`);
-    if (!["label", "error", "split"].includes(maps.column.key)) {
-      const value = maps.arrays[`column/${maps.column.key}`].values[i];
-      const said = maps.column.names?.[value] ?? value.toPrecision(3);
-      if (Number.isFinite(value)) facts.push(`${maps.column.title} ${said}`);
+    if (!["label", "error", "split"].includes(maps.column.key) && !maps.column.known) {
+      const said = formatValue(maps.column, maps.arrays[`column/${maps.column.key}`].values[i]);
+      if (said) facts.push(`${maps.column.title} ${said}`);
     }
+    this.describe(i);
     this.about.textContent = facts.join(" · ");
     this.drawOriginal(i);
     const reconstruction = this.reconstruct(i);
     if (reconstruction) this.reconstructed.draw(reconstruction);
+  }
+
+  /** List what the dataset knows of a sample beside its features. */
+  describe(i) {
+    const { facts, arrays } = this.maps;
+    const columns = facts.columns.filter(({ known }) => known).map((column) => [
+      column.title, formatValue(column, arrays[`column/${column.key}`].values[i], 6)]);
+    const texts = facts.texts.map(({ title, kind, values }) => [
+      title, kind === "link" ? link(values[i]) : values[i]]);
+    this.known.replaceChildren(...[...columns, ...texts].filter(([, value]) => value !== "")
+      .flatMap(([title, value]) => [element("dt", "", title), element("dd", "", value)]));
   }
 
   async drawOriginal(i) {

@@ -51,6 +51,47 @@ export function formatNumber(value, digits = 3) {
   return Number(value.toPrecision(digits)).toString();
 }
 
+/** A value of a column as text: a number, the name of a category, or a date; "" where unknown. */
+export function formatValue({ names, origin }, value, digits = 3) {
+  if (names) return names[value] ?? "";
+  if (!Number.isFinite(value)) return "";
+  if (origin === undefined) return formatNumber(value, digits);
+  // Single precision holds days over centuries, and seconds over some months.
+  const date = new Date((origin + value) * 1000);
+  if (Number.isNaN(date.getTime())) return "";
+  const text = date.toISOString();
+  return text.slice(11, 19) === "00:00:00" ? text.slice(0, 10) : text.slice(0, 16).replace("T", " ");
+}
+
+/**
+ * The columns of a table's sample as [name, text], from its features at an offset: in the units of
+ * their file where these are known, or as the features are.
+ */
+export function inUnits({ features, units }, source, offset) {
+  if (!units) return features.map((name, j) => [name, source[offset + j].toFixed(2)]);
+  return units.map(({ name, start, names, offset: zero, scale, log }) => {
+    const at = offset + start;
+    if (names) {
+      // A category is the one of its largest feature.
+      let best = 0;
+      for (let j = 1; j < names.length; j++) if (source[at + j] > source[at + best]) best = j;
+      return [name, names[best]];
+    }
+    const value = source[at] * scale + zero;
+    return [name, formatNumber(log ? Math.expm1(value) : value, 4)];
+  });
+}
+
+/** A link to an address of the web, which opens without saying where from; else its text alone. */
+export function link(address) {
+  if (!/^https?:\/\/[^\s"'<>\\]+$/.test(address) || !URL.canParse(address)) return address;
+  const anchor = element("a", "", address.replace(/^https?:\/\//, ""));
+  Object.assign(anchor, {
+    href: address, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer", title: address,
+  });
+  return anchor;
+}
+
 /** An object whose values last as long as this tab, over changes of page and reloads. */
 export function remembered(key, defaults) {
   const stored = JSON.parse(sessionStorage.getItem(key) ?? "{}");
@@ -101,9 +142,10 @@ export class Display {
   }
 
   /** Make it fit for images of this shape, or for features with these names. */
-  fit({ shape, features }) {
+  fit(facts) {
+    const { shape } = facts;
     this.shape = shape;
-    this.features = features;
+    this.facts = facts;
     this.canvas.hidden = !shape;
     this.list.hidden = Boolean(shape);
     if (shape) {
@@ -125,11 +167,12 @@ export class Display {
       return;
     }
     const most = 12;
-    const lines = this.features.slice(0, most).flatMap((name, j) => [
-      element("dt", "", name), element("dd", "", source[offset + j].toFixed(2)),
+    const columns = inUnits(this.facts, source, offset);
+    const lines = columns.slice(0, most).flatMap(([name, text]) => [
+      element("dt", "", name), element("dd", "", text),
     ]);
-    if (this.features.length > most) {
-      lines.push(element("dt", "", `and ${this.features.length - most} more`));
+    if (columns.length > most) {
+      lines.push(element("dt", "", `and ${columns.length - most} more`));
     }
     this.list.replaceChildren(...lines);
   }

@@ -1,6 +1,6 @@
 // The legend: a chip for each class, or a scale of a number with two handles; it hides samples.
 
-import { element, formatNumber } from "./dom.js";
+import { element, formatValue } from "./dom.js";
 
 const STEPS = 100; // of the handles
 
@@ -99,8 +99,8 @@ export class Legend {
     const texts = [element("output"), element("output")];
     const describe = () => {
       // The first and the last colour are those of everything beyond, too.
-      texts[0].textContent = `${Number(least.value) ? "" : "≤ "}${formatNumber(at(Number(least.value)))}`;
-      texts[1].textContent = `${most.value < STEPS ? "" : "≥ "}${formatNumber(at(Number(most.value)))}`;
+      texts[0].textContent = `${Number(least.value) ? "" : "≤ "}${formatValue(column, at(Number(least.value)))}`;
+      texts[1].textContent = `${most.value < STEPS ? "" : "≥ "}${formatValue(column, at(Number(most.value)))}`;
     };
     const limits = () => ({
       ...this.hidden,
@@ -125,7 +125,8 @@ export class Legend {
   }
 
   unmeasured({ color, members }) {
-    const chip = element("button", "loupe-chip", element("i", ""), "not measured");
+    const chip = element("button", "loupe-chip", element("i", ""),
+      this.maps.column.known ? "no value" : "not measured");
     chip.firstChild.style.background = color;
     chip.title = `${members.length.toLocaleString("en")} samples. Click to hide or show`;
     chip.setAttribute("aria-pressed", !this.hidden.missing);

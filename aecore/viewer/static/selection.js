@@ -25,7 +25,8 @@ export class Selection {
   }
 
   /**
-   * Select samples by a rule, or null for none: {label}, a number; {movers}, how many of those that
+   * Select samples by a rule, or null for none: {label}, a number; {text}, which one of their texts
+   * or categories holds; {movers}, how many of those that
    * lie furthest from their places in the first other run; {pane, polygon} and {pane, box: [left,
    * right, bottom, top]}, in the coordinates of the pane of this key; or a function of a sample's
    * number, which no address holds.
@@ -75,6 +76,7 @@ export class Selection {
       const labels = arrays["column/label"].values;
       return (i) => labels[i] === rule.label;
     }
+    if ("text" in rule) return this.holding(rule.text);
     if ("movers" in rule) return this.movers(rule.movers);
     const points = panes[facts.panes.findIndex(({ key }) => key === rule.pane)];
     if (!points) return () => false; // the pane is not shown any more
@@ -85,6 +87,18 @@ export class Selection {
       const x = points[2 * i], y = points[2 * i + 1];
       return x >= left && x <= right && y >= bottom && y <= top && (!polygon || inside(x, y, polygon));
     };
+  }
+
+  /** The samples of which a text, or a category other than the label, holds a text in any case. */
+  holding(text) {
+    const { arrays, facts } = this.maps;
+    const wanted = text.toLowerCase();
+    const categories = facts.columns.filter(({ known, names }) => known && names).map(({ key, names }) => [
+      arrays[`column/${key}`].values,
+      new Set(names.flatMap((name, value) => (name.toLowerCase().includes(wanted) ? [value] : []))),
+    ]);
+    return (i) => facts.texts.some(({ values }) => values[i].toLowerCase().includes(wanted)) ||
+      categories.some(([values, held]) => held.has(values[i]));
   }
 
   /** The samples that moved most between this and the first other run, of those that the legend shows. */

@@ -1,6 +1,6 @@
 // What is selected: thumbnails of originals and reconstructions, the classes, the mean error.
 
-import { element, fill, inkOn, writeImage } from "./dom.js";
+import { element, fill, inkOn, inUnits, writeImage } from "./dom.js";
 
 const THUMBNAILS = 48;
 const CHARACTERS = 32; // that are written from end to end of the bar of classes
@@ -76,7 +76,7 @@ export class SelectionPanel {
     const { host } = this.maps;
     return (host.files ?? []).map((kind) => {
       const button = element("button", "", kind);
-      button.title = `${kind} file of the selected samples: ids, labels, codes, maps, errors`;
+      button.title = `${kind} file of the selected samples: ids, labels, metadata, codes, maps, errors`;
       button.onclick = () => host.download(kind);
       return button;
     });
@@ -182,11 +182,10 @@ export class SelectionPanel {
   table(page) {
     const { maps } = this;
     const features = maps.arrays.features;
-    const head = ["sample", "label", ...(features ? maps.facts.features : [])];
+    const columns = (i) => (features ? inUnits(maps.facts, features.values, i * features.shape[1]) : []);
+    const head = ["sample", "label", ...columns(page[0]).map(([name]) => name)];
     const rows = page.map((i) => {
-      const values = features
-        ? [...features.values.subarray(i * features.shape[1], (i + 1) * features.shape[1])] : [];
-      const cells = [maps.name(i), maps.labelOf(i), ...values.map((v) => v.toFixed(2))];
+      const cells = [maps.name(i), maps.labelOf(i), ...columns(i).map(([, text]) => text)];
       return element("tr", "", ...cells.map((cell) => element("td", "", cell)));
     });
     const top = element("tr", "", ...head.map((name) => element("th", "", name)));

@@ -172,7 +172,8 @@ export class Toolbar {
 
   search() {
     const field = element("input");
-    Object.assign(field, { type: "search", placeholder: "#38, or a label", size: 12 });
+    const placeholder = this.describing() ? "#38, label, text" : "#38, or a label";
+    Object.assign(field, { type: "search", placeholder, size: 12 });
     field.onkeydown = (event) => {
       event.stopPropagation(); // the page has shortcuts of its own
       if (event.key === "Enter") this.find(field.value);
@@ -199,6 +200,14 @@ export class Toolbar {
       return;
     }
     const i = digits === undefined ? -1 : maps.rows.indexOf(row);
+    if (i < 0 && text && !text.includes("#") && this.describing()) {
+      const holds = maps.selection.holding(text);
+      if (maps.rows.some((_, at) => maps.visible(at) && holds(at))) {
+        maps.selection.select({ text });
+        this.setStatus(`Selected: samples with “${query.trim()}” in their metadata`);
+        return;
+      }
+    }
     if (i < 0) {
       this.setStatus(`Nothing here is called “${query}”: ${this.searchable()}`);
       return;
@@ -216,6 +225,13 @@ export class Toolbar {
     const { rows, facts: { label_names } } = this.maps;
     const last = label_names.length - 1;
     const labels = last < 0 ? "" : ` or a label (${label_names[0]} to ${label_names[last]})`;
-    return `search for the number of a sample (#${rows[0]})${labels}`;
+    const texts = this.describing() ? ", or a text in the metadata" : "";
+    return `search for the number of a sample (#${rows[0]})${labels}${texts}`;
+  }
+
+  /** Whether there are texts or categories of the samples to look in. */
+  describing() {
+    const { facts } = this.maps;
+    return facts.texts.length > 0 || facts.columns.some(({ known, names }) => known && names);
   }
 }

@@ -9,6 +9,7 @@ from aecore.data import Dataset, stored
 from aecore.plots import images
 from pages.app import cache, frame, state
 from pages.app.text import define, plain
+from pages.views.data.upload import LIKE
 
 SAMPLES = 12
 CELL = 72  # points of one image
@@ -83,6 +84,11 @@ def one(dataset: Dataset) -> None:
             icon=":material/model_training:",
             query_params={DATASET: dataset.name} | state.mode_for_links(),
         )
+        if dataset.preparation is not None:
+            about = "A file of the same columns, prepared as this one was, as a new dataset."
+            if st.button("Bring a second file", icon=":material/playlist_add:", help=about):
+                state.put_query({LIKE: dataset.name})
+                st.rerun()
         if dataset.name in stored.names():
             remove(dataset.name)
     if not data.is_available(dataset):
@@ -94,7 +100,8 @@ def one(dataset: Dataset) -> None:
         png = cache.composed([images.Row("", shaped, classes)], CELL)
         st.image(png, alt=f"The first {len(x)} test images of {dataset.title}")
     else:
-        st.dataframe(cache.first_rows(dataset.name, dataset.fingerprint, SAMPLES))
+        rows = cache.first_rows(dataset.name, dataset.fingerprint, SAMPLES)
+        st.dataframe(rows, hide_index=True, alt=f"The first test samples of {dataset.title}")
 
 
 def remove(name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -16,20 +17,32 @@ from aecore.errors import InvalidRequest
 from aecore.settings import Setting, list_settings
 from pages.app import cache, frame, state
 from pages.components.settings_form import help_of
-from pages.views.data.upload import UPLOADS
+from pages.views.data import roles
+from pages.views.data.upload import LIKE, UPLOADS
 
-OF_TABLES = ("missing", "categories", "scale", "log", "decimal", "drop", "keep")
+OF_TABLES = ("missing", "categories", "scale", "log", "decimal")
 OF_IMAGES = ("size", "fit", "colour", "background")
 FIRST = ("label", "missing", "scale", "size", "fit", "colour")
 """What is asked at once; the rest stands behind *More choices*."""
+OF_SPLIT = ("test_share", "split_by", "seed")
+OF_COLUMNS = ("drop", "keep", "metadata")
+"""What is chosen column by column in the report."""
 LABELS = {"": "guess", NO_LABEL: "no label", AT_RANDOM: "at random"}
 
 
-def ask(file: cache.File) -> Choices:
-    """Fields of the choices; a press on *Store* stores the file and empties them."""
+def ask(file: cache.File, like: str = "") -> Choices:
+    """Fields of the choices; a press on *Store* stores the file and empties them.
+
+    Arguments
+        like: the dataset as which a second file is prepared; then only the split is asked for.
+    """
     columns = list(map(str, file.content.table.columns))
     other = OF_TABLES if file.content.pictures is not None else OF_IMAGES
-    settings = [each for each in list_settings(Choices) if each.name not in other]
+    settings = [
+        each
+        for each in list_settings(Choices)
+        if (each.name in OF_SPLIT if like else each.name not in (*other, *OF_COLUMNS))
+    ]
     given = {
         each.name: _widget(each, columns, file.number) for each in settings if each.name in FIRST
     }
@@ -54,21 +67,47 @@ def ask(file: cache.File) -> Choices:
         max_chars=30,
         help="Lower-case letters, digits and hyphens.",
     )
-    choices = importers.check(given | more)
+    own = {} if like else roles.choices(file, given["label"])
+    choices = importers.check(given | more | own)
     with st.container(key="submit"):
         refused = st.container()
         if st.button("Store", type="primary", icon=":material/save:", width="stretch"):
             try:
-                with st.spinner("Storing the dataset"):
-                    importers.save(file.path, choices, name, title, licence, source, file.content)
+                _store(file, choices, name, title or file.path.stem, licence, source, like)
             except InvalidRequest as error:
                 with refused:
                     frame.show_error(error)
             else:
                 state.put({UPLOADS: state.value(UPLOADS, 0) + 1})
-                state.put_query({"dataset": name})
+                state.drop([LIKE])
                 st.rerun()
     return choices
+
+
+def _store(
+    file: cache.File,
+    choices: Choices,
+    name: str,
+    title: str,
+    licence: str,
+    source: str,
+    like: str,
+) -> None:
+    """Store a file, a large one by a job."""
+    about = (title, licence, source)
+    if not file.content.part:
+        with st.spinner("Storing the dataset"):
+            importers.save(file.path, choices, name, *about, file.content, like)
+        state.put_query({"dataset": name})
+        return
+    if cache.understood(file, choices, like).problems:
+        raise InvalidRequest(cache.understood(file, choices, like).problems)
+    task = importers.StoreFile("", name, choices, *about, like)
+    task.check()
+    path = str(file.path.absolute())
+    if file.folder is not None:  # an upload, which would go before the job begins
+        path = importers.incoming(file.path)
+    cache.jobs().submit(replace(task, path=path))
 
 
 def free_name(file: str, others: Sequence[str] = ()) -> str:

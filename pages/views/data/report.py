@@ -9,28 +9,19 @@ import streamlit as st
 from aecore.plots import figures
 from pages.app import cache
 from pages.app.text import define, plain
+from pages.views.data import roles
 
 if TYPE_CHECKING:
     from aecore.data.importers import Choices, Report
 
 MOST_CLASSES = 40
 """Classes in the chart; the largest ones."""
-HEADINGS = {
-    "name": "Column",
-    "kind": "Holds",
-    "role": "Used as",
-    "missing": "Missing",
-    "distinct": "Different values",
-    "low": "Lowest",
-    "high": "Highest",
-    "duplicate_of": "Repeats",
-}
 
 
-def show(file: cache.File, choices: Choices) -> None:
+def show(file: cache.File, choices: Choices, like: str = "") -> None:
     """Show the report: what it holds, what was decided, and each column."""
     with st.spinner("Looking at the file"):
-        report = cache.understood(file, choices)
+        report = cache.understood(file, choices, like)
     st.subheader(plain(report.file), anchor=False)
     st.markdown(in_words(report), help=define("Split"))
     if report.problems:
@@ -51,17 +42,7 @@ def show(file: cache.File, choices: Choices) -> None:
             width="content",
         )
     if report.columns:
-        st.markdown("**Columns**")
-        st.dataframe(
-            {
-                name: values
-                for name in HEADINGS
-                if any(values := [getattr(each, name) for each in report.columns])
-            },
-            column_config=HEADINGS,
-            hide_index=True,
-            placeholder="",
-        )
+        roles.show(file, report, editable=not like)
 
 
 def in_words(report: Report) -> str:

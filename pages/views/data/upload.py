@@ -6,23 +6,43 @@ from pathlib import Path
 
 import streamlit as st
 
+from aecore.data import stored
 from aecore.data.importers import FORMATS
 from pages.app import cache, state
-from pages.app.text import explain
+from pages.app.text import explain, plain
 
+LIKE = "like"
+"""Of the address: a dataset whose preparation is applied."""
 UPLOADS = "uploads"
 """How many files were stored, which empties the field after each."""
 
 
-def ask() -> cache.File | None:
+def like() -> str:
+    """Name of the dataset as which a second file is prepared; "" if a file is one of its own."""
+    name = state.asked(LIKE)
+    if not name:
+        return ""
+    entry = stored.entry(name) if name in stored.names() else None
+    if entry is None or entry.card.preparation is None:
+        state.drop_unknown(LIKE, "Data set", [])
+        return ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"A second file, prepared as *{plain(name)}* was")
+        if st.button("Cancel", icon=":material/close:", help="Add a file of its own instead."):
+            state.drop([LIKE])
+            st.rerun()
+    return name
+
+
+def ask(like: str = "") -> cache.File | None:
     """Fields of a file; None if there is none. Raises `InvalidRequest` if it cannot be read."""
     about = (
-        "A table (CSV, TSV, Parquet, Feather), arrays (NPY, NPZ, IDX), or a ZIP of images whose "
-        "folders are their labels."
+        "A table (CSV, TSV, Parquet, Feather, AnnData), arrays (NPY, NPZ, IDX), or a ZIP of images "
+        "whose folders are their labels."
     )
     endings = [each.lstrip(".") for kind in FORMATS.values() for each in kind.endings]
     given = st.file_uploader(
-        "Add a file of your own",
+        "Bring a second file" if like else "Add a file of your own",
         endings,
         key=f"file-{state.value(UPLOADS, 0)}",
         help=f"{about} Nothing is stored before you press Store.",

@@ -267,11 +267,10 @@ def pictures(
 def table(dataset: Dataset, decoded: np.ndarray, beside: Mapping[str, Any]) -> None:
     """Table of decoded features of data that are not images, one row a code."""
     st.dataframe(
-        {name: np.asarray(values) for name, values in beside.items()}
-        | dict(zip(dataset.spec.column_names, decoded.T, strict=True)),
+        {name: np.asarray(values) for name, values in beside.items()} | dataset.in_units(decoded),
         width="content",
     )
-    if dataset.value_range is None:
+    if dataset.standardised:
         caption("Features are standardised: 0 is the mean of the training split.")
 
 

@@ -230,7 +230,7 @@ def as_tables(
     reconstructions: Mapping[str, np.ndarray],
     errors: Errors,
 ) -> None:
-    """Show tables of standardised features, for data that are not images."""
+    """Show tables of the features, for data that are not images, and of their columns."""
     samples = [f"#{number}" for number in chosen]
     st.plotly_chart(
         figures.feature_rows(
@@ -240,12 +240,25 @@ def as_tables(
             ],
             dataset.spec.column_names,
             samples,
+            None if dataset.preparation is None else dataset.feature_units,
         ),
         key="tables",
         config=figures.MODEBAR,
         alt=f"{len(chosen)} {split} samples of {dataset.name} beside their reconstructions by "
         f"{', '.join(reconstructions)}, one row a sample and one column a feature",
     )
+    if dataset.preparation is not None:
+        rebuilt = {cache.title(name): each for name, each in reconstructions.items()}
+        blocks = {"original": x} | rebuilt
+        st.dataframe(
+            {
+                "sample": np.repeat(samples, len(blocks)),
+                "from": list(blocks) * len(samples),
+            }
+            # Sample by sample, each with its reconstructions below it.
+            | dataset.in_units(np.stack(list(blocks.values()), axis=1).reshape(-1, x.shape[1])),
+            alt="The samples and their reconstructions in the units of their columns",
+        )
     st.dataframe(
         {"sample": samples}
         | {f"{cache.title(name)} MSE": values for name, values in errors.items()},
