@@ -41,6 +41,7 @@ def test_an_estimate_scales_a_run_by_parameters_and_epochs() -> None:
         name=run.name,
         config=run.config,
         spec=run.spec,
+        epochs=run.epochs,
         manifest=SimpleNamespace(seconds=8.0, sweep="s"),
     )
     same = sweeps.draft(BASE, {"seed": "0,1,2,3"})
