@@ -159,7 +159,7 @@ def training(browser: Browser, repeats: int = 8) -> dict:
             ),
             "dataset": lambda turn: choose(
                 tabs["train"],
-                "Data set",
+                "Dataset",
                 *(
                     ("Iris, 4 measurements of 150 flowers", "100 samples to train on"),
                     ("Handwritten digits, 8 x 8", "1,437 samples to train on"),

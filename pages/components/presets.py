@@ -1,4 +1,4 @@
-"""Presets that fit a data set and variant."""
+"""Presets that fit a dataset and variant."""
 
 from __future__ import annotations
 

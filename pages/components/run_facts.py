@@ -19,7 +19,7 @@ def facts_popover(run: store.Run) -> None:
     config, manifest = run.config, run.manifest
     facts: dict[str, object] = {
         "Run": run.name,
-        "Data set": run.dataset.title,
+        "Dataset": run.dataset.title,
         "Variant": run.variant_title,
         "Code size": config.model.latent_dim,
     }

@@ -32,7 +32,7 @@ def show() -> None:
     for sentence in damaged:
         st.warning(plain(sentence), icon=":material/folder_off:")
     by_name = {each.name: each for each in usable}
-    state.drop_unknown(DATASET, "Data set", list(by_name))
+    state.drop_unknown(DATASET, "Dataset", list(by_name))
     chosen = by_name.get(state.asked(DATASET))
     if chosen is not None:
         one(chosen)

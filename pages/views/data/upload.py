@@ -24,7 +24,7 @@ def like() -> str:
         return ""
     entry = stored.entry(name) if name in stored.names() else None
     if entry is None or entry.card.preparation is None:
-        state.drop_unknown(LIKE, "Data set", [])
+        state.drop_unknown(LIKE, "Dataset", [])
         return ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"A second file, prepared as *{plain(name)}* was")

@@ -98,7 +98,7 @@ def about(recipe: Recipe, outcome: Outcome | None) -> None:
     """Show data, architecture, metric and source of a recipe, and what else was measured."""
     metric = outcome.metric if outcome else recipe.describe_metric(recipe.reference)
     st.markdown(
-        f"- Data set: {_data_title(recipe)}\n"
+        f"- Dataset: {_data_title(recipe)}\n"
         f"- What is trained: {plain(recipe.architecture)}\n"
         f"- Measured on the test split: {plain(metric)}\n"
         f"- Source: {plain(recipe.source)}",

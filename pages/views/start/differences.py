@@ -59,7 +59,7 @@ def show(runs: Sequence[store.Run], titles: Mapping[str, str]) -> None:
 
 def every_fact(run: store.Run) -> dict[str, str]:
     """Settings and measures of a run, by their labels."""
-    facts = {"Data set": run.spec.title, "Variant": run.variant_title}
+    facts = {"Dataset": run.spec.title, "Variant": run.variant_title}
     facts |= {setting.label: setting.shown(value) for setting, value in settings_of(run)}
     for name, value in run.manifest.metrics.items():
         if value is not None and name in metrics.DEFINITIONS:

@@ -168,7 +168,7 @@ def columns() -> dict[str, Any]:
         "title": column.TextColumn("Title", width=270),
         **measures,
         "pca_mse": pca,
-        "dataset": column.TextColumn("Data set", width=140),
+        "dataset": column.TextColumn("Dataset", width=140),
         "created": column.DatetimeColumn("Trained", format="distance", width=115),
         "tags": column.ListColumn("Tags", width=140),
         "note": column.TextColumn("Note", width=170),

@@ -1,4 +1,4 @@
-"""Settings of a new training: data set, variant, preset, and what they begin with."""
+"""Settings of a new training: dataset, variant, preset, and what they begin with."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def ask(datasets: Mapping[str, data.Dataset]) -> None:
         datasets: the datasets to choose from, by name.
     """
     titles = {name: entry.title for name, entry in datasets.items()}
-    dataset = pickers.pick_entry("Data set", "dataset", titles, "digits", refill)
+    dataset = pickers.pick_entry("Dataset", "dataset", titles, "digits", refill)
     entry = datasets[dataset]
     where = "" if data.is_available(entry) else " It is not on this machine: training downloads it."
     st.caption(f"{entry.n_train:,} samples to train on, {entry.n_test:,} to test on.{where}")

@@ -116,8 +116,8 @@ def start_from(
         key=state.RUN,
         on_change=state.keep,
         args=(state.RUN,),
-        placeholder="a data set and variant",
-        help="A run whose settings are changed; clear it to choose a data set, a variant and a "
+        placeholder="a dataset and variant",
+        help="A run whose settings are changed; clear it to choose a dataset, a variant and a "
         "preset instead.",
     )
     if chosen is not None:
@@ -129,7 +129,7 @@ def start_from(
         )
         return config.model_dump(mode="json"), chosen
     listed = {name: entry.title for name, entry in datasets.items()}
-    dataset = pickers.pick_entry("Data set", "dataset", listed, "digits", state.keep)
+    dataset = pickers.pick_entry("Dataset", "dataset", listed, "digits", state.keep)
     listed = {name: kind.title for name, kind in VARIANTS.items()}
     variant = pickers.pick_entry("Variant", "variant", listed, "ae", state.keep, define("Variant"))
     listed = preset_titles(dataset, variant)
