@@ -134,6 +134,7 @@ def page(title: str) -> Iterator[DeltaGenerator]:
     runs = state.runs_for_links()
     with _row("header"):
         st.title(title, anchor=False)
+        _theme()(key="theme", on_changed_change=lambda: None)
         with _row("menu", gap="xxsmall"):
             for each in MENU:
                 name = "Latent Loupe" if each is MENU[0] else each.title
@@ -164,12 +165,35 @@ def page(title: str) -> Iterator[DeltaGenerator]:
                 args=(False,),
                 type="tertiary",
             )
-    with guarded():
+    with guarded(st.container(key="notes")):
         state.repeat_notes()
         tour.bar(current.path)
         yield room
         state.forget_notes()
     cache.freeze_gc("the pages")
+
+
+@cache.once
+def _theme() -> Any:
+    """Component that has the page drawn anew when its theme changes, which Streamlit does not.
+
+    What is drawn by the server, such as the text in pictures, is in the colours of the theme.
+    """
+    return st.components.v2.component("theme", js=THEME)
+
+
+THEME = """
+export default function ({ setTriggerValue }) {
+  const app = document.querySelector(".stApp");
+  const theme = () => getComputedStyle(app).colorScheme;
+  let drawn = theme();
+  const changes = new MutationObserver(() => {
+    if (theme() !== drawn) setTriggerValue("changed", (drawn = theme()));
+  });
+  changes.observe(app, { attributes: true, attributeFilter: ["class"] });
+  return () => changes.disconnect();
+}
+"""
 
 
 @st.fragment
@@ -198,12 +222,16 @@ def link(
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guarded(notes: DeltaGenerator | None = None) -> Iterator[None]:
     """Context that shows an error as a sentence and continues after it.
 
     What was computed once and is damaged is named when it is read, and the rest is shown.
+
+    Arguments
+        notes: where such notes are shown; None for wherever they are made.
     """
-    with state.noting(lambda text: st.warning(plain(text), icon=":material/broken_image:")):
+    place = notes or st
+    with state.noting(lambda text: place.warning(plain(text), icon=":material/broken_image:")):
         try:
             yield
         except Exception as error:

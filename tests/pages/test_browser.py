@@ -807,6 +807,24 @@ def test_the_level_of_noise_answers_while_it_is_dragged(page: Page, address: str
     expect(level(page)).to_have_value("0.25")
 
 
+def test_pictures_are_drawn_in_the_colours_of_another_theme(page: Page, address: str) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{address}/reconstructions?run=digits-ae")
+    picture = page.locator('[data-testid="stImage"] img').first
+    expect(picture).to_be_visible()
+    before = picture.get_attribute("src")
+    page.emulate_media(color_scheme="light")
+    expect(picture).not_to_have_attribute("src", before)
+
+
+def test_what_the_address_asks_in_vain_is_said_below_the_header(page: Page, address: str) -> None:
+    page.goto(f"{address}/denoise?run=digits-ae&pins=nothing")
+    said = page.get_by_role("alert").filter(has_text="'nothing' in the address is no choice")
+    expect(said).to_be_visible()
+    box, header = said.bounding_box(), page.locator(".st-key-header").bounding_box()
+    assert box["y"] >= header["y"] + header["height"] and box["width"] > 600
+
+
 def test_a_level_is_kept_for_each_noise_and_taken_away_as_it_is_shown(
     page: Page, address: str
 ) -> None:
