@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,6 @@ from aecore.data import Dataset, Subset, importers, stored
 from aecore.data.annotated import read_embedding
 from aecore.data.builtin import DATASETS
 from aecore.data.idx import fetch_data
-from aecore.data.importers.choices import NO_LABEL
 from aecore.data.importers.understand import plan
 from aecore.data.preparation import as_numbers
 from aecore.data.spec import DataSpec
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 64
 """Test samples that a model is tried with before anything is stored."""
-CODES = "codes"
+OF_ARRAYS = (".npy", ".npz", ".h5ad")
+OF_MATRIX = re.compile(r"feature \d+")
+"""Names that the columns of a matrix get."""
 STAGED = "_imports"
 """Folder of the store with files that wait for a job."""
 
@@ -261,16 +263,16 @@ def content_of(path: Path, key: str = "") -> importers.Content:
     return content
 
 
-def read_codes(path: Path, dataset: Dataset, key: str = "") -> Codes:
+def read_codes(path: Path, dataset: Dataset, key: str = "", label: str = "") -> Codes:
     """Codes of all samples of a dataset from a file, the training samples first.
 
     The file may say by a column or by names such as codes_train which split a row belongs to.
 
     Raises `InvalidRequest` where there is not one row for each sample.
     """
-    content = content_of(path, key)
-    choices = importers.Choices(label=NO_LABEL)
-    draft = plan(content, choices)
+    draft = plan(content_of(path, key), importers.Choices(label=label))
+    if not draft.columns:  # or else what is wrong concerns the features of a table
+        raise InvalidRequest(draft.problems)
     values = _codes_in(draft, path)
     n_train, n_test = dataset.n_train, dataset.n_test
     rows = draft.train, draft.test
@@ -286,15 +288,8 @@ def read_codes(path: Path, dataset: Dataset, key: str = "") -> Codes:
 
 
 def _codes_in(draft: Any, path: Path) -> np.ndarray:
-    """All columns of numbers that are no label, (n, latent_dim); constant ones are kept."""
-    used = {draft.label and draft.label.name, draft.content.split}
-    columns = [
-        column
-        for column in draft.columns
-        if column.name not in used
-        and column.role != "split"
-        and (column.kind == "number" or column.values.dtype.kind in "fiub")
-    ]
+    """Codes of all rows, (n, latent_dim): the columns of `_code_columns`."""
+    columns = _code_columns(draft, path)
     if not columns or len(columns) > WIDEST_CODE:
         raise InvalidRequest(
             f"{printable(path.name)} has {len(columns):,} columns of numbers, and codes have from "
@@ -312,6 +307,24 @@ def _codes_in(draft: Any, path: Path) -> np.ndarray:
             "remove them."
         )
     return values
+
+
+def _code_columns(draft: Any, path: Path) -> list[Any]:
+    """Columns of a file that are dimensions of a code; such of one value, too.
+
+    Of arrays by name those of the matrix alone, of a table all of numbers but the label.
+    """
+    used = {draft.label and draft.label.name, draft.content.split}
+    columns = [
+        column
+        for column in draft.columns
+        if column.name not in used
+        and column.role != "split"
+        and (column.kind == "number" or column.values.dtype.kind in "fiub")
+    ]
+    if path.suffix.lower() in OF_ARRAYS:
+        return [column for column in columns if OF_MATRIX.fullmatch(column.name)] or columns
+    return columns
 
 
 def import_codes(
@@ -346,7 +359,7 @@ def import_codes(
         if dataset:
             entry = data.get(dataset)
             refuse_absent(entry)
-            codes = read_codes(path, entry, key)
+            codes = read_codes(path, entry, key, label)
         else:
             # What is wrong with the file is said as well where the name is.
             made = _as_dataset("codes" if problems else name, path, label, key)
@@ -383,7 +396,7 @@ def understand_codes(path: Path, dataset: str = "", label: str = "", key: str = 
     Raises `InvalidRequest` with all that is wrong with the file.
     """
     if dataset:
-        codes = read_codes(path, data.get(dataset), key)
+        codes = read_codes(path, data.get(dataset), key, label)
         n, decisions = sum(map(len, codes)), list[str]()
         d = codes.test.shape[1]
         title = f", one of each sample of {dataset}"
@@ -405,9 +418,16 @@ def _as_dataset(
     values = _codes_in(draft, path)
     labels = draft.labels
     splits = [data.Samples(values[rows], labels.values[rows]) for rows in (draft.train, draft.test)]
-    names = [
-        printable(str(column.name))[:100] for column in draft.columns if column.role != "label"
+    columns = _code_columns(draft, path)
+    names = [printable(str(column.name))[:100] for column in columns]
+    others = [
+        column.name
+        for column in draft.columns
+        if column.role == "feature" and column.name not in {each.name for each in columns}
     ]
+    decisions = [*draft.preparation.decisions]
+    if others:
+        decisions.append(f"Left out, because they are no codes: {', '.join(map(shown, others))}.")
     spec = DataSpec(
         name=name,
         title=f"Codes of {printable(path.stem)}"[:500],
@@ -419,7 +439,7 @@ def _as_dataset(
         feature_names=tuple(names) if len(set(names)) == len(names) == values.shape[1] else (),
         source=f"Codes of {printable(path.name)}"[:500],
     )
-    return spec, splits[0], splits[1], draft.preparation.decisions
+    return spec, splits[0], splits[1], decisions
 
 
 # --- From Python --------------------------------------------------------------------------------

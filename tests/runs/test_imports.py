@@ -403,6 +403,18 @@ def test_codes_alone_are_a_run_and_a_dataset(tmp_path: Path) -> None:
     assert run.lacks("Denoising", "encode", "decode").count("no ") == 2
 
 
+def test_labels_beside_the_codes_of_a_dataset_are_no_dimension(tmp_path: Path) -> None:
+    iris = data.get("iris")
+    n = iris.n_train + iris.n_test
+    codes = np.random.default_rng(0).normal(size=(n, 3))
+    table = "\n".join(f"{a},{b},{c},{at % 3}" for at, (a, b, c) in enumerate(codes))
+    (tmp_path / "codes.csv").write_text(f"a,b,c,label\n{table}\n")
+    np.savez(tmp_path / "codes.npz", z=codes, time=np.arange(n), labels=np.arange(n) % 3)
+    for ending in ("csv", "npz"):
+        run = imports.import_codes(f"of-{ending}", tmp_path / f"codes.{ending}", "iris")
+        np.testing.assert_allclose(run.codes["train"], codes[: iris.n_train], atol=1e-6)
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npy"])
 def test_codes_of_a_dataset_come_in_its_order(tmp_path: Path, ending: str) -> None:
     import pandas
@@ -464,9 +476,14 @@ def test_codes_and_columns_of_an_annotated_matrix_arrive(tmp_path: Path) -> None
     run = imports.import_codes("cells", tmp_path / "cells.h5ad", label="louvain")
     assert set(run.spec.label_names) == {"B", "T", "NK"}
     both = np.concatenate([run.codes["codes"], run.codes["train"]])
-    assert both.shape[0] == 700
+    assert both.shape == (700, 50)  # and not the numbers of obs
     np.testing.assert_allclose(np.sort(both[:, 0]), np.sort(codes[:, 0]))
-    small = imports.import_codes("cells-2", tmp_path / "cells.h5ad", label="louvain", key="X_umap")
+    said: list[str] = []
+    small = imports.import_codes(
+        "cells-2", tmp_path / "cells.h5ad", label="louvain", key="X_umap", say=said.append
+    )
+    assert any("no codes: 'n_genes'" in each or "'n_genes'" in each for each in said)
+    assert small.config.model.latent_dim == 2
     assert small.config.model.latent_dim < run.config.model.latent_dim
     with pytest.raises(InvalidRequest, match="did you mean 'X_umap'"):
         imports.import_codes("cells-3", tmp_path / "cells.h5ad", key="X_uma")
