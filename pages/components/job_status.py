@@ -44,10 +44,10 @@ def offer(jobs: Sequence[Job | None], hint: str, label: str, icon: str) -> bool:
         if job is not None and job.error:
             st.error(plain(job.error), icon=":material/error:")
     st.caption(hint)
-    if any(job is not None and job.active for job in jobs):
+    if active := [job.task.title for job in jobs if job is not None and job.active]:
         st.info(
-            "This is being computed; *Jobs* says how far it is, and the page shows it when it is "
-            "done.",
+            f"Being computed: {plain(', '.join(active))}. *Jobs* says how far it is, and the page "
+            "shows it when it is done.",
             icon=":material/hourglass_top:",
         )
         return False

@@ -273,7 +273,7 @@ def test_a_curve_is_a_job_for_each_run_and_shown_when_it_is_done() -> None:
         denoising.MeasureDenoising("digits-vae", "masking", False),
         denoising.MeasureDenoising("digits-ae", "masking", False),
     ]
-    assert "This is being computed" in said(faultless(at))
+    assert "Being computed: " in said(faultless(at))
     for job in cache.jobs().all():
         job.task.run(Listener())
         job.state = "done"

@@ -250,7 +250,7 @@ def test_a_mixture_is_fitted_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     at = faultless(opened(PAGE, run="digits-ae", view="Samples"))
     (job,) = idle_jobs.all()
     assert job.task == latent.FitMixture("digits-ae")
-    assert "This is being computed" in said(at) and not alts(at)
+    assert "Being computed: " in said(at) and not alts(at)
     job.state = "cancelled"
     (again,) = (button for button in at.run().button if button.label == "Fit the mixture")
     again.click().run()
@@ -275,7 +275,7 @@ def test_samples_are_measured_by_a_job(idle_jobs: Jobs) -> None:  # noqa: F811
     start.click().run()
     (job,) = idle_jobs.all()
     assert job.task == sample_quality.MeasureSamples("digits-vae")
-    assert "This is being computed" in said(faultless(at))
+    assert "Being computed: " in said(faultless(at))
     job.task.run(Listener())
     job.state = "done"
     at.run()
