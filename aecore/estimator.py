@@ -71,6 +71,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         batch_size: samples in each step, or all where there are fewer.
         learning_rate: its peak. This, epochs and batch_size are chosen by the number of samples
             where they are None, as in the dashboard: see `aecore.training.config.defaults`.
+        validation, patience: share of the samples that nothing is learned from, and epochs without
+            a smaller loss on it after which training stops early. The weights are then those of the
+            best epoch. 0 for neither.
         schedule, optimizer, precision, device: as in `aecore.training.config.TrainingConfig`. Only
             training uses the device.
         random_state: int, RandomState, Generator or None; fixes the initial weights, the order and
@@ -109,6 +112,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         learning_rate: float | None = None,
         schedule: str = DEFAULTS.schedule,
         optimizer: str = DEFAULTS.optimizer,
+        validation: float = DEFAULTS.validation,
+        patience: int = DEFAULTS.patience,
         precision: str = DEFAULTS.precision,
         device: str = DEFAULTS.device,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
@@ -122,6 +127,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.optimizer = optimizer
+        self.validation = validation
+        self.patience = patience
         self.precision = precision
         self.device = device
         self.random_state = random_state
@@ -158,6 +165,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             for record in training.fit(config, dataset):
                 history.append(record.train)
             dtype = torch.float64 if x.dtype == np.float64 else torch.float32
+            if record.best is not None:
+                record.model.load_state_dict(record.best.weights)
             model = record.model.to("cpu", dtype)
             model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # no overload has it
             self.model_ = model.eval()
@@ -419,6 +428,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             "learning_rate": self.learning_rate,
             "schedule": self.schedule,
             "optimizer": self.optimizer,
+            "validation": self.validation,
+            "patience": self.patience,
             "precision": self.precision,
             "device": self.device,
             "seed": seed,

@@ -627,6 +627,15 @@ def test_defaults_are_those_of_a_training_or_are_chosen_by_the_data() -> None:
         assert parameters[name] == (None if name in estimator.CHOSEN_BY_DATA else field.default)
 
 
+def test_it_stops_early_and_keeps_the_best_epoch() -> None:
+    x = data.get("iris").train.x
+    asked = {"batch_size": 10, "learning_rate": 0.02, "schedule": "constant", "random_state": 0}
+    early = Autoencoder(epochs=300, validation=0.2, patience=2, **asked).fit(x)
+    assert 2 < early.n_iter_ < 300
+    best = Autoencoder(epochs=early.n_iter_ - 2, validation=0.2, **asked).fit(x)
+    np.testing.assert_array_equal(early.transform(x), best.transform(x))
+
+
 def test_without_settings_it_asks_for_what_the_form_does(monkeypatch: pytest.MonkeyPatch) -> None:
     def fit(config: RunConfig, dataset: Dataset) -> None:
         raise InvalidRequest(

@@ -26,7 +26,7 @@ from aecore.runs import store
 
 MOST_BYTES = 2**30
 """Of all files that travel at once through the scheduler, which has them in memory, too."""
-FOLDERS = {"_datasets", "_imports", "_incoming", "_maps", "_recipes", "_sweeps", "_unfinished"}
+FOLDERS = {"_datasets", "_incoming", "_maps", "_recipes", "_sweeps", "_unfinished"}
 """Folders of the store that travel, as those of runs do."""
 
 Files = Mapping[str, bytes]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from aecore import data, files, locations, metrics, models, projections, training
+from aecore import data, locations, metrics, models, projections, training
 from aecore.data import Dataset, Subset, importers, stored
 from aecore.data.annotated import read_embedding
 from aecore.data.builtin import DATASETS
@@ -47,8 +47,6 @@ LOOKED_AT = 64
 OF_ARRAYS = (".npy", ".npz", ".h5ad")
 OF_MATRIX = re.compile(r"feature \d+")
 """Names that the columns of a matrix get."""
-STAGED = "_imports"
-"""Folder of the store with files that wait for a job."""
 
 
 class Codes(NamedTuple):
@@ -777,16 +775,6 @@ def _versions() -> dict[str, str]:
 
 
 # --- Jobs ---------------------------------------------------------------------------------------
-
-
-def staging_folder(token: str) -> Path:
-    """New folder in the store for files that a job imports; those of old ones are removed."""
-    place = locations.store() / STAGED
-    with store.writing():
-        files.make_folder(place)
-        files.remove_stale(place, "*")
-        (place / token).mkdir()
-    return place / token
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_files
 import pytest
 from conftest import Listener, run_config, wait_until
 from fsspec.core import url_to_fs
@@ -30,6 +31,7 @@ from aecore.progress import Task
 from aecore.projections import PCAProjection, Project, TSNEProjection
 from aecore.recipes import Reproduce
 from aecore.runs import store, sweeps
+from aecore.runs.imports import Import
 from aecore.runs.sweeps import Halving
 from aecore.runs.train import Resume, Train, TrainFurther, Training
 from aecore.runs.trials import TrainTrial
@@ -265,6 +267,15 @@ def described() -> Path:
     return path
 
 
+def networks() -> str:
+    """Folder of the ONNX files of an autoencoder, in the store."""
+    folder = locations.store() / "_incoming/theirs"
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx_files.write(onnx_files.linear(64, 3), folder / "e.onnx")
+    onnx_files.write(onnx_files.linear(3, 64, 1), folder / "d.onnx")
+    return "_incoming/theirs"
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "train": lambda: Train(run_config("own"), "new"),
     "resume": lambda: Resume(run_config("own"), "left"),
@@ -272,6 +283,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "trial": lambda: TrainTrial(run_config("own"), "seeds-1", "seeds", 1),
     "part of a trial": lambda: TrainTrial(run_config("own"), "seeds-2", "seeds", 2, until=1),
     "store": lambda: StoreFile(incoming(described()), "mine", Choices(label="kind")),
+    "import": lambda: Import("theirs", networks(), "own", "e.onnx", "d.onnx"),
     "prepare": lambda: projections.Prepare("own"),
     "map": lambda: Project("own", TSNEProjection(perplexity=5)),
     "map of a part": lambda: Project("own", PCAProjection(), Subset(split="train", limit=50)),

@@ -19,6 +19,7 @@ from torch import nn
 
 import aecore
 from aecore import data, latent, models
+from aecore.data.importers import INCOMING
 from aecore.errors import InvalidRequest
 from aecore.models import inference
 from aecore.runs import imports, store
@@ -511,15 +512,15 @@ def test_an_annotated_matrix_cannot_reach_other_files(tmp_path: Path) -> None:
 def test_the_job_imports_staged_files_and_removes_them(
     store_folder: Path, files: tuple[Path, Path]
 ) -> None:
-    staged = store_folder / imports.STAGED / "a1"
+    staged = store_folder / INCOMING / "a1"
     staged.mkdir(parents=True)
     for path in files:
         (staged / path.name).write_bytes(path.read_bytes())
-    task = imports.Import("theirs", f"{imports.STAGED}/a1", "digits", "e.onnx", "d.onnx")
+    task = imports.Import("theirs", f"{INCOMING}/a1", "digits", "e.onnx", "d.onnx")
     run = task.run(Listener())
     assert run.name == "theirs" and not staged.exists()
     with pytest.raises(InvalidRequest):
-        imports.Import("others", f"{imports.STAGED}/a1", "digits", "e.onnx").run(Listener())
+        imports.Import("others", f"{INCOMING}/a1", "digits", "e.onnx").run(Listener())
 
 
 def test_many_codes_are_imported_in_seconds(tmp_path: Path) -> None:

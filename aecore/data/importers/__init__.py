@@ -18,7 +18,12 @@ from aecore.data.importers.store import (
     save as save,
     understand as understand,
 )
-from aecore.data.importers.task import StoreFile as StoreFile, incoming as incoming
+from aecore.data.importers.task import (
+    INCOMING as INCOMING,
+    StoreFile as StoreFile,
+    incoming as incoming,
+    incoming_folder as incoming_folder,
+)
 from aecore.data.preparation import apply as apply, undo as undo
 
 __all__ = ["annotated", "arrays", "pictures", "table"]

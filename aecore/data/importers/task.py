@@ -24,18 +24,15 @@ if TYPE_CHECKING:
     from aecore.progress import Reporter
 
 INCOMING = "_incoming"
-"""Folder of the store with uploaded files, each in a folder of its own until it is a dataset."""
+"""Folder of the store with uploaded files, those of each job in a folder of its own until then."""
 
 
 LONGEST_WAIT = 7 * 24 * 3600
 """Seconds after which a file that waits is taken for forgotten."""
 
 
-def incoming(path: Path) -> str:
-    """Put a file into the store for a job; return its path there, for `StoreFile`.
-
-    It is linked where that is possible and otherwise copied.
-    """
+def incoming_folder() -> Path:
+    """New folder in the store for the files of a job; old ones that were left are removed."""
     folder = locations.store() / INCOMING
     with files.writing(folder, locations.OTHERWISE):
         files.make_folder(folder)
@@ -44,6 +41,16 @@ def incoming(path: Path) -> str:
                 shutil.rmtree(left, ignore_errors=True)
         own = folder / secrets.token_hex(6)
         own.mkdir()
+    return own
+
+
+def incoming(path: Path) -> str:
+    """Put a file into the store for a job; return its path there, for `StoreFile`.
+
+    It is linked where that is possible and otherwise copied.
+    """
+    own = incoming_folder()
+    with files.writing(own, locations.OTHERWISE):
         name = path.name if path.name[0] not in "._" and path.name.isprintable() else "file"
         name = name if Path(name).suffix else name + "".join(path.suffixes)
         try:

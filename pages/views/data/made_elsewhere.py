@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import streamlit as st
 
 from aecore import data
+from aecore.data import importers
 from aecore.errors import InvalidRequest
 from aecore.runs import imports, store
 from pages.app import cache, controls, frame, job_list, state
@@ -201,7 +201,7 @@ def start(asked: Asked, panel: DeltaGenerator) -> None:
 
 def stage(asked: Asked) -> imports.Import:
     """Put the files into the store, where the job finds them."""
-    folder = imports.staging_folder(secrets.token_hex(8))
+    folder = importers.incoming_folder()
     names = {}
     for part, file in asked.files.items():
         names[part] = f"{part}-{file.path.name[-100:]}"
