@@ -54,7 +54,7 @@ def read_embedding(path: Path, key: str = "") -> Content:
         raise
     except Exception as error:
         raise unreadable(path.name, "AnnData file", error) from error
-    return content_of(name, matrix, columns, notes=notes)
+    return content_of(name, matrix, columns, metadata=tuple(columns), notes=notes)
 
 
 def _inside(group: Any, key: str) -> Any:

@@ -366,11 +366,11 @@ def import_codes(
     if problems:
         raise InvalidRequest(problems)
     if made is not None:
-        spec, train, test, decisions = made
-        for sentence in decisions:
+        for sentence in made.decisions:
             say(sentence)
-        codes = Codes(train.x, test.x)
-        entry = data.add(spec, train, test)
+        codes = Codes(made.train.x, made.test.x)
+        stored.add(made.spec, made.train, made.test, DATASETS, None, *made.columns)
+        entry = data.get(made.spec.name)
     assert entry is not None and codes is not None
     try:
         return save(
@@ -399,33 +399,49 @@ def understand_codes(path: Path, dataset: str = "", label: str = "", key: str = 
         d = codes.test.shape[1]
         title = f", one of each sample of {dataset}"
     else:
-        spec, _, _, said = _as_dataset("codes", path, label, key)
-        n, d, decisions = spec.n_train + spec.n_test, spec.n_features, list(said)
-        title = f", in {spec.n_classes} classes" if spec.n_classes else ""
+        made = _as_dataset("codes", path, label, key)
+        n, d = made.spec.n_train + made.spec.n_test, made.spec.n_features
+        decisions = list(made.decisions)
+        title = f", in {made.spec.n_classes} classes" if made.spec.n_classes else ""
     dimensions = f"{d:,} dimension{'s' * (d > 1)}"
     return [f"{n:,} codes of {dimensions}{title}.", *decisions]
 
 
-def _as_dataset(
-    name: str, path: Path, label: str, key: str
-) -> tuple[DataSpec, data.Samples, data.Samples, Sequence[str]]:
-    """Codes of a file as the samples of a dataset, and what was decided about them."""
-    draft = plan(content_of(path, key), importers.Choices(label=label))
+class Made(NamedTuple):
+    """Codes of a file as the samples of a dataset."""
+
+    spec: DataSpec
+    train: data.Samples
+    test: data.Samples
+    columns: Any
+    """What else the file knows of each sample: columns, and their values in each split."""
+    decisions: Sequence[str]
+
+
+def _as_dataset(name: str, path: Path, label: str, key: str) -> Made:
+    """Codes of a file as the samples of a dataset; what are no codes is metadata."""
+    content = content_of(path, key)
+    draft = plan(content, importers.Choices(label=label))
     if draft.problems:
         raise InvalidRequest(draft.problems)
+    codes = {column.name for column in _code_columns(draft, path)}
+    others = [
+        column.name
+        for column in draft.columns
+        if column.role == "feature" and column.name not in codes
+    ]
+    if others:
+        draft = plan(content, importers.Choices(label=label, metadata=tuple(others)))
+        if draft.problems:
+            raise InvalidRequest(draft.problems)
     values = _codes_in(draft, path)
     labels = draft.labels
     splits = [data.Samples(values[rows], labels.values[rows]) for rows in (draft.train, draft.test)]
     columns = _code_columns(draft, path)
     names = [printable(str(column.name))[:100] for column in columns]
-    others = [
-        column.name
-        for column in draft.columns
-        if column.role == "feature" and column.name not in {each.name for each in columns}
-    ]
     decisions = [*draft.preparation.decisions]
-    if others:
-        decisions.append(f"Left out, because they are no codes: {', '.join(map(shown, others))}.")
+    if known := [column.name for column in draft.metadata]:
+        decisions.append(f"Beside the codes, as metadata: {', '.join(map(shown, known))}.")
     spec = DataSpec(
         name=name,
         title=f"Codes of {printable(path.stem)}"[:500],
@@ -437,7 +453,7 @@ def _as_dataset(
         feature_names=tuple(names) if len(set(names)) == len(names) == values.shape[1] else (),
         source=f"Codes of {printable(path.name)}"[:500],
     )
-    return spec, splits[0], splits[1], decisions
+    return Made(spec, splits[0], splits[1], draft.described(), decisions)
 
 
 # --- From Python --------------------------------------------------------------------------------

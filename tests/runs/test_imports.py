@@ -483,7 +483,13 @@ def test_codes_and_columns_of_an_annotated_matrix_arrive(tmp_path: Path) -> None
     small = imports.import_codes(
         "cells-2", tmp_path / "cells.h5ad", label="louvain", key="X_umap", say=said.append
     )
-    assert any("no codes: 'n_genes'" in each or "'n_genes'" in each for each in said)
+    assert any("as metadata: 'n_genes'" in each for each in said)
+    for split in ("train", "test"):
+        genes = data.get("cells").columns(split)["n_genes"]
+        others = data.get("cells-2").columns(split)["n_genes"]
+        np.testing.assert_array_equal(genes.values, others.values)
+        at = run.codes["train" if split == "train" else "codes"]
+        np.testing.assert_allclose(codes[genes.values.astype(int)], at)
     assert small.config.model.latent_dim == 2
     assert small.config.model.latent_dim < run.config.model.latent_dim
     with pytest.raises(InvalidRequest, match="did you mean 'X_umap'"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aecore.data import metadata
 from aecore.data.importers.report import ColumnReport, Doubt, Kind, Role
 from aecore.data.preparation import Preparation
 from aecore.errors import printable
@@ -81,6 +82,12 @@ class Plan:
         """Whether a column is metadata, as it was chosen or by the layout of the file."""
         own = name in self.content.metadata and name not in self.choices.keep
         return own or name in self.choices.metadata
+
+    def described(self) -> tuple[tuple[Metadata, ...], dict[str, list[np.ndarray]]]:
+        """Columns of metadata, with all their categories, and their values in each split."""
+        known = self.content.table[[column.name for column in self.metadata]]
+        parts = {"train": known.iloc[self.train], "test": known.iloc[self.test]}
+        return metadata.arrays_of(self.metadata, parts)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aecore import files, locations
-from aecore.data import metadata, stored
+from aecore.data import stored
 from aecore.data.builtin import DATASETS
 from aecore.data.catalog import get
 from aecore.data.importers import second
@@ -112,12 +112,7 @@ def save(
         for rows in (draft.train, draft.test)
     )
     progress("Writing the arrays", 0, 1)
-    described = content.table[[column.name for column in draft.metadata]]
-    known, values = metadata.arrays_of(
-        draft.metadata,
-        {"train": described.iloc[draft.train], "test": described.iloc[draft.test]},
-    )
-    stored.add(spec, train, test, DATASETS, draft.preparation, known, values)
+    stored.add(spec, train, test, DATASETS, draft.preparation, *draft.described())
     return get(name)
 
 
