@@ -152,3 +152,15 @@ def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, f"nothing came of it in {seconds:g} seconds"
         time.sleep(0.02)
+
+
+RISING: dict[str, Any] = {
+    "epochs": 60,
+    "validation": 0.2,
+    "patience": 3,
+    "learning_rate": 0.2,
+    "schedule": "constant",
+    "batch_size": 16,
+    "seed": 1,
+}
+"""A rate so high that the loss on the validation part soon rises."""

@@ -22,9 +22,9 @@ from pydantic import ValidationError
 
 from aecore import data, locations, metrics, models, projections, training
 from aecore.data import Dataset, Subset, importers, stored
-from aecore.data.annotated import read_embedding
 from aecore.data.builtin import DATASETS
 from aecore.data.idx import fetch_data
+from aecore.data.importers.annotated import read_embedding
 from aecore.data.importers.understand import plan
 from aecore.data.preparation import as_numbers
 from aecore.data.spec import DataSpec

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Listener, run_config
+from conftest import RISING, Listener, run_config
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, idle_jobs, opened, press, texts  # noqa: F401
 from typer.testing import CliRunner
@@ -26,15 +25,6 @@ from pages.views.reconstructions import summary
 from pages.views.train import form
 
 TRAIN = ROOT / "pages" / "train.py"
-RISING: dict[str, Any] = {
-    "epochs": 60,
-    "validation": 0.2,
-    "patience": 3,
-    "learning_rate": 0.2,
-    "schedule": "constant",
-    "batch_size": 16,
-    "seed": 1,
-}
 
 
 def own_data(n: int, image: bool = False, unit: bool = True) -> None:

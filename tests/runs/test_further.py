@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Listener, run_config
+from conftest import RISING, Listener, run_config
 from typer.testing import CliRunner
 
 from aecore import data, training
@@ -24,16 +24,6 @@ from aecore.training.loop import set_up
 from aecore.training.validation import split
 
 IRIS = data.get("iris")
-RISING: dict[str, Any] = {
-    "epochs": 60,
-    "validation": 0.2,
-    "patience": 3,
-    "learning_rate": 0.2,
-    "schedule": "constant",
-    "batch_size": 16,
-    "seed": 1,
-}
-"""A rate so high that the loss on the validation part soon rises."""
 
 
 def trained(name: str = "run", variant: str = "ae", **options: Any) -> store.Run:

@@ -20,8 +20,8 @@ from aecore.data.importers.formats import (
     Content,
     Format,
     bomb_problems,
+    reading,
     register,
-    unreadable,
 )
 from aecore.data.importers.table import check_names
 from aecore.data.spec import MOST_SAMPLES
@@ -193,7 +193,7 @@ class NPY(Format):
     @classmethod
     def _rows(cls, path: Path, most: int | None) -> Content:
         name = printable(path.name)
-        try:
+        with reading(path, cls.name):
             with path.open("rb") as file:
                 shape, dtype = _header(file)
                 problems = _check(name, shape, dtype, path.stat().st_size - file.tell())
@@ -208,10 +208,6 @@ class NPY(Format):
                 else []
             )
             return content_of(name, array[:most] if part else array, {}, notes=notes, part=part)
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            raise unreadable(path.name, cls.name, error) from error
 
 
 @register
@@ -224,12 +220,8 @@ class NPZ(Format):
 
     @classmethod
     def read(cls, path: Path) -> Content:
-        try:
+        with reading(path, cls.name):
             return _by_name(printable(path.name), cls._arrays(path))
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            raise unreadable(path.name, cls.name, error) from error
 
     @classmethod
     def _arrays(cls, path: Path) -> dict[str, np.ndarray]:
@@ -396,7 +388,7 @@ class IDX(Format):
     def array(cls, path: Path) -> np.ndarray:
         """Array of a file, of which not a byte more is read than its header says."""
         name = printable(path.name)
-        try:
+        with reading(path, cls.name):
             with path.open("rb") as start:
                 zipped = start.read(2) == b"\x1f\x8b"
             with gzip.open(path) if zipped else path.open("rb") as file:
@@ -410,10 +402,6 @@ class IDX(Format):
                 if problems:
                     raise InvalidRequest(problems)
                 content = file.read(expected + 1)
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            raise unreadable(path.name, cls.name, error) from error
         if len(content) != expected:
             raise InvalidRequest(
                 f"{name} holds {len(content):,} bytes where its header says {expected:,}: save or "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -174,6 +176,17 @@ def unreadable(name: str, kind: str, error: Exception) -> InvalidRequest:
         f"({in_one_line(error)[:200].rstrip('.')}): it is damaged or ends too early; save or copy "
         "it again."
     )
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Context in which an error of a library becomes that of a file that cannot be read."""
+    try:
+        yield
+    except InvalidRequest:
+        raise
+    except Exception as error:  # whatever the library stumbles over
+        raise unreadable(path.name, kind, error) from error
 
 
 def bomb_problems(path: Path, n_bytes: int) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +24,8 @@ from aecore.data.importers.formats import (
     Content,
     Format,
     in_list,
+    reading,
     register,
-    unreadable,
 )
 from aecore.errors import InvalidRequest, in_one_line, printable
 
@@ -140,13 +141,8 @@ def as_sample(image: Image.Image, fit: PictureFit) -> np.ndarray:
 # --- Archives and folders -----------------------------------------------------------------------
 
 
-@register
-class Archive(Format):
-    """A ZIP archive of images."""
-
-    name = "ZIP archive of images"
-    endings = (".zip",)
-    signatures = (b"PK\x03\x04", b"PK\x05\x06")
+class OfImages(Format):
+    """Images that are members of a whole."""
 
     @classmethod
     def read(cls, path: Path) -> Content:
@@ -157,8 +153,22 @@ class Archive(Format):
         return cls._members(path, MOST_PREVIEWED)
 
     @classmethod
+    @abstractmethod
     def _members(cls, path: Path, most: int | None = None) -> Content:
-        try:
+        """Read all images, or the first ones."""
+
+
+@register
+class Archive(OfImages):
+    """A ZIP archive of images."""
+
+    name = "ZIP archive of images"
+    endings = (".zip",)
+    signatures = (b"PK\x03\x04", b"PK\x05\x06")
+
+    @classmethod
+    def _members(cls, path: Path, most: int | None = None) -> Content:
+        with reading(path, cls.name):
             archive = zipfile.ZipFile(path)  # which is closed when its last member goes
             infos = [each for each in archive.infolist() if not each.is_dir()]
             total = sum(each.file_size for each in infos)
@@ -182,10 +192,6 @@ class Archive(Format):
                 for info in infos
             ]
             return _images(printable(path.name), members, most)
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            raise unreadable(path.name, cls.name, error) from error
 
 
 def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -198,19 +204,11 @@ def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 @register
-class Folder(Format):
+class Folder(OfImages):
     """A folder of images."""
 
     name = "folder of images"
     endings = ()
-
-    @classmethod
-    def read(cls, path: Path) -> Content:
-        return cls._members(path)
-
-    @classmethod
-    def beginning(cls, path: Path) -> Content:
-        return cls._members(path, MOST_PREVIEWED)
 
     @classmethod
     def _members(cls, path: Path, most: int | None = None) -> Content:

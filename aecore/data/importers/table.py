@@ -23,6 +23,7 @@ from aecore.data.importers.formats import (
     Format,
     bomb_problems,
     in_list,
+    reading,
     register,
     unreadable,
 )
@@ -272,16 +273,12 @@ class Parquet(Format):
     @classmethod
     def read(cls, path: Path) -> Content:
 
-        try:
+        with reading(path, cls.name):
             with cls._opened(path) as (file, kept, notes):
                 table = file.read(columns=kept)
             if problems := bomb_problems(path, _bytes_of_texts(table)):
                 raise InvalidRequest(problems)
             return _content(table, notes)
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            raise unreadable(path.name, cls.name, error) from error
 
     @classmethod
     @contextmanager
@@ -307,18 +304,13 @@ class Parquet(Format):
     def beginning(cls, path: Path) -> Content:
         import pyarrow
 
-        try:
-            with cls._opened(path) as (file, kept, notes):
-                first = next(file.iter_batches(PREVIEWED, columns=kept))
-                table = pyarrow.Table.from_batches([first])
-                if problems := bomb_problems(path, _bytes_of_texts(table)):
-                    raise InvalidRequest(problems)
-                content = _content(table, notes)
-                return _part(content) if first.num_rows < file.metadata.num_rows else content
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            raise unreadable(path.name, cls.name, error) from error
+        with reading(path, cls.name), cls._opened(path) as (file, kept, notes):
+            first = next(file.iter_batches(PREVIEWED, columns=kept))
+            table = pyarrow.Table.from_batches([first])
+            if problems := bomb_problems(path, _bytes_of_texts(table)):
+                raise InvalidRequest(problems)
+            content = _content(table, notes)
+            return _part(content) if first.num_rows < file.metadata.num_rows else content
 
 
 @register
@@ -342,30 +334,29 @@ class Feather(Format):
         """Content of whole batches, up to the one in which a number of rows is reached."""
         import pyarrow
 
-        try:
-            with pyarrow.memory_map(str(path)) as source, pyarrow.ipc.open_file(source) as file:
-                names = file.schema.names
-                _check_extent(1, names)
-                kept, notes = _readable(file.schema)
-                batches, n = [], 0
-                for at in range(file.num_record_batches):
-                    batch = file.get_batch(at)
-                    batch.validate(full=True)
-                    n += batch.num_rows
-                    _check_extent(n, names)
-                    if problems := bomb_problems(path, 8 * n * len(names)):
-                        raise InvalidRequest(problems)
-                    batches.append(batch.select(kept))
-                    if n >= most:
-                        break
+        with (
+            reading(path, cls.name),
+            pyarrow.memory_map(str(path)) as source,
+            pyarrow.ipc.open_file(source) as file,
+        ):
+            names = file.schema.names
+            _check_extent(1, names)
+            kept, notes = _readable(file.schema)
+            batches, n = [], 0
+            for at in range(file.num_record_batches):
+                batch = file.get_batch(at)
+                batch.validate(full=True)
+                n += batch.num_rows
                 _check_extent(n, names)
-                selected = pyarrow.schema([file.schema.field(name) for name in kept])
-                content = _content(pyarrow.Table.from_batches(batches, selected), notes)
-                return content if len(batches) == file.num_record_batches else _part(content)
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            raise unreadable(path.name, cls.name, error) from error
+                if problems := bomb_problems(path, 8 * n * len(names)):
+                    raise InvalidRequest(problems)
+                batches.append(batch.select(kept))
+                if n >= most:
+                    break
+            _check_extent(n, names)
+            selected = pyarrow.schema([file.schema.field(name) for name in kept])
+            content = _content(pyarrow.Table.from_batches(batches, selected), notes)
+            return content if len(batches) == file.num_record_batches else _part(content)
 
 
 def _check_extent(n_rows: int, names: list[str]) -> None:
